@@ -1,0 +1,1 @@
+"""The orchestration room: Prefect flows decide when and where DVC stages run. They compute nothing."""

@@ -1,0 +1,56 @@
+"""The library room's errors: one small class per kind of failure, all under KadrError.
+
+KadrError
+├── ParamsError      params.yaml or a preset has an unknown, missing or invalid key
+├── InputError       the user's photos, texts or ratings cannot be read as what they should be
+│   └── TooManyBad   more rows or photos were set aside than the limits in params allow
+├── SchemaError      a table does not have the columns that kadr/schemas.py gives it
+├── EncoderError     an encoder cannot be found, loaded or run
+├── CacheError       the embedding cache cannot be read or written
+├── ModelError       a relevance model is missing or does not fit its input
+├── GateError        a trained model is worse than evaluate.gates allow
+└── SearchError      a query or an index that cannot be searched
+
+Every message says what was got, what was wanted and what to do. The command line and the stages print the message alone;
+the stack trace is for bugs.
+"""
+
+
+class KadrError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class ParamsError(KadrError):
+    """params.yaml or a preset has an unknown, missing or invalid key."""
+
+
+class InputError(KadrError):
+    """The user's photos, texts or ratings cannot be read as what they should be."""
+
+
+class TooManyBad(InputError):
+    """More rows or photos were set aside than the limits in params allow."""
+
+
+class SchemaError(KadrError):
+    """A table does not have the columns that kadr/schemas.py gives it."""
+
+
+class EncoderError(KadrError):
+    """An encoder cannot be found, loaded or run."""
+
+
+class CacheError(KadrError):
+    """The embedding cache cannot be read or written."""
+
+
+class ModelError(KadrError):
+    """A relevance model is missing or does not fit its input."""
+
+
+class GateError(KadrError):
+    """A trained model is worse than `evaluate.gates` allow."""
+
+
+class SearchError(KadrError):
+    """A query or an index that cannot be searched."""

@@ -1,0 +1,132 @@
+"""The library room's tables: the Arrow schema of each, checked on every write and every read.
+
+Dtypes and required columns belong here; Great Expectations owns values and distributions.
+"""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kadr.errors import SchemaError
+
+
+def _required(name: str, type_: pa.DataType) -> pa.Field:
+    return pa.field(name, type_, nullable=False)
+
+
+IMAGES = pa.schema(
+    [
+        _required("image_id", pa.string()),
+        _required("path", pa.string()),  # absolute, or relative to the project
+        _required("split", pa.string()),  # train (may be rated), test (for retrieval), corpus (captioned only)
+        pa.field("sha256", pa.string()),  # of the file's bytes; null where there is no file
+        pa.field("bytes", pa.int64()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("phash", pa.string()),  # 64-bit perceptual hash, hexadecimal
+        _required("status", pa.string()),  # ok, or the reason why the photo is set aside
+    ]
+)
+QUERIES = pa.schema(
+    [
+        _required("query_id", pa.string()),
+        _required("text", pa.string()),
+        pa.field("image_id", pa.string()),  # the photo that the text was written for, where known
+        _required("split", pa.string()),  # train or test
+    ]
+)
+CAPTIONS = pa.schema(
+    [
+        _required("caption_id", pa.string()),
+        _required("image_id", pa.string()),
+        _required("text", pa.string()),
+    ]
+)
+RATINGS = pa.schema(
+    [
+        _required("image_id", pa.string()),
+        _required("query_id", pa.string()),
+        _required("source", pa.string()),  # expert or crowd
+        pa.field("rater", pa.string()),  # null where the rater is unknown
+        _required("rating", pa.float64()),
+        _required("scale_min", pa.float64()),
+        _required("scale_max", pa.float64()),
+        _required("votes", pa.int32()),  # how many persons stand behind the rating
+    ]
+)
+QUARANTINE = pa.schema(
+    [
+        _required("file", pa.string()),  # relative to ingest.source
+        pa.field("row", pa.int64()),  # 1-based line of data in that file (the header is not counted); null for photos
+        pa.field("column", pa.string()),
+        pa.field("value", pa.string()),
+        _required("rule", pa.string()),
+        _required("kind", pa.string()),  # row or image
+    ]
+)
+RELEVANCE = pa.schema(
+    [
+        _required("image_id", pa.string()),
+        _required("query_id", pa.string()),
+        _required("relevance", pa.float64()),  # 0..1
+        _required("weight", pa.float64()),  # > 0
+        _required("n_expert", pa.int32()),  # expert ratings behind the relevance
+        _required("n_crowd", pa.int32()),  # crowd votes behind the relevance
+        pa.field("spread", pa.float64()),  # standard deviation of the ratings on 0..1; null for a single rating
+    ]
+)
+PREDICTIONS = pa.schema(
+    [
+        _required("image_id", pa.string()),
+        _required("query_id", pa.string()),
+        _required("relevance", pa.float64()),
+        _required("score", pa.float64()),
+        _required("fold", pa.int32()),  # the cell of (image fold, query fold) that held the pair out
+    ]
+)
+
+
+def embeddings_schema(dim: int) -> pa.Schema:
+    """Schema of an embeddings table: `id` and a unit-norm float32 `vector` of `dim` numbers."""
+    vector = pa.field("vector", pa.list_(pa.field("item", pa.float32()), dim), nullable=False)
+    return pa.schema([_required("id", pa.string()), vector])
+
+
+def check_schema(table: pa.Table, schema: pa.Schema, where: str) -> None:
+    """Raise SchemaError unless `table` has exactly the schema's columns and types, and no null where none may be."""
+    if table.schema.remove_metadata() != schema.remove_metadata():
+        wanted = ", ".join(f"{field.name} {field.type}" for field in schema)
+        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        raise SchemaError(f"{where}: the columns are ({found}), wanted ({wanted}). Re-run the stage that writes it.")
+    for field in schema:
+        nulls = 0 if field.nullable else table.column(field.name).null_count
+        if nulls:
+            raise SchemaError(f"{where}: column {field.name} has {nulls} nulls, wanted none. Re-run the stage that writes it.")
+
+
+def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
+    """Check `table` against `schema` and write it to `path` as Parquet, whole or not at all (rename)."""
+    metadata = table.schema.metadata
+    table = table.select(schema.names).cast(schema).replace_schema_metadata(metadata)
+    check_schema(table, schema, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read the Parquet file `path` and check it against `schema`. Raises SchemaError where it is missing or differs."""
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise SchemaError(f"{path}: no such table. Run `dvc repro` to make it.") from error
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`.") from error
+    check_schema(table, schema, str(path))
+    return table

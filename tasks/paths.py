@@ -1,0 +1,19 @@
+"""The stages' files: every path that a stage reads or writes, relative to the project, as dvc.yaml names it."""
+
+from pathlib import Path
+
+IMAGES = Path("data/tables/images.parquet")  # rated and searchable photos (splits train and test)
+CORPUS = Path("data/tables/corpus.parquet")  # captioned, unrated photos (split corpus)
+QUERIES = Path("data/tables/queries.parquet")
+CAPTIONS = Path("data/tables/captions.parquet")  # of the corpus photos
+RATINGS = Path("data/tables/ratings.parquet")
+QUARANTINE = Path("data/tables/quarantine.parquet")
+RELEVANCE = Path("data/tables/relevance.parquet")
+IMAGE_EMBEDDINGS = Path("data/embeddings/images")  # <encoder>.parquet
+TEXT_EMBEDDINGS = Path("data/embeddings/texts")  # <encoder>.parquet
+TEXT_ENCODERS = Path("models/text_encoders")  # <encoder>/, what a query needs beside the weights
+CLIP = Path("models/clip")
+RELEVANCE_MODEL = Path("models/relevance")
+PREDICTIONS = Path("data/predictions")  # model.parquet and one per baseline
+INDEX = Path("models/index")
+REPORT = Path("reports/index.html")

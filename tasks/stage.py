@@ -1,0 +1,34 @@
+"""The stages' shell: how every stage is started, reports an error and writes its metrics."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from kadr.errors import KadrError
+from kadr.params import Params, load_params
+
+Metrics = dict[str, object]
+
+
+def run(name: str, stage: Callable[[Params], Metrics]) -> None:
+    """Run `stage` with params.yaml and write what it returns to metrics/<name>.json.
+
+    A KadrError ends the process with its message alone and exit code 1; any other exception is a bug and shows its trace.
+    """
+    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s")
+    try:
+        metrics = stage(load_params())
+    except KadrError as error:
+        sys.exit(f"{name}: {error}")
+    write_json(Path("metrics") / f"{name}.json", metrics)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as JSON to `path`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
