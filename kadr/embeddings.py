@@ -1,6 +1,6 @@
 """The library room's embeddings table in memory: unit vectors joined to their ids, never to a row order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +45,9 @@ class Embeddings:
             return np.fromiter((self._row_of[id_] for id_ in ids), dtype=np.int64, count=len(ids))
         except KeyError as error:
             encoder = self.metadata.get("encoder", "?")
-            raise SchemaError(f"no vector by encoder {encoder} for id {error.args[0]!r}; run `dvc repro` again") from error
+            raise SchemaError(
+                f"encoder {encoder} has no vector for id {error.args[0]!r}; run `dvc repro` again"
+            ) from error
 
     def select(self, ids: Sequence[str]) -> Vectors:
         """Vectors of `ids` in their order: (len(ids), d) float32, a copy."""
@@ -67,7 +69,9 @@ class Embeddings:
         except FileNotFoundError as error:
             raise SchemaError(f"{path}: no such embeddings. Run `dvc repro` to make them.") from error
         except pa.ArrowInvalid as error:
-            raise SchemaError(f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`.") from error
+            raise SchemaError(
+                f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`."
+            ) from error
         kind = table.schema.field("vector").type if "vector" in table.schema.names else None
         if not isinstance(kind, pa.FixedSizeListType):
             raise SchemaError(f"{path}: no column `vector` of fixed_size_list; this is not an embeddings table")
@@ -76,3 +80,8 @@ class Embeddings:
         flat = vector.flatten().to_numpy(zero_copy_only=False)
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         return cls(table.column("id").to_pylist(), flat.reshape(len(table), kind.list_size), metadata)
+
+    @classmethod
+    def read_all(cls, folder: Path, encoders: Iterable[str]) -> dict[str, "Embeddings"]:
+        """The tables `<encoder>.parquet` of `folder`, exactly those named."""
+        return {encoder: cls.read(folder / f"{encoder}.parquet") for encoder in encoders}

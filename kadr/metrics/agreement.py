@@ -1,0 +1,53 @@
+"""How well scores agree with people: rank correlations by the public protocol, errors and discrimination."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+from sklearn import metrics
+
+Values = np.ndarray[tuple[int], np.dtype[np.float64]]
+RELEVANT = 0.5  # a pair counts as relevant from here on, for the area under the ROC curve
+
+
+def _tau(variant: str) -> Callable[[Values, Values], float | None]:
+    def tau(rating: Values, score: Values) -> float | None:
+        if not _varies(rating, score):
+            return None
+        return 100.0 * float(stats.kendalltau(score, rating, variant=variant).statistic)
+
+    return tau
+
+
+def _varies(rating: Values, score: Values) -> bool:
+    return len(rating) > 1 and bool(np.ptp(rating) > 0) and bool(np.ptp(score) > 0)
+
+
+def _spearman(relevance: Values, score: Values) -> float | None:
+    return float(stats.spearmanr(relevance, score).statistic) if _varies(relevance, score) else None
+
+
+def _rmse(relevance: Values, score: Values) -> float | None:
+    return float(np.sqrt(np.mean((relevance - score) ** 2))) if len(relevance) else None
+
+
+def _r2(relevance: Values, score: Values) -> float | None:
+    return float(metrics.r2_score(relevance, score)) if len(relevance) > 1 and np.ptp(relevance) > 0 else None
+
+
+def _auc(relevance: Values, score: Values) -> float | None:
+    relevant = relevance >= RELEVANT
+    if relevant.all() or not relevant.any() or not _varies(relevance, score):
+        return None
+    return float(metrics.roc_auc_score(relevant, score))
+
+
+agreement: dict[str, Callable[[Values, Values], float | None]] = {
+    "tau_c": _tau("c"),
+    "tau_b": _tau("b"),
+    "spearman": _spearman,
+    "rmse": _rmse,
+    "r2": _r2,
+    "auc": _auc,
+}
+"""Name -> figure(people's value, score); None where the sample has none. tau_c, tau_b: Kendall's tau x 100."""

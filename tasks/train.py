@@ -1,0 +1,123 @@
+"""Stage train: relevance, queries and embeddings in; the relevance model and out-of-fold predictions out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from kadr.embeddings import Embeddings, Rows
+from kadr.features import BLOCKS, FeatureMatrix, Images, Texts, build_features
+from kadr.features.blocks import choose_blocks
+from kadr.model import RelevanceModel
+from kadr.model.folds import Cell, Folds, assign_folds, cells, query_groups
+from kadr.model.lightgbm import Learner, Scores
+from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
+from kadr.params import Params
+from kadr.progress import progress
+from kadr.schemas import PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
+from tasks import paths, tracking
+from tasks.stage import Metrics, run
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The rated pairs as rows of photos and texts, and what people said of them."""
+
+    table: pd.DataFrame
+    images: Images
+    texts: Texts
+    image_rows: Rows
+    text_rows: Rows
+    own_image: dict[str, str | None]
+
+    @property
+    def relevance(self) -> Scores:
+        """(n_pairs,) in 0..1."""
+        return self.table["relevance"].to_numpy()
+
+    @property
+    def weight(self) -> Scores:
+        """(n_pairs,) > 0."""
+        return self.table["weight"].to_numpy()
+
+    def features(self, blocks: list[str]) -> FeatureMatrix:
+        """The pairs' feature matrix of these blocks."""
+        return build_features(choose_blocks(blocks, BLOCKS), self.images, self.texts, self.image_rows, self.text_rows)
+
+
+def read_pairs(params: Params) -> Pairs:
+    """The rated pairs with the vectors of their photos and texts."""
+    table = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
+    queries = read_table(paths.QUERIES, QUERIES).to_pandas().set_index("query_id")
+    image_ids, image_rows = np.unique(table["image_id"].to_numpy(dtype=str), return_inverse=True)
+    query_ids, text_rows = np.unique(table["query_id"].to_numpy(dtype=str), return_inverse=True)
+    rated = queries.loc[query_ids]
+    images = Images.select(
+        Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders), image_ids.tolist()
+    )
+    texts = Texts.select(
+        Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders), rated["text"].to_dict()
+    )
+    own_image = rated["image_id"].astype(object).where(rated["image_id"].notna(), None).to_dict()
+    return Pairs(table, images, texts, image_rows, text_rows, own_image)
+
+
+def make_grid(pairs: Pairs, params: Params) -> list[Cell]:
+    """The cells of image folds x query folds."""
+    image_folds = assign_folds(pairs.table["image_id"].tolist(), params.train.image_folds, params.seed)
+    groups = query_groups(pairs.table["query_id"].tolist(), pairs.own_image)
+    query_folds = assign_folds(groups, params.train.query_folds, params.seed + 1)
+    return list(cells(image_folds, query_folds))
+
+
+def baselines(pairs: Pairs, params: Params) -> Iterator[tuple[str, FitPredict]]:
+    """What the model has to beat: the mean, the first shared encoder's cosine, LightGBM on the embeddings alone."""
+    yield "mean", mean_baseline(pairs.relevance, pairs.weight)
+    cosine = pairs.features(["cosine"]).values[:, 0].astype(np.float64)
+    yield "cosine", given_baseline(cosine)
+    concat = pairs.features(["concat"]).values
+    yield "concat", Learner(concat, pairs.relevance, pairs.weight, params.train, params.seed).fit_predict
+
+
+def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> None:
+    """Write one model's out-of-fold scores to the predictions folder."""
+    table = pairs.table[["image_id", "query_id", "relevance"]].assign(score=scores, fold=fold)
+    write_table(pa.Table.from_pandas(table, preserve_index=False), paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS)
+
+
+def train(params: Params) -> Metrics:
+    """Train the relevance model, and score every rated pair out of fold by it and by its baselines."""
+    pairs = read_pairs(params)
+    grid = make_grid(pairs, params)
+    matrix = pairs.features(params.train.features)
+    learner = Learner(matrix.values, pairs.relevance, pairs.weight, params.train, params.seed)
+    figures: dict[str, dict[str, float]] = {}
+    for name, fit_predict in [("model", learner.fit_predict), *baselines(pairs, params)]:
+        with progress(f"folds of {name}", len(grid)) as advance:
+            scores, fold = out_of_fold(fit_predict, grid, len(pairs.table), advance)
+        write_predictions(name, pairs, scores, fold)
+        if name == "model":
+            figures |= {f"fold {cell.fold}": errors(pairs.relevance[cell.test], scores[cell.test]) for cell in grid}
+        else:
+            figures[f"baseline {name}"] = errors(pairs.relevance, scores)
+    model = RelevanceModel(params.train.features, matrix.names, learner.fit(np.arange(len(pairs.table))))
+    model.save(paths.RELEVANCE_MODEL)
+    inputs = {"relevance": paths.RELEVANCE, "queries": paths.QUERIES}
+    tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, figures)
+    return {
+        "n_pairs": len(pairs.table),
+        "n_features": len(matrix.names),
+        "n_cells": len(grid),
+        "importance": model.importance(),
+    }
+
+
+def errors(relevance: Scores, score: Scores) -> dict[str, float]:
+    """The figures of MLflow's child runs that every sample has."""
+    return {"n_pairs": float(len(score)), "rmse": float(np.sqrt(np.mean((relevance - score) ** 2)))}
+
+
+if __name__ == "__main__":
+    run("train", train)
