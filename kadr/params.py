@@ -47,6 +47,7 @@ class AggregateParams(Section):
     """Stage aggregate: from ratings to one relevance."""
 
     expert: str
+    crowd: Literal["share", "expert_scale"]
     crowd_weight: Annotated[float, Field(ge=0)]
 
 
@@ -65,7 +66,9 @@ class ClipParams(Section):
     @model_validator(mode="after")
     def _hub_names_a_model(self) -> "ClipParams":
         if self.source == "hub" and not (self.model and self.pretrained):
-            raise ValueError("clip.source: hub wants clip.model and clip.pretrained, e.g. ViT-B-32 and laion2b_s34b_b79k")
+            raise ValueError(
+                "clip.source: hub wants clip.model and clip.pretrained, e.g. ViT-B-32 and laion2b_s34b_b79k"
+            )
         return self
 
 
@@ -125,6 +128,7 @@ class TrainParams(Section):
 
     experiment: str
     features: Annotated[list[str], Field(min_length=1)]
+    corpus_limit: Count
     image_folds: Annotated[int, Field(ge=2)]
     query_folds: Annotated[int, Field(ge=2)]
     n_estimators: Count

@@ -87,6 +87,18 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+INDEXED = pa.schema(
+    [
+        _required("row", pa.int64()),  # of the photo's vector in the index
+        _required("image_id", pa.string()),
+        _required("path", pa.string()),
+        _required("split", pa.string()),
+        pa.field("sha256", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+    ]
+)
+
 
 def embeddings_schema(dim: int) -> pa.Schema:
     """Schema of an embeddings table: `id` and a unit-norm float32 `vector` of `dim` numbers."""
@@ -103,7 +115,9 @@ def check_schema(table: pa.Table, schema: pa.Schema, where: str) -> None:
     for field in schema:
         nulls = 0 if field.nullable else table.column(field.name).null_count
         if nulls:
-            raise SchemaError(f"{where}: column {field.name} has {nulls} nulls, wanted none. Re-run the stage that writes it.")
+            raise SchemaError(
+                f"{where}: column {field.name} has {nulls} nulls, wanted none. Re-run the stage that writes it."
+            )
 
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:

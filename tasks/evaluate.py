@@ -5,7 +5,7 @@ import pandas as pd
 
 from kadr.embeddings import Embeddings
 from kadr.features import Images, Texts
-from kadr.metrics import crowd_pairs, expert_pairs, ranks
+from kadr.metrics import crowd_pairs, expert_pairs, ranks, reliability
 from kadr.metrics.evaluate import (
     Figures,
     agreement_figures,
@@ -35,6 +35,8 @@ def evaluate(params: Params) -> Metrics:
     for name in ("model", "mean", "cosine", "concat"):
         predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas()
         agreed = agreement_figures(predictions, expert, crowd, params.evaluate, params.seed)
+        if name == "model":
+            write_reliability(predictions)
         figures[name] = no_figures() | HAS.get(name, lambda own: own)(agreed) | found.get(name, {})
     record(params, figures)
     return {
@@ -67,6 +69,13 @@ def retrieve(params: Params, queries: pd.DataFrame) -> dict[str, Figures]:
         name: retrieval_figures(ranks(score, target), own, params.evaluate, params.seed)
         for name, score in scores.items()
     }
+
+
+def write_reliability(predictions: pd.DataFrame) -> None:
+    """Write the table behind DVC's reliability plot."""
+    paths.RELIABILITY.parent.mkdir(parents=True, exist_ok=True)
+    people, score = predictions["relevance"].to_numpy(), predictions["score"].to_numpy()
+    reliability(people, score).round(6).to_csv(paths.RELIABILITY, index=False)
 
 
 def record(params: Params, figures: dict[str, Figures]) -> None:

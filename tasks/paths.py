@@ -16,4 +16,6 @@ CLIP = Path("models/clip")
 RELEVANCE_MODEL = Path("models/relevance")
 PREDICTIONS = Path("data/predictions")  # model.parquet and one per baseline
 INDEX = Path("models/index")
+RELIABILITY = Path("reports/reliability.csv")
 REPORT = Path("reports/index.html")
+METRICS = Path("metrics")  # <stage>.json

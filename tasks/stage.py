@@ -16,8 +16,9 @@ Metrics = dict[str, object]
 def run(name: str, stage: Callable[[Params], Metrics]) -> None:
     """Run `stage` with params.yaml and write what it returns to metrics/<name>.json.
 
-    A KadrError ends the process with its message alone and exit code 1; any other exception is a bug and shows its trace.
+    A KadrError ends the process with its message alone and exit code 1; any other exception is a bug with its trace.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # stages share cores: no spinning
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s")
     try:
         metrics = stage(load_params())

@@ -8,15 +8,16 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.embeddings import Embeddings, Rows
-from kadr.features import BLOCKS, FeatureMatrix, Images, Texts, build_features
-from kadr.features.blocks import choose_blocks
-from kadr.model import RelevanceModel
+from kadr.errors import ParamsError
+from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
+from kadr.model import FeatureBlocks, RelevanceModel
 from kadr.model.folds import Cell, Folds, assign_folds, cells, query_groups
 from kadr.model.lightgbm import Learner, Scores
+from kadr.model.relevance import CAPTIONED
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
 from kadr.params import Params
 from kadr.progress import progress
-from kadr.schemas import PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
+from kadr.schemas import CAPTIONS, PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
 from tasks import paths, tracking
 from tasks.stage import Metrics, run
 
@@ -42,26 +43,49 @@ class Pairs:
         """(n_pairs,) > 0."""
         return self.table["weight"].to_numpy()
 
-    def features(self, blocks: list[str]) -> FeatureMatrix:
+    def features(self, blocks: FeatureBlocks) -> FeatureMatrix:
         """The pairs' feature matrix of these blocks."""
-        return build_features(choose_blocks(blocks, BLOCKS), self.images, self.texts, self.image_rows, self.text_rows)
+        return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
 
 
-def read_pairs(params: Params) -> Pairs:
+@dataclass(frozen=True)
+class Tables:
+    """Everything that stage embed wrote, by encoder."""
+
+    images: dict[str, Embeddings]
+    texts: dict[str, Embeddings]
+
+    @classmethod
+    def read(cls, params: Params) -> "Tables":
+        """Read exactly the encoders that params name."""
+        images = Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders)
+        return cls(images, Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders))
+
+
+def read_pairs(tables: Tables) -> Pairs:
     """The rated pairs with the vectors of their photos and texts."""
-    table = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
+    relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
     queries = read_table(paths.QUERIES, QUERIES).to_pandas().set_index("query_id")
-    image_ids, image_rows = np.unique(table["image_id"].to_numpy(dtype=str), return_inverse=True)
-    query_ids, text_rows = np.unique(table["query_id"].to_numpy(dtype=str), return_inverse=True)
+    image_ids, image_rows = np.unique(relevance["image_id"].to_numpy(dtype=str), return_inverse=True)
+    query_ids, text_rows = np.unique(relevance["query_id"].to_numpy(dtype=str), return_inverse=True)
     rated = queries.loc[query_ids]
-    images = Images.select(
-        Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders), image_ids.tolist()
-    )
-    texts = Texts.select(
-        Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders), rated["text"].to_dict()
-    )
+    images = Images.select(tables.images, image_ids.tolist())
+    texts = Texts.select(tables.texts, rated["text"].to_dict())
     own_image = rated["image_id"].astype(object).where(rated["image_id"].notna(), None).to_dict()
-    return Pairs(table, images, texts, image_rows, text_rows, own_image)
+    return Pairs(relevance, images, texts, image_rows, text_rows, own_image)
+
+
+def choose_features(tables: Tables, params: Params) -> FeatureBlocks:
+    """The blocks of train.features; the corpus is fitted where one of them needs it."""
+    if CAPTIONED not in params.train.features:
+        return FeatureBlocks(params.train.features, None)
+    captions = read_table(paths.CAPTIONS, CAPTIONS).to_pandas()
+    if captions.empty:
+        raise ParamsError(
+            "train.features names `captioned`, and no photo has captions: set ingest.corpus, or take it off the list"
+        )
+    corpus = Corpus.select(tables.images, tables.texts, captions, params.train.corpus_limit)
+    return FeatureBlocks(params.train.features, Captioned.fit(corpus))
 
 
 def make_grid(pairs: Pairs, params: Params) -> list[Cell]:
@@ -75,9 +99,9 @@ def make_grid(pairs: Pairs, params: Params) -> list[Cell]:
 def baselines(pairs: Pairs, params: Params) -> Iterator[tuple[str, FitPredict]]:
     """What the model has to beat: the mean, the first shared encoder's cosine, LightGBM on the embeddings alone."""
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
-    cosine = pairs.features(["cosine"]).values[:, 0].astype(np.float64)
+    cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
     yield "cosine", given_baseline(cosine)
-    concat = pairs.features(["concat"]).values
+    concat = pairs.features(FeatureBlocks(["concat"], None)).values
     yield "concat", Learner(concat, pairs.relevance, pairs.weight, params.train, params.seed).fit_predict
 
 
@@ -89,9 +113,11 @@ def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> N
 
 def train(params: Params) -> Metrics:
     """Train the relevance model, and score every rated pair out of fold by it and by its baselines."""
-    pairs = read_pairs(params)
+    tables = Tables.read(params)
+    pairs = read_pairs(tables)
     grid = make_grid(pairs, params)
-    matrix = pairs.features(params.train.features)
+    blocks = choose_features(tables, params)
+    matrix = pairs.features(blocks)
     learner = Learner(matrix.values, pairs.relevance, pairs.weight, params.train, params.seed)
     figures: dict[str, dict[str, float]] = {}
     for name, fit_predict in [("model", learner.fit_predict), *baselines(pairs, params)]:
@@ -102,7 +128,7 @@ def train(params: Params) -> Metrics:
             figures |= {f"fold {cell.fold}": errors(pairs.relevance[cell.test], scores[cell.test]) for cell in grid}
         else:
             figures[f"baseline {name}"] = errors(pairs.relevance, scores)
-    model = RelevanceModel(params.train.features, matrix.names, learner.fit(np.arange(len(pairs.table))))
+    model = RelevanceModel(blocks, matrix.names, learner.fit(np.arange(len(pairs.table))))
     model.save(paths.RELEVANCE_MODEL)
     inputs = {"relevance": paths.RELEVANCE, "queries": paths.QUERIES}
     tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, figures)

@@ -1,6 +1,8 @@
 """The library room's feature blocks: what a relevance model sees of a pair of photo and text."""
 
-from kadr.features.blocks import BLOCKS, Block, FeatureMatrix, build_features
+from kadr.features.blocks import BLOCKS, Block, FeatureMatrix, Features, build_features
+from kadr.features.captioned import Captioned
+from kadr.features.corpus import Corpus
 from kadr.features.inputs import Images, Texts
 
-__all__ = ["BLOCKS", "Block", "FeatureMatrix", "Images", "Texts", "build_features"]
+__all__ = ["BLOCKS", "Block", "Captioned", "Corpus", "FeatureMatrix", "Features", "Images", "Texts", "build_features"]

@@ -13,16 +13,19 @@ ROWS_AT_ONCE = 4096  # pairs computed together, so that the memory beside the ma
 
 
 @dataclass(frozen=True)
-class Block:
-    """A named group of features.
+class Features:
+    """A block's features for given photos and texts.
 
     Attributes:
-        names: features' names for these photos and texts; their number is the block's width.
+        names: their names; their number is the block's width.
         fill: writes the features of pairs (photo row, text row) into a (n_pairs, width) float32 view.
     """
 
-    names: Callable[[Images, Texts], list[str]]
-    fill: Callable[[Vectors, Images, Texts, Rows, Rows], None]
+    names: list[str]
+    fill: Callable[[Vectors, Rows, Rows], None]
+
+
+Block = Callable[[Images, Texts], Features]
 
 
 @dataclass(frozen=True)
@@ -40,50 +43,56 @@ class FeatureMatrix:
     blocks: dict[str, slice]
 
 
-def _shared(images: Images, texts: Texts) -> list[str]:
+def _shared(images: Images, texts: Texts) -> list[tuple[str, Vectors, Vectors]]:
     """Encoders whose photos and texts lie in one space: they have one name, hence one weights file (kadr.params)."""
-    return [name for name in images.vectors if name in texts.vectors]
+    return [(name, vectors, texts.vectors[name]) for name, vectors in images.vectors.items() if name in texts.vectors]
 
 
-def _shared_names(images: Images, texts: Texts) -> list[str]:
-    return [f"{name}.{d}" for name in _shared(images, texts) for d in range(images.vectors[name].shape[1])]
+def cosine(images: Images, texts: Texts) -> Features:
+    """Cosine of photo and text, one for each shared space (CLIPScore, Hessel et al. 2021)."""
+    shared = _shared(images, texts)
+
+    def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
+        for column, (_, photo, text) in enumerate(shared):
+            out[:, column] = np.einsum("nd,nd->n", photo[image_rows], text[text_rows])
+
+    return Features([name for name, _, _ in shared], fill)
 
 
 def _elementwise(combine: Callable[[Vectors, Vectors], Vectors]) -> Block:
-    def fill(out: Vectors, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> None:
-        start = 0
-        for name in _shared(images, texts):
-            stop = start + images.vectors[name].shape[1]
-            out[:, start:stop] = combine(images.vectors[name][image_rows], texts.vectors[name][text_rows])
-            start = stop
+    def block(images: Images, texts: Texts) -> Features:
+        shared = _shared(images, texts)
 
-    return Block(_shared_names, fill)
+        def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
+            parts = [combine(photo[image_rows], text[text_rows]) for _, photo, text in shared]
+            if parts:
+                np.concatenate(parts, axis=1, out=out)
 
+        return Features([f"{name}.{d}" for name, photo, _ in shared for d in range(photo.shape[1])], fill)
 
-def _fill_cosine(out: Vectors, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> None:
-    for column, name in enumerate(_shared(images, texts)):
-        out[:, column] = np.einsum("nd,nd->n", images.vectors[name][image_rows], texts.vectors[name][text_rows])
+    return block
 
 
-def _concat_names(images: Images, texts: Texts) -> list[str]:
+def concat(images: Images, texts: Texts) -> Features:
+    """The vectors themselves: every photo encoder's, then every text encoder's."""
     sides = (("image", images.vectors), ("text", texts.vectors))
-    return [f"{side}.{name}.{d}" for side, vectors in sides for name, v in vectors.items() for d in range(v.shape[1])]
 
+    def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
+        photo = [vectors[image_rows] for vectors in images.vectors.values()]
+        text = [vectors[text_rows] for vectors in texts.vectors.values()]
+        np.concatenate(photo + text, axis=1, out=out)
 
-def _fill_concat(out: Vectors, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> None:
-    start = 0
-    for vectors, rows in ((images.vectors, image_rows), (texts.vectors, text_rows)):
-        for values in vectors.values():
-            stop = start + values.shape[1]
-            np.take(values, rows, axis=0, out=out[:, start:stop], mode="clip")
-            start = stop
+    names = [
+        f"{side}.{name}.{d}" for side, of in sides for name, vectors in of.items() for d in range(vectors.shape[1])
+    ]
+    return Features(names, fill)
 
 
 BLOCKS: dict[str, Block] = {
-    "cosine": Block(_shared, _fill_cosine),
+    "cosine": cosine,
     "product": _elementwise(np.multiply),
     "difference": _elementwise(lambda image, text: np.abs(image - text)),
-    "concat": Block(_concat_names, _fill_concat),
+    "concat": concat,
 }
 
 
@@ -96,15 +105,15 @@ def build_features(
     """
     names: list[str] = []
     columns: dict[str, slice] = {}
-    for name, block in blocks.items():
-        features = block.names(images, texts)
-        columns[name] = slice(len(names), len(names) + len(features))
-        names += [f"{name}:{feature}" for feature in features]
+    prepared = {name: block(images, texts) for name, block in blocks.items()}
+    for name, features in prepared.items():
+        columns[name] = slice(len(names), len(names) + len(features.names))
+        names += [f"{name}:{feature}" for feature in features.names]
     values = np.empty((len(image_rows), len(names)), dtype=np.float32)
     for start in range(0, len(image_rows), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        for name, block in blocks.items():
-            block.fill(values[rows, columns[name]], images, texts, image_rows[rows], text_rows[rows])
+        for name, features in prepared.items():
+            features.fill(values[rows, columns[name]], image_rows[rows], text_rows[rows])
     return FeatureMatrix(values, names, columns)
 
 

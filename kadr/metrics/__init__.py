@@ -1,8 +1,8 @@
 """The library room's metrics: agreement with people, errors, retrieval, and their bootstrap intervals."""
 
-from kadr.metrics.agreement import agreement
+from kadr.metrics.agreement import agreement, reliability
 from kadr.metrics.bootstrap import Interval, bootstrap
 from kadr.metrics.ratings import crowd_pairs, expert_pairs
 from kadr.metrics.retrieval import ranks, retrieval
 
-__all__ = ["Interval", "agreement", "bootstrap", "crowd_pairs", "expert_pairs", "ranks", "retrieval"]
+__all__ = ["Interval", "agreement", "bootstrap", "crowd_pairs", "expert_pairs", "ranks", "reliability", "retrieval"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 from sklearn import metrics
 
@@ -51,3 +52,13 @@ agreement: dict[str, Callable[[Values, Values], float | None]] = {
     "auc": _auc,
 }
 """Name -> figure(people's value, score); None where the sample has none. tau_c, tau_b: Kendall's tau x 100."""
+
+
+def reliability(people: Values, score: Values, n_bins: int = 10) -> pd.DataFrame:
+    """What people say of pairs with about the same score: columns predicted, observed, n; one row a non-empty bin.
+
+    The bins have equal widths on 0..1 (reliability diagram; Murphy and Winkler 1977).
+    """
+    bins = np.clip((score * n_bins).astype(int), 0, n_bins - 1)
+    table = pd.DataFrame({"bin": bins, "predicted": score, "observed": people, "n": 1}).groupby("bin")
+    return table.agg({"predicted": "mean", "observed": "mean", "n": "sum"}).reset_index(drop=True)

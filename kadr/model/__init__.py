@@ -1,5 +1,5 @@
 """The library room's relevance model: LightGBM on feature blocks, its folds and its out-of-fold scores."""
 
-from kadr.model.relevance import RelevanceModel
+from kadr.model.relevance import FeatureBlocks, RelevanceModel
 
-__all__ = ["RelevanceModel"]
+__all__ = ["FeatureBlocks", "RelevanceModel"]

@@ -1,13 +1,14 @@
 """The relevance model as an artifact: feature blocks and a booster, saved to and loaded from a folder."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kadr.embeddings import Rows
 from kadr.errors import ModelError
-from kadr.features import BLOCKS, Images, Texts, build_features
+from kadr.features import BLOCKS, Block, Captioned, FeatureMatrix, Images, Texts, build_features
 from kadr.features.blocks import choose_blocks
 from kadr.model.lightgbm import Scores, predict
 
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
 
 MODEL = "model.txt"
 DESCRIPTION = "model.json"
+CAPTIONED = "captioned"
+
+
+@dataclass(frozen=True)
+class FeatureBlocks:
+    """The blocks that a model looks at.
+
+    Attributes:
+        names: of the blocks, in the order of their columns.
+        captioned: the fitted corpus behind the block of that name; None where it is not among them.
+    """
+
+    names: Sequence[str]
+    captioned: Captioned | None
+
+    def build(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> FeatureMatrix:
+        """The feature matrix of n pairs (photo `image_rows[i]`, text `text_rows[i]`)."""
+        known: Mapping[str, Block] = BLOCKS | ({CAPTIONED: self.captioned.features} if self.captioned else {})
+        return build_features(choose_blocks(self.names, known), images, texts, image_rows, text_rows)
 
 
 @dataclass(frozen=True)
@@ -23,12 +43,12 @@ class RelevanceModel:
     """Predicts the relevance 0..1 of any (photo, text).
 
     Attributes:
-        blocks: names of the feature blocks, in their order.
+        blocks: what it looks at.
         features: names of the features that the booster was trained on.
         booster: the trees.
     """
 
-    blocks: list[str]
+    blocks: FeatureBlocks
     features: list[str]
     booster: "lgb.Booster"
 
@@ -38,7 +58,7 @@ class RelevanceModel:
         Raises:
             ModelError: the encoders are not those that the model was trained on.
         """
-        matrix = build_features(choose_blocks(self.blocks, BLOCKS), images, texts, image_rows, text_rows)
+        matrix = self.blocks.build(images, texts, image_rows, text_rows)
         if matrix.names != self.features:
             raise ModelError(
                 f"the photos and texts have {len(matrix.names)} features, the model has {len(self.features)}: "
@@ -48,7 +68,7 @@ class RelevanceModel:
 
     def importance(self) -> dict[str, float]:
         """Share of the total gain of all splits that each feature block has; they sum to 1 (or all are 0)."""
-        gains = dict.fromkeys(self.blocks, 0.0)
+        gains = dict.fromkeys(self.blocks.names, 0.0)
         for name, gain in zip(self.features, self.booster.feature_importance("gain"), strict=True):
             gains[name.split(":", 1)[0]] += float(gain)
         total = sum(gains.values())
@@ -58,8 +78,10 @@ class RelevanceModel:
         """Write the model into `folder`; the same model gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.booster.save_model(folder / MODEL)
-        description = {"blocks": self.blocks, "features": self.features}
+        description = {"blocks": list(self.blocks.names), "features": self.features}
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        if self.blocks.captioned:
+            self.blocks.captioned.save(folder / CAPTIONED)
 
     @classmethod
     def load(cls, folder: Path) -> "RelevanceModel":
@@ -70,7 +92,6 @@ class RelevanceModel:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
             booster = lgb.Booster(model_file=folder / MODEL)
         except (OSError, ValueError, lgb.basic.LightGBMError) as error:
-            raise ModelError(
-                f"{folder}: no readable relevance model ({error}); make one with `dvc repro train`"
-            ) from error
-        return cls(description["blocks"], description["features"], booster)
+            raise ModelError(f"{folder}: no readable relevance model ({error}); run `dvc repro train`") from error
+        captioned = Captioned.load(folder / CAPTIONED) if CAPTIONED in description["blocks"] else None
+        return cls(FeatureBlocks(description["blocks"], captioned), description["features"], booster)

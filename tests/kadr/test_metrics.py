@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kadr.metrics import agreement, bootstrap, crowd_pairs, expert_pairs, ranks, retrieval
+from kadr.metrics import agreement, bootstrap, crowd_pairs, expert_pairs, ranks, reliability, retrieval
 from kadr.metrics.evaluate import agreement_figures, as_json, ceiling
 from kadr.params import EvaluateParams
 
@@ -110,3 +110,12 @@ def test_figures_of_a_perfect_score() -> None:
     best = ceiling(expert_pairs(RATINGS, QUERIES), FEW, seed=0)["tau_c"]
     assert best is not None
     assert best.value == figures["tau_c"].value  # type: ignore[union-attr]
+
+
+def test_reliability_has_a_row_per_filled_bin() -> None:
+    table = reliability(np.array([0.0, 0.5, 1.0]), np.array([0.12, 0.18, 1.0]))
+    assert table.to_dict("list") == {
+        "predicted": [pytest.approx(0.15), 1.0],
+        "observed": [0.25, 1.0],
+        "n": [2, 1],
+    }

@@ -7,7 +7,7 @@ import pytest
 
 from kadr.errors import ModelError
 from kadr.features import Images, Texts
-from kadr.model import RelevanceModel
+from kadr.model import FeatureBlocks, RelevanceModel
 from kadr.model.lightgbm import Learner
 from kadr.params import TrainParams, load_params
 
@@ -47,7 +47,7 @@ def test_saved_and_loaded_is_the_same(eager: TrainParams, tmp_path: Path) -> Non
     images = Images(["a", "b"], {"clip": np.eye(2, dtype=np.float32)})
     texts = Texts(["q"], ["a dog"], {"clip": np.eye(2, dtype=np.float32)[:1]})
     booster = Learner(VALUES[:, :2].copy(), RELEVANCE, np.ones(20), eager, seed=0).fit(ALL)
-    model = RelevanceModel(["product"], ["product:clip.0", "product:clip.1"], booster)
+    model = RelevanceModel(FeatureBlocks(["product"], None), ["product:clip.0", "product:clip.1"], booster)
     model.save(tmp_path)
     loaded = RelevanceModel.load(tmp_path)
     rows, query = np.array([0, 1]), np.array([0, 0])

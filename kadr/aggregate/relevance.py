@@ -1,0 +1,84 @@
+"""The aggregate part's relevance: experts and crowd on one scale of 0..1, joined per pair."""
+
+import numpy as np
+import pandas as pd
+
+from kadr.aggregate.crowd import to_expert_scale
+from kadr.aggregate.mean import Mean
+from kadr.aggregate.methods import choose_aggregator
+from kadr.errors import InputError
+from kadr.params import AggregateParams
+from kadr.schemas import RELEVANCE
+
+PAIR = ["image_id", "query_id"]
+
+
+def aggregate(ratings: pd.DataFrame, params: AggregateParams) -> pd.DataFrame:
+    """Make one relevance per pair.
+
+    The crowd's share of yes is taken as it is, or brought to the experts' scale (`crowd`).
+    Experts weigh 1 and the crowd `crowd_weight`: a pair that both rated gets the weighted mean of the two and the sum
+    of the weights. A crowd of weight 0 is left out as if it had not voted.
+
+    Args:
+        ratings: table RATINGS.
+        params: section aggregate.
+
+    Returns:
+        Table RELEVANCE, sorted by image_id and query_id.
+
+    Raises:
+        ParamsError: where `aggregate.expert` names no method.
+        InputError: where no rating is left.
+    """
+    experts = choose_aggregator(params.expert)
+    if params.crowd_weight == 0:
+        ratings = ratings[ratings["source"] != "crowd"]
+    if ratings.empty:
+        whose = " by experts, and aggregate.crowd_weight is 0" if params.crowd_weight == 0 else ""
+        raise InputError(f"got no ratings{whose}, wanted some; add ratings to ingest.source, or let the crowd count")
+    scaled = _scaled(ratings)
+    crowd = scaled[scaled["source"] == "crowd"]
+    pairs = _describe(scaled)
+    pairs = pairs.merge(experts.fit_predict(scaled[scaled["source"] == "expert"]), on=PAIR, how="left")
+    pairs = pairs.merge(Mean().fit_predict(crowd), on=PAIR, how="left", suffixes=("_expert", "_crowd"))
+    if params.crowd == "expert_scale":
+        columns_of_both = (pairs[name].to_numpy(dtype=float) for name in ("rating_crowd", "n_crowd", "rating_expert"))
+        pairs = pairs.assign(rating_crowd=to_expert_scale(*columns_of_both))
+    expert_weight = pairs["rating_expert"].notna() * 1.0
+    crowd_weight = pairs["rating_crowd"].notna() * params.crowd_weight
+    weight = expert_weight + crowd_weight
+    sums = pairs["rating_expert"].fillna(0.0) * expert_weight + pairs["rating_crowd"].fillna(0.0) * crowd_weight
+    pairs = pairs.assign(relevance=(sums / weight).clip(0.0, 1.0), weight=weight)
+    columns: list[str] = RELEVANCE.names
+    return pairs[columns].astype({"image_id": "str", "query_id": "str"}).sort_values(PAIR, ignore_index=True)
+
+
+def _scaled(ratings: pd.DataFrame) -> pd.DataFrame:
+    """The ratings on 0..1, their ids as categories: grouping by them is many times as fast."""
+    length = ratings["scale_max"] - ratings["scale_min"]
+    scaled = ratings.assign(rating=(ratings["rating"] - ratings["scale_min"]) / length)
+    return scaled.astype({"image_id": "category", "query_id": "category"})
+
+
+def _describe(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Per pair: n_expert ratings, n_crowd votes, and the spread of all ratings, null where there is one."""
+    expert = ratings["source"] == "expert"
+    counted = ratings.assign(n_expert=expert.astype("int32"), n_crowd=ratings["votes"].mask(expert, 0))
+    by_pair = counted.groupby(PAIR)
+    spread = by_pair["rating"].std(ddof=0).where(by_pair.size() > 1)
+    return by_pair[["n_expert", "n_crowd"]].sum().assign(spread=spread).reset_index()
+
+
+def figures(relevance: pd.DataFrame) -> dict[str, object]:
+    """The figures of metrics/aggregate.json: counts, means, and how many pairs lie in each tenth of 0..1."""
+    counts, _ = np.histogram(relevance["relevance"], bins=10, range=(0.0, 1.0))
+    spread = relevance["spread"].mean()
+    return {
+        "n_pairs": len(relevance),
+        "n_expert_pairs": int((relevance["n_expert"] > 0).sum()),
+        "n_crowd_pairs": int((relevance["n_crowd"] > 0).sum()),
+        "relevance_mean": float(relevance["relevance"].mean()),
+        "relevance_histogram": counts.tolist(),
+        "spread_mean": None if np.isnan(spread) else float(spread),
+    }

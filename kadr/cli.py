@@ -1,0 +1,188 @@
+"""The command line of kadr: the only place that prints. Heavy imports wait inside the command that needs them."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+from kadr.errors import InputError, KadrError
+
+if TYPE_CHECKING:
+    from kadr.search import Match
+
+PARAMS = Path("params.yaml")
+PRESETS = Path("presets")
+METRICS = Path("metrics")
+INDEX = Path("models/index")
+RELEVANCE_MODEL = Path("models/relevance")
+TEXT_ENCODERS = Path("models/text_encoders")
+SAMPLE = Path("data/raw/sample")
+
+
+class Commands(TyperGroup):
+    """Commands that end with the message alone, and exit code 1, where the user can mend what failed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KadrError as error:
+            typer.echo(f"kadr: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Find photos by words, with a model of relevance learned from people's ratings.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def start() -> None:
+    """Find photos by words, with a model of relevance learned from people's ratings."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to draw it.")] = SAMPLE,
+    *,
+    seed: Annotated[int, typer.Option(min=0, help="Of every lot; the same seed draws the same bytes.")] = 0,
+    n_train: Annotated[int | None, typer.Option(help="Rated photos.")] = None,
+    n_test: Annotated[int | None, typer.Option(help="Photos to search among.")] = None,
+    n_corpus: Annotated[int | None, typer.Option(help="Captioned, unrated photos.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Draw it even if it is there.")] = False,
+) -> None:
+    """Draw the sample data: composed photos, captions and ratings, with planted defects."""
+    from kadr.progress import progress
+    from kadr.sample import N_CORPUS, N_TEST, N_TRAIN, write_sample
+
+    counts = (
+        N_TRAIN if n_train is None else n_train,
+        N_TEST if n_test is None else n_test,
+        N_CORPUS if n_corpus is None else n_corpus,
+    )
+    if not force and _is_sample(folder, seed, *counts):
+        typer.echo(f"{folder}: this sample is there already (--force draws it anew)")
+        return
+    with progress("sample photos", sum(counts)) as advance:
+        written = write_sample(folder, seed, *counts, on_progress=advance)
+    typer.echo(
+        f"{folder}: {written.n_train} rated, {written.n_test} test and {written.n_corpus} captioned photos; "
+        f"{written.n_expert} pairs rated by experts, {written.n_crowd} by the crowd alone"
+    )
+
+
+@app.command()
+def use(
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a file in presets/, without .yaml.")],
+    override: Annotated[
+        list[str] | None,
+        typer.Option("-S", metavar="KEY=VALUE", help="One more value, e.g. -S train.num_leaves=31; may be repeated."),
+    ] = None,
+) -> None:
+    """Write the values of a preset into params.yaml; its other values and its comments stay."""
+    from kadr.presets import use_preset
+
+    changes = use_preset(preset, override or [], PARAMS, PRESETS)
+    if not changes:
+        typer.echo(f"{PARAMS} has the values of {preset} already")
+        return
+    typer.echo(f"{PARAMS}: {len(changes)} values changed by {preset}")
+    for change in changes:
+        typer.echo(f"  {change.key}: {_yaml(change.old)} -> {_yaml(change.new)}")
+    typer.echo("Run `make run` or `dvc repro` to bring everything up to date.")
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='What the photo shows, e.g. "a dog in the snow".')],
+    k: Annotated[int, typer.Option("-k", help="How many photos to find.")] = 5,
+    grid: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also write the photos as one picture.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+) -> None:
+    """Find the photos that show what TEXT says."""
+    from kadr.params import load_params
+    from kadr.search import draw_grid, load_searcher
+
+    logging.getLogger().setLevel(logging.WARNING)
+    params = load_params(PARAMS)
+    searcher = load_searcher(INDEX, TEXT_ENCODERS, params.embed_texts, RELEVANCE_MODEL, params.index.rerank)
+    matches = searcher.search(text, k)
+    if grid is not None:
+        _save(draw_grid(text, matches), grid)
+    if as_json:
+        typer.echo(json.dumps({"text": text, "matches": [_as_json(match) for match in matches]}, ensure_ascii=False))
+    else:
+        _console().print(_match_table(text, matches))
+
+
+@app.command()
+def show() -> None:
+    """Print the headline figures of the last run."""
+    from kadr.report.figures import headline
+
+    if not METRICS.is_dir():
+        raise InputError(f"{METRICS}/: there are no figures yet; run `make run` or `dvc repro` first")
+    stages = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(METRICS.glob("*.json"))}
+    table = Table("figure", "value", "beside it", title="kadr: the last run", title_justify="left")
+    table.columns[1].justify = "right"
+    for fact in headline(stages):
+        table.add_row(fact.name, f"[bold]{fact.value}[/bold]", fact.note)
+    _console().print(table)
+
+
+def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int) -> bool:
+    """Whether `folder` holds the whole sample of that seed and size."""
+    n_photos = {"train": n_train, "test": n_test, "corpus": n_corpus}
+    wanted = {"seed": seed} | {f"n_{part}": n for part, n in n_photos.items()}
+    try:
+        found = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
+        same = all(found.get(key) == value for key, value in wanted.items())
+        return same and all(len(list((folder / f"{part}_images").iterdir())) == n for part, n in n_photos.items())
+    except (OSError, ValueError):
+        return False
+
+
+def _console() -> Console:
+    """Standard output; wide where it is no terminal, so that nothing is cut or folded in a file or a pipe."""
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+def _yaml(value: object) -> str:
+    return "null" if value is None else str(value)
+
+
+def _match_table(text: str, matches: "list[Match]") -> Table:
+    table = Table(title=text, title_justify="left")
+    table.add_column("rank", justify="right")
+    table.add_column("relevance", justify="right")
+    table.add_column("cosine", justify="right")
+    table.add_column("path", overflow="fold")
+    for rank, match in enumerate(matches, 1):
+        relevance = "" if match.relevance is None else f"{match.relevance:.3f}"
+        table.add_row(str(rank), relevance, f"{match.score:.3f}", match.path)
+    return table
+
+
+def _as_json(match: "Match") -> dict[str, object]:
+    return {"image_id": match.image_id, "path": match.path, "score": match.score, "relevance": match.relevance}
+
+
+def _save(picture: Any, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the picture cannot be written ({error}); name a .png or .jpg file") from error
+    typer.echo(f"{path}: picture written", err=True)

@@ -1,0 +1,88 @@
+"""Captioned, unrated photos: what their captions say of a photo that looks like them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from kadr.embeddings import Embeddings, Rows, Vectors
+from kadr.features.inputs import Images, Texts
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Captioned photos and their captions.
+
+    Attributes:
+        images: the n_photos captioned photos.
+        captions: all their captions, those of one photo side by side.
+        photo: (n_captions,) int64, ascending: the row in `images` that each caption describes.
+    """
+
+    images: Images
+    captions: Texts
+    photo: Rows
+
+    @classmethod
+    def select(
+        cls, images: Mapping[str, Embeddings], texts: Mapping[str, Embeddings], captions: pd.DataFrame, limit: int
+    ) -> "Corpus":
+        """The captioned photos of the table CAPTIONS, out of whole embeddings tables.
+
+        Of more than `limit` photos, `limit` are taken evenly over the sorted ids, which bounds memory and time.
+        """
+        image_ids = np.unique(captions["image_id"].to_numpy(dtype=str))
+        taken = image_ids[np.linspace(0, len(image_ids) - 1, min(limit, len(image_ids))).astype(np.int64)]
+        kept = captions[captions["image_id"].isin(taken)].sort_values(["image_id", "caption_id"])
+        photo = np.searchsorted(taken, kept["image_id"].to_numpy(dtype=str))
+        text_of = dict(zip(kept["caption_id"], kept["text"], strict=True))
+        return cls(Images.select(images, taken.tolist()), Texts.select(texts, text_of), photo)
+
+    @cached_property
+    def joined(self) -> Vectors:
+        """The photos' vectors by all encoders, as one: (n_photos, sum of d)."""
+        return join_spaces(self.images.vectors, list(self.images.vectors))
+
+    @cached_property
+    def starts(self) -> Rows:
+        """Row of each photo's first caption, and the number of captions at the end: (n_photos + 1,) int64."""
+        return np.searchsorted(self.photo, np.arange(len(self.images.ids) + 1))
+
+    def captions_of(self, photos: Rows) -> tuple[Rows, Rows]:
+        """Rows of the captions of `photos`, and where each photo's begin among them."""
+        counts = self.starts[photos + 1] - self.starts[photos]
+        begins = np.cumsum(counts) - counts
+        rows = np.repeat(self.starts[photos] - begins, counts) + np.arange(counts.sum())
+        return rows, begins
+
+
+def join_spaces(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
+    """The vectors of several encoders as one unit vector, in which each encoder has the same say: (n, sum of d)."""
+    joined = np.concatenate([vectors[name] for name in names], axis=1, dtype=np.float32)
+    return np.asarray(joined / np.float32(np.sqrt(len(names))), dtype=np.float32)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Rows scaled to unit norm; a row of zeros stays one."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled
+
+
+def ridge_map(inputs: Vectors, targets: Vectors, strength: float) -> Vectors:
+    """The linear map W that minimises |inputs W - targets|^2 + strength * n |W|^2: (d_inputs, d_targets) float32."""
+    gram = inputs.T @ inputs / np.float32(len(inputs))
+    gram[np.diag_indices_from(gram)] += np.float32(strength)
+    return np.linalg.solve(gram, inputs.T @ targets / np.float32(len(inputs))).astype(np.float32)
+
+
+def nearest(queries: Vectors, vectors: Vectors, k: int) -> tuple[Rows, Vectors]:
+    """The k nearest rows of `vectors` by inner product, best first: rows and similarities, (n_queries, k) each."""
+    import faiss
+
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors))
+    similarity, rows = index.search(np.ascontiguousarray(queries), min(k, len(vectors)))
+    return rows, similarity

@@ -1,0 +1,120 @@
+"""The ingest part's reading of text tables: stripped cells, numbered rows, explained failures."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+
+from kadr.errors import InputError
+
+
+def read_rows(path: Path, separator: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table of text; blank lines are skipped.
+
+    Args:
+        path: the file, UTF-8 with or without a byte order mark.
+        separator: between columns. Cells may be quoted by `"`, but not in a file with tabs, where quotes are text.
+        columns: their names where the file has no header; otherwise the first line names them.
+
+    Returns:
+        All columns as stripped text; index `row`, 1-based, header not counted.
+
+    Raises:
+        InputError: where the file is missing, unreadable, not UTF-8, or has a row of another length.
+    """
+    ragged: list[pcsv.InvalidRow] = []
+    try:
+        names = list(columns) if columns else _header(path, separator)
+        table = _parse(path, separator, columns, names, ragged)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; put it there, or name the right folder in ingest.source") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); mend its permissions") from error
+    except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: {_reason(path, ragged, 0 if columns else 1, error)}") from error
+    if separator != "\t":
+        _check_quotes_close(path, table)
+    rows = pd.DataFrame({name.strip(): pc.utf8_trim_whitespace(table.column(name)).to_pandas() for name in names})
+    rows.index = pd.RangeIndex(1, len(rows) + 1, name="row")
+    return rows
+
+
+def _parse(
+    path: Path, separator: str, columns: Sequence[str] | None, names: Sequence[str], ragged: list[pcsv.InvalidRow]
+) -> pa.Table:
+    """The table as strings; a row of another length is an error and is put into `ragged`."""
+    quotes = separator != "\t"
+
+    def stop(row: pcsv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    return pcsv.read_csv(
+        path,
+        read_options=pcsv.ReadOptions(column_names=columns, use_threads=False),  # in threads it counts no rows
+        parse_options=pcsv.ParseOptions(
+            delimiter=separator,
+            quote_char='"' if quotes else False,
+            newlines_in_values=quotes,
+            invalid_row_handler=stop,
+        ),
+        convert_options=pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
+
+
+def require_columns(path: Path, rows: pd.DataFrame, wanted: Iterable[str]) -> None:
+    """Raise InputError that names the columns of `wanted` which the file does not have."""
+    missing = [name for name in wanted if name not in rows.columns]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; the header is ({', '.join(map(str, rows.columns))}), "
+            f"wanted ({', '.join(wanted)}). Name the columns so in the first line"
+        )
+
+
+def normalise_texts(texts: pd.Series) -> pd.Series:
+    """Texts without outer spaces and with single inner ones."""
+    distinct = {text: " ".join(text.split()) for text in texts.unique()}
+    return texts.map(distinct).astype("str")
+
+
+def _header(path: Path, separator: str) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = next(csv.reader(file, delimiter=separator), [])
+    if not names:
+        raise InputError(f"{path}: the first line is empty, wanted the columns' names")
+    stripped = [name.strip() for name in names]
+    twice = sorted({name for name in stripped if stripped.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}: the header ({', '.join(names)}) names {', '.join(twice)} more than once; rename one")
+    return names
+
+
+def _reason(path: Path, ragged: list[pcsv.InvalidRow], n_header: int, error: Exception) -> str:
+    """Why the file is no table, and what to do."""
+    if ragged:
+        row = ragged[0]
+        return (
+            f"data row {row.number - n_header} has {row.actual_columns} columns, wanted {row.expected_columns}: "
+            f"{row.text[:120]!r}; quote a cell that holds the separator, or complete the row"
+        )
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as wrong:
+                return f"line {number} is not UTF-8 (byte {line[wrong.start]:#04x}); save the file as UTF-8"
+    return "it has no rows; fill it" if "Empty CSV" in str(error) else f"not a readable table ({error})"
+
+
+def _check_quotes_close(path: Path, table: pa.Table) -> None:
+    """A quote that is never closed swallows the rest of the file into the last cell, without any error."""
+    last = table.slice(len(table) - 1).to_pylist()[0].values() if len(table) else ()
+    if any("\n" in cell for cell in last) and path.read_bytes().count(b'"') % 2:
+        raise InputError(
+            f'{path}: a quote (") in data row {len(table)} is never closed; close it, or double it in a text'
+        )

@@ -1,0 +1,48 @@
+"""The page itself: one HTML file with its style, plots and photos inside, in light and dark, for any width."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kadr.report.examples import Example, Query
+from kadr.report.figures import COLUMNS, Fact, MetricRow
+from kadr.report.plots import Plot
+from kadr.report.tables import PhotoCount, Rule
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the page shows; an empty section is left out."""
+
+    title: str
+    headline: Sequence[Fact]
+    photos: Sequence[PhotoCount]
+    quarantine: Sequence[Rule]
+    ratings: Sequence[Plot]
+    agreement: Sequence[Plot]
+    agreement_facts: Sequence[Fact]
+    model: Sequence[Plot]
+    metrics: Sequence[MetricRow]
+    retrieval: Sequence[MetricRow]
+    best: Sequence[Example]
+    worst: Sequence[Example]
+    searches: Sequence[Query]
+
+
+def render_page(page: Page) -> str:
+    """The page as HTML; every text in it is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("kadr.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["shown_columns"] = _shown_columns
+    return environment.get_template("page.html.j2").render(page=page, columns=COLUMNS)
+
+
+def _shown_columns(rows: Sequence[MetricRow]) -> list[str]:
+    """The columns in which at least one of `rows` has a figure."""
+    return [name for name in COLUMNS if any(row.cells[name] for row in rows)]

@@ -1,0 +1,23 @@
+"""The library room's small pictures of photos, for pages and grids."""
+
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from kadr.errors import InputError
+
+
+def open_thumbnail(path: Path, side: int) -> Image.Image:
+    """The photo `path`, upright, RGB, its longer side at most `side` pixels.
+
+    Raises:
+        InputError: the file is missing or cannot be decoded.
+    """
+    try:
+        with Image.open(path) as photo:
+            photo.draft("RGB", (side, side))
+            upright = ImageOps.exif_transpose(photo).convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot show the photo ({error}); was it moved since? Run `dvc repro`") from error
+    upright.thumbnail((side, side))
+    return upright

@@ -1,0 +1,80 @@
+"""Stage report: tables, figures, predictions and the index in; one HTML page for people out."""
+
+import json
+import os
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from kadr.embed import normalise
+from kadr.embeddings import Embeddings
+from kadr.index import Index
+from kadr.model import RelevanceModel
+from kadr.params import Params
+from kadr.report import examples, figures, ratings, tables
+from kadr.report.page import Page, render_page
+from kadr.schemas import IMAGES, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
+from kadr.search import Searcher
+from tasks import paths
+from tasks.stage import Metrics, run
+
+STAGES = ("ingest", "aggregate", "train", "evaluate", "index")  # whose figures the page shows
+N_SEARCHES, N_FOUND = 6, 6
+
+
+def stage(params: Params) -> Metrics:
+    """Write the page."""
+    html = render_page(make_page(params))
+    paths.REPORT.parent.mkdir(parents=True, exist_ok=True)
+    partial = paths.REPORT.with_name(f".{paths.REPORT.name}.{os.getpid()}.partial")
+    partial.write_text(html, encoding="utf-8")
+    partial.replace(paths.REPORT)
+    return {"bytes": len(html.encode("utf-8"))}
+
+
+def make_page(params: Params) -> Page:
+    """Read what the other stages wrote and choose what to show of it."""
+    images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
+    rated, queries = read_table(paths.RATINGS, RATINGS).to_pandas(), read_table(paths.QUERIES, QUERIES).to_pandas()
+    predictions = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
+    stages = {stage: _figures_of(stage) for stage in STAGES}
+    text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
+    path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
+    best, worst = (
+        examples.with_photos(choose(predictions, params.report.n_examples), text_of, path_of)
+        for choose in (examples.best_pairs, examples.worst_pairs)
+    )
+    return Page(
+        title=f"kadr: {params.train.experiment}",
+        headline=figures.headline(stages, figures.HEADLINE),
+        photos=tables.photo_counts(images),
+        quarantine=tables.quarantine_rules(read_table(paths.QUARANTINE, QUARANTINE)),
+        ratings=ratings.rating_plots(rated, read_table(paths.RELEVANCE, RELEVANCE).to_pandas()),
+        agreement=ratings.agreement_plots(rated),
+        agreement_facts=figures.facts(stages["aggregate"]),
+        model=ratings.model_plots(predictions, rated, stages["evaluate"], stages["train"].get("importance", {})),
+        metrics=figures.metric_rows(stages["evaluate"], figures.AGREEMENT),
+        retrieval=figures.metric_rows(stages["evaluate"], figures.RETRIEVAL),
+        best=best,
+        worst=worst,
+        searches=examples.run_searches(_searcher(params, queries), queries, N_SEARCHES, N_FOUND),
+    )
+
+
+def _figures_of(stage: str) -> dict[str, Any]:
+    figures_of: dict[str, Any] = json.loads((paths.METRICS / f"{stage}.json").read_text(encoding="utf-8"))
+    return figures_of
+
+
+def _searcher(params: Params, queries: pd.DataFrame) -> Searcher:
+    """Search as `kadr search` does it, with the texts' vectors that are there already."""
+    id_of = dict(zip(queries["text"].map(normalise), queries["query_id"], strict=True))
+    stored = Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders)
+    encoders = {name: examples.StoredTexts(embeddings, id_of) for name, embeddings in stored.items()}
+    model = RelevanceModel.load(paths.RELEVANCE_MODEL) if params.index.rerank else None
+    return Searcher(Index.load(paths.INDEX), encoders, model, params.index.rerank)
+
+
+if __name__ == "__main__":
+    run("report", stage)

@@ -1,0 +1,139 @@
+"""The index: which photos it takes, what it finds, its bytes, and the folder that is there whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from kadr.embeddings import Embeddings
+from kadr.errors import SchemaError, SearchError
+from kadr.index import Index, build_index, published
+from kadr.schemas import IMAGES, INDEXED
+
+CORNERS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], dtype=np.float32)
+
+
+def photos(*rows: tuple[str, str]) -> pa.Table:
+    """Photos as (image_id, status)."""
+    others = {"split": "train", "sha256": None, "bytes": 1, "width": 4, "height": 3, "phash": None}
+    return pa.Table.from_pylist(
+        [{"image_id": name, "path": f"photos/{name}", "status": status, **others} for name, status in rows], IMAGES
+    )
+
+
+@pytest.fixture
+def index() -> Index:
+    embeddings = Embeddings(["a", "b", "c", "d"], CORNERS, {"encoder": "clip", "weights_sha256": "0"})
+    other = Embeddings(["d", "c", "b", "a"], np.eye(4, 3, dtype=np.float32) + 0, {"encoder": "other"})
+    table = photos(("d", "ok"), ("a", "ok"), ("b", "truncated"), ("c", "ok"))
+    return build_index(table, {"clip": embeddings, "other": other}, "clip")
+
+
+def test_only_good_photos_in_the_order_of_their_ids(index: Index) -> None:
+    assert index.photos.schema == INDEXED
+    assert index.photos["image_id"].to_pylist() == ["a", "c", "d"]
+    assert index.photos["row"].to_pylist() == [0, 1, 2]
+    assert np.array_equal(index.vectors["clip"].vectors, CORNERS[[0, 2, 3]])
+    assert list(index.vectors["other"].ids) == ["a", "c", "d"]
+    assert np.array_equal(index.vectors["other"].vectors[2], [1, 0, 0])
+
+
+def test_the_nearest_come_first_and_no_more_than_there_are(index: Index) -> None:
+    rows, cosines = index.nearest(np.array([[0.6, -0.8]], dtype=np.float32), 10)
+    assert rows.tolist() == [2, 0, 1]
+    assert cosines == pytest.approx([0.8, 0.6, -0.6], abs=1e-3)
+
+
+def test_equal_vectors_stand_in_the_order_of_ids_even_at_the_cut() -> None:
+    names = [f"{number:02d}" for number in range(40)]
+    same = Embeddings(names, np.tile(CORNERS[:1], (40, 1)), {"encoder": "clip"})
+    index = build_index(photos(*((name, "ok") for name in names)), {"clip": same}, "clip")
+    for k in (1, 3, 39):
+        assert index.nearest(CORNERS[:1], k)[0].tolist() == list(range(k))
+
+
+def test_the_order_of_the_table_changes_nothing(tmp_path: Path, index: Index) -> None:
+    again = build_index(photos(("c", "ok"), ("d", "ok"), ("a", "ok")), index.vectors, "clip")
+    for name, built in (("one", index), ("two", again)):
+        (tmp_path / name).mkdir()
+        built.write(tmp_path / name)
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert [str(path) for path in files] == [
+        "clip.faiss",
+        "index.json",
+        "metadata.parquet",
+        "vectors/clip.parquet",
+        "vectors/other.parquet",
+    ]
+    for path in files:
+        assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path, index: Index) -> None:
+    index.write(tmp_path)
+    read = Index.load(tmp_path)
+    assert read.photos.equals(index.photos)
+    assert read.describe() == index.describe()
+    query = np.array([[0.8, 0.6]], dtype=np.float32)
+    assert np.array_equal(read.nearest(query, 3)[0], index.nearest(query, 3)[0])
+
+
+def test_no_photo_no_index() -> None:
+    embeddings = Embeddings(["a"], CORNERS[:1], {"encoder": "clip"})
+    with pytest.raises(SearchError, match=r"none of 1 photos can be indexed.*index\.splits"):
+        build_index(photos(("a", "truncated")), {"clip": embeddings}, "clip")
+
+
+def test_a_photo_without_a_vector_is_named() -> None:
+    embeddings = Embeddings(["a"], CORNERS[:1], {"encoder": "clip"})
+    with pytest.raises(SchemaError, match="has no vector for id 'b'"):
+        build_index(photos(("a", "ok"), ("b", "ok")), {"clip": embeddings}, "clip")
+
+
+def test_a_missing_and_a_damaged_index_say_what_to_do(tmp_path: Path, index: Index) -> None:
+    with pytest.raises(SearchError, match="there is no index; make one with `dvc repro index`"):
+        Index.load(tmp_path / "none")
+    index.write(tmp_path)
+    whole = (tmp_path / "clip.faiss").read_bytes()
+    (tmp_path / "clip.faiss").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SearchError, match="the index cannot be read"):
+        Index.load(tmp_path)
+    (tmp_path / "clip.faiss").unlink()
+    with pytest.raises(SearchError, match="the index cannot be read"):
+        Index.load(tmp_path)
+
+
+def test_a_published_folder_replaces_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "index"
+    for content in ("old", "new"):
+        with published(folder) as partial:
+            (partial / content).write_text(content)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == ["index"]
+
+
+def test_a_failed_writer_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    with published(folder) as partial:
+        (partial / "old").touch()
+
+    def write() -> None:
+        with published(folder) as partial:
+            (partial / "new").touch()
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        write()
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    (tmp_path / ".index.partial").mkdir()
+    (tmp_path / ".index.partial" / "half").touch()
+    with published(folder) as partial:
+        (partial / "new").touch()
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]

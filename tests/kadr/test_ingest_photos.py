@@ -1,0 +1,162 @@
+"""Photos: one status for every kind of file, upright sizes, stable hashes, near-duplicates."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kadr.errors import InputError
+from kadr.ingest.duplicates import count_near_duplicates
+from kadr.ingest.photos import Photo, absent_photos, check_photos, list_photos
+
+MAX_PIXELS = 100_000
+
+
+def scene(seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def check(folder: Path, max_pixels: int = MAX_PIXELS) -> dict[str, Photo]:
+    photos = check_photos(list_photos(str(folder.parent), folder.name, "train"), max_pixels)
+    assert [photo.image_id for photo in photos] == sorted(file.name for file in folder.iterdir() if file.name[0] != ".")
+    return {photo.image_id: photo for photo in photos}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "photos"
+    path.mkdir()
+    return path
+
+
+def test_a_good_photo_is_described(folder: Path) -> None:
+    scene(0).save(folder / "a.jpg")
+    content = (folder / "a.jpg").read_bytes()
+    photo = check(folder)["a.jpg"]
+    assert (photo.status, photo.width, photo.height, photo.bytes) == ("ok", 60, 40, len(content))
+    assert photo.sha256 == hashlib.sha256(content).hexdigest()
+    assert photo.phash is not None
+    assert len(photo.phash) == 16
+    assert photo.path == f"{folder.parent}/photos/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        *(("a.jpg", mode) for mode in ("RGB", "L", "CMYK")),
+        *(("фото 1.PNG", mode) for mode in ("RGBA", "P", "LA", "I;16", "1")),
+        *(("a.webp", mode) for mode in ("RGB", "RGBA")),
+        *(("a.gif", mode) for mode in ("P",)),
+        *(("a.tiff", mode) for mode in ("RGB",)),
+    ],
+)
+def test_every_kind_of_photo_is_read(folder: Path, name: str, mode: str) -> None:
+    scene(0).convert("L" if mode == "I;16" else mode).convert(mode).save(folder / name)
+    assert check(folder)[name].status == "ok"
+
+
+def test_an_animation_is_its_first_picture(folder: Path) -> None:
+    scene(0).save(folder / "a.gif", save_all=True, append_images=[scene(1)])
+    scene(0).save(folder / "b.gif")
+    photos = check(folder)
+    assert photos["a.gif"].phash == photos["b.gif"].phash
+
+
+def test_bad_files_have_their_reason(folder: Path) -> None:
+    scene(0, (200, 200)).save(folder / "good.jpg")
+    content = (folder / "good.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(content[: len(content) // 2])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "notes.jpg").write_text("no photo at all")
+    (folder / "page.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    (folder / "folder.jpg").mkdir()
+    scene(0, (400, 300)).save(folder / "large.png")
+    scene(0).save(folder / "broken.png")
+    damaged = bytearray((folder / "broken.png").read_bytes())
+    damaged[60:400] = bytes(340)
+    (folder / "broken.png").write_bytes(damaged)
+    (folder / ".hidden").write_text("of no interest")
+    status = {name: photo.status for name, photo in check(folder).items()}
+    assert status.pop("broken.png") in {"broken", "truncated"}
+    assert status == {
+        "good.jpg": "ok",
+        "truncated.jpg": "truncated",
+        "empty.jpg": "empty_file",
+        "notes.jpg": "not_an_image",
+        "page.jpg": "not_an_image",
+        "folder.jpg": "unreadable",
+        "large.png": "too_large",
+    }
+
+
+@pytest.mark.parametrize("pixels", [100_000_000, 400_000_000])
+def test_a_bomb_is_not_decoded_and_raises_no_warning(folder: Path, pixels: int) -> None:
+    Image.new("1", (20_000, pixels // 20_000)).save(folder / "bomb.png")
+    assert check(folder)["bomb.png"].status == "too_large"
+
+
+def test_size_and_hash_are_of_the_upright_photo(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene(0).save(folder / "turned.jpg", exif=exif, quality=95)
+    scene(0).transpose(Image.Transpose.ROTATE_270).save(folder / "upright.jpg", quality=95)
+    photos = check(folder)
+    assert (photos["turned.jpg"].width, photos["turned.jpg"].height) == (40, 60)
+    distance = int(photos["turned.jpg"].phash or "", 16) ^ int(photos["upright.jpg"].phash or "", 16)
+    assert distance.bit_count() <= 4
+
+
+def test_a_large_jpeg_hashes_as_its_small_copy(folder: Path) -> None:
+    scene(3, (2400, 1600)).save(folder / "large.jpg", quality=90)
+    scene(3, (600, 400)).save(folder / "small.jpg", quality=90)
+    photos = check(folder, 10_000_000)
+    distance = int(photos["large.jpg"].phash or "", 16) ^ int(photos["small.jpg"].phash or "", 16)
+    assert distance.bit_count() <= 4
+    assert (photos["large.jpg"].width, photos["large.jpg"].height) == (2400, 1600)
+
+
+def test_a_large_jpeg_that_is_cut_off_is_truncated(folder: Path) -> None:
+    scene(3, (2400, 1600)).save(folder / "a.jpg", quality=90)
+    content = (folder / "a.jpg").read_bytes()
+    (folder / "a.jpg").write_bytes(content[: len(content) * 9 // 10])
+    assert check(folder, 10_000_000)["a.jpg"].status == "truncated"
+
+
+def test_missing_and_empty_folders_are_explained(folder: Path) -> None:
+    with pytest.raises(InputError, match="no photos, wanted the train photos"):
+        list_photos(str(folder.parent), folder.name, "train")
+    with pytest.raises(InputError, match="no such folder, wanted the test photos"):
+        list_photos(str(folder), "test_images", "test")
+
+
+def test_absent_photos_are_missing() -> None:
+    assert absent_photos("data", "train_images", "train", ["a.jpg"]) == [
+        Photo("a.jpg", "data/train_images/a.jpg", "train", None, None, None, None, None, "missing")
+    ]
+
+
+def hashed(split: str, *hashes: int) -> list[Photo]:
+    return [Photo(f"{split}{n}", "", split, phash=f"{bits:016x}", status="ok") for n, bits in enumerate(hashes)]
+
+
+def test_near_duplicates_are_counted_within_and_across_splits() -> None:
+    photos = [*hashed("train", 0, 0b111, 2**64 - 1), *hashed("test", 0b1, 0b11111 << 20), Photo("gone", "", "test")]
+    found = count_near_duplicates(photos, hashed("corpus", 2**64 - 2, 0b1), bits=3)
+    assert {where: (pairs.n, pairs.first) for where, pairs in found.items()} == {
+        "within_train": (1, [["train0", "train1"]]),
+        "within_test": (0, []),
+        "train_test": (2, [["train0", "test0"], ["train1", "test0"]]),
+        "corpus_train": (3, [["corpus0", "train2"], ["corpus1", "train0"], ["corpus1", "train1"]]),
+        "corpus_test": (1, [["corpus1", "test0"]]),
+    }
+
+
+def test_many_near_duplicates_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = hashed("train", *[5] * 30)
+    whole = count_near_duplicates(photos, [], bits=0)["within_train"]
+    monkeypatch.setattr("kadr.ingest.duplicates._BLOCK", 70)
+    assert count_near_duplicates(photos, [], bits=0)["within_train"] == whole
+    assert (whole.n, whole.first[0], len(whole.first)) == (435, ["train0", "train1"], 10)

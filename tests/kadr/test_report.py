@@ -1,0 +1,289 @@
+"""The report: its figures, tables, plots and examples from literal tables, and the page that holds them."""
+
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from kadr.embeddings import Embeddings, Vectors
+from kadr.index import build_index
+from kadr.report import examples, figures, plots, ratings, tables
+from kadr.report.page import Page, render_page
+from kadr.schemas import IMAGES, QUARANTINE
+from kadr.search import Searcher
+
+EVALUATE = {
+    "tau_c": {"value": 48.91, "low": 47.1, "high": 50.6},
+    "tau_b": None,
+    "rmse": {"value": 0.2, "low": 0.1, "high": 0.3},
+    "recall_at_5": {"value": 0.75, "low": 0.7, "high": 0.8},
+    "baselines": {"cosine": {"tau_c": {"value": 46.8, "low": 45.0, "high": 48.0}, "rmse": None}, "concat": {}},
+    "ceiling": {"tau_c": {"value": 70.6, "low": 69.0, "high": 72.0}},
+}
+PREDICTIONS = pd.DataFrame(
+    {
+        "image_id": ["a", "a", "b", "c"],
+        "query_id": ["1", "2", "1", "1"],
+        "relevance": [1.0, 0.9, 0.8, 0.0],
+        "score": [0.9, 0.8, 0.1, 0.2],
+        "fold": [0, 1, 0, 1],
+    }
+)
+RATINGS = pd.DataFrame(
+    [
+        ("a", "1", "expert", 4.0, 1.0, 4.0, 1),
+        ("a", "1", "expert", 3.0, 1.0, 4.0, 1),
+        ("c", "1", "expert", 1.0, 1.0, 4.0, 1),
+        ("a", "1", "crowd", 1.0, 0.0, 1.0, 2),
+        ("a", "1", "crowd", 0.0, 0.0, 1.0, 2),
+        ("c", "1", "crowd", 0.0, 0.0, 1.0, 3),
+    ],
+    columns=["image_id", "query_id", "source", "rating", "scale_min", "scale_max", "votes"],
+)
+RELEVANCE = PREDICTIONS[["image_id", "query_id", "relevance"]]
+
+
+def titles(drawn: Sequence[plots.Plot]) -> list[str]:
+    return [plot.title for plot in drawn]
+
+
+# Figures.
+
+
+def test_rows_have_what_the_run_has() -> None:
+    rows = {row.key: row.cells for row in figures.metric_rows(EVALUATE)}
+    assert list(rows) == ["tau_c", "rmse", "recall_at_5"]
+    assert rows["tau_c"]["model"] == figures.Cell("48.9", "47.1 to 50.6")
+    assert rows["tau_c"]["ceiling"] == figures.Cell("70.6", "69.0 to 72.0")
+    assert rows["rmse"]["cosine"] is None
+    assert rows["tau_c"]["concat"] is None
+    assert figures.metric_rows({}) == []
+
+
+def test_the_headline_counts_and_judges() -> None:
+    ingest = {
+        "photos": {"train": {"ok": 599, "truncated": 1}, "test": {"ok": 60}, "corpus": {}},
+        "queries": {"train": 1200, "test": 300},
+        "ratings": {"crowd": 10, "expert": 20},
+        "set_aside": {"row": {"rating": 2}, "image": {"photo": 1}},
+    }
+    facts = {fact.name: fact for fact in figures.headline({"ingest": ingest, "evaluate": EVALUATE})}
+    assert (facts["photos"].value, facts["photos"].note) == ("659", "599 train, 60 test")
+    assert facts["texts"].value == "1,500"
+    assert (facts["set aside"].value, facts["set aside"].note) == ("3", "2 row, 1 image")
+    assert facts["tau-c"].note == "47.1 to 50.6; cosine 46.8; human ceiling 70.6"
+    assert "RMSE" in facts
+    assert [fact.name for fact in figures.headline({"evaluate": EVALUATE}, ("tau_c",))] == ["tau-c"]
+    assert figures.headline({}) == []
+
+
+def test_facts_are_the_plain_numbers() -> None:
+    found = figures.facts({"n_pairs": 1200, "alpha": 0.5, "list": [1], "none": None, "yes": True, "in": {"at": 1.0}})
+    assert [(fact.name, fact.value) for fact in found] == [("pairs", "1,200"), ("alpha", "0.500"), ("in at", "1.000")]
+
+
+# Tables.
+
+
+def test_photos_by_split_and_reason() -> None:
+    rows = [("test", "ok"), ("train", "ok"), ("train", "truncated"), ("train", "ok"), ("train", "missing")]
+    images = pa.Table.from_pylist(
+        [{"image_id": str(n), "path": "", "split": split, "status": status} for n, (split, status) in enumerate(rows)],
+        IMAGES,
+    )
+    assert tables.photo_counts(images) == [
+        tables.PhotoCount("train", 2, {"missing": 1, "truncated": 1}),
+        tables.PhotoCount("test", 1, {}),
+    ]
+
+
+def test_quarantine_by_rule_the_most_frequent_first() -> None:
+    rows = [
+        ("photos/x.jpg", None, None, None, "decodes", "image"),
+        ("r.csv", 3, "rate_1", "7", "in range", "row"),
+        ("r.csv", 9, "rate_2", None, "in range", "row"),
+    ]
+    rules = tables.quarantine_rules(
+        pa.Table.from_pylist([dict(zip(QUARANTINE.names, row, strict=True)) for row in rows], QUARANTINE)
+    )
+    assert rules == [
+        tables.Rule("in range", "row", 2, ["r.csv, row 3: rate_1 = 7", "r.csv, row 9: rate_2 = (empty)"]),
+        tables.Rule("decodes", "image", 1, ["photos/x.jpg"]),
+    ]
+    assert tables.quarantine_rules(QUARANTINE.empty_table()) == []
+
+
+# Plots.
+
+
+def test_rating_plots_by_what_there_is() -> None:
+    assert titles(ratings.rating_plots(RATINGS, RELEVANCE)) == ["Expert ratings", "Crowd votes", "Relevance"]
+    crowd = RATINGS[RATINGS["source"] == "crowd"]
+    drawn = ratings.rating_plots(crowd, RELEVANCE)
+    assert titles(drawn) == ["Crowd votes", "Relevance"]
+    assert drawn[0].caption == "2 pairs judged by the crowd; for 50% of them nobody said yes."
+
+
+def test_agreement_plots_by_what_there_is() -> None:
+    drawn = ratings.agreement_plots(RATINGS)
+    assert titles(drawn) == ["Disagreement", "Crowd against experts"]
+    assert "1 pairs" in drawn[0].caption
+    assert "2 pairs that both judged" in drawn[1].caption
+    assert ratings.agreement_plots(RATINGS[RATINGS["source"] == "crowd"]) == []
+
+
+def test_model_plots_by_what_there_is() -> None:
+    drawn = ratings.model_plots(PREDICTIONS, RATINGS, EVALUATE, {"cosine": 0.7, "product": 0.3})
+    assert titles(drawn) == ["Agreement with people", "Calibration", "Score by rating", "What the model looks at"]
+    crowd = RATINGS[RATINGS["source"] == "crowd"]
+    assert titles(ratings.model_plots(PREDICTIONS, crowd, {"baselines": None}, {})) == ["Calibration"]
+
+
+def test_a_plot_is_the_same_every_time_and_has_the_colours_of_the_page() -> None:
+    one, two = (plots.draw("T", "c", plots.histogram(np.array([0.1, 0.9]), "x", "y")) for _ in range(2))
+    assert one == two
+    assert one.svg.startswith("<svg")
+    assert "var(--accent)" in one.svg
+    assert "#030303" not in one.svg
+    assert "date" not in one.svg
+
+
+# Examples.
+
+
+def test_best_are_sure_true_matches_one_per_photo() -> None:
+    assert examples.best_pairs(PREDICTIONS, 5)["image_id"].tolist() == ["a", "b"]
+
+
+def test_worst_are_the_farthest_from_people_and_the_order_of_rows_changes_nothing() -> None:
+    worst = examples.worst_pairs(PREDICTIONS, 2)
+    assert worst[["image_id", "query_id"]].to_numpy().tolist() == [["b", "1"], ["c", "1"]]
+    assert examples.worst_pairs(PREDICTIONS[::-1], 2).equals(worst)
+
+
+@pytest.fixture
+def photo_path(tmp_path: Path) -> str:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (8, 8), "red").save(path)
+    return str(path)
+
+
+def test_searches_use_the_stored_vectors(photo_path: str) -> None:
+    names, vectors = ["a", "b"], np.eye(2, dtype=np.float32)
+    photos = pa.Table.from_pylist(
+        [{"image_id": name, "path": photo_path, "split": "test", "status": "ok"} for name in names], IMAGES
+    )
+    index = build_index(photos, {"clip": Embeddings(names, vectors, {"encoder": "clip"})}, "clip")
+    texts = Embeddings(["q1", "q2", "q3"], np.array([[0, 1], [1, 0], [1, 0]], dtype=np.float32), {"encoder": "clip"})
+    stored = examples.StoredTexts(texts, {"bee": "q1", "ant": "q2", "all": "q3"})
+    queries = pd.DataFrame(
+        [
+            ("q1", "bee", "b", "test"),
+            ("q2", "ant", "b", "test"),
+            ("q3", "all", None, "test"),
+            ("q4", "x", "a", "train"),
+        ],
+        columns=["query_id", "text", "image_id", "split"],
+    )
+    bee, everything = examples.run_searches(Searcher(index, {"clip": stored}, None, 0), queries, 3, 2)
+    assert (bee.text, bee.has_answer) == ("bee", True)
+    assert [found.right for found in bee.found] == [True, False]
+    assert bee.found[0].photo.startswith("data:image/jpeg;base64,")
+    assert (everything.text, everything.has_answer) == ("all", False)
+
+
+# The page.
+
+
+class Outline(HTMLParser):
+    """Collects ids and addresses, and checks that tags are closed in order."""
+
+    VOID = ("meta", "img", "br", "use", "path")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.addresses += [found[key] or "" for key in ("src", "href") if key in found]
+        if tag == "section":
+            self.ids.append(found["id"] or "")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def page(photo: str, text: str = "a <b>dog</b>") -> Page:
+    example = examples.Example(photo, "a", text, 0.9, 1.0)
+    return Page(
+        title="kadr: test",
+        headline=figures.headline({"evaluate": EVALUATE}),
+        photos=[tables.PhotoCount("train", 2, {"missing": 1})],
+        quarantine=[tables.Rule("in range", "row", 2, ["r.csv, row 3: rate_1 = 7"])],
+        ratings=ratings.rating_plots(RATINGS, RELEVANCE),
+        agreement=ratings.agreement_plots(RATINGS),
+        agreement_facts=[],
+        model=ratings.model_plots(PREDICTIONS, RATINGS, EVALUATE, {"cosine": 1.0}),
+        metrics=figures.metric_rows(EVALUATE, figures.AGREEMENT),
+        retrieval=figures.metric_rows(EVALUATE, figures.RETRIEVAL),
+        best=[example],
+        worst=[example],
+        searches=[examples.Query(text, [], True)],
+    )
+
+
+def test_the_page_is_whole_and_loads_nothing(photo_path: str) -> None:
+    html = render_page(page(examples.photo_address(photo_path)))
+    outline = Outline(html)
+    assert outline.open == []
+    assert outline.ids == ["data", "ratings", "agreement", "model", "retrieval", "predictions"]
+    assert all(address.startswith(("data:image/jpeg", "#")) for address in outline.addresses)
+    assert "48.9" in html
+    assert "mean</th>" not in html  # no run has that baseline here
+    assert html == render_page(page(examples.photo_address(photo_path)))
+
+
+def test_texts_are_escaped(photo_path: str) -> None:
+    html = render_page(page(examples.photo_address(photo_path)))
+    assert "<b>dog</b>" not in html
+    assert "a &lt;b&gt;dog&lt;/b&gt;" in html
+
+
+def test_a_run_without_expert_ratings_or_test_texts() -> None:
+    crowd = RATINGS[RATINGS["source"] == "crowd"]
+    bare = Page(
+        title="bare",
+        headline=[],
+        photos=[],
+        quarantine=[],
+        ratings=ratings.rating_plots(crowd, RELEVANCE),
+        agreement=[],
+        agreement_facts=[],
+        model=ratings.model_plots(PREDICTIONS, crowd, {}, {}),
+        metrics=[],
+        retrieval=[],
+        best=[],
+        worst=[],
+        searches=[],
+    )
+    html = render_page(bare)
+    assert Outline(html).ids == ["data", "ratings", "model", "predictions"]
+    assert "Nothing was quarantined." in html
+
+
+def test_stored_texts_know_only_their_texts() -> None:
+    texts: Vectors = np.eye(2, dtype=np.float32)
+    stored = examples.StoredTexts(Embeddings(["1", "2"], texts, {}), {"a": "1", "b": "2"})
+    assert stored.transform(["b", "a"]).tolist() == [[0, 1], [1, 0]]

@@ -1,0 +1,58 @@
+"""Stage report on a small project, after the stages whose files it reads."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kadr.errors import InputError
+from kadr.params import Params
+from kadr.schemas import IMAGES, QUARANTINE, read_table, write_table
+from tasks import evaluate, index, paths, report, train
+from tasks.stage import write_json
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def judged_project(small_project: Path, small_params: Params) -> Path:
+    """The small project with photos, trained, judged and indexed."""
+    write_table(IMAGES.empty_table(), paths.CORPUS, IMAGES)
+    write_table(QUARANTINE.empty_table(), paths.QUARANTINE, QUARANTINE)
+    for number, path in enumerate(read_table(paths.IMAGES, IMAGES)["path"].to_pylist()):
+        Image.new("RGB", (32, 24), (8 * number, 100, 100)).save(path)
+    photos = {"train": {"ok": 24}, "test": {"ok": 6}}
+    write_json(paths.METRICS / "ingest.json", {"photos": photos})
+    write_json(paths.METRICS / "aggregate.json", {"n_pairs": 576})
+    write_json(paths.METRICS / "train.json", train.train(small_params))
+    write_json(paths.METRICS / "evaluate.json", evaluate.evaluate(small_params))
+    write_json(paths.METRICS / "index.json", index.stage(small_params))
+    return small_project
+
+
+def test_the_page_shows_the_run_and_is_the_same_twice(judged_project: Path, small_params: Params) -> None:
+    metrics = report.stage(small_params)
+    html = paths.REPORT.read_text(encoding="utf-8")
+    assert metrics == {"bytes": paths.REPORT.stat().st_size}
+    for wanted in ("kadr: sample", "24 train, 6 test", "Score by rating", "recall@5", "Farthest from people"):
+        assert wanted in html, wanted
+    assert html.count("“text ") == 6
+    assert html.count('class="right"') == 6
+    report.stage(small_params)
+    assert paths.REPORT.read_text(encoding="utf-8") == html
+    assert list(paths.REPORT.parent.glob(".*")) == []
+
+
+def test_without_reranking_no_model_is_asked(judged_project: Path, small_params: Params) -> None:
+    params = small_params.model_copy(update={"index": small_params.index.model_copy(update={"rerank": 0})})
+    report.stage(params)
+    html = paths.REPORT.read_text(encoding="utf-8")
+    assert "1. cosine " in html
+    assert "1. relevance " not in html
+
+
+def test_a_lost_photo_is_named(judged_project: Path, small_params: Params) -> None:
+    for path in judged_project.glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"\.jpg: cannot show the photo"):
+        report.stage(small_params)
