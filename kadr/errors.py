@@ -11,8 +11,8 @@ KadrError
 ├── GateError        a trained model is worse than evaluate.gates allow
 └── SearchError      a query or an index that cannot be searched
 
-Every message says what was got, what was wanted and what to do. The command line and the stages print the message alone;
-the stack trace is for bugs.
+Every message says what was got, what was wanted and what to do. The command line and the stages print the message
+alone; the stack trace is for bugs.
 """
 
 

@@ -88,7 +88,7 @@ class TimmParams(Section):
 
 
 class SentenceTransformersParams(Section):
-    """A text encoder by sentence-transformers: a folder, a hub name, or `package:MODULE/FOLDER` of an installed package."""
+    """A text encoder by sentence-transformers: a folder, a hub name, or `package:MODULE/FOLDER` of an installed one."""
 
     backend: Literal["sentence_transformers"]
     model: str
@@ -180,7 +180,7 @@ class Params(Section):
     def _search_needs_a_shared_space(self) -> "Params":
         if not self.shared_encoders:
             raise ValueError(
-                "no encoder is in both embed_images.encoders and embed_texts.encoders; a photo can be found by words only "
+                "no encoder is in both embed_images.encoders and embed_texts.encoders; a photo is found by words only "
                 "in a space that both share: give both the same CLIP under the same name"
             )
         return self

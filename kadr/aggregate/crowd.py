@@ -1,7 +1,7 @@
 """The aggregate part's crowd: its share of yes brought to the experts' scale.
 
-A crowd says no to photos that experts still give a 2, so a share of 0 is no relevance of 0. Which relevance a share stands
-for is learned by isotonic regression (Barlow et al. 1972) on the pairs that both have rated.
+A crowd says no to photos that experts still give a 2, so a share of 0 is no relevance of 0. Which relevance a share
+stands for is learned by isotonic regression (Barlow et al. 1972) on the pairs that both have rated.
 """
 
 import numpy as np

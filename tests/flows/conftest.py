@@ -1,0 +1,76 @@
+"""A Prefect server for the flows' tests, and toy DVC projects for them to run.
+
+Prefect itself runs in processes of its own, as in use: what it leaves open would be an error in a later test.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+Toy = Callable[[dict[str, Any]], Path]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What `python -m flows.x` needs to find this project's code, with a Prefect folder of its own and no server."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    return inherited | {
+        "PYTHONPATH": str(PROJECT),
+        "DVC_NO_ANALYTICS": "1",  # or each DVC leaves a process behind that reports its use
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    }
+
+
+@pytest.fixture(scope="session")
+def server(environment: dict[str, str]) -> Iterator[str]:
+    """Address of a real Prefect server on loopback with an empty database."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        api = f"http://127.0.0.1:{port}/api"
+        try:
+            _wait_until_healthy(process, api)
+            yield api
+        finally:
+            process.terminate()
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
+    for _ in range(360):
+        assert process.poll() is None, "the Prefect server ended at its start"
+        try:
+            if httpx.get(f"{api}/health").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail("the Prefect server did not start within 180 s")
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Toy:
+    """Make a DVC project with these stages and an input.txt, and go there."""
+
+    def make(stages: dict[str, Any]) -> Path:
+        command = [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+        (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+        (tmp_path / "input.txt").write_text("1\n")
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return make
