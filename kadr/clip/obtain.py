@@ -1,0 +1,87 @@
+"""The clip part's front: the CLIP of the run put into a folder, wherever it comes from."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from kadr.clip.folder import copy_clip, has_weights, save_clip
+from kadr.clip.pairs import Pairs, read_pairs
+from kadr.clip.training import train
+from kadr.openclip import LOCAL, load_clip, loading, quiet, read_config
+from kadr.params import ClipParams
+
+if TYPE_CHECKING:
+    import torch
+
+Figures = dict[str, object]
+
+
+def obtain_clip(params: ClipParams, seed: int, corpus: pa.Table, captions: pa.Table, folder: Path) -> Figures:
+    """Put the CLIP that `params` ask for into `folder`, in open_clip's local-dir layout.
+
+    Args:
+        params: the section `clip`.
+        seed: of the training.
+        corpus: an IMAGES table of captioned photos; read for source train only.
+        captions: a CAPTIONS table; likewise.
+        folder: where the CLIP goes.
+
+    Returns:
+        The source, and for train its figures: loss, n_photos, n_held_out, recall_at_1 and recall_at_5 of the held-out.
+
+    Raises:
+        EncoderError: where the CLIP cannot be found or loaded.
+        InputError: where there is nothing to train on.
+    """
+    return {"source": params.source, **_SOURCES[params.source](params, seed, corpus, captions, folder)}
+
+
+def _from_hub(params: ClipParams, seed: int, corpus: pa.Table, captions: pa.Table, folder: Path) -> Figures:
+    import open_clip
+
+    name = str(params.model)
+    model = load_clip(name, params.pretrained)
+    with loading(name), quiet():
+        tokenizer = open_clip.get_tokenizer(name)
+        config = open_clip.get_model_config(name)
+    save_clip(model, config, tokenizer, folder)
+    return {"model": name, "pretrained": params.pretrained}
+
+
+def _from_folder(params: ClipParams, seed: int, corpus: pa.Table, captions: pa.Table, folder: Path) -> Figures:
+    copy_clip(Path(params.init), folder)
+    return {}
+
+
+def _by_training(params: ClipParams, seed: int, corpus: pa.Table, captions: pa.Table, folder: Path) -> Figures:
+    import open_clip
+    import torch
+
+    name, init = f"{LOCAL}{params.init}", Path(params.init)
+    config = read_config(init)["model_cfg"]
+    torch.manual_seed(seed)
+    model = load_clip(name, None, weights=has_weights(init))
+    with loading(name), quiet():
+        tokenizer = open_clip.get_tokenizer(name)
+    pairs = _pairs(model, tokenizer, corpus, captions)
+    trained = train(model.to("cuda" if torch.cuda.is_available() else "cpu"), pairs, params, seed)
+    save_clip(model, config, tokenizer, folder)
+    return asdict(trained)
+
+
+def _pairs(model: Any, tokenizer: "Callable[[list[str]], torch.Tensor]", corpus: pa.Table, captions: pa.Table) -> Pairs:
+    """The corpus prepared as the model wants it, short of the mean and the standard deviation."""
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    settings = {**model.visual.preprocess_cfg, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    return read_pairs(corpus, captions, image_transform_v2(PreprocessCfg(**settings), is_train=False), tokenizer)
+
+
+_SOURCES: dict[str, Callable[[ClipParams, int, pa.Table, pa.Table, Path], Figures]] = {
+    "hub": _from_hub,
+    "local": _from_folder,
+    "train": _by_training,
+}

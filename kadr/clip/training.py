@@ -1,0 +1,176 @@
+"""The clip part's training: contrastive, from scratch or from given weights, the same bytes for the same seed."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kadr.clip.contrast import contrastive_loss, draw_batch, vary
+from kadr.clip.pairs import NO_CAPTION, Pairs
+from kadr.errors import InputError
+from kadr.params import ClipParams
+from kadr.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT = 0.05
+"""Share of the photos that are not trained on but judge the result."""
+
+_WARM_UP = 0.1
+_MAX_LOG_SCALE = math.log(100)
+_THREADS = 2  # fixed, or the sums' order and so the weights would differ from machine to machine
+_EVAL_BATCH = 256
+_SAY_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training: the last epoch's loss, and how often a held-out caption finds its photo."""
+
+    loss: float
+    n_photos: int
+    n_held_out: int
+    recall_at_1: float
+    recall_at_5: float
+
+
+def train(model: Any, pairs: Pairs, params: ClipParams, seed: int) -> Trained:
+    """Train `model` (an open_clip CLIP) in place on `pairs`.
+
+    Raises:
+        InputError: where there are fewer photos than a batch and the held-out ones need.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(pairs))
+    n_held_out = max(1, round(len(pairs) * HELD_OUT))
+    held_out, kept = pairs.select(np.sort(order[:n_held_out])), pairs.select(np.sort(order[n_held_out:]))
+    if len(kept) < 2:
+        raise InputError(f"clip.source: train wants 3 captioned photos or more, got {len(pairs)}; see ingest.corpus")
+    with _repeatable():
+        loss = _learn(model, kept, params, rng)
+        recall_at_1, recall_at_5 = held_out_recall(model, held_out)
+    return Trained(loss, len(kept), n_held_out, recall_at_1, recall_at_5)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    import torch
+
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(_THREADS)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
+
+
+def _learn(model: Any, pairs: Pairs, params: ClipParams, rng: np.random.Generator) -> float:
+    """All epochs; returns the mean loss of the last."""
+    import torch
+
+    size = min(params.batch_size, len(pairs))
+    per_epoch = len(pairs) // size
+    optimizer = _optimizer(model, params)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_then_cosine(params.epochs * per_epoch))
+    model.train().to(memory_format=torch.channels_last)
+    losses: list[float] = []
+    with progress("train clip", params.epochs * per_epoch * size) as advance:
+        for rows in _batches(len(pairs), size, params.epochs, rng):
+            losses.append(_step(model, pairs, rows, optimizer, rng))
+            schedule.step()
+            advance(size)
+            if len(losses) % _SAY_EVERY == 0:
+                logger.info("step %d: loss %.3f", len(losses), np.mean(losses[-_SAY_EVERY:]))
+    return float(np.mean(losses[-per_epoch:]))
+
+
+def _batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    for _ in range(epochs):
+        order = rng.permutation(n)
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+
+
+def _step(
+    model: Any,
+    pairs: Pairs,
+    rows: npt.NDArray[np.int64],
+    optimizer: "torch.optim.Optimizer",
+    rng: np.random.Generator,
+) -> float:
+    import torch
+
+    device = model.logit_scale.device
+    batch = draw_batch(pairs, rows, rng)
+    photos = normalised(model, vary(batch.pixels, rng)).to(device, memory_format=torch.channels_last)
+    images = model.encode_image(photos, normalize=True)
+    texts = model.encode_text(batch.tokens.flatten(0, 1).to(device), normalize=True)
+    texts = texts.unflatten(0, batch.tokens.shape[:2])
+    loss = contrastive_loss(images, texts, batch.also_true.to(device), model.logit_scale.exp())
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
+    return float(loss.detach())
+
+
+def normalised(model: Any, photos: "torch.Tensor") -> "torch.Tensor":
+    """(b, 3, h, w) in 0..1 to what the model's preprocessing hands it."""
+    import torch
+
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.visual.image_mean, model.visual.image_std))
+    return (photos - mean) / std
+
+
+def _optimizer(model: Any, params: ClipParams) -> "torch.optim.Optimizer":
+    """AdamW that decays matrices, not biases, gains and the temperature."""
+    import torch
+
+    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": params.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def _warm_up_then_cosine(n_steps: int) -> Callable[[int], float]:
+    warm_up = max(1, round(n_steps * _WARM_UP))
+
+    def rate(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, n_steps - warm_up)))
+
+    return rate
+
+
+def held_out_recall(model: Any, pairs: Pairs) -> tuple[float, float]:
+    """Share of captions whose photo is the nearest, and among the 5 nearest, of all photos in `pairs`."""
+    import torch
+
+    photo, column = np.nonzero(pairs.captions != NO_CAPTION)
+    tokens = pairs.tokens[pairs.captions[photo, column]]
+    device = model.logit_scale.device
+    model.eval()
+    with torch.inference_mode():
+        parts = torch.split(pairs.pixels, _EVAL_BATCH)
+        images = torch.cat(
+            [model.encode_image(normalised(model, part / 255).to(device), normalize=True) for part in parts]
+        )
+        texts = torch.cat(
+            [model.encode_text(part.to(device), normalize=True) for part in torch.split(tokens, _EVAL_BATCH)]
+        )
+        scores = (texts @ images.T).cpu().numpy()
+    better = (scores > scores[np.arange(len(photo)), photo][:, None]).sum(axis=1)
+    return float((better < 1).mean()), float((better < 5).mean())

@@ -1,0 +1,73 @@
+"""The encoders by sentence-transformers: SBERT and its kin."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kadr.embeddings import Vectors
+from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
+from kadr.encoders.torch_models import device, dtype_of, resolve_precision, weights_sha256
+from kadr.errors import EncoderError
+from kadr.openclip import loading, quiet
+from kadr.params import Precision, SentenceTransformersParams
+
+PACKAGE = "package:"
+
+
+class SentenceEncoder(PretrainedTextEncoder):
+    """Any model that sentence-transformers loads; its default prompt, if it has one, is applied."""
+
+    def __init__(self, spec: SentenceTransformersParams, precision: Precision) -> None:
+        with loading(spec.model), quiet():
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
+
+            disable_progress_bar()  # type: ignore[no-untyped-call]
+            model = SentenceTransformer(_resolve(spec.model), device="cpu")
+        on = device()
+        resolved = resolve_precision(precision, on, model)
+        self.dim = int(model.get_embedding_dimension() or 0)
+        self.identity = Identity(
+            encoder=f"sentence_transformers {spec.model}",
+            architecture="sentence_transformers " + json.dumps([type(module).__name__ for module in model]),
+            weights_sha256=weights_sha256(model),
+            preprocessing=f"{model.max_seq_length} tokens, tokenizer {_tokenizer_sha256(model.tokenizer)}",
+            precision=resolved,
+        )
+        self._model = model.to(on, dtype_of(resolved))
+
+    def transform(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) float32, unit norm, of n texts."""
+        if not texts:
+            return np.empty((0, self.dim), dtype=np.float32)
+        vectors = self._model.encode(
+            list(texts), batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False
+        )
+        return unit(vectors.float().cpu().numpy(), self.identity.encoder)
+
+
+def _resolve(model: str) -> str:
+    """The folder that `package:MODULE/FOLDER` means, found without importing the module; any other name as it is."""
+    if not model.startswith(PACKAGE):
+        return model
+    module, _, inside = model.removeprefix(PACKAGE).partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise EncoderError(f"{model}: no package {module} is installed; install it, or name a folder or a hub's model")
+    folder = Path(spec.submodule_search_locations[0]) / inside
+    if not folder.is_dir():
+        raise EncoderError(
+            f"{model}: the package {module} has no folder {inside!r}; it should hold a sentence-transformers model"
+        )
+    return str(folder)
+
+
+def _tokenizer_sha256(tokenizer: object) -> str:
+    """Of a fast tokenizer's whole definition; of its description where it is not a fast one."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    text = repr(tokenizer) if backend is None else backend.to_str()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

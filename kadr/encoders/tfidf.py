@@ -1,0 +1,103 @@
+"""The encoder by TF-IDF: words and their sequences, weighed by rarity, reduced by a truncated SVD.
+
+A text in which no known word stands has a vector of its own: the last number is 1 for it and 0 for all others, so it is
+of unit norm, like nothing that has known words, and like every other text without any.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import PickleError
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from kadr.embeddings import Vectors
+from kadr.encoders.base import Identity, TextEncoder
+from kadr.errors import EncoderError
+from kadr.params import Precision, TfidfParams
+
+MODEL_NAME = "tfidf.joblib"
+_NOTHING = 1e-6
+_UNREADABLE = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFError, ImportError)
+
+
+class TfidfEncoder(TextEncoder):
+    """TF-IDF of word n-grams; `vectorizer` and `components` (vocabulary, d - 1) are what was fitted."""
+
+    def __init__(self, vectorizer: Any, components: npt.NDArray[np.float32]) -> None:
+        self._vectorizer = vectorizer
+        self._components = components
+        self.dim = components.shape[1] + 1
+        self.identity = Identity(
+            encoder="tfidf",
+            architecture="tfidf",
+            weights_sha256=_sha256(vectorizer, components),
+            preprocessing=f"lower case, words and sequences of up to {vectorizer.ngram_range[1]}",
+            precision="fp32",
+        )
+
+    @classmethod
+    def fit(cls, spec: TfidfParams, precision: Precision, texts: Sequence[str], seed: int) -> Self:
+        """Fit on the training texts; vectors have at most `spec.dim` numbers, fewer where the vocabulary is smaller.
+
+        Raises:
+            EncoderError: where the texts have no word.
+        """
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(
+            max_features=spec.max_features, ngram_range=(1, spec.ngram_max), sublinear_tf=True, dtype=np.float32
+        )
+        try:
+            weights = vectorizer.fit_transform(sorted(set(texts)))
+        except ValueError as error:
+            raise EncoderError(
+                f"tfidf: the {len(texts)} training texts hold no word ({error}); give training queries, or captions"
+            ) from error
+        n_words, n_components = weights.shape[1], max(1, spec.dim - 1)
+        if n_words <= n_components:
+            return cls(vectorizer, np.eye(n_words, dtype=np.float32))
+        svd = TruncatedSVD(n_components=n_components, random_state=seed).fit(weights)
+        return cls(vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32))
+
+    @classmethod
+    def load(cls, spec: TfidfParams, precision: Precision, folder: Path) -> Self:
+        """What `save` wrote to `folder`. Raises EncoderError."""
+        import joblib
+
+        path = folder / MODEL_NAME
+        try:
+            return cls(*joblib.load(path))
+        except FileNotFoundError as error:
+            raise EncoderError(f"{path}: no such file; run `dvc repro embed_texts` to fit it") from error
+        except (*_UNREADABLE, PickleError) as error:
+            raise EncoderError(f"{path} cannot be read ({error}); delete it and run `dvc repro embed_texts`") from error
+
+    def save(self, folder: Path) -> None:
+        """Write the identity and what was fitted."""
+        import joblib
+
+        super().save(folder)
+        joblib.dump((self._vectorizer, self._components), folder / MODEL_NAME)
+
+    def transform(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) float32, unit norm, of n texts."""
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        if not texts:
+            return vectors
+        vectors[:, :-1] = self._vectorizer.transform(texts) @ self._components
+        norms = np.linalg.norm(vectors, axis=1)
+        unknown = norms < _NOTHING
+        vectors[unknown] = 0
+        vectors[unknown, -1] = norms[unknown] = 1
+        return np.asarray(vectors / norms[:, None], dtype=np.float32)
+
+
+def _sha256(vectorizer: Any, components: npt.NDArray[np.float32]) -> str:
+    digest = hashlib.sha256("\n".join(vectorizer.get_feature_names_out()).encode())
+    digest.update(np.ascontiguousarray(vectorizer.idf_, dtype=np.float32).data)
+    digest.update(np.ascontiguousarray(components).data)
+    return digest.hexdigest()

@@ -1,0 +1,42 @@
+"""Stage embed_images@<encoder>: the photos of both tables to unit vectors."""
+
+import sys
+
+import pyarrow as pa
+
+from kadr.embed import EmbeddingCache, cache_root, embed_images
+from kadr.encoders import load_image_encoder
+from kadr.errors import ParamsError
+from kadr.params import Params
+from kadr.schemas import IMAGES, read_table
+from tasks import paths
+from tasks.stage import Metrics, run
+
+
+def stage(params: Params, name: str) -> Metrics:
+    """Embed with the encoder `name`, write its table, return the metrics. Raises ParamsError where there is none."""
+    section = params.embed_images
+    if name not in section.encoders:
+        raise ParamsError(f"embed_images.encoders has no {name!r}; it has {', '.join(section.encoders)}")
+    encoder = load_image_encoder(section.encoders[name], section.precision)
+    images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
+    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)
+    embeddings = embed_images(encoder, images, cache, section.batch_size)
+    embeddings.write(paths.IMAGE_EMBEDDINGS / f"{name}.parquet")
+    return {
+        "n": len(embeddings.ids),
+        "dim": embeddings.dim,
+        "encoder_key": encoder.identity.key,
+        "weights_sha256": encoder.identity.weights_sha256,
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Run the stage for the encoder that the command line names."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m tasks.embed_images ENCODER (a name under embed_images.encoders in params.yaml)")
+    run(f"embed_images@{arguments[0]}", lambda params: stage(params, arguments[0]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

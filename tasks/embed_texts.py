@@ -1,0 +1,58 @@
+"""Stage embed_texts@<encoder>: the queries and captions to unit vectors, and the encoder kept for queries to come."""
+
+import sys
+
+import pyarrow as pa
+
+from kadr.embed import EmbeddingCache, cache_root, embed_texts, normalise
+from kadr.encoders import fit_text_encoder
+from kadr.errors import ParamsError
+from kadr.params import Params
+from kadr.schemas import CAPTIONS, QUERIES, read_table
+from tasks import paths
+from tasks.stage import Metrics, run
+
+
+def stage(params: Params, name: str) -> Metrics:
+    """Embed with the encoder `name`, write its table and itself, return the metrics.
+
+    Raises:
+        ParamsError: where there is no such encoder.
+        InputError: where one id has two texts, as a query and as a caption.
+    """
+    section = params.embed_texts
+    if name not in section.encoders:
+        raise ParamsError(f"embed_texts.encoders has no {name!r}; it has {', '.join(section.encoders)}")
+    queries, captions = read_table(paths.QUERIES, QUERIES), read_table(paths.CAPTIONS, CAPTIONS)
+    encoder = fit_text_encoder(
+        section.encoders[name], section.precision, training_texts(queries, captions), params.seed
+    )
+    ids = queries.column("query_id").to_pylist() + captions.column("caption_id").to_pylist()
+    texts = queries.column("text").to_pylist() + captions.column("text").to_pylist()
+    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)
+    embeddings = embed_texts(encoder, ids, texts, cache, section.batch_size)
+    embeddings.write(paths.TEXT_EMBEDDINGS / f"{name}.parquet")
+    encoder.save(paths.TEXT_ENCODERS / name)
+    return {
+        "n": len(embeddings.ids),
+        "dim": embeddings.dim,
+        "encoder_key": encoder.identity.key,
+        "weights_sha256": encoder.identity.weights_sha256,
+    }
+
+
+def training_texts(queries: pa.Table, captions: pa.Table) -> list[str]:
+    """The texts of the training queries and of all captions, normalised."""
+    trained = [row["text"] for row in queries.to_pylist() if row["split"] == "train"]
+    return [normalise(text) for text in trained + captions.column("text").to_pylist()]
+
+
+def main(arguments: list[str]) -> None:
+    """Run the stage for the encoder that the command line names."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m tasks.embed_texts ENCODER (a name under embed_texts.encoders in params.yaml)")
+    run(f"embed_texts@{arguments[0]}", lambda params: stage(params, arguments[0]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

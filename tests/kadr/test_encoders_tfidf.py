@@ -1,0 +1,81 @@
+"""TF-IDF: unit vectors whatever the text, the same bytes for the same texts, small vocabularies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kadr.encoders import fit_text_encoder, load_text_encoder
+from kadr.errors import EncoderError
+from kadr.params import TfidfParams
+
+TEXTS = ["a dog runs", "a dog sits on grass", "the red car", "a blue boat on water", "a red boat"]
+
+
+def params(dim: int) -> TfidfParams:
+    return TfidfParams(backend="tfidf", max_features=100, ngram_max=2, dim=dim)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 4, 128])
+def test_vectors_are_of_unit_norm_and_no_longer_than_dim(dim: int) -> None:
+    encoder = fit_text_encoder(params(dim), "auto", TEXTS, 0)
+    vectors = encoder.transform([*TEXTS, "zebra", ""])
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (7, encoder.dim)
+    assert encoder.dim <= max(2, dim)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_shared_words_bring_texts_together() -> None:
+    dog, other_dog, car = fit_text_encoder(params(128), "auto", TEXTS, 0).transform(
+        ["dog runs", "The DOG  runs!", "a car"]
+    )
+    assert dog @ other_dog > 0.8
+    assert dog @ car == pytest.approx(0, abs=1e-6)
+
+
+def test_texts_without_a_known_word_are_like_each_other_and_nothing_else() -> None:
+    zebra, empty, dog = fit_text_encoder(params(4), "auto", TEXTS, 0).transform(["zebra", "", "dog"])
+    assert zebra @ empty == pytest.approx(1)
+    assert zebra @ dog == pytest.approx(0, abs=1e-6)
+
+
+def test_a_vocabulary_of_one_word() -> None:
+    encoder = fit_text_encoder(params(128), "auto", ["dog"], 0)
+    np.testing.assert_array_equal(encoder.transform(["dog", "cat"]), [[1, 0], [0, 1]])
+
+
+def test_no_texts_to_embed() -> None:
+    assert fit_text_encoder(params(4), "auto", TEXTS, 0).transform([]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("texts", [[], ["", "!"]])
+def test_no_words_to_learn_is_an_error(texts: list[str]) -> None:
+    with pytest.raises(EncoderError, match="hold no word"):
+        fit_text_encoder(params(4), "auto", texts, 0)
+
+
+def test_what_is_saved_is_what_is_loaded_byte_for_byte(tmp_path: Path) -> None:
+    encoder = fit_text_encoder(params(4), "auto", TEXTS, 0)
+    again = fit_text_encoder(params(4), "auto", [*reversed(TEXTS), TEXTS[0]], 0)
+    encoder.save(tmp_path / "one")
+    again.save(tmp_path / "two")
+    for name in ("encoder.json", "tfidf.joblib"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    loaded = load_text_encoder(params(4), "auto", tmp_path / "one")
+    assert loaded.identity == encoder.identity
+    np.testing.assert_array_equal(loaded.transform(TEXTS), encoder.transform(TEXTS))
+
+
+def test_other_texts_are_another_encoder() -> None:
+    one = fit_text_encoder(params(4), "auto", TEXTS, 0).identity
+    assert one.key != fit_text_encoder(params(4), "auto", TEXTS[1:], 0).identity.key
+    assert one.key != fit_text_encoder(params(3), "auto", TEXTS, 0).identity.key
+
+
+def test_a_missing_or_damaged_model_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"tfidf.joblib: no such file.*dvc repro"):
+        load_text_encoder(params(4), "auto", tmp_path)
+    (tmp_path / "tfidf.joblib").write_bytes(b"hello")
+    with pytest.raises(EncoderError, match=r"cannot be read.*dvc repro"):
+        load_text_encoder(params(4), "auto", tmp_path)

@@ -1,0 +1,44 @@
+"""Stage clip: tables in, models/clip and metrics out."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from kadr.params import load_params
+from kadr.schemas import CAPTIONS, IMAGES, write_table
+from tasks import paths
+from tasks.clip import stage
+
+CONFIG = {
+    "model_cfg": {
+        "embed_dim": 8,
+        "vision_cfg": {"layers": 1, "width": 16, "head_width": 16, "patch_size": 8, "image_size": 16},
+        "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1},
+    },
+    "preprocess_cfg": {"size": 16, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize_mode": "squash"},
+}
+
+
+def test_the_stage_writes_a_clip_and_figures_without_a_clock(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = load_params(project / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    Path("init").mkdir()
+    Path("init/open_clip_config.json").write_text(json.dumps(CONFIG))
+    images, captions = [], []
+    for n in range(5):
+        Image.new("RGB", (16, 16), (50 * n, 0, 0)).save(f"{n}.png")
+        sha256 = hashlib.sha256(Path(f"{n}.png").read_bytes()).hexdigest()
+        images.append({"image_id": str(n), "path": f"{n}.png", "split": "corpus", "sha256": sha256, "status": "ok"})
+        captions.append({"caption_id": f"{n}#0", "image_id": str(n), "text": f"number {n}"})
+    write_table(pa.Table.from_pylist(images, IMAGES), paths.CORPUS, IMAGES)
+    write_table(pa.Table.from_pylist(captions, CAPTIONS), paths.CAPTIONS, CAPTIONS)
+    clip = params.clip.model_copy(update={"init": "init", "epochs": 1, "source": "train"})
+    metrics = stage(params.model_copy(update={"clip": clip}))
+    assert set(metrics) == {"source", "loss", "n_photos", "n_held_out", "recall_at_1", "recall_at_5"}
+    assert {path.name for path in paths.CLIP.iterdir()} == {"open_clip_config.json", "open_clip_model.safetensors"}
