@@ -7,6 +7,7 @@ import pyarrow as pa
 from kadr.embed import EmbeddingCache, cache_root, embed_images
 from kadr.encoders import load_image_encoder
 from kadr.errors import ParamsError
+from kadr.memory import keep_freed_memory
 from kadr.params import Params
 from kadr.schemas import IMAGES, read_table
 from tasks import paths
@@ -18,6 +19,7 @@ def stage(params: Params, name: str) -> Metrics:
     section = params.embed_images
     if name not in section.encoders:
         raise ParamsError(f"embed_images.encoders has no {name!r}; it has {', '.join(section.encoders)}")
+    keep_freed_memory()
     encoder = load_image_encoder(section.encoders[name], section.precision)
     images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from kadr.embed import EmbeddingCache, cache_root, embed_texts, normalise
 from kadr.encoders import fit_text_encoder
 from kadr.errors import ParamsError
+from kadr.memory import keep_freed_memory
 from kadr.params import Params
 from kadr.schemas import CAPTIONS, QUERIES, read_table
 from tasks import paths
@@ -24,6 +25,7 @@ def stage(params: Params, name: str) -> Metrics:
     if name not in section.encoders:
         raise ParamsError(f"embed_texts.encoders has no {name!r}; it has {', '.join(section.encoders)}")
     queries, captions = read_table(paths.QUERIES, QUERIES), read_table(paths.CAPTIONS, CAPTIONS)
+    keep_freed_memory()
     encoder = fit_text_encoder(
         section.encoders[name], section.precision, training_texts(queries, captions), params.seed
     )

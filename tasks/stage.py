@@ -19,7 +19,9 @@ def run(name: str, stage: Callable[[Params], Metrics]) -> None:
     A KadrError ends the process with its message alone and exit code 1; any other exception is a bug with its trace.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # stages share cores: no spinning
-    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")
+    for room in ("kadr", "tasks"):  # what the libraries below say at INFO is about themselves
+        logging.getLogger(room).setLevel(logging.INFO)
     try:
         metrics = stage(load_params())
     except KadrError as error:

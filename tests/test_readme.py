@@ -1,0 +1,182 @@
+"""The README's commands, run in a copy of the project on a small sample, and what re-runs when something changes."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "clip.epochs=1",
+    "evaluate.n_bootstrap=20",
+    "train.image_folds=2",
+    "train.query_folds=2",
+    "train.n_estimators=20",
+]
+COUNTS = ["--n-train", "60", "--n-test", "10", "--n-corpus", "150"]
+WAIT_S = 120
+
+
+def readme_commands(project: Path) -> list[str]:
+    """The commands of the README's bash blocks, without those of make, which would install everything anew."""
+    blocks = re.findall(r"```bash\n(.*?)```", (project / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("make ")]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """This interpreter first on the path, and a cache of the copy's own."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    cache = tmp_path_factory.mktemp("cache")
+    return {**os.environ, "PATH": path, "PYTHONPATH": ".", "KADR_CACHE": str(cache), "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+@pytest.fixture(scope="module")
+def copy(project: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committed copy of the project with a small sample, its pipeline run once by `dvc repro`."""
+    folder = tmp_path_factory.mktemp("copy") / "kadr"
+    tracked = subprocess.run(["git", "ls-files"], cwd=project, check=True, capture_output=True, text=True).stdout
+    for name in tracked.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project / name, folder / name)
+    run(f"kadr sample {' '.join(COUNTS)}", folder, environment)
+    run("kadr use sample " + " ".join(f"-S {override}" for override in SMALL), folder, environment)
+    run("git init -q", folder, environment)
+    run("git add -A", folder, environment)
+    run("git -c user.name=test -c user.email=test@localhost commit -qm copy", folder, environment)
+    run("dvc repro", folder, environment)
+    return folder
+
+
+def run(command: str, folder: Path, environment: dict[str, str]) -> str:
+    """Run a command as a user types it; its output."""
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def stale(folder: Path, environment: dict[str, str]) -> set[str]:
+    """The stages that `dvc repro` would run."""
+    return set(re.findall(r"Running stage '([^']+)'", run("dvc repro --dry", folder, environment)))
+
+
+@pytest.fixture
+def restored(copy: Path, environment: dict[str, str]) -> Iterator[Path]:
+    """The copy, whose params.yaml is as it was afterwards."""
+    before = (copy / "params.yaml").read_bytes()
+    yield copy
+    (copy / "params.yaml").write_bytes(before)
+
+
+def test_a_second_repro_does_nothing(copy: Path, environment: dict[str, str]) -> None:
+    assert "Data and pipelines are up to date" in run("dvc repro", copy, environment)
+
+
+@pytest.mark.parametrize("command", [c for c in readme_commands(Path(__file__).parents[1]) if "mlflow ui" not in c])
+def test_command_of_the_readme(command: str, restored: Path, environment: dict[str, str]) -> None:
+    output = run(command, restored, environment)
+    if command.startswith("kadr search"):
+        assert "images/" in output
+
+
+def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:
+    command = next(c for c in readme_commands(Path(__file__).parents[1]) if c.startswith("mlflow ui"))
+    with serving(f"{command} --port", copy, environment) as address:
+        found = ask(f"{address}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=sample")
+    assert '"name": "sample"' in found
+
+
+@contextmanager
+def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The address of a server started by `command` and a free port; it ends with the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(
+        f"exec {command} {port}", shell=True, cwd=folder, env=environment, start_new_session=True, **silent
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def ask(url: str) -> str:
+    """The answer to a GET, once the server is up."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+def test_another_number_of_leaves_trains_evaluates_and_reports(restored: Path, environment: dict[str, str]) -> None:
+    run("kadr use sample " + " ".join(f"-S {o}" for o in [*SMALL, "train.num_leaves=9"]), restored, environment)
+    assert stale(restored, environment) == {"train", "evaluate", "report"}
+
+
+def test_one_more_encoder_embeds_with_it_alone(restored: Path, environment: dict[str, str]) -> None:
+    text = (restored / "params.yaml").read_text(encoding="utf-8")
+    entry = "    tfidf: {backend: tfidf,"
+    assert entry in text
+    more = text.replace(entry, "    words: {backend: tfidf, max_features: 100, ngram_max: 1, dim: 8}\n" + entry)
+    (restored / "params.yaml").write_text(more, encoding="utf-8")
+    embedding = {stage for stage in stale(restored, environment) if stage.startswith("embed")}
+    assert embedding == {"embed_texts@words"}
+
+
+def test_one_more_photo_embeds_one_photo(copy: Path, environment: dict[str, str]) -> None:
+    photo = copy / "data/raw/sample/test_images/one_more.jpg"
+    Image.effect_noise((160, 120), 80).convert("RGB").save(photo, quality=90)
+    output = run("dvc repro embed_images", copy, environment)
+    assert "embed_images@clip: embed photos: 1 computed" in output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ingest.source=nowhere", "nowhere"),
+        ("ingest.form=flickr8k", "flickr8k"),
+        ("train.features=[cosin]", "unknown block 'cosin'"),
+        ("train.num_leavs=7", "num_leavs"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_error(
+    change: str, said: str, restored: Path, environment: dict[str, str]
+) -> None:
+    key, value = change.split("=")
+    section, name = key.split(".")
+    text = (restored / "params.yaml").read_text(encoding="utf-8")
+    line = re.compile(rf"(?m)^(  {name}: ).*$")
+    changed = (
+        line.sub(rf"\g<1>{value}", text)
+        if line.search(text)
+        else text.replace(f"{section}:\n", f"{section}:\n  {name}: {value}\n")
+    )
+    (restored / "params.yaml").write_text(changed, encoding="utf-8")
+    done = subprocess.run(
+        "dvc repro", shell=True, cwd=restored, env=environment, capture_output=True, text=True, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert said in output
+    assert "Traceback" not in output
