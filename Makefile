@@ -1,6 +1,6 @@
 # `make run` sets up, makes the sample data, runs the whole pipeline and shows a search. `make test` tests it all.
 PYTHON ?= python3
-QUERY ?= a red ball left of a tree
+QUERY ?= a red house left of a tree
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -39,7 +39,7 @@ format: setup  ## Mend format and what of the rules mends itself
 	ruff check --fix
 
 test: setup  ## Run all tests
-	pytest
+	pytest --numprocesses 2 --dist loadfile --durations 15
 
 lock: setup  ## Pin the newest versions that pyproject.toml allows
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
