@@ -22,13 +22,16 @@ def test_ratings_become_relevance(tmp_path: Path, project: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
     write_table(pa.Table.from_pylist(rows, schema=RATINGS), paths.RATINGS, RATINGS)
-    metrics = aggregate.main(load_params(project / "params.yaml"))
+    params = load_params(project / "params.yaml")
+    metrics = aggregate.main(params)
     relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pylist()
     assert [(row["image_id"], row["n_expert"], row["n_crowd"], row["spread"]) for row in relevance] == [
         ("a.jpg", 1, 3, 0.25),
         ("b.jpg", 1, 0, None),
     ]
-    assert relevance[0]["relevance"] == pytest.approx(0.5 * 0.5 / 1.5)
+    assert relevance[0]["relevance"] == pytest.approx(
+        params.aggregate.crowd_weight * 0.5 / (1 + params.aggregate.crowd_weight)
+    )
     assert metrics["n_pairs"] == 2
     first = paths.RELEVANCE.read_bytes()
     aggregate.main(load_params(project / "params.yaml"))
