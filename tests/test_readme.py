@@ -26,7 +26,7 @@ SMALL = [
     "train.n_estimators=20",
 ]
 COUNTS = ["--n-train", "60", "--n-test", "10", "--n-corpus", "150"]
-WAIT_S = 120
+WAIT_S = 300
 
 
 def readme_commands(project: Path) -> list[str]:
@@ -101,7 +101,7 @@ def test_command_of_the_readme(command: str, restored: Path, environment: dict[s
 
 def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:
     command = next(c for c in readme_commands(Path(__file__).parents[1]) if c.startswith("mlflow ui"))
-    with serving(f"{command} --port", copy, environment) as address:
+    with serving(f"{command} --workers 1 --port", copy, environment) as address:
         found = ask(f"{address}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=sample")
     assert '"name": "sample"' in found
 
