@@ -108,8 +108,9 @@ def record_evaluation(params: Params, model: Path, figures: Mapping[str, Mapping
 
     with recorded("the evaluation"):
         experiment = mlflow.set_experiment(params.train.experiment)
+        digest = folder_digest(model)
         for role, metrics in figures.items():
-            wanted = f"tags.`{MODEL_TAG}` = '{folder_digest(model)}' and tags.`{ROLE_TAG}` = '{role}'"
+            wanted = f"tags.`{MODEL_TAG}` = '{digest}' and tags.`{ROLE_TAG}` = '{role}'"
             found = mlflow.search_runs([experiment.experiment_id], wanted, max_results=1, output_format="list")
             if not found:
                 logger.warning("no MLflow run of this model with role %s; its figures are in metrics/ alone", role)

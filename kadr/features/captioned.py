@@ -52,7 +52,7 @@ class Captioned:
     @classmethod
     def fit(cls, corpus: Corpus) -> "Captioned":
         """Learn the maps. The corpus holds no rated photo, so no fold has to be kept out of it."""
-        photos: Vectors = corpus.joined - corpus.joined.mean(axis=0)
+        photos: Vectors = corpus.joined - corpus.joined_mean
         means = {name: vectors.mean(axis=0) for name, vectors in corpus.captions.vectors.items()}
         counts = np.diff(corpus.starts)[:, None]
         sums: dict[str, Vectors] = {
@@ -117,13 +117,15 @@ class Captioned:
 
     def mapped(self, name: str, joined: Vectors) -> Vectors:
         """The caption vectors that the map predicts for joined photo vectors: (n, d_text), unit norm."""
-        return unit((joined - self.corpus.joined.mean(axis=0)) @ self.maps[name])
+        centred: Vectors = joined - self.corpus.joined_mean
+        return unit(centred @ self.maps[name])
 
     def features(self, images: Images, texts: Texts) -> Features:
         """The block for these photos and texts."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
         near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
-        views = [_View(self, name, photos, texts.vectors[name]) for name in self.maps]
+        back = _Standard(photos @ self.corpus.joined[self.background].T)
+        views = [_View(self, name, photos, texts.vectors[name], back) for name in self.maps]
         n_words = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
 
         def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
@@ -148,7 +150,7 @@ class _View:
         *("near.z", "near.background", "back", "back.z"),
     )
 
-    def __init__(self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors) -> None:
+    def __init__(self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors, back: "_Standard") -> None:
         corpus, background = fitted.corpus, fitted.background
         caption_rows, begins = corpus.captions_of(background)
         known = corpus.joined[background]
@@ -160,7 +162,7 @@ class _View:
         self._near = _Standard(best)
         self._map_of_text = _Standard(self._texts @ fitted.mapped(name, known).T)
         self._map_of_photo = _Standard(self._mapped @ self._captions[caption_rows[begins]].T)
-        self._back_of_photo = _Standard(photos @ known.T)
+        self._back_of_photo = back
         found, _ = nearest(self._texts, self._captions, NEAREST[-1])
         self._back = np.stack([corpus.joined[corpus.photo[rows]].mean(axis=0) for rows in found])
 

@@ -46,6 +46,12 @@ class Corpus:
         return join_spaces(self.images.vectors, list(self.images.vectors))
 
     @cached_property
+    def joined_mean(self) -> Vectors:
+        """Mean of `joined`: (sum of d,)."""
+        mean: Vectors = self.joined.mean(axis=0)
+        return mean
+
+    @cached_property
     def starts(self) -> Rows:
         """Row of each photo's first caption, and the number of captions at the end: (n_photos + 1,) int64."""
         return np.searchsorted(self.photo, np.arange(len(self.images.ids) + 1))
