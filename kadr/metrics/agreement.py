@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn import metrics
 
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 RELEVANT = 0.5  # a pair counts as relevant from here on, for the area under the ROC curve
@@ -33,14 +32,19 @@ def _rmse(relevance: Values, score: Values) -> float | None:
 
 
 def _r2(relevance: Values, score: Values) -> float | None:
-    return float(metrics.r2_score(relevance, score)) if len(relevance) > 1 and np.ptp(relevance) > 0 else None
+    if len(relevance) < 2 or np.ptp(relevance) == 0:
+        return None
+    return float(1.0 - np.sum((relevance - score) ** 2) / np.sum((relevance - relevance.mean()) ** 2))
 
 
 def _auc(relevance: Values, score: Values) -> float | None:
+    """Share of (relevant, not relevant) pairs that the score ranks right, by the sum of ranks (Mann and Whitney 1947)."""
     relevant = relevance >= RELEVANT
-    if relevant.all() or not relevant.any() or not _varies(relevance, score):
+    n_relevant, n_other = int(relevant.sum()), int((~relevant).sum())
+    if not n_relevant or not n_other or np.ptp(score) == 0:
         return None
-    return float(metrics.roc_auc_score(relevant, score))
+    rank_sum = stats.rankdata(score)[relevant].sum()
+    return float((rank_sum - n_relevant * (n_relevant + 1) / 2) / (n_relevant * n_other))
 
 
 agreement: dict[str, Callable[[Values, Values], float | None]] = {

@@ -19,7 +19,7 @@ from kadr.sample.planted import (
 )
 from kadr.sample.table import rate
 
-N_TRAIN, N_TEST, N_CORPUS = 600, 60, 2000
+N_TRAIN, N_TEST, N_CORPUS = 600, 60, 1400
 
 
 @dataclass(frozen=True)
