@@ -38,7 +38,7 @@ def _r2(relevance: Values, score: Values) -> float | None:
 
 
 def _auc(relevance: Values, score: Values) -> float | None:
-    """Share of (relevant, not relevant) pairs that the score ranks right, by the sum of ranks (Mann and Whitney 1947)."""
+    """Share of (relevant, not) pairs that the score ranks right, by the sum of ranks (Mann and Whitney 1947)."""
     relevant = relevance >= RELEVANT
     n_relevant, n_other = int(relevant.sum()), int((~relevant).sum())
     if not n_relevant or not n_other or np.ptp(score) == 0:
