@@ -35,7 +35,7 @@ class IngestParams(Section):
     """Stage ingest: where the raw input is and how much of it may be bad."""
 
     source: str
-    form: Literal["auto", "single_file", "flickr8k"]
+    form: Literal["auto", "single_file", "flickr8k", "long"]
     corpus: CorpusParams | None
     max_bad_rows: Share
     max_bad_images: Share

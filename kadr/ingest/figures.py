@@ -6,9 +6,9 @@ from dataclasses import asdict
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kadr.ingest.cells import CheckedRatings
 from kadr.ingest.duplicates import NearDuplicates
 from kadr.ingest.quarantine import count_bad_rows
-from kadr.ingest.ratings import CheckedRatings
 
 
 def figures(

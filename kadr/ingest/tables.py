@@ -9,14 +9,15 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.errors import InputError
-from kadr.ingest.corpus import Corpus, read_corpus
+from kadr.ingest.cells import CheckedRatings
+from kadr.ingest.corpus import Corpus, add_caption_texts, read_corpus
 from kadr.ingest.duplicates import count_near_duplicates
 from kadr.ingest.figures import figures
-from kadr.ingest.forms import FORMS, choose_form
+from kadr.ingest.forms import choose_form, read_form
 from kadr.ingest.photos import Photo, absent_photos, check_photos, list_photos
 from kadr.ingest.quarantine import check_bad_photos, check_bad_rows, quarantined_photos
 from kadr.ingest.queries import check_queries
-from kadr.ingest.ratings import CheckedRatings, check_ratings
+from kadr.ingest.ratings import check_ratings
 from kadr.ingest.raw import RawInput, RawQueries
 from kadr.ingest.suites import validate
 from kadr.params import IngestParams
@@ -49,12 +50,14 @@ def ingest(params: IngestParams, suites: Path) -> Ingested:
     """
     source = str(PurePosixPath(params.source))
     form = choose_form(Path(source), params.form)
-    raw = FORMS[form].read(Path(source))
+    raw = read_form(Path(source), form)
     if not any(len(file.rows) for file in raw.ratings):
         files = " and ".join(file.file for file in raw.ratings)
         raise InputError(f"{source}: {files} without a row, wanted ratings; put them there")
     photos = read_photos(source, raw, params.max_pixels)
     corpus = read_corpus(params, {photo.image_id: photo.split for photo in photos})
+    if params.corpus is not None:
+        raw = add_caption_texts(raw, params.corpus.captions, corpus.captions)
     queries, queries_aside = read_queries(raw.queries, photos)
     texts = dict(zip(queries["query_id"], queries["split"], strict=True))
     ratings = [check_ratings(file, statuses(photos, "train"), texts) for file in raw.ratings]
@@ -96,7 +99,11 @@ def read_photos(source: str, raw: RawInput, max_pixels: int) -> list[Photo]:
 
 
 def read_queries(files: Sequence[RawQueries], photos: Sequence[Photo]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the table QUERIES from all files of texts, training files first, and the quarantine."""
+    """Rows of the table QUERIES from all files of texts, training files first, and the quarantine.
+
+    Raises:
+        InputError: where there is no training text at all.
+    """
     good, aside = [], []
     training: set[str] = set()
     for file in files:
@@ -104,7 +111,13 @@ def read_queries(files: Sequence[RawQueries], photos: Sequence[Photo]) -> tuple[
         training |= set(rows["query_id"])
         good.append(rows)
         aside.append(rows_aside)
-    return pd.concat(good), pd.concat(aside)
+    queries = pd.concat(good)
+    if not (queries["split"] == "train").any():
+        raise InputError(
+            "the rated query_ids have no text in any file; put train_dataset.csv (image, query_id, query_text) "
+            "beside the ratings, or a column query_text into them, or captions of these ids into ingest.corpus.captions"
+        )
+    return queries, pd.concat(aside)
 
 
 def statuses(photos: Sequence[Photo], split: str) -> dict[str, str]:
