@@ -40,7 +40,7 @@ class IngestParams(Section):
     max_bad_rows: Share
     max_bad_images: Share
     max_pixels: Count
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=64)]
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=16)]
 
 
 class AggregateParams(Section):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from kadr.errors import InputError
-from kadr.ingest.layout import UTF8, Layout, look, read_cells
+from kadr.ingest.layout import CP1251, UTF8, Layout, encoding_of, look, read_cells
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,12 @@ def find_file(source: Path, *stems: str, endings: Sequence[str] = TEXT_ENDINGS) 
     if len(found) > 1:
         raise InputError(f"{source}: {' and '.join(path.name for path in found)} are both there; remove one")
     return found[0] if found else source / f"{stems[0]}{endings[0]}"
+
+
+def files_in_cp1251(source: Path, files: Iterable[str]) -> list[str]:
+    """Those of the text files that were read as CP1251, sorted; Parquet is no text."""
+    texts = sorted({file for file in files if not file.endswith(".parquet")})
+    return [file for file in texts if encoding_of(source / file) == CP1251]
 
 
 def require_columns(path: Path, rows: pd.DataFrame, wanted: Iterable[str]) -> None:

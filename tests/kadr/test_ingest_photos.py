@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from kadr.errors import InputError
-from kadr.ingest.duplicates import count_near_duplicates
+from kadr.ingest.duplicates import Twin, find_near_duplicates
+from kadr.ingest.hamming import MAX_BITS, near_codes
 from kadr.ingest.photos import Photo, absent_photos, check_photos, list_photos
 
 MAX_PIXELS = 100_000
@@ -134,7 +135,7 @@ def test_missing_and_empty_folders_are_explained(folder: Path) -> None:
 
 def test_absent_photos_are_missing() -> None:
     assert absent_photos("data", "train_images", "train", ["a.jpg"]) == [
-        Photo("a.jpg", "data/train_images/a.jpg", "train", None, None, None, None, None, "missing")
+        Photo("a.jpg", "data/train_images/a.jpg", "train", *[None] * 7, "missing")
     ]
 
 
@@ -144,19 +145,41 @@ def hashed(split: str, *hashes: int) -> list[Photo]:
 
 def test_near_duplicates_are_counted_within_and_across_splits() -> None:
     photos = [*hashed("train", 0, 0b111, 2**64 - 1), *hashed("test", 0b1, 0b11111 << 20), Photo("gone", "", "test")]
-    found = count_near_duplicates(photos, hashed("corpus", 2**64 - 2, 0b1), bits=3)
-    assert {where: (pairs.n, pairs.first) for where, pairs in found.items()} == {
+    found = find_near_duplicates(photos, hashed("corpus", 2**64 - 2, 0b1), bits=3)
+    assert {where: tuple(twins.figures().values()) for where, twins in found.items()} == {
         "within_train": (1, [["train0", "train1"]]),
         "within_test": (0, []),
+        "within_corpus": (0, []),
         "train_test": (2, [["train0", "test0"], ["train1", "test0"]]),
         "corpus_train": (3, [["corpus0", "train2"], ["corpus1", "train0"], ["corpus1", "train1"]]),
         "corpus_test": (1, [["corpus1", "test0"]]),
     }
 
 
-def test_many_near_duplicates_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = hashed("train", *[5] * 30)
-    whole = count_near_duplicates(photos, [], bits=0)["within_train"]
-    monkeypatch.setattr("kadr.ingest.duplicates._BLOCK", 70)
-    assert count_near_duplicates(photos, [], bits=0)["within_train"] == whole
-    assert (whole.n, whole.first[0], len(whole.first)) == (435, ["train0", "train1"], 10)
+def test_many_equal_photos_are_all_counted_and_the_first_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kadr.ingest.duplicates.LISTED", 100)
+    twins = find_near_duplicates(hashed("train", *[5] * 30), [], bits=0)["within_train"]
+    assert (twins.n, len(twins.pairs), len(set(twins.pairs))) == (435, 100, 100)
+    assert twins.pairs[0] == Twin("train0", "train1", 0)
+    across = find_near_duplicates([*hashed("train", *[5] * 30), *hashed("test", *[4] * 9)], [], bits=1)["train_test"]
+    assert (across.n, len(across.pairs), across.pairs[0]) == (270, 100, Twin("train0", "test0", 1))
+
+
+@pytest.mark.parametrize("bits", [0, 1, 4, 9, MAX_BITS])
+def test_near_codes_are_those_of_all_pairs(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kadr.ingest.hamming._BLOCK", 50)
+    rng = np.random.default_rng(bits)
+    left = rng.integers(0, 2**64, 80, dtype=np.uint64)
+    flips = np.bitwise_or.reduce(np.uint64(1) << rng.integers(0, 64, (MAX_BITS + 4, 80)).astype(np.uint64))
+    right = left ^ (flips & rng.integers(0, 2**64, 80, dtype=np.uint64))
+    distance = np.bitwise_count(left[:, None] ^ right[None, :])
+    expected = [(row, column, distance[row, column]) for row, column in np.argwhere(distance <= bits).tolist()]
+    found = [
+        place for block in near_codes(left, right, bits) for place in zip(*map(np.ndarray.tolist, block), strict=True)
+    ]
+    assert sorted(found) == expected
+
+
+def test_no_codes_have_no_near_ones() -> None:
+    none = np.array([], dtype=np.uint64)
+    assert [place for block in near_codes(none, none, 4) for place in block[0]] == []
