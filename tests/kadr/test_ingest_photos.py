@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from kadr.errors import InputError
 from kadr.ingest.duplicates import Twin, find_near_duplicates
@@ -51,12 +51,51 @@ def test_a_good_photo_is_described(folder: Path) -> None:
         *(("фото 1.PNG", mode) for mode in ("RGBA", "P", "LA", "I;16", "1")),
         *(("a.webp", mode) for mode in ("RGB", "RGBA")),
         *(("a.gif", mode) for mode in ("P",)),
-        *(("a.tiff", mode) for mode in ("RGB",)),
+        *(("a.tiff", mode) for mode in ("RGB", "CMYK", "I;16", "F")),
+        *(("с пробелом.JPEG", mode) for mode in ("RGB",)),
+        *(("a.avif", mode) for mode in ("RGB",)),
     ],
 )
 def test_every_kind_of_photo_is_read(folder: Path, name: str, mode: str) -> None:
     scene(0).convert("L" if mode == "I;16" else mode).convert(mode).save(folder / name)
     assert check(folder)[name].status == "ok"
+
+
+def test_a_progressive_jpeg_is_read_and_its_loss_noticed(folder: Path) -> None:
+    scene(0, (200, 200)).save(folder / "a.jpg", progressive=True)
+    content = (folder / "a.jpg").read_bytes()
+    (folder / "b.jpg").write_bytes(content[: len(content) * 2 // 3])
+    assert {name: photo.status for name, photo in check(folder).items()} == {"a.jpg": "ok", "b.jpg": "truncated"}
+
+
+def test_16_bits_look_as_8(folder: Path) -> None:
+    scene(0).convert("L").save(folder / "8.png")
+    wide = np.asarray(scene(0).convert("L")).astype(np.uint16) * 257
+    Image.fromarray(wide).save(folder / "16.png")
+    photos = check(folder)
+    one, other = photos["8.png"], photos["16.png"]
+    assert (one.phash, one.blur, one.exposure) == (other.phash, other.blur, other.exposure)
+
+
+def test_blur_and_exposure_tell_bad_photos(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    sharp = Image.fromarray(rng.integers(0, 256, (300, 400), dtype=np.uint8))
+    sharp.save(folder / "sharp.png")
+    sharp.filter(ImageFilter.GaussianBlur(8)).save(folder / "blurred.png")
+    Image.new("L", (400, 300), 5).save(folder / "dark.png")
+    Image.new("L", (400, 300), 255).save(folder / "white.png")
+    photos = check(folder, 1_000_000)
+    assert photos["sharp.png"].blur > 100 * photos["blurred.png"].blur > 0
+    assert photos["dark.png"].blur == 0
+    assert [photos[f"{name}.png"].exposure for name in ("dark", "white")] == [0.0196, 1.0]
+    assert 0.45 < photos["sharp.png"].exposure < 0.55
+
+
+def test_blur_is_of_the_photo_not_of_its_size(folder: Path) -> None:
+    scene(4, (2000, 1400)).save(folder / "large.png")
+    scene(4, (500, 350)).save(folder / "small.png")
+    photos = check(folder, 10_000_000)
+    assert photos["large.png"].blur == pytest.approx(photos["small.png"].blur, rel=0.2)
 
 
 def test_an_animation_is_its_first_picture(folder: Path) -> None:
