@@ -8,7 +8,7 @@ import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -117,7 +117,7 @@ def _decode(photo: Photo, file: BinaryIO, max_pixels: int) -> Photo:
             image.draft("L", LOOKED_AT)
             image.load()
             pixels = look_at(image)
-            return replace(photo, **asdict(pixels), status="ok")
+            return replace(photo, **vars(pixels), status="ok")
     except Image.DecompressionBombError:
         return replace(photo, status="too_large")
     except UnidentifiedImageError:
