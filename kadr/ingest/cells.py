@@ -10,6 +10,7 @@ from kadr.ingest.quarantine import Rule, no_quarantine, photo_rules, quarantined
 
 EXPERT_SCALE = (1.0, 4.0)
 CROWD_SCALE = (0.0, 1.0)
+SOURCES = ["crowd", "expert"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ def pair_rules(photos: Mapping[str, str], queries: Mapping[str, str]) -> tuple[R
     )
 
 
+def with_categories(rows: pd.DataFrame, photos: Mapping[str, str], queries: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with image_id and query_id as sorted categories: the same in all files, and a tenth of the memory."""
+    return rows.assign(
+        image_id=pd.Categorical(rows["image_id"], categories=sorted(photos)),
+        query_id=pd.Categorical(rows["query_id"], categories=sorted(queries)),
+    )
+
+
 def check_cells(
     file: str, cells: "pd.Series[str]", scale: tuple[float, float]
 ) -> tuple["pd.Series[float]", pd.DataFrame]:
@@ -68,6 +77,20 @@ def rating_rows(
     rater: "pd.Series[str] | str | None",
     votes: "pd.Series[int] | int",
 ) -> pd.DataFrame:
-    """Columns of the table RATINGS, one row per number."""
-    columns = rows[["image_id", "query_id"]].assign(source=source, rater=rater, rating=numbers, votes=votes)
-    return columns.assign(scale_min=scale[0], scale_max=scale[1])[numbers.notna()]
+    """Columns of the table RATINGS, one row per number; ids, source and a single rater as categories."""
+    known = numbers.notna()
+    rows = rows.loc[known, ["image_id", "query_id"]]
+    return rows.assign(
+        source=_constant(source, SOURCES, len(rows)),
+        rater=rater[known] if isinstance(rater, pd.Series) else rater and _constant(rater, [rater], len(rows)),
+        rating=numbers[known],
+        votes=votes[known] if isinstance(votes, pd.Series) else votes,
+        scale_min=scale[0],
+        scale_max=scale[1],
+    )
+
+
+def _constant(value: str, categories: list[str], n: int) -> pd.Categorical:
+    """The value n times, one byte each."""
+    dtype = pd.CategoricalDtype(categories)
+    return pd.Categorical.from_codes(np.full(n, categories.index(value), np.int8), dtype=dtype)

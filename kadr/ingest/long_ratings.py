@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kadr.ingest.cells import CROWD_SCALE, EXPERT_SCALE, CheckedRatings, check_cells, pair_rules, rating_rows
+from kadr.ingest.cells import (
+    CROWD_SCALE,
+    EXPERT_SCALE,
+    CheckedRatings,
+    check_cells,
+    pair_rules,
+    rating_rows,
+    with_categories,
+)
 from kadr.ingest.quarantine import RATED_AGAIN, Rule, quarantined, sift
 from kadr.ingest.raw import RawLongRatings
 
@@ -32,6 +40,7 @@ def check_long(raw: RawLongRatings, photos: Mapping[str, str], queries: Mapping[
         Rule(RATED_AGAIN, "rating", lambda rows: (rows["rater"] != "") & rows.duplicated(one_person, keep="last")),
     )
     rows, aside = sift(raw.file, raw.rows, raw.names, rules)
+    rows = with_categories(rows, photos, queries)
     ratings, cells_aside = [], []
     for source, scale in SCALES.items():
         found = rows[rows["source"] == source]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kadr.ingest.cells import EXPERT_SCALE, CheckedRatings, check_cells, pair_rules, rating_rows
+from kadr.ingest.cells import EXPERT_SCALE, CheckedRatings, check_cells, pair_rules, rating_rows, with_categories
 from kadr.ingest.crowd import check_crowd
 from kadr.ingest.long_ratings import check_long
 from kadr.ingest.quarantine import Rule, sift
@@ -37,6 +37,7 @@ def check_ratings(
         Rule("no_rating", "image_id", lambda rows: (rows[columns] == "").all(axis=1)),
     )
     rows, aside = sift(raw.file, raw.rows, raw.names, rules)
+    rows = with_categories(rows, photos, queries)
     experts, persons, expert_aside = _check_experts(raw, rows)
     crowd, crowd_aside = check_crowd(raw, rows)
     return CheckedRatings(

@@ -66,6 +66,7 @@ def ingest(params: IngestParams, suites: Path) -> Ingested:
         raw = add_caption_texts(raw, params.corpus.captions, corpus.captions)
     queries, queries_aside = read_queries(raw.queries, photos)
     split_of = dict(zip(queries["query_id"], queries["split"], strict=True))
+    old = files_in_cp1251(Path(source), text_files(params, raw))
     ratings = [check_ratings(file, statuses(photos, "train"), split_of) for file in raw.ratings]
     photos_aside = quarantined_photos([*photos, *corpus.photos], source)
     check_limits(params, ratings, photos_aside, len(photos) + len(corpus.photos))
@@ -75,7 +76,7 @@ def ingest(params: IngestParams, suites: Path) -> Ingested:
     tables = make_tables(photos, corpus, queries, join_ratings(ratings, source), quarantine)
     tables["leaks"] = leak_table(near, texts)
     validation = validate({name: tables[name].to_pandas() for name in SUITE_OF}, suites)
-    head = {"form": form, "files_in_cp1251": files_in_cp1251(Path(source), text_files(params, raw))}
+    head = {"form": form, "files_in_cp1251": old}
     return Ingested(tables, head | figures(tables, ratings, near, texts, validation.warnings), validation.pages)
 
 
