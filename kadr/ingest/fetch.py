@@ -17,7 +17,7 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
     An interrupted copy goes on where it was: a file that is there with the remote one's size is not copied again.
 
     Args:
-        address: of fsspec, e.g. s3://bucket/photos, https://..., file:///..., memory://...
+        address: of fsspec, e.g. s3://bucket/photos, file:///data/photos, memory://photos
         folder: where to put the files.
         force: replace `folder` if it is there.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kadr.errors import InputError
 from kadr.ingest.cells import CheckedRatings
-from kadr.ingest.corpus import add_caption_texts, read_corpus
+from kadr.ingest.corpus import Corpus, add_caption_texts, read_corpus
 from kadr.ingest.duplicates import find_near_duplicates
 from kadr.ingest.figures import figures
 from kadr.ingest.files import files_in_cp1251
@@ -40,6 +40,20 @@ class Ingested:
     data_docs: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What was read and checked; the raw rows are forgotten, which at 5 million of them is a gigabyte."""
+
+    form: str
+    source: str
+    photos: Sequence[Photo]
+    corpus: Corpus
+    queries: pd.DataFrame
+    ratings: Sequence[CheckedRatings]
+    quarantine: pd.DataFrame
+    files_in_cp1251: list[str]
+
+
 def ingest(params: IngestParams, suites: Path) -> Ingested:
     """Read, check and normalise the raw folder that `params` name.
 
@@ -54,6 +68,20 @@ def ingest(params: IngestParams, suites: Path) -> Ingested:
         InputError: where a file or folder is missing or unreadable, nothing was rated, or a critical expectation fails.
         TooManyBad: where more rating rows or photos are set aside than `params` allow.
     """
+    found = read_and_check(params)
+    near = find_near_duplicates(found.photos, found.corpus.photos, params.near_duplicate_bits)
+    texts = equal_texts(found.queries, found.corpus.captions)
+    ratings = join_ratings(found.ratings, found.source)
+    tables = make_tables(found.photos, found.corpus, found.queries, ratings, found.quarantine)
+    tables["leaks"] = leak_table(near, texts)
+    validation = validate({name: tables[name].to_pandas() for name in SUITE_OF}, suites)
+    head = {"form": found.form, "files_in_cp1251": found.files_in_cp1251}
+    counts = figures(tables, found.ratings, near, texts, validation.warnings)
+    return Ingested(tables, head | counts, validation.pages)
+
+
+def read_and_check(params: IngestParams) -> Checked:
+    """Read the raw folder and judge every photo and row of it. Raises InputError and TooManyBad."""
     source = str(PurePosixPath(params.source))
     form = choose_form(Path(source), params.form)
     raw = read_form(Path(source), form)
@@ -66,18 +94,12 @@ def ingest(params: IngestParams, suites: Path) -> Ingested:
         raw = add_caption_texts(raw, params.corpus.captions, corpus.captions)
     queries, queries_aside = read_queries(raw.queries, photos)
     split_of = dict(zip(queries["query_id"], queries["split"], strict=True))
-    old = files_in_cp1251(Path(source), text_files(params, raw))
     ratings = [check_ratings(file, statuses(photos, "train"), split_of) for file in raw.ratings]
     photos_aside = quarantined_photos([*photos, *corpus.photos], source)
     check_limits(params, ratings, photos_aside, len(photos) + len(corpus.photos))
     quarantine = pd.concat([*(file.quarantine for file in ratings), queries_aside, corpus.quarantine, photos_aside])
-    near = find_near_duplicates(photos, corpus.photos, params.near_duplicate_bits)
-    texts = equal_texts(queries, corpus.captions)
-    tables = make_tables(photos, corpus, queries, join_ratings(ratings, source), quarantine)
-    tables["leaks"] = leak_table(near, texts)
-    validation = validate({name: tables[name].to_pandas() for name in SUITE_OF}, suites)
-    head = {"form": form, "files_in_cp1251": old}
-    return Ingested(tables, head | figures(tables, ratings, near, texts, validation.warnings), validation.pages)
+    old = files_in_cp1251(Path(source), text_files(params, raw))
+    return Checked(form, source, photos, corpus, queries, ratings, quarantine, old)
 
 
 def text_files(params: IngestParams, raw: RawInput) -> list[str]:
