@@ -1,4 +1,4 @@
-"""The commands of the pages, run in a copy of the project on a small sample, and what re-runs when something changes."""
+"""The commands of the pages, run in a copy of the project on a small sample, and what re-runs on a change."""
 
 import os
 import re
