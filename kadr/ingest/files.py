@@ -68,7 +68,11 @@ def _parse(path: Path, layout: Layout, columns: Sequence[str] | None, ragged: li
 
     return pcsv.read_csv(
         path,
-        read_options=pcsv.ReadOptions(column_names=columns, use_threads=False, encoding=layout.encoding),
+        read_options=pcsv.ReadOptions(
+            column_names=columns,
+            use_threads=False,  # in threads it counts no rows
+            encoding=layout.encoding,
+        ),
         parse_options=pcsv.ParseOptions(
             delimiter=layout.separator,
             quote_char='"' if layout.quotes else False,

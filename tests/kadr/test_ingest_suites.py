@@ -60,7 +60,7 @@ def test_data_docs_show_every_table_and_are_the_same_twice(suites: Path) -> None
     assert one == two
     assert list(one) == ["queries"]
     assert "texts have a letter" in one["queries"]
-    assert "<strong>1</strong> value" in one["queries"] or "&#39;7&#39;" in one["queries"] or ">7<" in one["queries"]
+    assert one["queries"].count("50% of 2 total rows") == 2  # it has no letter, and is short
 
 
 @pytest.mark.slow
