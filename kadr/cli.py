@@ -22,7 +22,8 @@ METRICS = Path("metrics")
 INDEX = Path("models/index")
 RELEVANCE_MODEL = Path("models/relevance")
 TEXT_ENCODERS = Path("models/text_encoders")
-SAMPLE = Path("data/raw/sample")
+RAW = Path("data/raw")
+SAMPLE = RAW / "sample"
 
 
 class Commands(TyperGroup):
@@ -81,6 +82,21 @@ def sample(
         f"{folder}: {written.n_train} rated, {written.n_test} test and {written.n_corpus} captioned photos; "
         f"{written.n_expert} pairs rated by experts, {written.n_crowd} by the crowd alone"
     )
+
+
+@app.command()
+def fetch(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of fsspec, e.g. s3://bucket/photos.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where to put it; data/raw/NAME.")] = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace DIR if it is there.")] = False,
+) -> None:
+    """Copy a remote folder of photos, texts and ratings here; an interrupted copy goes on where it was."""
+    from kadr.ingest.fetch import fetch as copy
+
+    folder = folder or RAW / address.rstrip("/").rsplit("/", 1)[-1]
+    n = copy(address, folder, force=force)
+    typer.echo(f"{folder}: {n:,} files; set `ingest.source: {folder}` in params.yaml")
 
 
 @app.command()

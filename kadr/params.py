@@ -35,12 +35,12 @@ class IngestParams(Section):
     """Stage ingest: where the raw input is and how much of it may be bad."""
 
     source: str
-    form: Literal["auto", "single_file", "flickr8k"]
+    form: Literal["auto", "single_file", "flickr8k", "long"]
     corpus: CorpusParams | None
     max_bad_rows: Share
     max_bad_images: Share
     max_pixels: Count
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=64)]
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=16)]
 
 
 class AggregateParams(Section):

@@ -26,6 +26,8 @@ IMAGES = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("phash", pa.string()),  # 64-bit perceptual hash, hexadecimal
+        pa.field("blur", pa.float64()),  # variance of the Laplacian; the lower, the more blurred
+        pa.field("exposure", pa.float64()),  # mean luminance, 0 black to 1 white
         _required("status", pa.string()),  # ok, or the reason why the photo is set aside
     ]
 )
@@ -64,6 +66,16 @@ QUARANTINE = pa.schema(
         pa.field("value", pa.string()),
         _required("rule", pa.string()),
         _required("kind", pa.string()),  # row or image
+    ]
+)
+LEAKS = pa.schema(  # pairs of nearly equal photos, or of equal texts, that may stand on both sides of a split or fold
+    [
+        _required("kind", pa.string()),  # photo or text
+        _required("left_split", pa.string()),  # train, test or corpus
+        _required("left_id", pa.string()),  # image_id, query_id, or caption_id
+        _required("right_split", pa.string()),
+        _required("right_id", pa.string()),
+        pa.field("distance", pa.int32()),  # in how many of 64 bits the photos' perceptual hashes differ; null for texts
     ]
 )
 RELEVANCE = pa.schema(

@@ -1,10 +1,13 @@
 """Stage ingest: the raw folder in; tables of photos, texts, captions and ratings out, and a quarantine of the rest."""
 
+import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from kadr.ingest import ingest
 from kadr.params import Params
-from kadr.schemas import CAPTIONS, IMAGES, QUARANTINE, QUERIES, RATINGS, write_table
+from kadr.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, write_table
 from tasks import paths
 from tasks.stage import Metrics, run
 
@@ -16,6 +19,7 @@ OUTPUTS = {
     "captions": (paths.CAPTIONS, CAPTIONS),
     "ratings": (paths.RATINGS, RATINGS),
     "quarantine": (paths.QUARANTINE, QUARANTINE),
+    "leaks": (paths.LEAKS, LEAKS),
 }
 
 
@@ -24,7 +28,18 @@ def main(params: Params) -> Metrics:
     ingested = ingest(params.ingest, SUITES)
     for name, (path, schema) in OUTPUTS.items():
         write_table(ingested.tables[name], path, schema)
+    write_pages(ingested.data_docs, paths.DATA_DOCS)
     return ingested.metrics
+
+
+def write_pages(pages: Mapping[str, str], folder: Path) -> None:
+    """Write `<name>.html` of each page into a folder of their own, whole or not at all."""
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    for name, page in pages.items():
+        (partial / f"{name}.html").write_text(page, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 if __name__ == "__main__":

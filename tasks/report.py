@@ -12,9 +12,9 @@ from kadr.embeddings import Embeddings
 from kadr.index import Index
 from kadr.model import RelevanceModel
 from kadr.params import Params
-from kadr.report import examples, figures, ratings, tables
+from kadr.report import examples, figures, leaks, ratings, tables
 from kadr.report.page import Page, render_page
-from kadr.schemas import IMAGES, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
+from kadr.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
 from kadr.search import Searcher
 from tasks import paths
 from tasks.stage import Metrics, run
@@ -45,6 +45,7 @@ def make_page(params: Params) -> Page:
         examples.with_photos(choose(predictions, params.report.n_examples), text_of, path_of)
         for choose in (examples.best_pairs, examples.worst_pairs)
     )
+    twins = read_table(paths.LEAKS, LEAKS)
     return Page(
         title=f"kadr: {params.train.experiment}",
         headline=figures.headline(stages, figures.HEADLINE),
@@ -59,6 +60,8 @@ def make_page(params: Params) -> Page:
         best=best,
         worst=worst,
         searches=examples.run_searches(_searcher(params, queries), queries, N_SEARCHES, N_FOUND),
+        leaks=leaks.leak_counts(twins),
+        duplicates=leaks.duplicate_pairs(twins, path_of, params.report.n_examples),
     )
 
 

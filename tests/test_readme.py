@@ -1,4 +1,4 @@
-"""The README's commands, run in a copy of the project on a small sample, and what re-runs when something changes."""
+"""The commands of the pages, run in a copy of the project on a small sample, and what re-runs on a change."""
 
 import os
 import re
@@ -30,8 +30,9 @@ WAIT_S = 300
 
 
 def readme_commands(project: Path) -> list[str]:
-    """The commands of the README's bash blocks, without those of make, which would install everything anew."""
-    blocks = re.findall(r"```bash\n(.*?)```", (project / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    """The commands of the pages' bash blocks, without those of make, which would install everything anew."""
+    text = "".join((project / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md"))
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line and not line.startswith("make ")]
 

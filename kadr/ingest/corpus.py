@@ -10,8 +10,11 @@ from kadr.errors import InputError
 from kadr.ingest.files import normalise_texts, read_rows
 from kadr.ingest.photos import Photo, check_photos, list_photos
 from kadr.ingest.quarantine import Rule, no_quarantine, photo_rules, sift
+from kadr.ingest.raw import RawInput, RawQueries
 from kadr.params import IngestParams
 from kadr.schemas import CAPTIONS
+
+COLUMNS = ("caption_id", "text")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def read_corpus(params: IngestParams, taken: Mapping[str, str]) -> Corpus:
         raise InputError(
             f"{path}: no such file, wanted `image#k<TAB>caption`; put it there, or set ingest.corpus to null"
         )
-    rows = read_rows(path, "\t", ("caption_id", "text"))
+    rows = read_rows(path, COLUMNS, lambda _n: COLUMNS)[list(COLUMNS)]
     photos = check_photos(list_photos(params.source, params.corpus.images, "corpus"), params.max_pixels)
     photos = [_apart(photo, taken) for photo in photos]
     captions, aside = check_captions(params.corpus.captions, rows, {photo.image_id: photo.status for photo in photos})
@@ -81,3 +84,21 @@ def check_captions(file: str, rows: pd.DataFrame, photos: Mapping[str, str]) -> 
         Rule("caption_id_conflict", "caption_id", lambda rows: rows.duplicated("caption_id")),
     )
     return sift(file, rows, {"image_id": "caption_id"}, rules)
+
+
+def add_caption_texts(raw: RawInput, file: str, captions: pd.DataFrame) -> RawInput:
+    """The input with the texts of those rated query_ids that no file of texts has but that are ids of captions.
+
+    Args:
+        raw: the input.
+        file: where the captions are from.
+        captions: columns of the table CAPTIONS.
+    """
+    rated = pd.concat([ratings.rows["query_id"] for ratings in raw.ratings]).unique()
+    known = {query_id for queries in raw.queries for query_id in queries.rows["query_id"]}
+    found = captions[captions["caption_id"].isin(set(rated) - known)]
+    if found.empty:
+        return raw
+    rows = found.rename(columns={"caption_id": "query_id"})[["query_id", "text", "image_id"]]
+    names = {"query_id": "caption_id", "text": "text", "image_id": "caption_id"}
+    return raw.with_texts(RawQueries(file, rows, names, "train"))

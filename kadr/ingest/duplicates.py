@@ -1,25 +1,40 @@
 """The ingest part's near-duplicates: pairs of photos whose perceptual hashes differ in few bits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, islice, product
 
 import numpy as np
 
+from kadr.ingest.hamming import Codes, near_codes
 from kadr.ingest.photos import Photo
 
 SHOWN = 10
-_BLOCK = 4_000_000  # pairs compared at once, 32 MB
+LISTED = 10_000  # pairs of two splits at most; all of them are counted
 
 
 @dataclass(frozen=True)
-class NearDuplicates:
-    """How many pairs there are, and the first of them by id."""
+class Twin:
+    """Two photos that are nearly the same, or two texts that are; `distance` in bits of the hash, None for texts."""
+
+    left_id: str
+    right_id: str
+    distance: int | None
+
+
+@dataclass(frozen=True)
+class Twins:
+    """How many pairs there are, and the first LISTED of them, sorted by id."""
 
     n: int
-    first: list[list[str]]
+    pairs: Sequence[Twin]
+
+    def figures(self) -> dict[str, object]:
+        """The count and the first pairs, for metrics."""
+        return {"n": self.n, "first": [[twin.left_id, twin.right_id] for twin in self.pairs[:SHOWN]]}
 
 
-def count_near_duplicates(photos: Sequence[Photo], corpus: Sequence[Photo], bits: int) -> dict[str, NearDuplicates]:
+def find_near_duplicates(photos: Sequence[Photo], corpus: Sequence[Photo], bits: int) -> dict[str, Twins]:
     """Near-duplicates within and across the splits.
 
     A pair across train and test is a leak; it is reported, not mended: the train side stays. A corpus photo that is
@@ -30,32 +45,55 @@ def count_near_duplicates(photos: Sequence[Photo], corpus: Sequence[Photo], bits
         corpus: the captioned photos.
         bits: hashes that differ in at most so many of 64 are near-duplicates.
     """
-    split = {name: [photo for photo in photos if photo.split == name] for name in ("train", "test")}
+    train, test, captioned = (
+        _by_hash([photo for photo in of if photo.split == split])
+        for of, split in ((photos, "train"), (photos, "test"), (corpus, "corpus"))
+    )
     return {
-        "within_train": _pairs(split["train"], split["train"], bits),
-        "within_test": _pairs(split["test"], split["test"], bits),
-        "train_test": _pairs(split["train"], split["test"], bits),
-        "corpus_train": _pairs(corpus, split["train"], bits),
-        "corpus_test": _pairs(corpus, split["test"], bits),
+        "within_train": _twins(train, train, bits),
+        "within_test": _twins(test, test, bits),
+        "within_corpus": _twins(captioned, captioned, bits),
+        "train_test": _twins(train, test, bits),
+        "corpus_train": _twins(captioned, train, bits),
+        "corpus_test": _twins(captioned, test, bits),
     }
 
 
-def _pairs(left: Sequence[Photo], right: Sequence[Photo], bits: int) -> NearDuplicates:
+def _by_hash(photos: Sequence[Photo]) -> dict[int, list[str]]:
+    """Sorted ids of the good photos of each hash, the hash of the first photo first."""
+    found: dict[int, list[str]] = {}
+    for photo in sorted(photos, key=lambda photo: photo.image_id):
+        if photo.status == "ok" and photo.phash is not None:
+            found.setdefault(int(photo.phash, 16), []).append(photo.image_id)
+    return found
+
+
+def _twins(left: Mapping[int, list[str]], right: Mapping[int, list[str]], bits: int) -> Twins:
     """Pairs (left, right); where both are the same photos, each pair once and none of a photo with itself."""
     same = left is right
-    left, right = ([photo for photo in side if photo.status == "ok"] for side in (left, right))
-    left_hashes, right_hashes = _hashes(left), _hashes(right)
+    left_ids, right_ids = list(left.values()), list(right.values())
+    left_sizes, right_sizes = (np.array([len(ids) for ids in groups], np.int64) for groups in (left_ids, right_ids))
     n = 0
-    first: list[list[str]] = []
-    step = max(1, _BLOCK // max(1, len(right)))
-    for start in range(0, len(left), step):
-        distance = np.bitwise_count(left_hashes[start : start + step, None] ^ right_hashes[None, :])
-        rows, columns = np.nonzero(np.triu(distance <= bits, start + 1) if same else distance <= bits)
-        n += len(rows)
-        places = zip(rows[: SHOWN - len(first)], columns[: SHOWN - len(first)], strict=True)
-        first += [[left[start + row].image_id, right[column].image_id] for row, column in places]
-    return NearDuplicates(n, first)
+    pairs: list[Twin] = []
+    for rows, columns, distances in near_codes(_codes(left), _codes(right), bits):
+        sizes = left_sizes[rows] * right_sizes[columns]
+        if same:  # each pair stands twice, and each photo once beside itself
+            sizes = np.where(rows == columns, sizes - left_sizes[rows], 2 * sizes * (rows < columns)) // 2
+        n += int(sizes.sum())
+        found = np.flatnonzero(sizes)[: LISTED - len(pairs)]
+        for row, column, distance in zip(
+            *(places[found].tolist() for places in (rows, columns, distances)), strict=True
+        ):
+            twins = _pairs(left_ids[row], right_ids[column], distance, ordered=same)
+            pairs += islice(twins, LISTED - len(pairs))
+    return Twins(n, sorted(pairs, key=lambda twin: (twin.left_id, twin.right_id)))
 
 
-def _hashes(photos: Sequence[Photo]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return np.array([int(photo.phash or "0", 16) for photo in photos], dtype=np.uint64)
+def _pairs(left: Sequence[str], right: Sequence[str], distance: int, *, ordered: bool) -> Iterator[Twin]:
+    """The pairs of two groups of ids, the lower id left where `ordered`; in the same group each pair once."""
+    for one, other in combinations(left, 2) if left is right else product(left, right):
+        yield Twin(min(one, other), max(one, other), distance) if ordered else Twin(one, other, distance)
+
+
+def _codes(photos: Mapping[int, list[str]]) -> Codes:
+    return np.array(list(photos), dtype=np.uint64)

@@ -1,20 +1,20 @@
 """The ingest part's figures: counts of all that was taken in and of all that was set aside."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kadr.ingest.duplicates import NearDuplicates
+from kadr.ingest.cells import CheckedRatings
+from kadr.ingest.duplicates import Twins
 from kadr.ingest.quarantine import count_bad_rows
-from kadr.ingest.ratings import CheckedRatings
 
 
 def figures(
     tables: Mapping[str, pa.Table],
     files: Sequence[CheckedRatings],
-    near_duplicates: Mapping[str, NearDuplicates],
+    near_duplicates: Mapping[str, Twins],
+    equal_texts: Mapping[str, Twins],
     warnings: Sequence[str],
 ) -> dict[str, object]:
     """The figures of metrics/ingest.json.
@@ -22,7 +22,8 @@ def figures(
     Args:
         tables: all tables of `ingest` by name.
         files: the checked files of ratings.
-        near_duplicates: by where the two photos are.
+        near_duplicates: photos, by where the two are.
+        equal_texts: texts, by where the two are.
         warnings: failed expectations that do not stop a run.
     """
     quarantine, queries = tables["quarantine"], tables["queries"]
@@ -37,7 +38,8 @@ def figures(
         "rating_rows_set_aside": sum(count_bad_rows(file.quarantine) for file in files),
         "expert_columns_are_persons": all(persons) if persons else None,
         "set_aside": {kind: _counts(quarantine.filter(pc.field("kind") == kind)["rule"]) for kind in ("row", "image")},
-        "near_duplicates": {where: asdict(pairs) for where, pairs in near_duplicates.items()},
+        "near_duplicates": {where: twins.figures() for where, twins in near_duplicates.items()},
+        "equal_texts": {where: twins.figures() for where, twins in equal_texts.items()},
         "texts_in_train_and_test": len(texts["train"] & texts["test"]),
         "n_expectation_warnings": len(warnings),
         "expectation_warnings": list(warnings),

@@ -1,7 +1,8 @@
 """The ingest part's reading of text tables: stripped cells, numbered rows, explained failures."""
 
 import csv
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,44 +11,56 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from kadr.errors import InputError
+from kadr.ingest.layout import CP1251, UTF8, Layout, encoding_of, look, read_cells
+
+logger = logging.getLogger(__name__)
+
+TEXT_ENDINGS = (".tsv", ".csv", ".txt")
+
+Names = Callable[[int], Sequence[str]]
 
 
-def read_rows(path: Path, separator: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a table of text; blank lines are skipped.
+def read_rows(path: Path, header: Sequence[str], names: Names | None = None) -> pd.DataFrame:
+    """Read a table of text; blank lines are skipped. Separator, encoding and header are found by looking (`look`).
 
     Args:
-        path: the file, UTF-8 with or without a byte order mark.
-        separator: between columns. Cells may be quoted by `"`, but not in a file with tabs, where quotes are text.
-        columns: their names where the file has no header; otherwise the first line names them.
+        path: the file, UTF-8 with or without a byte order mark, or CP1251.
+        header: names that its header has among others.
+        names: number of columns -> their names where there is no header; None where a header has to be.
 
     Returns:
         All columns as stripped text; index `row`, 1-based, header not counted.
 
     Raises:
-        InputError: where the file is missing, unreadable, not UTF-8, or has a row of another length.
+        InputError: where the file is missing, unreadable, in another encoding, or has a row of another length.
     """
     ragged: list[pcsv.InvalidRow] = []
+    n_header = 0
     try:
-        names = list(columns) if columns else _header(path, separator)
-        table = _parse(path, separator, columns, names, ragged)
+        layout = look(path, header)
+        columns = None if layout.has_header or names is None else names(len(layout.first))
+        n_header = 0 if columns else 1
+        table = _parse(path, layout, columns, ragged)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; put it there, or name the right folder in ingest.source") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); mend its permissions") from error
     except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: {_reason(path, ragged, 0 if columns else 1, error)}") from error
-    if separator != "\t":
+        raise InputError(f"{path}: {_reason(path, ragged, n_header, error)}") from error
+    if layout.quotes:
         _check_quotes_close(path, table)
-    rows = pd.DataFrame({name.strip(): pc.utf8_trim_whitespace(table.column(name)).to_pandas() for name in names})
+    if layout.encoding != UTF8:
+        logger.warning("%s is not UTF-8 and was read as %s; look whether its texts are right", path, layout.encoding)
+    rows = pd.DataFrame(
+        {name.strip(): pc.utf8_trim_whitespace(table.column(name)).to_pandas() for name in table.column_names}
+    )
     rows.index = pd.RangeIndex(1, len(rows) + 1, name="row")
     return rows
 
 
-def _parse(
-    path: Path, separator: str, columns: Sequence[str] | None, names: Sequence[str], ragged: list[pcsv.InvalidRow]
-) -> pa.Table:
+def _parse(path: Path, layout: Layout, columns: Sequence[str] | None, ragged: list[pcsv.InvalidRow]) -> pa.Table:
     """The table as strings; a row of another length is an error and is put into `ragged`."""
-    quotes = separator != "\t"
+    names = columns or _header(path, layout)
 
     def stop(row: pcsv.InvalidRow) -> str:
         ragged.append(row)
@@ -55,15 +68,37 @@ def _parse(
 
     return pcsv.read_csv(
         path,
-        read_options=pcsv.ReadOptions(column_names=columns, use_threads=False),  # in threads it counts no rows
+        read_options=pcsv.ReadOptions(
+            column_names=columns,
+            use_threads=False,  # in threads it counts no rows
+            encoding=layout.encoding,
+        ),
         parse_options=pcsv.ParseOptions(
-            delimiter=separator,
-            quote_char='"' if quotes else False,
-            newlines_in_values=quotes,
+            delimiter=layout.separator,
+            quote_char='"' if layout.quotes else False,
+            newlines_in_values=layout.quotes,
             invalid_row_handler=stop,
         ),
         convert_options=pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
+
+
+def find_file(source: Path, *stems: str, endings: Sequence[str] = TEXT_ENDINGS) -> Path:
+    """The one file of these stems and endings in `source`; where there is none, the path that it should have.
+
+    Raises:
+        InputError: where there are two.
+    """
+    found = [path for stem in stems for ending in endings if (path := source / f"{stem}{ending}").is_file()]
+    if len(found) > 1:
+        raise InputError(f"{source}: {' and '.join(path.name for path in found)} are both there; remove one")
+    return found[0] if found else source / f"{stems[0]}{endings[0]}"
+
+
+def files_in_cp1251(source: Path, files: Iterable[str]) -> list[str]:
+    """Those of the text files that were read as CP1251, sorted; Parquet is no text."""
+    texts = sorted({file for file in files if not file.endswith(".parquet")})
+    return [file for file in texts if encoding_of(source / file) == CP1251]
 
 
 def require_columns(path: Path, rows: pd.DataFrame, wanted: Iterable[str]) -> None:
@@ -82,9 +117,11 @@ def normalise_texts(texts: pd.Series) -> pd.Series:
     return texts.map(distinct).astype("str")
 
 
-def _header(path: Path, separator: str) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file, delimiter=separator), [])
+def _header(path: Path, layout: Layout) -> list[str]:
+    """The header's names as they stand in the file."""
+    encoding = "utf-8-sig" if layout.encoding == UTF8 else layout.encoding
+    with path.open(encoding=encoding, newline="") as file:
+        names = next(read_cells(file, layout.separator), [])
     if not names:
         raise InputError(f"{path}: the first line is empty, wanted the columns' names")
     stripped = [name.strip() for name in names]
@@ -107,7 +144,7 @@ def _reason(path: Path, ragged: list[pcsv.InvalidRow], n_header: int, error: Exc
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as wrong:
-                return f"line {number} is not UTF-8 (byte {line[wrong.start]:#04x}); save the file as UTF-8"
+                return f"line {number} is not UTF-8 (byte {line[wrong.start]:#04x}), nor CP1251; save the file as UTF-8"
     return "it has no rows; fill it" if "Empty CSV" in str(error) else f"not a readable table ({error})"
 
 

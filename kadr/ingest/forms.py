@@ -4,12 +4,12 @@ import logging
 from pathlib import Path
 
 from kadr.errors import InputError
-from kadr.ingest import flickr8k, single_file
-from kadr.ingest.raw import Form
+from kadr.ingest import flickr8k, long, single_file
+from kadr.ingest.raw import Form, RawInput
 
 logger = logging.getLogger(__name__)
 
-FORMS: dict[str, Form] = {"single_file": single_file.FORM, "flickr8k": flickr8k.FORM}
+FORMS: dict[str, Form] = {"single_file": single_file.FORM, "flickr8k": flickr8k.FORM, "long": long.FORM}
 
 
 def choose_form(source: Path, form: str) -> str:
@@ -36,3 +36,10 @@ def choose_form(source: Path, form: str) -> str:
         )
     logger.info("%s has the form %s", source, found[0])
     return found[0]
+
+
+def read_form(source: Path, form: str) -> RawInput:
+    """What the folder holds by its form, and the single ratings that stand beside it. Raises InputError."""
+    raw = FORMS[form].read(source)
+    path = long.find_long_file(source)
+    return long.add_long_ratings(raw, path) if form != "long" and path.exists() else raw

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import struct
 import warnings
 import zlib
@@ -11,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from kadr.errors import InputError
+from kadr.ingest.pixels import SIDE, look_at
 from kadr.progress import progress
 
-THREADS = 2
-HASHED_SIZE = (256, 256)  # a JPEG is decoded no larger than needed to hash it; all of its bytes are read even so
+LOOKED_AT = (SIDE, SIDE)  # a JPEG is decoded no larger than needed to look at it; all of its bytes are read even so
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # no format that starts another program
 _SIDEWAYS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
@@ -39,6 +40,8 @@ class Photo:
     width: int | None = None
     height: int | None = None
     phash: str | None = None
+    blur: float | None = None
+    exposure: float | None = None
     status: str = "missing"
 
 
@@ -79,7 +82,7 @@ def check_photos(photos: Sequence[Photo], max_pixels: int) -> list[Photo]:
     with (
         warnings.catch_warnings(),
         progress("check photos", len(photos)) as advance,
-        ThreadPoolExecutor(THREADS) as pool,
+        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
     ):
         warnings.filterwarnings(
             "ignore", module=r"PIL\."
@@ -111,19 +114,13 @@ def _decode(photo: Photo, file: BinaryIO, max_pixels: int) -> Photo:
             photo = replace(photo, width=width, height=height)
             if math.prod(image.size) > max_pixels:
                 return replace(photo, status="too_large")
-            image.draft("L", HASHED_SIZE)
+            image.draft("L", LOOKED_AT)
             image.load()
-            return replace(photo, phash=perceptual_hash(image), status="ok")
+            pixels = look_at(image)
+            return replace(photo, **vars(pixels), status="ok")
     except Image.DecompressionBombError:
         return replace(photo, status="too_large")
     except UnidentifiedImageError:
         return replace(photo, status="not_an_image")
     except _UNDECODABLE as error:
         return replace(photo, status="truncated" if "truncated" in str(error).lower() else "broken")
-
-
-def perceptual_hash(image: Image.Image) -> str:
-    """The 64-bit perceptual hash of the upright photo, 16 hexadecimal digits."""
-    import imagehash
-
-    return str(imagehash.phash(ImageOps.exif_transpose(image)))

@@ -10,6 +10,7 @@ from kadr.ingest.photos import Photo
 from kadr.schemas import QUARANTINE
 
 OVERLAPS = ("image_in_train", "image_in_test")  # rules that set aside what is good in itself
+RATED_AGAIN = "rated_again"  # nothing bad either: a rater's later rating of the pair stands
 _SHOWN = 3
 
 
@@ -96,7 +97,8 @@ def count_bad_rows(quarantine: pd.DataFrame) -> int:
 
 
 def check_bad_rows(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None:
-    """Raise TooManyBad where more than a share `limit` of rating rows have something in this quarantine of them."""
+    """Raise TooManyBad where more than a share `limit` of rating rows have something bad in this quarantine of them."""
+    quarantine = quarantine[quarantine["rule"] != RATED_AGAIN]
     n_bad = count_bad_rows(quarantine)
     if n_bad > limit * n_rows:
         head = f"{n_bad:,} of {n_rows:,} rating rows cannot be used ({n_bad / n_rows:.1%})"

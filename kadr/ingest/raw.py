@@ -1,7 +1,7 @@
 """The ingest part's raw input: what a form's reader found in a folder, as text and not yet judged."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ class RawRatings:
         rows: image_id, query_id and the columns named below, all text ("" where blank); index `row`, 1-based.
         names: what the file itself calls image_id and query_id.
         experts: the columns of expert ratings.
-        crowd: the column of the crowd's share of yes.
+        crowd: the column of the crowd's share of yes, or of a list of its votes.
         votes: the columns of the crowd's counts of yes and of no, where the file has them.
     """
 
@@ -26,6 +26,21 @@ class RawRatings:
     experts: tuple[str, ...] = ()
     crowd: str | None = None
     votes: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class RawLongRatings:
+    """One file of single ratings, each with its rater.
+
+    Attributes:
+        file: its path, relative to the source.
+        rows: image_id, query_id, rater ("" where unknown), rating and source, all text; index `row`, 1-based.
+        names: what the file itself calls image_id and query_id.
+    """
+
+    file: str
+    rows: pd.DataFrame
+    names: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,14 @@ class RawInput:
     """
 
     folders: dict[str, str]
-    ratings: tuple[RawRatings, ...]
+    ratings: tuple[RawRatings | RawLongRatings, ...]
     queries: tuple[RawQueries, ...]
     listed: dict[str, list[str]]
+
+    def with_texts(self, file: RawQueries) -> "RawInput":
+        """The input with one more file of training texts, behind the other training files."""
+        training = [queries for queries in self.queries if queries.split == "train"]
+        return replace(self, queries=(*training, file, *self.queries[len(training) :]))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The ingest part's reading of what both forms share: test_queries.csv and test_images.csv, each optional."""
+"""The ingest part's reading of what all forms share: test_queries.csv and test_images.csv, each optional."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ def read_test_queries(source: Path) -> tuple[RawQueries, ...]:
     path = source / QUERIES_FILE
     if not path.exists():
         return ()
-    rows = read_rows(path, "|")
-    require_columns(path, rows, ("query_id", "query_text", "image"))
     names = {"query_id": "query_id", "text": "query_text", "image_id": "image"}
+    rows = read_rows(path, tuple(names.values()))
+    require_columns(path, rows, names.values())
     rows = rows[list(names.values())].set_axis(list(names), axis=1)
     return (RawQueries(QUERIES_FILE, rows.assign(text=normalise_texts(rows["text"])), names, "test"),)
 
@@ -26,6 +26,6 @@ def read_listed(source: Path) -> dict[str, list[str]]:
     path = source / IMAGES_FILE
     if not path.exists():
         return {}
-    rows = read_rows(path, ",")
+    rows = read_rows(path, ("image",))
     require_columns(path, rows, ("image",))
     return {"test": sorted(set(rows["image"]) - {""})}

@@ -5,25 +5,32 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kadr.errors import InputError
+from kadr.ingest.data_docs import render_data_docs
 
 SUITE_OF = {"images": "images", "corpus": "images", "queries": "queries", "ratings": "ratings", "captions": "captions"}
 
 
-def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[str]:
+@dataclass(frozen=True)
+class Validation:
+    """What the suites say: failed expectations of a severity below critical as sentences, and a page of each table."""
+
+    warnings: list[str]
+    pages: dict[str, str]
+
+
+def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> Validation:
     """Hold tables against their suites, in memory.
 
     Args:
         tables: name (a key of SUITE_OF) -> table; an empty one is skipped.
         folder: of the suites, `<suite>.json`.
-
-    Returns:
-        The failed expectations of a severity below critical, as sentences.
 
     Raises:
         InputError: where a critical expectation fails, or a suite cannot be read.
@@ -31,6 +38,7 @@ def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[str]:
     gx = _great_expectations()
     source = _context(gx).data_sources.add_pandas("ingest")
     failed: dict[str, list[str]] = {"critical": [], "warning": [], "info": []}
+    pages = {}
     for name, table in tables.items():
         if table.empty:
             continue
@@ -40,7 +48,9 @@ def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[str]:
             .add_batch_definition_whole_dataframe("whole")
             .get_batch({"dataframe": table})
         )
-        for result in batch.validate(suite, result_format="SUMMARY").results:
+        whole = batch.validate(suite, result_format="SUMMARY")
+        pages[name] = render_data_docs(whole)
+        for result in whole.results:
             if not result.success:
                 failed[result.expectation_config.severity.value].append(_sentence(name, result))
     if failed["critical"]:
@@ -48,7 +58,7 @@ def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[str]:
         raise InputError(
             f"the input fails what {folder} expects of it:{listed}\nMend the input, or the expectation if it is wrong"
         )
-    return sorted(failed["warning"] + failed["info"])
+    return Validation(sorted(failed["warning"] + failed["info"]), pages)
 
 
 def _great_expectations() -> Any:

@@ -1,128 +1,26 @@
-"""The ingest part's whole: a raw folder in; checked, sorted tables and their figures out."""
+"""The ingest part's tables: what was checked, by kadr/schemas.py, sorted so that re-runs give the same bytes."""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict
 
 import pandas as pd
 import pyarrow as pa
 
 from kadr.errors import InputError
-from kadr.ingest.corpus import Corpus, read_corpus
-from kadr.ingest.duplicates import count_near_duplicates
-from kadr.ingest.figures import figures
-from kadr.ingest.forms import FORMS, choose_form
-from kadr.ingest.photos import Photo, absent_photos, check_photos, list_photos
-from kadr.ingest.quarantine import check_bad_photos, check_bad_rows, quarantined_photos
-from kadr.ingest.queries import check_queries
-from kadr.ingest.ratings import CheckedRatings, check_ratings
-from kadr.ingest.raw import RawInput, RawQueries
-from kadr.ingest.suites import validate
-from kadr.params import IngestParams
+from kadr.ingest.cells import CheckedRatings
+from kadr.ingest.corpus import Corpus
+from kadr.ingest.photos import Photo
 from kadr.schemas import CAPTIONS, IMAGES, QUARANTINE, QUERIES, RATINGS
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Ingested:
-    """The tables of kadr/schemas.py by name, sorted by id, and the figures to report of them."""
-
-    tables: dict[str, pa.Table]
-    metrics: dict[str, object]
-
-
-def ingest(params: IngestParams, suites: Path) -> Ingested:
-    """Read, check and normalise the raw folder that `params` name.
-
-    Args:
-        params: section ingest.
-        suites: folder of the Great Expectations suites.
-
-    Returns:
-        Tables images, corpus, queries, captions, ratings and quarantine.
-
-    Raises:
-        InputError: where a file or folder is missing or unreadable, nothing was rated, or a critical expectation fails.
-        TooManyBad: where more rating rows or photos are set aside than `params` allow.
-    """
-    source = str(PurePosixPath(params.source))
-    form = choose_form(Path(source), params.form)
-    raw = FORMS[form].read(Path(source))
-    if not any(len(file.rows) for file in raw.ratings):
-        files = " and ".join(file.file for file in raw.ratings)
-        raise InputError(f"{source}: {files} without a row, wanted ratings; put them there")
-    photos = read_photos(source, raw, params.max_pixels)
-    corpus = read_corpus(params, {photo.image_id: photo.split for photo in photos})
-    queries, queries_aside = read_queries(raw.queries, photos)
-    texts = dict(zip(queries["query_id"], queries["split"], strict=True))
-    ratings = [check_ratings(file, statuses(photos, "train"), texts) for file in raw.ratings]
-    photos_aside = quarantined_photos([*photos, *corpus.photos], source)
-    check_limits(params, ratings, photos_aside, len(photos) + len(corpus.photos))
-    quarantine = pd.concat([*(file.quarantine for file in ratings), queries_aside, corpus.quarantine, photos_aside])
-    tables = make_tables(photos, corpus, queries, join_ratings(ratings, source), quarantine)
-    warnings = validate({name: tables[name].to_pandas() for name in tables if name != "quarantine"}, suites)
-    near = count_near_duplicates(photos, corpus.photos, params.near_duplicate_bits)
-    return Ingested(tables, {"form": form} | figures(tables, ratings, near, warnings))
-
-
-def read_photos(source: str, raw: RawInput, max_pixels: int) -> list[Photo]:
-    """The train and test photos checked, and those that ratings, queries or lists name but that are not there.
-
-    Raises:
-        InputError: where a folder is missing or empty, or one name stands in both.
-    """
-    photos = [photo for split, folder in raw.folders.items() for photo in list_photos(source, folder, split)]
-    split_of = {photo.image_id: photo.split for photo in photos}
-    if len(split_of) < len(photos):
-        twice = sorted(photo.image_id for photo in photos if photo.split != split_of[photo.image_id])
-        raise InputError(
-            f"{source}: {len(twice)} photos are in {' and in '.join(raw.folders.values())}: {', '.join(twice[:3])}...; "
-            "a photo may be rated or be a test photo, not both: remove it from one"
-        )
-    named = {split: set(names) for split, names in raw.listed.items()}
-    for file in raw.ratings:
-        named.setdefault("train", set()).update(file.rows["image_id"].unique())
-    for texts in raw.queries:
-        if texts.split == "test":
-            named.setdefault("test", set()).update(texts.rows["image_id"].unique())
-    absent = []
-    for split, names in named.items():
-        gone = sorted(names - split_of.keys() - {""})
-        split_of |= dict.fromkeys(gone, split)
-        absent += absent_photos(source, raw.folders[split], split, gone)
-    return [*check_photos(photos, max_pixels), *absent]
-
-
-def read_queries(files: Sequence[RawQueries], photos: Sequence[Photo]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the table QUERIES from all files of texts, training files first, and the quarantine."""
-    good, aside = [], []
-    training: set[str] = set()
-    for file in files:
-        rows, rows_aside = check_queries(file, statuses(photos, "test"), training)
-        training |= set(rows["query_id"])
-        good.append(rows)
-        aside.append(rows_aside)
-    return pd.concat(good), pd.concat(aside)
-
-
-def statuses(photos: Sequence[Photo], split: str) -> dict[str, str]:
-    """Status of each photo of `split` by image_id; one of another split is an overlap."""
-    return {photo.image_id: photo.status if photo.split == split else f"image_in_{photo.split}" for photo in photos}
-
-
-def check_limits(
-    params: IngestParams, ratings: Sequence[CheckedRatings], photos_aside: pd.DataFrame, n_photos: int
-) -> None:
-    """Raise TooManyBad where more was set aside than `params` allow."""
-    rows_aside = pd.concat([file.quarantine for file in ratings])
-    check_bad_photos(photos_aside, n_photos, params.max_bad_images)
-    check_bad_rows(rows_aside, sum(file.n_rows for file in ratings), params.max_bad_rows)
-
-
 def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
-    """The table RATINGS of all files. Raises InputError where there is no good rating."""
+    """The table RATINGS of all files, its texts still in dictionaries. Raises InputError where there is no good rating.
+
+    Twenty million ratings take 1 GB so, and twice as much as plain text, which they become when they are written.
+    """
     ratings = pd.concat([file.ratings for file in files])
     if ratings.empty:
         n_rows = sum(file.n_rows for file in files)
@@ -131,7 +29,14 @@ def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
         )
     if any(file.persons is False for file in files):
         logger.warning("the expert columns are sorted in nearly every row: they are not persons, so raters are unknown")
-    return as_table(ratings, RATINGS, "image_id", "query_id", "source")
+    ratings = ratings.sort_values(["image_id", "query_id", "source"], ignore_index=True)
+    columns = {name: pa.array(ratings[name], type=_dictionary(RATINGS.field(name).type)) for name in RATINGS.names}
+    return pa.table(columns)
+
+
+def _dictionary(type_: pa.DataType) -> pa.DataType:
+    """Of a column of texts, the type by which each different text is held once."""
+    return pa.dictionary(pa.int32(), type_) if pa.types.is_string(type_) else type_
 
 
 def make_tables(

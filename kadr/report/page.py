@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kadr.report.examples import Example, Query
 from kadr.report.figures import COLUMNS, Fact, MetricRow
+from kadr.report.leaks import DuplicatePair, LeakCount
 from kadr.report.plots import Plot
 from kadr.report.tables import PhotoCount, Rule
 
@@ -26,6 +27,8 @@ class Page:
     best: Sequence[Example]
     worst: Sequence[Example]
     searches: Sequence[Query]
+    leaks: Sequence[LeakCount] = ()
+    duplicates: Sequence[DuplicatePair] = ()
 
 
 def render_page(page: Page) -> str:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from kadr.errors import InputError
-from kadr.ingest.duplicates import count_near_duplicates
+from kadr.ingest.duplicates import Twin, find_near_duplicates
+from kadr.ingest.hamming import MAX_BITS, near_codes
 from kadr.ingest.photos import Photo, absent_photos, check_photos, list_photos
 
 MAX_PIXELS = 100_000
@@ -50,12 +51,51 @@ def test_a_good_photo_is_described(folder: Path) -> None:
         *(("фото 1.PNG", mode) for mode in ("RGBA", "P", "LA", "I;16", "1")),
         *(("a.webp", mode) for mode in ("RGB", "RGBA")),
         *(("a.gif", mode) for mode in ("P",)),
-        *(("a.tiff", mode) for mode in ("RGB",)),
+        *(("a.tiff", mode) for mode in ("RGB", "CMYK", "I;16", "F")),
+        *(("с пробелом.JPEG", mode) for mode in ("RGB",)),
+        *(("a.avif", mode) for mode in ("RGB",)),
     ],
 )
 def test_every_kind_of_photo_is_read(folder: Path, name: str, mode: str) -> None:
     scene(0).convert("L" if mode == "I;16" else mode).convert(mode).save(folder / name)
     assert check(folder)[name].status == "ok"
+
+
+def test_a_progressive_jpeg_is_read_and_its_loss_noticed(folder: Path) -> None:
+    scene(0, (200, 200)).save(folder / "a.jpg", progressive=True)
+    content = (folder / "a.jpg").read_bytes()
+    (folder / "b.jpg").write_bytes(content[: len(content) * 2 // 3])
+    assert {name: photo.status for name, photo in check(folder).items()} == {"a.jpg": "ok", "b.jpg": "truncated"}
+
+
+def test_16_bits_look_as_8(folder: Path) -> None:
+    scene(0).convert("L").save(folder / "8.png")
+    wide = np.asarray(scene(0).convert("L")).astype(np.uint16) * 257
+    Image.fromarray(wide).save(folder / "16.png")
+    photos = check(folder)
+    one, other = photos["8.png"], photos["16.png"]
+    assert (one.phash, one.blur, one.exposure) == (other.phash, other.blur, other.exposure)
+
+
+def test_blur_and_exposure_tell_bad_photos(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    sharp = Image.fromarray(rng.integers(0, 256, (300, 400), dtype=np.uint8))
+    sharp.save(folder / "sharp.png")
+    sharp.filter(ImageFilter.GaussianBlur(8)).save(folder / "blurred.png")
+    Image.new("L", (400, 300), 5).save(folder / "dark.png")
+    Image.new("L", (400, 300), 255).save(folder / "white.png")
+    photos = check(folder, 1_000_000)
+    assert photos["sharp.png"].blur > 100 * photos["blurred.png"].blur > 0
+    assert photos["dark.png"].blur == 0
+    assert [photos[f"{name}.png"].exposure for name in ("dark", "white")] == [0.0196, 1.0]
+    assert 0.45 < photos["sharp.png"].exposure < 0.55
+
+
+def test_blur_is_of_the_photo_not_of_its_size(folder: Path) -> None:
+    scene(4, (2000, 1400)).save(folder / "large.png")
+    scene(4, (500, 350)).save(folder / "small.png")
+    photos = check(folder, 10_000_000)
+    assert photos["large.png"].blur == pytest.approx(photos["small.png"].blur, rel=0.2)
 
 
 def test_an_animation_is_its_first_picture(folder: Path) -> None:
@@ -134,7 +174,7 @@ def test_missing_and_empty_folders_are_explained(folder: Path) -> None:
 
 def test_absent_photos_are_missing() -> None:
     assert absent_photos("data", "train_images", "train", ["a.jpg"]) == [
-        Photo("a.jpg", "data/train_images/a.jpg", "train", None, None, None, None, None, "missing")
+        Photo("a.jpg", "data/train_images/a.jpg", "train", *[None] * 7, "missing")
     ]
 
 
@@ -144,19 +184,41 @@ def hashed(split: str, *hashes: int) -> list[Photo]:
 
 def test_near_duplicates_are_counted_within_and_across_splits() -> None:
     photos = [*hashed("train", 0, 0b111, 2**64 - 1), *hashed("test", 0b1, 0b11111 << 20), Photo("gone", "", "test")]
-    found = count_near_duplicates(photos, hashed("corpus", 2**64 - 2, 0b1), bits=3)
-    assert {where: (pairs.n, pairs.first) for where, pairs in found.items()} == {
+    found = find_near_duplicates(photos, hashed("corpus", 2**64 - 2, 0b1), bits=3)
+    assert {where: tuple(twins.figures().values()) for where, twins in found.items()} == {
         "within_train": (1, [["train0", "train1"]]),
         "within_test": (0, []),
+        "within_corpus": (0, []),
         "train_test": (2, [["train0", "test0"], ["train1", "test0"]]),
         "corpus_train": (3, [["corpus0", "train2"], ["corpus1", "train0"], ["corpus1", "train1"]]),
         "corpus_test": (1, [["corpus1", "test0"]]),
     }
 
 
-def test_many_near_duplicates_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = hashed("train", *[5] * 30)
-    whole = count_near_duplicates(photos, [], bits=0)["within_train"]
-    monkeypatch.setattr("kadr.ingest.duplicates._BLOCK", 70)
-    assert count_near_duplicates(photos, [], bits=0)["within_train"] == whole
-    assert (whole.n, whole.first[0], len(whole.first)) == (435, ["train0", "train1"], 10)
+def test_many_equal_photos_are_all_counted_and_the_first_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kadr.ingest.duplicates.LISTED", 100)
+    twins = find_near_duplicates(hashed("train", *[5] * 30), [], bits=0)["within_train"]
+    assert (twins.n, len(twins.pairs), len(set(twins.pairs))) == (435, 100, 100)
+    assert twins.pairs[0] == Twin("train0", "train1", 0)
+    across = find_near_duplicates([*hashed("train", *[5] * 30), *hashed("test", *[4] * 9)], [], bits=1)["train_test"]
+    assert (across.n, len(across.pairs), across.pairs[0]) == (270, 100, Twin("train0", "test0", 1))
+
+
+@pytest.mark.parametrize("bits", [0, 1, 4, 9, MAX_BITS])
+def test_near_codes_are_those_of_all_pairs(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kadr.ingest.hamming._BLOCK", 50)
+    rng = np.random.default_rng(bits)
+    left = rng.integers(0, 2**64, 80, dtype=np.uint64)
+    flips = np.bitwise_or.reduce(np.uint64(1) << rng.integers(0, 64, (MAX_BITS + 4, 80)).astype(np.uint64))
+    right = left ^ (flips & rng.integers(0, 2**64, 80, dtype=np.uint64))
+    distance = np.bitwise_count(left[:, None] ^ right[None, :])
+    expected = [(row, column, distance[row, column]) for row, column in np.argwhere(distance <= bits).tolist()]
+    found = [
+        place for block in near_codes(left, right, bits) for place in zip(*map(np.ndarray.tolist, block), strict=True)
+    ]
+    assert sorted(found) == expected
+
+
+def test_no_codes_have_no_near_ones() -> None:
+    none = np.array([], dtype=np.uint64)
+    assert [place for block in near_codes(none, none, 4) for place in block[0]] == []

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from kadr.errors import TooManyBad
+from kadr.ingest.cells import CheckedRatings
 from kadr.ingest.quarantine import check_bad_photos, check_bad_rows
 from kadr.ingest.raters import are_persons
-from kadr.ingest.ratings import CheckedRatings, check_ratings
-from kadr.ingest.raw import RawRatings
+from kadr.ingest.ratings import check_ratings
+from kadr.ingest.raw import RawLongRatings, RawRatings
 from kadr.schemas import QUARANTINE
 
 PHOTOS = {"a.jpg": "ok", "cut.jpg": "truncated", "gone.jpg": "missing", "test.jpg": "image_in_test"}
@@ -119,7 +120,104 @@ def test_bad_crowd_rows_are_set_aside_once(row: str, column: str, value: str, ru
     assert checked.ratings["query_id"].tolist() == ["t2"]
 
 
+def listed(*cells: str) -> CheckedRatings:
+    frame = table("image_id,query_id,crowd_rates", *(f"a.jpg,t{n}," for n in range(1, len(cells) + 1)))
+    queries = {f"t{n}": "train" for n in range(1, len(cells) + 1)}
+    raw = RawRatings(
+        "t.csv", frame.assign(crowd_rates=pd.Series(cells, frame.index, "str")), NAMES, crowd="crowd_rates"
+    )
+    return check_ratings(raw, PHOTOS, queries)
+
+
+def test_crowd_lists_are_shares_with_votes() -> None:
+    checked = listed("[1, 0, 1]", "0.5", "[0]", "[1 1.0 0. 0]", "[1,1]")
+    assert checked.ratings[["rating", "votes"]].round(3).values.tolist() == [
+        [0.667, 3.0],
+        [0.5, 1.0],
+        [0.0, 1.0],
+        [0.5, 4.0],
+        [1.0, 2.0],
+    ]
+    assert checked.quarantine.empty
+
+
+@pytest.mark.parametrize("cell", ["[1, 2]", "[1, 0", "[yes]", "[1, 0] x", "[0.5]", "[10]", "[1,,]"])
+def test_bad_crowd_lists_are_set_aside(cell: str) -> None:
+    checked = listed(cell, "[]", "[1]")
+    assert aside(checked) == [[1, "crowd_rates", cell, "votes_invalid"]]
+    assert checked.ratings["votes"].tolist() == [1]
+
+
+def counted(*rows: str) -> CheckedRatings:
+    frame = table("image_id,query_id,crowd_yes,crowd_no", *rows)
+    return check_ratings(RawRatings("t.csv", frame, NAMES, votes=("crowd_yes", "crowd_no")), PHOTOS, QUERIES)
+
+
+def test_crowd_counts_are_shares_with_votes() -> None:
+    checked = counted("a.jpg,t1,2,1", "a.jpg,t2,,3", "a.jpg,t2,0,0", "a.jpg,t2,,")
+    assert checked.ratings[["rating", "votes"]].round(3).values.tolist() == [[0.667, 3], [0.0, 3]]
+    assert aside(checked) == [[4, "img_id", "a.jpg", "no_rating"]]
+
+
+@pytest.mark.parametrize("cells", ["x,1", "-1,2", "1.5,1", "99999999999,0", "inf,1"])
+def test_bad_crowd_counts_are_set_aside(cells: str) -> None:
+    checked = counted(f"a.jpg,t1,{cells}", "a.jpg,t2,1,0")
+    assert aside(checked) == [[1, "crowd_yes and crowd_no", cells.replace(",", " and "), "votes_invalid"]]
+    assert len(checked.ratings) == 1
+
+
+def long(*rows: str) -> CheckedRatings:
+    frame = table("image_id,query_id,rater,rating,source", *rows)
+    return check_ratings(RawLongRatings("ratings_long.csv", frame, NAMES), PHOTOS, QUERIES)
+
+
+def test_single_ratings_keep_their_rater() -> None:
+    checked = long(
+        "a.jpg,t1,ann,4,expert", "a.jpg,t1,,2.0,expert", "a.jpg,t1,,2.0,expert", "a.jpg,t1,bob,Yes,crowd",
+        "a.jpg,t2,bob,0,crowd",
+    )  # fmt: skip
+    columns = ["source", "rater", "rating", "scale_min", "scale_max", "votes"]
+    assert checked.ratings[columns].fillna("-").values.tolist() == [
+        ["expert", "ann", 4.0, 1.0, 4.0, 1],
+        ["expert", "-", 2.0, 1.0, 4.0, 1],
+        ["expert", "-", 2.0, 1.0, 4.0, 1],
+        ["crowd", "bob", 1.0, 0.0, 1.0, 1],
+        ["crowd", "bob", 0.0, 0.0, 1.0, 1],
+    ]
+    assert checked.quarantine.empty
+    assert (checked.n_rows, checked.persons) == (5, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("gone.jpg,t1,ann,4,expert", "img_id", "gone.jpg", "image_missing"),
+        ("a.jpg,t2,ann,,expert", "rating", "", "no_rating"),
+        ("a.jpg,t2,ann,4,friend", "source", "friend", "source_unknown"),
+        ("a.jpg,t2,ann,5,expert", "rating", "5", "rating_out_of_scale"),
+        ("a.jpg,t2,ann,yes,expert", "rating", "yes", "rating_not_a_number"),
+        ("a.jpg,t2,ann,0.5,crowd", "rating", "0.5", "vote_not_yes_or_no"),
+        ("a.jpg,t2,ann,2,crowd", "rating", "2", "rating_out_of_scale"),
+        ("a.jpg,t1,ann,4,expert", "img_id", "a.jpg", "duplicate_row"),
+    ],
+)
+def test_a_bad_single_rating_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
+    checked = long("a.jpg,t1,ann,4,expert", row, "a.jpg,t1,bob,1,crowd")
+    assert aside(checked) == [[2, column, value, rule]]
+    assert len(checked.ratings) == 2
+
+
+def test_a_rater_who_rates_again_is_believed_the_last_time_and_costs_nothing() -> None:
+    checked = long("a.jpg,t1,ann,4,expert", "a.jpg,t1,bob,4,expert", "a.jpg,t1,ann,2,expert")
+    assert aside(checked) == [[1, "rating", "4", "rated_again"]]
+    assert checked.ratings[["rater", "rating"]].values.tolist() == [["bob", 4.0], ["ann", 2.0]]
+    check_bad_rows(checked.quarantine, checked.n_rows, 0.0)
+
+
 def test_no_rows_give_no_ratings() -> None:
+    assert long().ratings.empty
+    assert listed().ratings.empty
+    assert counted().ratings.empty
     assert single().ratings.empty
     assert crowd().ratings.empty
 

@@ -41,16 +41,26 @@ def test_a_sane_table_passes_and_an_empty_one_is_skipped(
     suites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert validate({"queries": queries(), "captions": pd.DataFrame()}, suites) == []
+    assert validate({"queries": queries(), "captions": pd.DataFrame()}, suites).warnings == []
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
 def test_a_warning_is_a_sentence(suites: Path) -> None:
-    (warning,) = validate({"queries": queries(text=["7", "A cat."], query_id=["1", "b"])}, suites)[:1]
+    (warning,) = validate({"queries": queries(text=["7", "A cat."], query_id=["1", "b"])}, suites).warnings[:1]
     assert warning.startswith("queries: texts have")
     assert "1 of 2 are not, such as '7'" in warning
+
+
+@pytest.mark.slow
+def test_data_docs_show_every_table_and_are_the_same_twice(suites: Path) -> None:
+    tables = {"queries": queries(text=["7", "Кот"]), "captions": pd.DataFrame()}
+    one, two = (validate(tables, suites).pages for _ in range(2))
+    assert one == two
+    assert list(one) == ["queries"]
+    assert "texts have a letter" in one["queries"]
+    assert one["queries"].count("50% of 2 total rows") == 2  # it has no letter, and is short
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: 
     Embeddings(query_ids, texts, {"encoder": "clip"}).write(paths.TEXT_EMBEDDINGS / "clip.parquet")
     splits = ["train"] * N_TRAIN + ["test"] * N_TEST
     images = pd.DataFrame({"image_id": image_ids, "path": image_ids, "split": splits, "status": "ok"})
-    images = images.assign(sha256=None, bytes=1, width=1, height=1, phash=None)
+    images = images.assign(sha256=None, bytes=1, width=1, height=1, phash=None, blur=None, exposure=None)
     _write(images, paths.IMAGES, IMAGES)
     words = [f"text {i}" for i in range(len(texts))]
     _write(

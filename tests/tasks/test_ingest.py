@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from kadr.errors import InputError, TooManyBad
 from kadr.ingest import ingest
-from kadr.params import CorpusParams, IngestParams
-from kadr.schemas import CAPTIONS, IMAGES, QUARANTINE, QUERIES, RATINGS, read_table
+from kadr.params import CorpusParams, IngestParams, load_params
+from kadr.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, read_table
+from tasks import ingest as stage
 from tasks import paths
 
 N_TRAIN = 30
@@ -116,7 +119,7 @@ def bad_photos(source: Path) -> None:
             r"train_dataset\.csv without a row, wanted ratings",
         ),
         (write("train_dataset.csv", b"img_id,text,rate_1\n00.jpg,A dog\n"), "data row 1 has 2 columns, wanted 3"),
-        (write("train_dataset.csv", "img_id,text,rate_1\n00.jpg,кот,1\n".encode("cp1251")), "line 2 is not UTF-8"),
+        (write("train_dataset.csv", "img_id,text,rate_1\n00.jpg,кот,1\n".encode()[:-4] + b"\n"), "line 2 is not UTF-8"),
         (
             write("test_queries.csv", b"|id|text|image\n0|a|b|t0.jpg\n"),
             r"test_queries\.csv: no column query_id, query_text",
@@ -194,6 +197,9 @@ def test_every_defect_is_counted_and_nothing_is_lost(source: Path, project: Path
     near = metrics["near_duplicates"]
     assert isinstance(near, dict)
     assert near["train_test"] == {"n": 1, "first": [["07.jpg", "again.png"]]}
+    assert [tuple(row.values()) for row in ingested.tables["leaks"].to_pylist()] == [
+        ("photo", "train", "07.jpg", "test", "again.png", 0)
+    ]
     quarantine = ingested.tables["quarantine"].to_pylist()
     assert {
         "file": "train_dataset.csv",
@@ -263,14 +269,66 @@ def test_the_stage_writes_its_tables_and_a_second_run_the_same_bytes(
         paths.CAPTIONS: (CAPTIONS, 6),
         paths.RATINGS: (RATINGS, 480),
         paths.QUARANTINE: (QUARANTINE, 0),
+        paths.LEAKS: (LEAKS, 0),
     }
-    assert set(written[0]) == {"params.yaml", "metrics/ingest.json", *map(str, tables)}
+    pages = {f"reports/data_docs/{name}.html" for name in ("images", "corpus", "queries", "captions", "ratings")}
+    assert set(written[0]) == {"params.yaml", "metrics/ingest.json", *map(str, tables), *pages}
     for path, (schema, n) in tables.items():
         assert len(read_table(tmp_path / "run" / path, schema)) == n
     images = read_table(tmp_path / "run" / paths.IMAGES, IMAGES)
     assert images["path"][0].as_py() == "../raw/train_images/00.jpg"
     assert json.loads(written[0]["metrics/ingest.json"])["form"] == "single_file"
     assert "Calculating Metrics" not in done.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_leaves_what_was_there_and_can_be_run_again(
+    tmp_path: Path, project: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "expectations").symlink_to(project / "expectations")
+    settings = load_params(project / "params.yaml").model_copy(update={"ingest": params("raw", corpus=CORPUS)})
+    stage.main(settings)
+
+    def written() -> dict[str, bytes]:
+        files = [path for name in ("data", "reports") for path in (tmp_path / name).rglob("*") if path.is_file()]
+        return {str(path): path.read_bytes() for path in files}
+
+    before = written()
+    draw(source / "test_images" / "one_more.jpg", 500)
+    write_whole = pq.write_table
+
+    def write_half(table: pa.Table, path: Path, **settings: str) -> None:
+        write_whole(table, path, **settings)
+        path.write_bytes(path.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", write_half)
+    with pytest.raises(KeyboardInterrupt):
+        stage.main(settings)
+    assert written() == before
+    monkeypatch.setattr(pq, "write_table", write_whole)
+    (tmp_path / "reports" / "data_docs" / "of_an_older_run.html").write_text("")
+    stage.main(settings)
+    assert {path for path, content in written().items() if content != before.get(path)} == {
+        str(tmp_path / name) for name in (paths.IMAGES, paths.DATA_DOCS / "images.html")
+    }
+
+
+@pytest.mark.slow
+def test_old_encodings_and_cyrillic_names_give_the_same_tables(source: Path, project: Path) -> None:
+    photo = (source / "train_images" / "00.jpg").rename(source / "train_images" / "Рыжий кот 1.JPG")
+    rows = [[photo.name if row[0] == "00.jpg" else row[0], f'Кот, "номер" {row[1]}', *row[2:]] for row in train_rows()]
+    write_csv(source / "train_dataset.csv", [HEADER, *rows])
+    new = ingest(params(source), project / "expectations")
+    text = (source / "train_dataset.csv").read_text(encoding="utf-8")
+    (source / "train_dataset.csv").write_bytes(text.replace("\r\n", "\n").replace("\n", "\r\n").encode("cp1251"))
+    old = ingest(params(source), project / "expectations")
+    assert (new.metrics["files_in_cp1251"], old.metrics["files_in_cp1251"]) == ([], ["train_dataset.csv"])
+    assert new.tables == old.tables
+    assert new.metrics["rating_rows_set_aside"] == 0
+    assert 'Кот, "номер" Text number 0 .' in new.tables["queries"]["text"].to_pylist()
+    assert photo.name in new.tables["ratings"]["image_id"].to_pylist()
 
 
 def test_the_stage_says_what_is_wrong_and_writes_nothing(tmp_path: Path, project: Path) -> None:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from kadr.errors import InputError
 from kadr.params import Params
-from kadr.schemas import IMAGES, QUARANTINE, read_table, write_table
+from kadr.schemas import IMAGES, LEAKS, QUARANTINE, read_table, write_table
 from tasks import evaluate, index, paths, report, train
 from tasks.stage import write_json
 
@@ -19,6 +20,10 @@ def judged_project(small_project: Path, small_params: Params) -> Path:
     """The small project with photos, trained, judged and indexed."""
     write_table(IMAGES.empty_table(), paths.CORPUS, IMAGES)
     write_table(QUARANTINE.empty_table(), paths.QUARANTINE, QUARANTINE)
+    twins = [["photo", "train", "00.jpg", "test", "24.jpg", 2], ["text", "train", "00.jpg#0", "test", "24.jpg#0", None]]
+    write_table(
+        pa.Table.from_pylist([dict(zip(LEAKS.names, row, strict=True)) for row in twins], LEAKS), paths.LEAKS, LEAKS
+    )
     for number, path in enumerate(read_table(paths.IMAGES, IMAGES)["path"].to_pylist()):
         Image.new("RGB", (32, 24), (8 * number, 100, 100)).save(path)
     photos = {"train": {"ok": 24}, "test": {"ok": 6}}
@@ -34,7 +39,15 @@ def test_the_page_shows_the_run_and_is_the_same_twice(judged_project: Path, smal
     metrics = report.stage(small_params)
     html = paths.REPORT.read_text(encoding="utf-8")
     assert metrics == {"bytes": paths.REPORT.stat().st_size}
-    for wanted in ("kadr: sample", "24 train, 6 test", "Score by rating", "recall@5", "Farthest from people"):
+    for wanted in (
+        "kadr: sample",
+        "24 train, 6 test",
+        "Score by rating",
+        "recall@5",
+        "Farthest from people",
+        "test: 24.jpg",
+        "2 of 64 bits",
+    ):
         assert wanted in html, wanted
     assert html.count("“text ") == 6
     assert html.count('class="right"') == 6
