@@ -107,6 +107,23 @@ ImageEncoderParams = Annotated[OpenClipParams | TimmParams, Field(discriminator=
 TextEncoderParams = Annotated[OpenClipParams | SentenceTransformersParams | TfidfParams, Field(discriminator="backend")]
 
 
+class RayParams(Section):
+    """Where and how broadly `embed.engine: ray` works."""
+
+    address: str | None
+    actors: Count
+    cpus: Annotated[float, Field(ge=0)]
+    gpus: Annotated[float, Field(ge=0)]
+
+
+class EmbedParams(Section):
+    """How both embed stages work: what the cache keeps, and on which machines vectors are computed."""
+
+    vectors: Literal["float32", "float16"]
+    engine: Literal["local", "ray"]
+    ray: RayParams
+
+
 class EmbedImagesParams(Section):
     """Stage embed_images: one instance per encoder."""
 
@@ -169,6 +186,7 @@ class Params(Section):
     ingest: IngestParams
     aggregate: AggregateParams
     clip: ClipParams
+    embed: EmbedParams
     embed_images: EmbedImagesParams
     embed_texts: EmbedTextsParams
     train: TrainParams

@@ -31,7 +31,7 @@ def stage(params: Params, name: str) -> Metrics:
     )
     ids = queries.column("query_id").to_pylist() + captions.column("caption_id").to_pylist()
     texts = queries.column("text").to_pylist() + captions.column("text").to_pylist()
-    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)
+    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
     embeddings = embed_texts(encoder, ids, texts, cache, section.batch_size)
     embeddings.write(paths.TEXT_EMBEDDINGS / f"{name}.parquet")
     encoder.save(paths.TEXT_ENCODERS / name)
