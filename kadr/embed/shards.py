@@ -122,10 +122,11 @@ class Shards:
         except PermissionError as error:
             raise CacheError(f"{self.folder}/{name}: cannot be read ({error}); set KADR_CACHE") from error
         except (pa.ArrowException, OSError) as error:
-            self._set_aside(name, str(error))
+            self.set_aside(name, str(error))
             return None
 
-    def _set_aside(self, name: str, reason: str) -> None:
+    def set_aside(self, name: str, reason: str) -> None:
+        """Rename a damaged shard, with a warning: it is no shard then, and what was in it is computed anew."""
         aside = name.removesuffix(SUFFIX) + DAMAGED
         shard = f"{self.folder}/{name}"
         logger.warning("%s: damaged (%s); set aside as %s, its vectors are computed anew", shard, reason, aside)
