@@ -95,12 +95,15 @@ class SentenceTransformersParams(Section):
 
 
 class TfidfParams(Section):
-    """TF-IDF of word n-grams, reduced to `dim` numbers by a truncated SVD; fitted on the training texts."""
+    """TF-IDF of word n-grams, reduced to `dim` numbers by a truncated SVD (null: not); fitted on the training texts."""
 
     backend: Literal["tfidf"]
+    words: Literal["as_is", "lemmas", "stems"] = "as_is"
+    language: Literal["english", "russian"] = "english"
+    stop_words: bool = False
     max_features: Count
     ngram_max: Count
-    dim: Count
+    dim: Count | None
 
 
 ImageEncoderParams = Annotated[OpenClipParams | TimmParams, Field(discriminator="backend")]
