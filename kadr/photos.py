@@ -8,8 +8,11 @@ from PIL import Image, ImageOps
 from kadr.errors import InputError, UndecodableError
 from kadr.storage import Location, read_bytes
 
-DETAIL = 2
-"""A JPEG is decoded at a half, a quarter or an eighth of its size where that leaves this many times the wanted side."""
+DETAIL = 3
+"""A JPEG is decoded at a half, a quarter or an eighth of its size where that leaves this many times the wanted side.
+
+With 2 the cosine to the whole decoding fell to 0.997 on mosaics of photos, with 3 it stayed above 0.9997.
+"""
 _UNDECODABLE = (OSError, SyntaxError, ValueError)
 
 

@@ -102,7 +102,7 @@ class TorchImageEncoder(ImageEncoder):
         """uint8 photos on the device, as the model wants their colours; a GPU is given bytes, from pinned memory."""
         import torch
 
-        if device != "cpu":
+        if device.startswith("cuda"):
             photos = photos.pin_memory().to(device, non_blocking=True)
         colours = (self._preparation.mean, self._preparation.std)
         mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in colours)
