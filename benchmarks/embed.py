@@ -67,8 +67,9 @@ def bare(encoder: ImageEncoder, batch: int) -> Loop:
     def loop(paths: list[Path]) -> None:
         if not pixels:
             pixels.append(np.stack([encoder.prepare(Image.open(path).convert("RGB")) for path in paths[:batch]]))
+        sizes = [min(batch, len(paths) - start) for start in range(0, len(paths), batch)]
         with encoder.at_work(), ThreadPoolExecutor(encoder.workers) as pool:
-            list(pool.map(lambda _: encoder.encode(pixels[0]), range(len(paths) // batch)))
+            list(pool.map(lambda size: encoder.encode(pixels[0][:size]), sizes))
 
     return loop
 

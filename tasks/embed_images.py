@@ -1,11 +1,12 @@
 """Stage embed_images@<encoder>: the photos of both tables to unit vectors."""
 
 import sys
+from functools import partial
 from itertools import islice
 
 import pyarrow as pa
 
-from kadr.embed import EmbeddingCache, bad_photos, cache_root, embed_images
+from kadr.embed import EmbeddingCache, bad_photos, by_engine, cache_root, embed_images
 from kadr.encoders import load_image_encoder
 from kadr.errors import InputError, ParamsError
 from kadr.memory import keep_freed_memory
@@ -26,10 +27,12 @@ def stage(params: Params, name: str) -> Metrics:
     if name not in section.encoders:
         raise ParamsError(f"embed_images.encoders has no {name!r}; it has {', '.join(section.encoders)}")
     keep_freed_memory()
-    encoder = load_image_encoder(section.encoders[name], section.precision)
+    load = partial(load_image_encoder, section.encoders[name], section.precision)
+    encoder = load()
     images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
-    embeddings = embed_images(encoder, images, cache, section.batch_size)
+    fill = by_engine(params.embed, load, cache, section.batch_size)
+    embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
     if bad := bad_photos(images, cache):
         raise InputError(
             f"{len(bad)} photos that ingest read do not decode: "

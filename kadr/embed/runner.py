@@ -23,10 +23,13 @@ from kadr.progress import progress
 
 logger = logging.getLogger(__name__)
 
+Fill = Callable[[Mapping[str, str]], None]
 Compute = Callable[[Sequence[str], Writer], Iterator[Batch]]
 
 
-def embed_images(encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int) -> Embeddings:
+def embed_images(
+    encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int, *, fill: Fill | None = None
+) -> Embeddings:
     """Vectors of the photos in `images` (an IMAGES table) whose status is ok.
 
     A photo that does not decode is left out with a warning, noted in the cache and not tried again; `bad_photos` lists
@@ -37,6 +40,7 @@ def embed_images(encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache,
         images: an IMAGES table, in any order; equal photos under several ids are computed once.
         cache: of this encoder.
         batch_size: photos in a forward pass.
+        fill: first puts into the cache what it lacks of {sha256: path}, as far as it can (kadr/embed/on_ray.py).
 
     Returns:
         Embeddings of the image_ids, sorted.
@@ -49,11 +53,19 @@ def embed_images(encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache,
     def compute(missing: Sequence[str], writer: Writer) -> Iterator[Batch]:
         return photo_batches(encoder, [Photo(path_of[key], key) for key in missing], writer, batch_size)
 
+    if fill is not None:
+        fill(path_of)
     return _embed("photos", ids, keys, compute, cache)
 
 
 def embed_texts(
-    encoder: TextEncoder, ids: Sequence[str], texts: Sequence[str], cache: EmbeddingCache, batch_size: int
+    encoder: TextEncoder,
+    ids: Sequence[str],
+    texts: Sequence[str],
+    cache: EmbeddingCache,
+    batch_size: int,
+    *,
+    fill: Fill | None = None,
 ) -> Embeddings:
     """Vectors of n texts.
 
@@ -63,6 +75,7 @@ def embed_texts(
         texts: n texts; equal ones, after `normalise`, are computed once.
         cache: of this encoder.
         batch_size: texts in a forward pass.
+        fill: first puts into the cache what it lacks of {key: text}, as far as it can (kadr/embed/on_ray.py).
 
     Returns:
         Embeddings of the ids, sorted.
@@ -77,6 +90,8 @@ def embed_texts(
     def compute(missing: Sequence[str], writer: Writer) -> Iterator[Batch]:
         return text_batches(encoder, {key: text_of[key] for key in missing}, writer, batch_size)
 
+    if fill is not None:
+        fill(text_of)
     return _embed("texts", *_one_each(ids, keys), compute, cache)
 
 
