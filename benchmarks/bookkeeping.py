@@ -1,8 +1,8 @@
 """The bookkeeping of a very large collection, without photos: its cost per photo as the collection grows.
 
-`python benchmarks/bookkeeping.py --part 200000 --parts 1 2 4 8` makes manifests (tables IMAGES) and caches in parts, as
-docs/scale.md lays them out, half of each part embedded before, and prints microseconds per photo for writing and reading
-the manifests, listing the shards and finding what is missing (the anti-join). Vectors are short: only keys matter here.
+`python benchmarks/bookkeeping.py --part 200000 --parts 1 2 4 8` makes manifests (tables IMAGES) and caches in parts,
+as docs/scale.md lays them out, half of each part embedded before. It prints microseconds per photo for writing and
+reading manifests, listing shards and finding what is missing (the anti-join). Vectors are short: only keys matter here.
 """
 
 import argparse
