@@ -33,7 +33,7 @@ def stage(params: Params, name: str) -> Metrics:
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
     fill = by_engine(params.embed, load, cache, section.batch_size)
     embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
-    if bad := bad_photos(images, cache):
+    if bad := bad_photos(images, embeddings, cache):
         raise InputError(
             f"{len(bad)} photos that ingest read do not decode: "
             + ", ".join(f"{image_id} ({status})" for image_id, status in islice(bad.items(), 5))

@@ -95,11 +95,11 @@ def embed_texts(
     return _embed("texts", *_one_each(ids, keys), compute, cache)
 
 
-def bad_photos(images: pa.Table, cache: EmbeddingCache) -> dict[str, str]:
-    """Ids of photos in `images` that ingest found ok and that did not decode, each with its status in the cache."""
-    ids, keys, _ = _good(images)
-    status = cache.lookup(keys).status
-    return {ids[row]: status[row] for row in np.flatnonzero(status != OK).tolist() if status[row]}
+def bad_photos(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
+    """Ids of the photos that ingest found ok and that `embed_images` left out, each with its status in the cache."""
+    there = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
+    ids, keys, _ = _good(images.filter(pc.invert(there)))
+    return dict(zip(ids, cache.lookup(keys).status.tolist(), strict=True))
 
 
 def normalise(text: str) -> str:

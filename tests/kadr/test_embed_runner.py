@@ -154,11 +154,12 @@ def test_a_photo_that_does_not_decode_is_noted_and_not_tried_again(
         rows.append({"image_id": name, "path": str(path), "split": "train", "sha256": sha256, "status": "ok"})
     table = pa.Table.from_pylist(rows, IMAGES)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_000)
-    assert bad_photos(table, cache) == {}
     encoder = FakeImageEncoder()
-    assert list(embed_images(encoder, table, cache, 2).ids) == ["a", "b", "c"]
+    embeddings = embed_images(encoder, table, cache, 2)
+    assert list(embeddings.ids) == ["a", "b", "c"]
     assert sum(encoder.batches) == 3
-    assert bad_photos(table, cache) == {"bad": "unreadable", "huge": "too_large"}
+    assert bad_photos(images, embeddings, cache) == {}
+    assert bad_photos(table, embeddings, cache) == {"bad": "unreadable", "huge": "too_large"}
     Path(rows[-1]["path"]).unlink()
     assert list(embed_images(encoder, table, cache, 2).ids) == ["a", "b", "c"]
     assert sum(encoder.batches) == 3
