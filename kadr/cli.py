@@ -1,4 +1,4 @@
-"""The command line of kadr: the only place that prints. Heavy imports wait inside the command that needs them."""
+"""The command line of kadr: with cli_cache.py the only place that prints. Heavy imports wait inside their command."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from kadr import cli_cache
 from kadr.errors import InputError, KadrError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_cache.app, name="cache")
 
 
 @app.callback()

@@ -3,7 +3,8 @@
 KadrError
 ├── ParamsError      params.yaml or a preset has an unknown, missing or invalid key
 ├── InputError       the user's photos, texts or ratings cannot be read as what they should be
-│   └── TooManyBad   more rows or photos were set aside than the limits in params allow
+│   ├── TooManyBad   more rows or photos were set aside than the limits in params allow
+│   └── UndecodableError  a photo does not decode
 ├── SchemaError      a table does not have the columns that kadr/schemas.py gives it
 ├── EncoderError     an encoder cannot be found, loaded or run
 ├── CacheError       the embedding cache cannot be read or written
@@ -30,6 +31,14 @@ class InputError(KadrError):
 
 class TooManyBad(InputError):
     """More rows or photos were set aside than the limits in params allow."""
+
+
+class UndecodableError(InputError):
+    """A photo does not decode; `status` says why in one word: unreadable or too_large."""
+
+    def __init__(self, message: str, status: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class SchemaError(KadrError):

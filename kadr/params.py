@@ -95,16 +95,36 @@ class SentenceTransformersParams(Section):
 
 
 class TfidfParams(Section):
-    """TF-IDF of word n-grams, reduced to `dim` numbers by a truncated SVD; fitted on the training texts."""
+    """TF-IDF of word n-grams, reduced to `dim` numbers by a truncated SVD (null: not); fitted on the training texts."""
 
     backend: Literal["tfidf"]
+    words: Literal["as_is", "lemmas", "stems"] = "as_is"
+    language: Literal["english", "russian"] = "english"
+    stop_words: bool = False
     max_features: Count
     ngram_max: Count
-    dim: Count
+    dim: Count | None
 
 
 ImageEncoderParams = Annotated[OpenClipParams | TimmParams, Field(discriminator="backend")]
 TextEncoderParams = Annotated[OpenClipParams | SentenceTransformersParams | TfidfParams, Field(discriminator="backend")]
+
+
+class RayParams(Section):
+    """Where and how broadly `embed.engine: ray` works."""
+
+    address: str | None
+    actors: Count
+    cpus: Annotated[float, Field(ge=0)]
+    gpus: Annotated[float, Field(ge=0)]
+
+
+class EmbedParams(Section):
+    """How both embed stages work: what the cache keeps, and on which machines vectors are computed."""
+
+    vectors: Literal["float32", "float16"]
+    engine: Literal["local", "ray"]
+    ray: RayParams
 
 
 class EmbedImagesParams(Section):
@@ -169,6 +189,7 @@ class Params(Section):
     ingest: IngestParams
     aggregate: AggregateParams
     clip: ClipParams
+    embed: EmbedParams
     embed_images: EmbedImagesParams
     embed_texts: EmbedTextsParams
     train: TrainParams

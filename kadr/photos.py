@@ -2,33 +2,56 @@
 
 import hashlib
 import io
-from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from kadr.errors import InputError
+from kadr.errors import InputError, UndecodableError
+from kadr.storage import Location, read_bytes
+
+DETAIL = 3
+"""A JPEG is decoded at a half, a quarter or an eighth of its size where that leaves this many times the wanted side.
+
+With 2 the cosine to the whole decoding fell to 0.997 on mosaics of photos, with 3 it stayed above 0.9997.
+"""
+_UNDECODABLE = (OSError, SyntaxError, ValueError)
 
 
-def read_photo(path: Path, sha256: str) -> Image.Image:
+def read_photo(path: Location, sha256: str, side: int | None = None) -> Image.Image:
     """The photo at `path` with its EXIF orientation applied, in RGB.
 
     Args:
-        path: the file.
+        path: of the file, or its URI.
         sha256: of the bytes that ingest saw.
+        side: pixels that the shorter side is wanted to have; a JPEG that is far larger is decoded at a smaller scale.
 
     Raises:
-        InputError: where the file is gone, has changed since ingest, or does not decode.
+        UndecodableError: where the photo does not decode, or is too large to.
+        InputError: where the file is gone or has changed since ingest.
     """
+    return decode(read_content(path, sha256), path, side)
+
+
+def read_content(path: Location, sha256: str) -> bytes:
+    """The bytes of the photo at `path`. Raises InputError where it is gone or is not what ingest saw."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise InputError(
-            f"{path}: the photo cannot be read ({error.strerror}); restore it or run `dvc repro`"
+            f"{path}: the photo cannot be read ({error.strerror or error}); restore it or run `dvc repro`"
         ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path}: the photo has changed since ingest; run `dvc repro` to take in what it is now")
+    return content
+
+
+def decode(content: bytes, path: Location, side: int | None = None) -> Image.Image:
+    """The photo that `content`, read from `path`, is: upright, in RGB. Raises UndecodableError."""
     try:
         with Image.open(io.BytesIO(content)) as photo:
+            if side is not None:
+                photo.draft("RGB", (DETAIL * side, DETAIL * side))
             return ImageOps.exif_transpose(photo).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: the photo does not decode ({error}); run `dvc repro` to set it aside") from error
+    except Image.DecompressionBombError as error:
+        raise UndecodableError(f"{path}: the photo is too large to decode ({error})", "too_large") from error
+    except _UNDECODABLE as error:
+        raise UndecodableError(f"{path}: the photo does not decode ({error})", "unreadable") from error

@@ -140,7 +140,8 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        pq.write_table(table, partial, compression="zstd")
+        words = [field.name for field in schema if pa.types.is_string(field.type)]
+        pq.write_table(table, partial, compression="zstd", use_dictionary=words)  # numbers repeat too little
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

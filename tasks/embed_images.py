@@ -1,12 +1,14 @@
 """Stage embed_images@<encoder>: the photos of both tables to unit vectors."""
 
 import sys
+from functools import partial
+from itertools import islice
 
 import pyarrow as pa
 
-from kadr.embed import EmbeddingCache, cache_root, embed_images
+from kadr.embed import EmbeddingCache, bad_photos, by_engine, cache_root, embed_images
 from kadr.encoders import load_image_encoder
-from kadr.errors import ParamsError
+from kadr.errors import InputError, ParamsError
 from kadr.memory import keep_freed_memory
 from kadr.params import Params
 from kadr.schemas import IMAGES, read_table
@@ -15,15 +17,28 @@ from tasks.stage import Metrics, run
 
 
 def stage(params: Params, name: str) -> Metrics:
-    """Embed with the encoder `name`, write its table, return the metrics. Raises ParamsError where there is none."""
+    """Embed with the encoder `name`, write its table, return the metrics.
+
+    Raises:
+        ParamsError: where there is no such encoder.
+        InputError: where a photo has changed since ingest or does not decode; all others are in the cache then.
+    """
     section = params.embed_images
     if name not in section.encoders:
         raise ParamsError(f"embed_images.encoders has no {name!r}; it has {', '.join(section.encoders)}")
     keep_freed_memory()
-    encoder = load_image_encoder(section.encoders[name], section.precision)
+    load = partial(load_image_encoder, section.encoders[name], section.precision)
+    encoder = load()
     images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
-    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)
-    embeddings = embed_images(encoder, images, cache, section.batch_size)
+    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
+    fill = by_engine(params.embed, load, cache, section.batch_size)
+    embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
+    if bad := bad_photos(images, embeddings, cache):
+        raise InputError(
+            f"{len(bad)} photos that ingest read do not decode: "
+            + ", ".join(f"{image_id} ({status})" for image_id, status in islice(bad.items(), 5))
+            + "; mend or remove them and run `dvc repro` (`kadr cache gc --bad` has them tried again)"
+        )
     embeddings.write(paths.IMAGE_EMBEDDINGS / f"{name}.parquet")
     return {
         "n": len(embeddings.ids),

@@ -1,10 +1,11 @@
 """Stage embed_texts@<encoder>: the queries and captions to unit vectors, and the encoder kept for queries to come."""
 
 import sys
+from functools import partial
 
 import pyarrow as pa
 
-from kadr.embed import EmbeddingCache, cache_root, embed_texts, normalise
+from kadr.embed import EmbeddingCache, by_engine, cache_root, embed_texts, normalise
 from kadr.encoders import fit_text_encoder
 from kadr.errors import ParamsError
 from kadr.memory import keep_freed_memory
@@ -26,13 +27,14 @@ def stage(params: Params, name: str) -> Metrics:
         raise ParamsError(f"embed_texts.encoders has no {name!r}; it has {', '.join(section.encoders)}")
     queries, captions = read_table(paths.QUERIES, QUERIES), read_table(paths.CAPTIONS, CAPTIONS)
     keep_freed_memory()
-    encoder = fit_text_encoder(
-        section.encoders[name], section.precision, training_texts(queries, captions), params.seed
-    )
+    learned = training_texts(queries, captions)
+    load = partial(fit_text_encoder, section.encoders[name], section.precision, learned, params.seed)
+    encoder = load()
     ids = queries.column("query_id").to_pylist() + captions.column("caption_id").to_pylist()
     texts = queries.column("text").to_pylist() + captions.column("text").to_pylist()
-    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)
-    embeddings = embed_texts(encoder, ids, texts, cache, section.batch_size)
+    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
+    fill = by_engine(params.embed, load, cache, section.batch_size)
+    embeddings = embed_texts(encoder, ids, texts, cache, section.batch_size, fill=fill)
     embeddings.write(paths.TEXT_EMBEDDINGS / f"{name}.parquet")
     encoder.save(paths.TEXT_ENCODERS / name)
     return {

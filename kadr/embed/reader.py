@@ -2,44 +2,65 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 from kadr.encoders.base import ImageEncoder, Pixels
+from kadr.errors import UndecodableError
 from kadr.photos import read_photo
 
 _MAX_THREADS = 16
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo to embed: where it is and the sha256 that ingest saw, which is its key in the cache."""
+    """A photo to embed: its path or URI, and the sha256 that ingest saw, which is its key in the cache."""
 
-    path: Path
+    path: str
     sha256: str
 
 
-def read_ahead(photos: Sequence[Photo], prepare: Callable[[Photo], Pixels], ahead: int) -> Iterator[Pixels]:
-    """`prepare(photo)` of each photo, in order; at most `ahead` are worked on or waiting.
+@dataclass(frozen=True)
+class Prepared:
+    """A photo as its encoder wants it, or the status that says why it cannot be."""
 
-    Raises:
-        InputError: by the first photo, in order, that cannot be read.
-    """
-    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-        waiting: deque[Future[Pixels]] = deque()
+    photo: Photo
+    pixels: Pixels | None
+    status: str
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
+    """`work(item)` of each item, in order; at most `ahead` are worked on or waiting."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
         try:
-            for photo in photos:
+            for item in items:
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(prepare, photo))
+                waiting.append(pool.submit(work, item))
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def preparing(encoder: ImageEncoder) -> Callable[[Photo], Pixels]:
-    """The function that reads a photo and prepares it for `encoder`."""
-    return lambda photo: encoder.prepare(read_photo(photo.path, photo.sha256))
+def prepared(photos: Iterable[Photo], encoder: ImageEncoder, ahead: int) -> Iterator[Prepared]:
+    """Photos prepared for `encoder`, in order, at most `ahead` in advance.
+
+    Raises:
+        InputError: by the first photo, in order, that is gone or has changed since ingest.
+    """
+
+    def prepare(photo: Photo) -> Prepared:
+        try:
+            image = read_photo(photo.path, photo.sha256, encoder.side)
+        except UndecodableError as error:
+            return Prepared(photo, None, error.status)
+        return Prepared(photo, encoder.prepare(image), "ok")
+
+    return in_threads(prepare, photos, min(_MAX_THREADS, os.cpu_count() or 1), ahead)

@@ -4,56 +4,68 @@ import hashlib
 import logging
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from kadr.embed.cache import EmbeddingCache
-from kadr.embed.reader import Photo, preparing, read_ahead
+from kadr.embed.cache import EmbeddingCache, Found
+from kadr.embed.compute import Batch, photo_batches, text_batches
+from kadr.embed.reader import Photo
+from kadr.embed.shards import OK
 from kadr.embed.writer import Writer
-from kadr.embeddings import Embeddings, Vectors
-from kadr.encoders.base import Identity, ImageEncoder, TextEncoder
+from kadr.embeddings import Embeddings
+from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
 from kadr.progress import progress
 
 logger = logging.getLogger(__name__)
 
-_BATCHES_AHEAD = 3
+Fill = Callable[[Mapping[str, str]], None]
+Compute = Callable[[Sequence[str], Writer], Iterator[Batch]]
 
-Batches = Iterator[tuple[list[str], Vectors]]
 
-
-def embed_images(encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int) -> Embeddings:
+def embed_images(
+    encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int, *, fill: Fill | None = None
+) -> Embeddings:
     """Vectors of the photos in `images` (an IMAGES table) whose status is ok.
+
+    A photo that does not decode is left out with a warning, noted in the cache and not tried again; `bad_photos` lists
+    them.
 
     Args:
         encoder: what embeds.
         images: an IMAGES table, in any order; equal photos under several ids are computed once.
         cache: of this encoder.
         batch_size: photos in a forward pass.
+        fill: first puts into the cache what it lacks of {sha256: path}, as far as it can (kadr/embed/on_ray.py).
 
     Returns:
         Embeddings of the image_ids, sorted.
 
     Raises:
-        InputError: where a photo is gone, has changed since ingest, or does not decode; where an id has two photos.
+        InputError: where a photo is gone or has changed since ingest; where an id has two photos.
     """
-    key_of = _one_each((row["image_id"], row["sha256"]) for row in images.to_pylist() if row["status"] == "ok")
-    photos = {row["sha256"]: Photo(Path(row["path"]), row["sha256"]) for row in images.sort_by("image_id").to_pylist()}
+    ids, keys, path_of = _good(images)
 
-    def compute(missing: Sequence[str]) -> Batches:
-        wanted = [photos[key] for key in missing]
-        prepared = read_ahead(wanted, preparing(encoder), _BATCHES_AHEAD * batch_size)
-        for keys in _chunks(missing, batch_size):
-            yield keys, encoder.encode(np.stack([next(prepared) for _ in keys]))
+    def compute(missing: Sequence[str], writer: Writer) -> Iterator[Batch]:
+        return photo_batches(encoder, [Photo(path_of[key], key) for key in missing], writer, batch_size)
 
-    return _embed("photos", key_of, compute, cache, encoder.identity)
+    if fill is not None:
+        fill(path_of)
+    return _embed("photos", ids, keys, compute, cache)
 
 
 def embed_texts(
-    encoder: TextEncoder, ids: Sequence[str], texts: Sequence[str], cache: EmbeddingCache, batch_size: int
+    encoder: TextEncoder,
+    ids: Sequence[str],
+    texts: Sequence[str],
+    cache: EmbeddingCache,
+    batch_size: int,
+    *,
+    fill: Fill | None = None,
 ) -> Embeddings:
     """Vectors of n texts.
 
@@ -63,6 +75,7 @@ def embed_texts(
         texts: n texts; equal ones, after `normalise`, are computed once.
         cache: of this encoder.
         batch_size: texts in a forward pass.
+        fill: first puts into the cache what it lacks of {key: text}, as far as it can (kadr/embed/on_ray.py).
 
     Returns:
         Embeddings of the ids, sorted.
@@ -70,14 +83,23 @@ def embed_texts(
     Raises:
         InputError: where an id has two texts.
     """
-    text_of = {_text_key(text): text for text in map(normalise, texts)}
-    key_of = _one_each(zip(ids, (_text_key(normalise(text)) for text in texts), strict=True))
+    normalised = [normalise(text) for text in texts]
+    keys = [hashlib.sha256(text.encode()).hexdigest() for text in normalised]
+    text_of = dict(zip(keys, normalised, strict=True))
 
-    def compute(missing: Sequence[str]) -> Batches:
-        for keys in _chunks(sorted(missing, key=lambda key: (len(text_of[key]), text_of[key])), batch_size):
-            yield keys, encoder.transform([text_of[key] for key in keys])
+    def compute(missing: Sequence[str], writer: Writer) -> Iterator[Batch]:
+        return text_batches(encoder, {key: text_of[key] for key in missing}, writer, batch_size)
 
-    return _embed("texts", key_of, compute, cache, encoder.identity)
+    if fill is not None:
+        fill(text_of)
+    return _embed("texts", *_one_each(ids, keys), compute, cache)
+
+
+def bad_photos(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
+    """Ids of the photos that ingest found ok and that `embed_images` left out, each with its status in the cache."""
+    there = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
+    ids, keys, _ = _good(images.filter(pc.invert(there)))
+    return dict(zip(ids, cache.lookup(keys).status.tolist(), strict=True))
 
 
 def normalise(text: str) -> str:
@@ -85,53 +107,50 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def _embed(
-    what: str,
-    key_of: Mapping[str, str],
-    compute: Callable[[Sequence[str]], Batches],
-    cache: EmbeddingCache,
-    identity: Identity,
-) -> Embeddings:
-    """Look up the key of each id, compute what is missing, and join the vectors to the sorted ids."""
-    ids = sorted(key_of)
-    keys = [key_of[id_] for id_ in ids]
-    found, vectors = cache.lookup(keys)
-    missing = list(dict.fromkeys(key for key, there in zip(keys, found, strict=True) if not there))
-    computed = _compute(f"embed {what}", missing, compute, cache)
-    for row in np.flatnonzero(~found):
-        vectors[row] = computed[keys[row]]
-    return Embeddings(ids, vectors, identity.metadata)
+def _good(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:
+    """Ids and sha256 of the photos whose status is ok, sorted by id, and a path for each sha256."""
+    good = images.filter(pc.equal(images.column("status"), OK))
+    ids, keys, paths = (good.column(name).to_pylist() for name in ("image_id", "sha256", "path"))
+    return *_one_each(ids, keys), dict(zip(keys, paths, strict=True))
 
 
-def _compute(
-    label: str, missing: Sequence[str], compute: Callable[[Sequence[str]], Batches], cache: EmbeddingCache
-) -> Mapping[str, Vectors]:
-    """Vectors of the missing keys; each shard is in the cache as soon as it is full, the last at any end."""
+def _one_each(ids: Sequence[str], keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The distinct ids, sorted, and the key of each. Raises InputError where an id comes with two contents."""
+    key_of = dict(zip(ids, keys, strict=True))
+    if len(key_of) < len(ids):
+        for id_, key in zip(ids, keys, strict=True):
+            if key_of[id_] != key:
+                raise InputError(f"id {id_!r} comes with two contents; give them different ids and run `dvc repro`")
+    ordered = sorted(key_of)
+    return ordered, [key_of[id_] for id_ in ordered]
+
+
+def _embed(what: str, ids: Sequence[str], keys: Sequence[str], compute: Compute, cache: EmbeddingCache) -> Embeddings:
+    """Look up the key of each id, compute what is missing, and join the vectors to the ids."""
+    found = cache.lookup(keys)
+    rows_of: dict[str, list[int]] = {}
+    for row in found.missing.tolist():
+        rows_of.setdefault(keys[row], []).append(row)
+    _complete(f"embed {what}", found, rows_of, compute, cache)
+    good = found.status == OK
+    if good.all():
+        return Embeddings(ids, found.vectors, cache.identity.metadata)
+    bad = Counter(found.status[~good])
+    logger.warning("embed %s: left out %s", what, ", ".join(f"{n} {status}" for status, n in sorted(bad.items())))
+    return Embeddings([ids[row] for row in np.flatnonzero(good).tolist()], found.vectors[good], cache.identity.metadata)
+
+
+def _complete(
+    label: str, found: Found, rows_of: Mapping[str, list[int]], compute: Compute, cache: EmbeddingCache
+) -> None:
+    """Compute the keys of `rows_of` into those rows of `found`; a batch is in the cache as soon as it is computed."""
     start = time.monotonic()
-    computed: dict[str, Vectors] = {}
-    with progress(label, len(missing)) as advance, Writer(cache) as writer:
-        for keys, vectors in compute(missing):
-            writer.add(keys, vectors)
-            computed.update(zip(keys, vectors, strict=True))
-            advance(len(keys))
+    with progress(label, len(rows_of)) as advance, Writer(cache) as writer:
+        for batch in compute(list(rows_of), writer):
+            vectors = cache.format.rounded(batch.vectors)
+            for key, status, vector in zip(batch.keys, batch.statuses, vectors, strict=True):
+                found.vectors[rows_of[key]] = vector
+                found.status[rows_of[key]] = status
+            advance(len(batch.keys))
     seconds = time.monotonic() - start
-    logger.info("%s: %d computed in %.1f s, the others were in the cache", label, len(missing), seconds)
-    return computed
-
-
-def _chunks(keys: Sequence[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(keys), size):
-        yield list(keys[start : start + size])
-
-
-def _text_key(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _one_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The key of each id. Raises InputError where an id comes with two contents."""
-    key_of: dict[str, str] = {}
-    for id_, key in pairs:
-        if key_of.setdefault(id_, key) != key:
-            raise InputError(f"id {id_!r} comes with two contents; give them different ids and run `dvc repro`")
-    return key_of
+    logger.info("%s: %d computed in %.1f s, the others were in the cache", label, len(rows_of), seconds)

@@ -1,38 +1,49 @@
-"""The embed part's writer: collects vectors and hands them to the cache, a few hundred in a shard."""
+"""The embed part's writer: every batch is a small shard at once, and small shards soon become one."""
 
+import threading
 from collections.abc import Sequence
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from kadr.embed.cache import EmbeddingCache
+from kadr.embed.compaction import compact, n_small
 from kadr.embeddings import Vectors
 
-SHARD = 512
-"""Vectors in a shard: what a killed process loses at most, beside the batch in flight."""
+MERGED = 4096
+"""Vectors after which a writer replaces its small shards by one."""
+UNTIDY = 64
+"""Shards that are not full after which a writer compacts the cache at its end."""
 
 
 class Writer:
-    """A context; what it was given is in the cache at its end, however that comes."""
+    """A context that many threads may give batches to; what it was given is in the cache when `add` returns."""
 
-    def __init__(self, cache: EmbeddingCache, shard: int = SHARD) -> None:
+    def __init__(self, cache: EmbeddingCache, merged: int = MERGED) -> None:
         self._cache = cache
-        self._shard = shard
-        self._keys: list[str] = []
-        self._vectors: list[Vectors] = []
+        self._merged = merged
+        self._lock = threading.Lock()
+        self._small: list[str] = []
+        self._batches: list[tuple[Sequence[str], Vectors, Sequence[str]]] = []
 
-    def add(self, keys: Sequence[str], vectors: Vectors) -> None:
-        """Take n keys and their vectors (n, d)."""
-        self._keys += keys
-        self._vectors.append(vectors)
-        if len(self._keys) >= self._shard:
-            self._flush()
+    def add(self, keys: Sequence[str], vectors: Vectors, statuses: Sequence[str]) -> None:
+        """Write n keys, their vectors (n, d) and statuses."""
+        with self._lock:
+            self._small.append(self._cache.append(keys, vectors, statuses))
+            self._batches.append((keys, vectors, statuses))
+            if sum(len(batch) for batch, _, _ in self._batches) >= self._merged:
+                self._merge()
 
-    def _flush(self) -> None:
-        if self._keys:
-            self._cache.append(self._keys, np.concatenate(self._vectors))
-            self._keys, self._vectors = [], []
+    def _merge(self) -> None:
+        """Write all batches as one shard, then delete theirs."""
+        if len(self._small) > 1:
+            keys, vectors, statuses = zip(*self._batches, strict=True)
+            merged = self._cache.append([*chain(*keys)], np.concatenate(vectors), [*chain(*statuses)])
+            for name in set(self._small) - {merged}:
+                self._cache.shards.delete(name)
+        self._small, self._batches = [], []
 
     def __enter__(self) -> Self:
         return self
@@ -40,4 +51,7 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._flush()
+        with self._lock:
+            self._merge()
+        if n_small(self._cache.shards) > UNTIDY:
+            compact(self._cache.shards)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ from kadr.errors import EncoderError
 from kadr.params import Precision
 
 IDENTITY_NAME = "encoder.json"
-Pixels = npt.NDArray[np.float32]
+Pixels = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,31 @@ class Identity:
 
 
 class ImageEncoder(ABC):
-    """Photos to unit vectors. `prepare` may run in many threads beside `encode`."""
+    """Photos to unit vectors. `prepare` may run in many threads beside `encode`, and `encode` in `workers` threads.
+
+    Attributes:
+        identity: what the vectors depend on.
+        dim: numbers in a vector.
+        side: pixels that the shorter side of a photo should have for `prepare`; None wants them as they are.
+        workers: how many batches `encode` is best given at once.
+    """
 
     identity: Identity
     dim: int
+    side: int | None = None
+    workers: int = 1
 
     @abstractmethod
     def prepare(self, image: Image.Image) -> Pixels:
-        """The encoder's own preprocessing of one RGB photo: (3, height, width) float32."""
+        """The encoder's own preprocessing of one RGB photo: (3, height, width)."""
 
     @abstractmethod
     def encode(self, pixels: Pixels) -> Vectors:
-        """The forward pass: (n, 3, height, width) float32 to (n, d) float32, unit norm; n is 1 or more."""
+        """The forward pass: (n, 3, height, width) to (n, d) float32, unit norm; n is 1 or more."""
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """A block in which many batches are encoded by `workers` threads."""
+        return nullcontext()
 
     def transform(self, images: Sequence[Image.Image]) -> Vectors:
         """(n, d) float32, unit norm, of n photos in RGB."""

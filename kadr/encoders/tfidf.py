@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, TextEncoder
+from kadr.encoders.words import Words
 from kadr.errors import EncoderError
 from kadr.params import Precision, TfidfParams
 
@@ -24,17 +25,25 @@ _UNREADABLE = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFE
 
 
 class TfidfEncoder(TextEncoder):
-    """TF-IDF of word n-grams; `vectorizer` and `components` (vocabulary, d - 1) are what was fitted."""
+    """TF-IDF of word n-grams.
 
-    def __init__(self, vectorizer: Any, components: npt.NDArray[np.float32]) -> None:
+    Args:
+        words: what becomes of a text's words before they are counted.
+        vectorizer: what was fitted: the vocabulary and its weights.
+        components: (vocabulary, d - 1), the directions that are kept; None keeps the vocabulary's own.
+    """
+
+    def __init__(self, words: Words, vectorizer: Any, components: npt.NDArray[np.float32] | None) -> None:
+        self._words = words
         self._vectorizer = vectorizer
         self._components = components
-        self.dim = components.shape[1] + 1
+        self.dim = 1 + (len(vectorizer.vocabulary_) if components is None else components.shape[1])
+        described = f"lower case, words and sequences of up to {vectorizer.ngram_range[1]}"
         self.identity = Identity(
             encoder="tfidf",
             architecture="tfidf",
             weights_sha256=_sha256(vectorizer, components),
-            preprocessing=f"lower case, words and sequences of up to {vectorizer.ngram_range[1]}",
+            preprocessing=", ".join(filter(None, (described, words.description))),
             precision="fp32",
         )
 
@@ -48,20 +57,20 @@ class TfidfEncoder(TextEncoder):
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
+        words = Words(spec.words, spec.language, spec.stop_words)
         vectorizer = TfidfVectorizer(
             max_features=spec.max_features, ngram_range=(1, spec.ngram_max), sublinear_tf=True, dtype=np.float32
         )
         try:
-            weights = vectorizer.fit_transform(sorted(set(texts)))
+            weights = vectorizer.fit_transform(words.prepare(sorted(set(texts))))
         except ValueError as error:
             raise EncoderError(
                 f"tfidf: the {len(texts)} training texts hold no word ({error}); give training queries, or captions"
             ) from error
-        n_words, n_components = weights.shape[1], max(1, spec.dim - 1)
-        if n_words <= n_components:
-            return cls(vectorizer, np.eye(n_words, dtype=np.float32))
-        svd = TruncatedSVD(n_components=n_components, random_state=seed).fit(weights)
-        return cls(vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32))
+        if spec.dim is None or weights.shape[1] <= max(1, spec.dim - 1):
+            return cls(words, vectorizer, None)
+        svd = TruncatedSVD(n_components=max(1, spec.dim - 1), random_state=seed).fit(weights)
+        return cls(words, vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32))
 
     @classmethod
     def load(cls, spec: TfidfParams, precision: Precision, folder: Path) -> Self:
@@ -81,14 +90,15 @@ class TfidfEncoder(TextEncoder):
         import joblib
 
         super().save(folder)
-        joblib.dump((self._vectorizer, self._components), folder / MODEL_NAME)
+        joblib.dump((self._words, self._vectorizer, self._components), folder / MODEL_NAME)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
         """(n, d) float32, unit norm, of n texts."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return vectors
-        vectors[:, :-1] = self._vectorizer.transform(texts) @ self._components
+        weights = self._vectorizer.transform(self._words.prepare(texts))
+        vectors[:, :-1] = weights.toarray() if self._components is None else weights @ self._components
         norms = np.linalg.norm(vectors, axis=1)
         unknown = norms < _NOTHING
         vectors[unknown] = 0
@@ -96,8 +106,9 @@ class TfidfEncoder(TextEncoder):
         return np.asarray(vectors / norms[:, None], dtype=np.float32)
 
 
-def _sha256(vectorizer: Any, components: npt.NDArray[np.float32]) -> str:
+def _sha256(vectorizer: Any, components: npt.NDArray[np.float32] | None) -> str:
     digest = hashlib.sha256("\n".join(vectorizer.get_feature_names_out()).encode())
     digest.update(np.ascontiguousarray(vectorizer.idf_, dtype=np.float32).data)
-    digest.update(np.ascontiguousarray(components).data)
+    if components is not None:
+        digest.update(np.ascontiguousarray(components).data)
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """The encoders' common ground in torch: where a model runs, in which precision, and the hash of its weights."""
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 from kadr.errors import EncoderError
@@ -15,6 +16,18 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def devices() -> list[str]:
+    """Every GPU that torch can use, else the CPU."""
+    import torch
+
+    return [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else ["cpu"]
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve_precision(asked: Precision, on: str, model: "torch.nn.Module") -> str:

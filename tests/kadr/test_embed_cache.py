@@ -8,14 +8,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from kadr.embed import compaction
 from kadr.embed.cache import EmbeddingCache, cache_root
+from kadr.embed.compaction import compact
+from kadr.embed.writer import Writer
 from kadr.encoders.base import Identity
 from kadr.errors import CacheError
 
 IDENTITY = Identity("fake", "a", "b", "c", "fp32")
 VECTORS = np.eye(3, dtype=np.float32)
+W, X, Y, Z = (digit * 64 for digit in "0abc")
 
 
 @pytest.fixture
@@ -23,65 +28,88 @@ def cache(tmp_path: Path) -> EmbeddingCache:
     return EmbeddingCache(tmp_path, IDENTITY, 3)
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "vectors" / IDENTITY.key
+
+
+def key(number: int) -> str:
+    return f"{number:064x}"
+
+
 def test_lookup_gives_what_was_appended_in_the_order_asked(cache: EmbeddingCache) -> None:
-    cache.append(["x", "y"], VECTORS[:2])
-    cache.append(["z"], VECTORS[2:])
-    found, vectors = cache.lookup(["z", "w", "x"])
-    assert found.tolist() == [True, False, True]
-    np.testing.assert_array_equal(vectors, [[0, 0, 1], [0, 0, 0], [1, 0, 0]])
+    cache.append([X, Y], VECTORS[:2])
+    cache.append([Z], VECTORS[2:])
+    found = cache.lookup([Z, W, X, Z])
+    assert found.status.tolist() == ["ok", "", "ok", "ok"]
+    assert found.missing.tolist() == [1]
+    np.testing.assert_array_equal(found.vectors, [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 1]])
 
 
 def test_an_empty_lookup_and_an_empty_cache(cache: EmbeddingCache) -> None:
-    assert cache.lookup([])[1].shape == (0, 3)
-    assert cache.lookup(["x"])[0].tolist() == [False]
+    assert cache.lookup([]).vectors.shape == (0, 3)
+    assert cache.lookup([X]).missing.tolist() == [0]
+
+
+def test_a_status_is_kept(cache: EmbeddingCache) -> None:
+    cache.append([X, Y], VECTORS[:2] * [[1], [0]], ["ok", "too_large"])
+    found = cache.lookup([Y, X])
+    assert found.status.tolist() == ["too_large", "ok"]
+    assert not len(found.missing)
+
+
+def test_float16_comes_back_as_the_format_rounds_it(tmp_path: Path, cache: EmbeddingCache) -> None:
+    half = EmbeddingCache(tmp_path, IDENTITY, 3, "float16")
+    vectors = np.array([[0.1, 0.2, 0.3]], dtype=np.float32)
+    half.append([X], vectors)
+    assert cache.lookup([X]).missing.tolist() == [0]
+    np.testing.assert_array_equal(half.lookup([X]).vectors, half.format.rounded(vectors))
+    np.testing.assert_allclose(half.lookup([X]).vectors, vectors, atol=1e-3)
 
 
 def test_identities_do_not_share_vectors_and_names_do(tmp_path: Path, cache: EmbeddingCache) -> None:
-    cache.append(["x"], VECTORS[:1])
+    cache.append([X], VECTORS[:1])
     renamed = Identity("other name", "a", "b", "c", "fp32")
-    assert EmbeddingCache(tmp_path, renamed, 3).lookup(["x"])[0].all()
+    assert EmbeddingCache(tmp_path, renamed, 3).lookup([X]).status.tolist() == ["ok"]
     for changed in ("architecture", "weights_sha256", "preprocessing", "precision"):
         other = Identity(**{**IDENTITY.__dict__, changed: "changed"})
-        assert not EmbeddingCache(tmp_path, other, 3).lookup(["x"])[0].any()
+        assert EmbeddingCache(tmp_path, other, 3).lookup([X]).missing.tolist() == [0]
 
 
-def test_the_identity_is_written_for_people(tmp_path: Path, cache: EmbeddingCache) -> None:
-    assert json.loads((tmp_path / IDENTITY.key / "identity.json").read_text()) == IDENTITY.metadata
+def test_the_identity_is_written_for_people(folder: Path, cache: EmbeddingCache) -> None:
+    assert json.loads((folder / "identity.json").read_text()) == {**IDENTITY.metadata, "dim": 3, "dtype": "float32"}
 
 
-def test_a_partial_file_of_a_killed_process_is_ignored(tmp_path: Path, cache: EmbeddingCache) -> None:
-    cache.append(["x"], VECTORS[:1])
-    shard = next((tmp_path / IDENTITY.key).glob("*.parquet"))
-    (shard.parent / ".half.parquet.99.partial").write_bytes(shard.read_bytes()[:100])
-    (shard.parent / ".half.parquet").write_bytes(b"")
-    assert cache.lookup(["x"])[0].all()
+def test_a_cache_may_lie_at_a_uri(tmp_path: Path, cache: EmbeddingCache) -> None:
+    EmbeddingCache(tmp_path.as_uri(), IDENTITY, 3).append([X], VECTORS[:1])
+    assert cache.lookup([X]).status.tolist() == ["ok"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "no parquet"])
+def test_a_partial_file_of_a_killed_process_is_ignored(folder: Path, cache: EmbeddingCache) -> None:
+    cache.append([X], VECTORS[:1])
+    shard = next(folder.glob("*.parquet"))
+    (folder / ".half.parquet.99.partial").write_bytes(shard.read_bytes()[:100])
+    (folder / ".half.parquet").write_bytes(b"")
+    assert cache.lookup([X]).status.tolist() == ["ok"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "no parquet", "empty"])
 def test_a_damaged_shard_is_set_aside_with_a_warning(
-    tmp_path: Path, cache: EmbeddingCache, damage: str, caplog: pytest.LogCaptureFixture
+    folder: Path, cache: EmbeddingCache, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache.append(["x", "y"], VECTORS[:2])
-    cache.append(["z"], VECTORS[2:])
-    shard = next(path for path in (tmp_path / IDENTITY.key).glob("*.parquet") if _has(path, "x"))
+    shard = folder / cache.append([X, Y], VECTORS[:2])
+    cache.append([Z], VECTORS[2:])
     content = bytearray(shard.read_bytes())
     if damage == "flip":
-        place = content.index(VECTORS[0].tobytes()[:4])
-        content[place] ^= 1
-    shard.write_bytes({"cut": content[:-20], "flip": content, "no parquet": b"hello"}[damage])
+        content[content.index(VECTORS[0].tobytes())] ^= 1
+    shard.write_bytes({"cut": content[:-20], "flip": content, "no parquet": b"hello", "empty": b""}[damage])
     with caplog.at_level(logging.WARNING):
-        found, _ = cache.lookup(["x", "z"])
-    assert found.tolist() == [False, True]
+        found = cache.lookup([X, Z])
+    assert found.status.tolist() == ["", "ok"]
     assert str(shard) in caplog.text
     assert shard.with_suffix(".damaged").is_file()
-    cache.append(["x"], VECTORS[:1])
-    assert cache.lookup(["x", "z"])[0].all()
-
-
-def _has(shard: Path, key: str) -> bool:
-    import pyarrow.parquet as pq
-
-    return key in pq.read_table(shard).column("key").to_pylist()
+    cache.append([X], VECTORS[:1])
+    assert cache.lookup([X, Z]).status.tolist() == ["ok", "ok"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_cache_error(tmp_path: Path) -> None:
@@ -91,50 +119,109 @@ def test_a_folder_that_cannot_be_made_is_a_cache_error(tmp_path: Path) -> None:
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("KADR_CACHE", str(tmp_path))
-    assert cache_root() == tmp_path
+    monkeypatch.setenv("KADR_CACHE", "s3://bucket/cache")
+    assert cache_root() == "s3://bucket/cache"
     monkeypatch.delenv("KADR_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    assert cache_root() == Path("/x/kadr")
+    assert cache_root() == "/x/kadr"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_root() == Path.home() / ".cache" / "kadr"
+    assert cache_root() == str(Path.home() / ".cache" / "kadr")
+
+
+# Many small shards become few, and nothing is lost while they do.
+
+
+def test_a_batch_is_in_the_cache_at_once_and_small_shards_become_one(folder: Path, cache: EmbeddingCache) -> None:
+    with Writer(cache, merged=3) as writer:
+        for number, name in enumerate((X, Y)):
+            writer.add([name], VECTORS[[number]], ["ok"])
+            assert cache.lookup([name]).status.tolist() == ["ok"]
+        assert len(list(folder.glob("*.parquet"))) == 2
+        writer.add([Z], VECTORS[2:], ["ok"])
+        assert len(list(folder.glob("*.parquet"))) == 1
+    np.testing.assert_array_equal(cache.lookup([X, Y, Z]).vectors, VECTORS)
+
+
+def test_compact_keeps_every_key_once(folder: Path, cache: EmbeddingCache) -> None:
+    cache.append([X, Y], VECTORS[:2])
+    cache.append([Y, Z], VECTORS[1:])
+    cache.append([W], VECTORS[:1], ["unreadable"])
+    assert compact(cache.shards) == (3, 1)
+    (shard,) = folder.glob("*.parquet")
+    assert sorted(pq.read_table(shard)["key"].to_pylist()) == [bytes.fromhex(name) for name in (W, X, Y, Z)]
+    assert cache.lookup([W, X, Y, Z]).status.tolist() == ["unreadable", "ok", "ok", "ok"]
+    assert compact(cache.shards) == (0, 0)
+
+
+def test_full_shards_are_left_as_they_are(folder: Path, cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FULL", 400)
+    full = cache.append([key(n) for n in range(500)], np.tile(VECTORS[:1], (500, 1)))
+    cache.append([X], VECTORS[:1])
+    assert compact(cache.shards) == (0, 0)
+    assert full in {path.name for path in folder.glob("*.parquet")}
+
+
+def test_a_shard_that_is_compacted_while_it_is_looked_up(
+    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.append([X], VECTORS[:1])
+    cache.append([Y], VECTORS[1:2])
+    listed = cache.shards.sizes
+
+    def sizes() -> list[tuple[str, int]]:
+        before = listed()
+        monkeypatch.setattr(cache.shards, "sizes", listed)
+        compact(cache.shards)
+        return before
+
+    monkeypatch.setattr(cache.shards, "sizes", sizes)
+    assert cache.lookup([X, Y]).status.tolist() == ["ok", "ok"]
 
 
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
 from kadr.embed.cache import EmbeddingCache
+from kadr.embed.writer import Writer
 from kadr.encoders.base import Identity
 cache = EmbeddingCache(Path(sys.argv[1]), Identity("fake", "a", "b", "c", "fp32"), 3)
 print("ready", flush=True)
-for i in range(int(sys.argv[2]), int(sys.argv[2]) + 60):
-    cache.append([str(i)], np.full((1, 3), i, dtype=np.float32))
+with Writer(cache, merged=7) as writer:
+    for i in range(int(sys.argv[2]), int(sys.argv[2]) + 60):
+        writer.add([f"{i:064x}"], np.full((1, 3), i, dtype=np.float32), ["ok"])
 """
 
 
 @pytest.mark.slow
-def test_two_processes_write_at_once(tmp_path: Path, cache: EmbeddingCache, project: Path) -> None:
+def test_two_processes_write_at_once_while_a_third_compacts(
+    tmp_path: Path, cache: EmbeddingCache, project: Path
+) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), start], cwd=project) for start in ("0", "30")
     ]
+    while any(process.poll() is None for process in processes):
+        compact(cache.shards)
     assert [process.wait(120) for process in processes] == [0, 0]
-    found, vectors = cache.lookup([str(i) for i in range(90)])
-    assert found.all()
-    np.testing.assert_array_equal(vectors[:, 0], np.arange(90))
+    found = cache.lookup([key(n) for n in range(90)])
+    assert not len(found.missing)
+    np.testing.assert_array_equal(found.vectors[:, 0], np.arange(90))
 
 
 @pytest.mark.slow
-def test_a_process_killed_while_writing_harms_nothing(tmp_path: Path, cache: EmbeddingCache, project: Path) -> None:
-    cache.append(["before"], VECTORS[:1])
+def test_a_process_killed_while_writing_loses_no_batch_that_was_written(
+    folder: Path, tmp_path: Path, cache: EmbeddingCache, project: Path
+) -> None:
+    cache.append([X], VECTORS[:1])
     command = [sys.executable, "-c", WRITER.replace("+ 60", "+ 100000"), str(tmp_path), "0"]
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        folder = tmp_path / IDENTITY.key
-        while len(os.listdir(folder)) < 20:
+        while len(os.listdir(folder)) < 15:
             pass
         process.kill()
-    found, vectors = cache.lookup(["before", *(str(i) for i in range(15))])
-    assert found[:10].all()
-    np.testing.assert_array_equal(vectors[1:10, 0], np.arange(9))
+    found = cache.lookup([X, *(key(n) for n in range(100_000))])
+    there = np.flatnonzero(found.status == "ok")
+    assert len(there) > 20
+    assert there.tolist() == list(range(len(there))), "batches are written in their order, without a gap"
+    np.testing.assert_array_equal(found.vectors[1 : len(there), 0], np.arange(len(there) - 1))
     assert not list(folder.glob("*.damaged"))

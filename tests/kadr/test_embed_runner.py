@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from kadr.embed import EmbeddingCache, embed_images, embed_texts, normalise
-from kadr.embed.writer import Writer
+from kadr.embed import EmbeddingCache, bad_photos, embed_images, embed_texts, normalise
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, TextEncoder, unit
 from kadr.errors import EncoderError, InputError
@@ -141,13 +140,29 @@ def test_a_photo_that_changed_since_ingest_is_named(images: pa.Table, cache: Emb
         embed_images(FakeImageEncoder(), images, cache, 2)
 
 
-def test_a_photo_that_does_not_decode_is_named(tmp_path: Path, cache: EmbeddingCache) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"no photo")
-    sha256 = hashlib.sha256(b"no photo").hexdigest()
-    row = {"image_id": "a", "path": str(path), "split": "train", "sha256": sha256, "status": "ok"}
-    with pytest.raises(InputError, match=f"{path}.*does not decode"):
-        embed_images(FakeImageEncoder(), pa.Table.from_pylist([row], IMAGES), cache, 2)
+def test_a_photo_that_does_not_decode_is_noted_and_not_tried_again(
+    images: pa.Table, tmp_path: Path, cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = images.to_pylist()
+    for name, content in (("bad", b"no photo"), ("huge", b"")):
+        path = tmp_path / f"{name}.png"
+        if content:
+            path.write_bytes(content)
+        else:
+            Image.new("L", (200, 100)).save(path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append({"image_id": name, "path": str(path), "split": "train", "sha256": sha256, "status": "ok"})
+    table = pa.Table.from_pylist(rows, IMAGES)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_000)
+    encoder = FakeImageEncoder()
+    embeddings = embed_images(encoder, table, cache, 2)
+    assert list(embeddings.ids) == ["a", "b", "c"]
+    assert sum(encoder.batches) == 3
+    assert bad_photos(images, embeddings, cache) == {}
+    assert bad_photos(table, embeddings, cache) == {"bad": "unreadable", "huge": "too_large"}
+    Path(rows[-1]["path"]).unlink()
+    assert list(embed_images(encoder, table, cache, 2).ids) == ["a", "b", "c"]
+    assert sum(encoder.batches) == 3
 
 
 def test_a_photo_lying_on_its_side_is_embedded_upright(tmp_path: Path, cache: EmbeddingCache) -> None:
@@ -194,12 +209,12 @@ def test_normalise_keeps_case_and_composes() -> None:
     assert normalise(" A\tcafe\u0301 \n") == "A caf\u00e9"
 
 
-def test_the_writer_makes_a_shard_when_full(cache: EmbeddingCache) -> None:
-    with Writer(cache, shard=2) as writer:
-        writer.add(["x"], np.ones((1, 8), dtype=np.float32))
-        assert not cache.lookup(["x"])[0].any()
-        writer.add(["y"], np.ones((1, 8), dtype=np.float32))
-        assert cache.lookup(["x", "y"])[0].all()
+def test_workers_and_their_number_change_nothing(images: pa.Table, cache: EmbeddingCache, tmp_path: Path) -> None:
+    one = embed_images(FakeImageEncoder(), images, cache, 1).vectors
+    encoder = FakeImageEncoder()
+    encoder.workers = 3
+    many = embed_images(encoder, images, EmbeddingCache(tmp_path / "other", IDENTITY, 8), 1).vectors
+    np.testing.assert_array_equal(one, many)
 
 
 @pytest.mark.parametrize("bad", [[[0.0, 0.0]], [[np.nan, 1.0]], [[np.inf, 1.0]]])

@@ -1,11 +1,12 @@
 """TF-IDF: unit vectors whatever the text, the same bytes for the same texts, small vocabularies."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kadr.encoders import fit_text_encoder, load_text_encoder
+from kadr.encoders import fit_text_encoder, load_text_encoder, words
 from kadr.errors import EncoderError
 from kadr.params import TfidfParams
 
@@ -79,3 +80,51 @@ def test_a_missing_or_damaged_model_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "tfidf.joblib").write_bytes(b"hello")
     with pytest.raises(EncoderError, match=r"cannot be read.*dvc repro"):
         load_text_encoder(params(4), "auto", tmp_path)
+
+
+def with_words(**settings: object) -> TfidfParams:
+    return TfidfParams.model_validate(
+        {"backend": "tfidf", "max_features": 100, "ngram_max": 2, "dim": None, **settings}
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "language", "texts", "alike", "other"),
+    [
+        ("lemmas", "english", ["the dogs were running", "a boat"], "A dog is running.", "two boats"),
+        ("stems", "english", ["dogs jumping", "a boat"], "dog jumps", "boats"),
+        ("lemmas", "russian", ["собаки бежали", "лодка"], "Собака бежит", "лодки"),
+        ("stems", "russian", ["собаки в траве", "лодка"], "собака и трава", "лодки"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of spaCy's own
+def test_forms_of_a_word_count_as_one(
+    form: str, language: str, texts: list[str], alike: str, other: str, tmp_path: Path
+) -> None:
+    spec = with_words(words=form, language=language, stop_words=True)
+    encoder = fit_text_encoder(spec, "auto", texts, 0)
+    known, same, unlike = encoder.transform([texts[0], alike, other])
+    assert known @ same > 0.7
+    assert known @ unlike == pytest.approx(0, abs=1e-6)
+    plain = fit_text_encoder(with_words(language=language), "auto", texts, 0)
+    assert plain.transform([texts[0]])[0] @ plain.transform([alike])[0] < known @ same
+    encoder.save(tmp_path)
+    loaded = load_text_encoder(spec, "auto", tmp_path)
+    assert loaded.identity == encoder.identity
+    assert loaded.identity.preprocessing != plain.identity.preprocessing
+    np.testing.assert_array_equal(loaded.transform([alike])[0], same)
+
+
+def test_without_an_svd_a_vector_has_a_number_for_each_word() -> None:
+    encoder = fit_text_encoder(with_words(ngram_max=1), "auto", ["dog runs", "dog sits"], 0)
+    vectors = encoder.transform(["dog", "runs", "zebra"])
+    assert encoder.dim == 4
+    np.testing.assert_array_equal(vectors, np.eye(4)[[0, 1, 3]])
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nltk.stem.snowball", None)
+    words._stems.cache_clear()
+    with pytest.raises(EncoderError, match=r"stems wants .*kadr\[words\]"):
+        fit_text_encoder(with_words(words="stems"), "auto", ["dog"], 0)

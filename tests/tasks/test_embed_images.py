@@ -10,7 +10,7 @@ from PIL import Image
 
 from kadr.embeddings import Embeddings
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
-from kadr.errors import ParamsError
+from kadr.errors import InputError, ParamsError
 from kadr.params import load_params
 from kadr.schemas import IMAGES, write_table
 from tasks import embed_images, paths
@@ -61,3 +61,20 @@ def test_an_unknown_encoder_is_named_with_those_that_are_known(project: Path) ->
 def test_the_command_line_wants_one_name(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="usage"):
         embed_images.main(arguments)
+
+
+def test_a_photo_that_ingest_read_and_that_does_not_decode_ends_the_stage_after_all_others(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = load_params(project / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(embed_images, "load_image_encoder", lambda spec, precision: FakeEncoder())
+    bad = row("bad", "train") | {"sha256": hashlib.sha256(b"no photo").hexdigest()}
+    Path("bad.png").write_bytes(b"no photo")
+    write_table(pa.Table.from_pylist([row("a", "train"), bad], IMAGES), paths.IMAGES, IMAGES)
+    write_table(pa.Table.from_pylist([], IMAGES), paths.CORPUS, IMAGES)
+    with pytest.raises(InputError, match=r"1 photos .* do not decode: bad \(unreadable\); mend"):
+        embed_images.stage(params, "clip")
+    write_table(pa.Table.from_pylist([row("a", "train")], IMAGES), paths.IMAGES, IMAGES)
+    assert embed_images.stage(params, "clip")["n"] == 1

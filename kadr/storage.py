@@ -1,0 +1,91 @@
+"""The library room's door to files on a disk or in object storage: read by path or URI, written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+Location = str | Path
+
+
+def locate(where: Location) -> tuple[fs.FileSystem, str]:
+    """The file system of `where` and the path in it; a URI such as `s3://bucket/folder` or any path of the disk."""
+    if "://" in str(where):
+        return fs.FileSystem.from_uri(str(where))  # type: ignore[no-any-return]
+    return fs.LocalFileSystem(), str(where)
+
+
+def read_bytes(where: Location) -> bytes:
+    """The content of the file at a path or URI. Raises OSError."""
+    if "://" not in str(where):
+        return Path(where).read_bytes()
+    system, path = locate(where)
+    with system.open_input_stream(path) as file:
+        return bytes(file.read())
+
+
+class Folder:
+    """A folder of files; `str` of it is where it is. Every method raises OSError where the file system does."""
+
+    def __init__(self, where: Location) -> None:
+        self._where = str(where)
+        self._system, self._path = locate(where)
+
+    def __str__(self) -> str:
+        return self._where
+
+    def __truediv__(self, name: str) -> "Folder":
+        return Folder(f"{self._where}/{name}")
+
+    def make(self) -> None:
+        """Make the folder and those above it, where they are not there."""
+        self._system.create_dir(self._path, recursive=True)
+
+    def entries(self) -> list[fs.FileInfo]:
+        """Files and folders right inside, in the order of their names; none where the folder is missing."""
+        found = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+        return sorted(found, key=lambda entry: str(entry.base_name))
+
+    def open(self, name: str) -> pa.NativeFile:
+        """The file `name`, to read at any place."""
+        return self._system.open_input_file(f"{self._path}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """The content of the file `name`."""
+        with self.open(name) as file:
+            return bytes(file.read())
+
+    def write(self, name: str, content: "bytes | pa.Buffer") -> None:
+        """Write the file `name`: on a disk by a temporary name and a rename; an object store shows whole files only."""
+        on_disk = isinstance(self._system, fs.LocalFileSystem)
+        target = f"{self._path}/{name}"
+        partial = f"{self._path}/.{name}.{os.getpid()}.partial" if on_disk else target
+        try:
+            with self._system.open_output_stream(partial) as file:
+                file.write(content)
+            if on_disk:
+                self._system.move(partial, target)
+        except BaseException:
+            if on_disk and self.has(f".{name}.{os.getpid()}.partial"):
+                self._system.delete_file(partial)
+            raise
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file or folder `name`."""
+        return bool(self._system.get_file_info(f"{self._path}/{name}").type != fs.FileType.NotFound)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name."""
+        self._system.move(f"{self._path}/{name}", f"{self._path}/{new}")
+
+    def delete(self, name: str) -> None:
+        """Delete a file; nothing where it is gone already."""
+        try:
+            self._system.delete_file(f"{self._path}/{name}")
+        except FileNotFoundError:
+            return
+
+    def delete_all(self) -> None:
+        """Delete the folder with all that is in it."""
+        self._system.delete_dir(self._path)
