@@ -82,7 +82,7 @@ def check_photos(photos: Sequence[Photo], max_pixels: int) -> list[Photo]:
     with (
         warnings.catch_warnings(),
         progress("check photos", len(photos)) as advance,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         warnings.filterwarnings(
             "ignore", module=r"PIL\."
