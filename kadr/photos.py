@@ -3,6 +3,7 @@
 import hashlib
 import io
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from kadr.errors import InputError, UndecodableError
@@ -50,8 +51,17 @@ def decode(content: bytes, path: Location, side: int | None = None) -> Image.Ima
         with Image.open(io.BytesIO(content)) as photo:
             if side is not None:
                 photo.draft("RGB", (DETAIL * side, DETAIL * side))
-            return ImageOps.exif_transpose(photo).convert("RGB")
+            return upright(photo).convert("RGB")
     except Image.DecompressionBombError as error:
         raise UndecodableError(f"{path}: the photo is too large to decode ({error})", "too_large") from error
     except _UNDECODABLE as error:
         raise UndecodableError(f"{path}: the photo does not decode ({error})", "unreadable") from error
+
+
+def upright(photo: Image.Image) -> Image.Image:
+    """The photo with its EXIF orientation applied; 16-bit grey is scaled to 8 bits, which PIL itself would cut off."""
+    turned = ImageOps.exif_transpose(photo)
+    if not turned.mode.startswith("I"):
+        return turned
+    values = np.asarray(turned).astype(np.float32) / 257
+    return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8))

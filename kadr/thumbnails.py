@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from kadr.errors import InputError
+from kadr.photos import upright
 
 
 def open_thumbnail(path: Path, side: int) -> Image.Image:
@@ -16,8 +17,8 @@ def open_thumbnail(path: Path, side: int) -> Image.Image:
     try:
         with Image.open(path) as photo:
             photo.draft("RGB", (side, side))
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
+            thumbnail = upright(photo).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot show the photo ({error}); was it moved since? Run `dvc repro`") from error
-    upright.thumbnail((side, side))
-    return upright
+    thumbnail.thumbnail((side, side))
+    return thumbnail

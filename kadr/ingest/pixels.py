@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
+
+from kadr.photos import upright
 
 SIDE = 256  # blur is measured with the longer side reduced to so many pixels, or photos of two sizes do not compare
 HASHED = (32, 32)  # what imagehash would reduce a photo to itself, at three times the cost of all else here
@@ -32,7 +34,7 @@ def look_at(image: Image.Image) -> Pixels:
     """Hash and measure a decoded photo."""
     import imagehash
 
-    grey = np.asarray(luminance(image))
+    grey = np.asarray(upright(image).convert("L"))
     reduced = reduce(grey)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(reduced, cv2.CV_16S))
     bits = imagehash.phash(Image.fromarray(cv2.resize(grey, HASHED, interpolation=cv2.INTER_AREA))).hash
@@ -41,15 +43,6 @@ def look_at(image: Image.Image) -> Pixels:
         blur=round(float(deviation[0, 0]) ** 2, 3),
         exposure=round(cv2.mean(reduced)[0] / 255, 4),
     )
-
-
-def luminance(image: Image.Image) -> Image.Image:
-    """The upright photo in 8-bit grey; 16 bits are scaled, not cut off."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        values = np.asarray(upright).astype(np.float32) / 257
-        return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8))
-    return upright.convert("L")
 
 
 def reduce(grey: Luminance) -> Luminance:
