@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kadr.aggregate.graded_response import GradedResponse
-from kadr.aggregate.patterns import BOTH, CROWD, EXPERTS, PAIR, Matrix, Values
+from kadr.aggregate.patterns import BOTH, CROWD, EXPERTS, PAIR, Matrix, Values, nearest, on_unit
 
 MAX_RATERS = 50  # named in the figures, the least reliable first
 
@@ -100,13 +100,12 @@ def _expected_sd(joint: Matrix, relevance: Values) -> float:
 
 def _confusion(ratings: pd.DataFrame, levels: Values) -> dict[str, dict[str, int]]:
     """The experts' level -> the crowd's majority (no, split, yes) -> pairs that both rated."""
-    unit = (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
-    scaled = ratings[[*PAIR, "source", "votes"]].assign(unit=unit * ratings["votes"])
+    scaled = ratings[[*PAIR, "source", "votes"]].assign(unit=on_unit(ratings) * ratings["votes"])
     sums = scaled.groupby([*PAIR, "source"], observed=True)[["unit", "votes"]].sum()
     mean = (sums["unit"] / sums["votes"]).unstack("source").dropna()
     if not {"expert", "crowd"} <= set(mean.columns) or mean.empty:
         return {}
-    level = np.searchsorted((levels[:-1] + levels[1:]) / 2, mean["expert"].to_numpy(dtype=float))
+    level = nearest(levels, mean["expert"])
     said = np.sign(mean["crowd"].round(6) - 0.5).map({-1.0: "no", 0.0: "split", 1.0: "yes"})
     names = [f"{level:.2f}" for level in levels[level]]
     table = pd.crosstab(np.array(names), said.to_numpy()).reindex(columns=["no", "split", "yes"], fill_value=0)

@@ -5,6 +5,8 @@ Dawid-Skene (Dawid and Skene 1979), GLAD (Whitehill et al. 2009), MACE (Hovy et 
 probabilities.
 """
 
+import warnings
+
 import pandas as pd
 
 from kadr.errors import InputError
@@ -40,9 +42,11 @@ class CrowdKit:
         by_pair = ordered.groupby(["image_id", "query_id"], observed=True)
         labels = {"task": by_pair.ngroup(), "worker": ordered["rater"], "label": ordered["rating"]}
         answers = pd.DataFrame(labels).reset_index(drop=True)
-        fitted = getattr(aggregation, ALGORITHMS[self.name])().fit(answers)
-        if hasattr(fitted, "skills_"):  # M-MSR and Wawa weigh the raters' votes
-            fitted = aggregation.MajorityVote().fit(answers, skills=fitted.skills_)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # crowd-kit 1.4 under pandas 3.1
+            fitted = getattr(aggregation, ALGORITHMS[self.name])().fit(answers)
+            if hasattr(fitted, "skills_"):  # M-MSR and Wawa weigh the raters' votes
+                fitted = aggregation.MajorityVote().fit(answers, skills=fitted.skills_)
         chances = fitted.probas_.sort_index()
         pairs = by_pair.first().index.to_frame(index=False)
         return pairs.assign(rating=(chances * chances.columns.to_numpy(dtype=float)).sum(axis=1).to_numpy())

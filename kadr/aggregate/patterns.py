@@ -59,7 +59,7 @@ def find_levels(expert: pd.DataFrame) -> Values:
     for low, high in expert[["scale_min", "scale_max"]].drop_duplicates().itertuples(index=False):
         if (high - low) % 1 == 0 and high - low < _MAX_LEVELS:
             found |= set(np.linspace(0, 1, round(high - low) + 1))
-    levels = np.unique(np.round([*found, *_on_unit(expert).unique()], 6))
+    levels = np.unique(np.round([*found, *on_unit(expert).unique()], 6))
     return levels if len(levels) <= _MAX_LEVELS else np.linspace(0, 1, _MAX_LEVELS)
 
 
@@ -95,14 +95,20 @@ def _numbered(table: pd.DataFrame, columns: list[Any]) -> Numbers:
     return numbers
 
 
-def _on_unit(ratings: pd.DataFrame) -> "pd.Series[float]":
+def on_unit(ratings: pd.DataFrame) -> "pd.Series[float]":
+    """The ratings on 0..1, from their own scales."""
     return (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
+
+
+def nearest(levels: Values, ratings: "pd.Series[float]") -> Numbers:
+    """The number of the level nearest to each rating, both on 0..1."""
+    between = (levels[:-1] + levels[1:]) / 2
+    return np.searchsorted(between, ratings.to_numpy(dtype=float)).astype(np.int64)
 
 
 def _cells(expert: pd.DataFrame, levels: Values, raters: Sequence[str]) -> Numbers:
     """The column of each rating: that of its rater and of the level nearest to it."""
-    between = (levels[:-1] + levels[1:]) / 2
-    level = np.searchsorted(between, _on_unit(expert).to_numpy(dtype=float))
+    level = nearest(levels, on_unit(expert))
     number = {name: at for at, name in enumerate(raters, start=1)}
     rater = expert["rater"].map(number).fillna(0).to_numpy(dtype=np.int64)
     return np.asarray(rater * len(levels) + level, dtype=np.int64)
