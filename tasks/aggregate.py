@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.aggregate import aggregate, agreement, figures, fit, rate_next, voting
+from kadr.aggregate.patterns import on_unit
 from kadr.params import Params
 from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
 from tasks import paths
@@ -25,22 +26,21 @@ def main(params: Params) -> Metrics:
     relevance = aggregate(ratings, params.aggregate, model)
     write_table(pa.Table.from_pandas(relevance, preserve_index=False), paths.RELEVANCE, RELEVANCE)
     write_csv(rate_next(ratings, model, images, queries, N_NEXT), paths.RATE_NEXT)
-    write_csv(levels(ratings), paths.LEVELS)
-    write_csv(twentieths(relevance), paths.RELEVANCE_BINS)
+    write_csv(twentieths(ratings, relevance), paths.RATING_BINS)
     return figures(relevance) | {"agreement": agreement(ratings, model)}
 
 
-def levels(ratings: pd.DataFrame) -> pd.DataFrame:
-    """How many ratings gave each value: source, rating, ratings (the imbalance); shares of the crowd to tenths."""
-    rounded = ratings["rating"].round(1).where(ratings["source"] == "crowd", ratings["rating"].round(2))
-    return ratings.assign(rating=rounded).groupby(["source", "rating"]).size().rename("ratings").reset_index()
+def twentieths(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:
+    """What DVC plots: ratings of each source, pairs by relevance and by its posterior deviation, in twentieths of 0..1.
 
-
-def twentieths(relevance: pd.DataFrame) -> pd.DataFrame:
-    """Pairs in each twentieth of 0..1 by relevance and by posterior deviation: at, relevance, sd."""
+    Columns at (where a twentieth begins), expert, crowd, relevance, sd.
+    """
+    unit = on_unit(ratings)
+    columns = {source: unit[ratings["source"] == source] for source in ("expert", "crowd")}
+    columns |= {name: relevance[name].dropna() for name in ("relevance", "sd")}
     edges = np.linspace(0, 1, 21)
-    count = {name: np.histogram(relevance[name].dropna(), edges)[0] for name in ("relevance", "sd")}
-    return pd.DataFrame({"at": edges[:-1].round(2), **count})
+    counts = {name: np.histogram(values, edges)[0] for name, values in columns.items()}
+    return pd.DataFrame({"at": edges[:-1].round(2), **counts})
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
