@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from kadr.aggregate.graded import N_GRID, Cube, Graded
-from kadr.aggregate.patterns import BOTH, Matrix, Patterns, Values, find_levels, find_patterns
+from kadr.aggregate.patterns import BOTH, Matrix, Numbers, Patterns, Values, find_levels, find_patterns
 from kadr.aggregate.votes import Votes
 
 _MAX_ITERATIONS, _TOLERANCE = 500, 1e-6  # of the log likelihood per pair
@@ -127,9 +128,16 @@ def _expect(patterns: Patterns, graded: Graded, votes: Votes, mass: Matrix) -> t
         likelihood += float(n_pairs @ (np.log(total) + highest)[:, 0])
         joint *= n_pairs[:, None] / total
         counts.cells[:] += cells.T @ joint
-        np.add.at(counts.votes, patterns.vote[rows], joint)
-        np.add.at(counts.strata, patterns.stratum[rows], joint)
+        counts.votes[:] += _summed(joint, patterns.vote[rows], len(counts.votes))
+        counts.strata[:] += _summed(joint, patterns.stratum[rows], len(counts.strata))
     return counts, likelihood
+
+
+def _summed(joint: Matrix, group: Numbers, n_groups: int) -> Matrix:
+    """(n_groups, N_GRID) the sums of the rows of each group."""
+    rows = np.arange(len(group))
+    member = sparse.coo_array((np.ones(len(group)), (group, rows)), shape=(n_groups, len(group))).tocsr()
+    return np.asarray(member @ joint)
 
 
 def _chunks(n: int) -> Iterator[slice]:
