@@ -38,10 +38,9 @@ def agreement(ratings: pd.DataFrame, model: GradedResponse) -> dict[str, object]
 
 def _level_counts(ratings: pd.DataFrame, model: GradedResponse) -> Matrix:
     """(n_pairs, K) how many experts gave each level."""
-    patterns = model.patterns(ratings)
-    by_rater = patterns.cells.toarray() if patterns.cells.nnz else np.zeros(patterns.cells.shape)
-    counts: Matrix = by_rater.reshape(len(by_rater), -1, len(model.levels)).sum(axis=1)[patterns.of_pair]
-    return counts
+    patterns, n_levels = model.patterns(ratings), len(model.levels)
+    level_of_cell = np.tile(np.eye(n_levels), (patterns.cells.shape[1] // n_levels, 1))
+    return np.asarray(patterns.cells @ level_of_cell)[patterns.of_pair]
 
 
 def _alpha(counts: Matrix, levels: Values) -> float | None:

@@ -76,17 +76,18 @@ class GradedResponse:
         return mean, np.sqrt(np.maximum(posterior @ self.relevance**2 - mean**2, 0.0))
 
 
-def fit(ratings: pd.DataFrame) -> GradedResponse:
+def fit(ratings: pd.DataFrame, levels: Values | None = None) -> GradedResponse:
     """Learn the model from ratings.
 
     Args:
         ratings: columns of RATINGS, one row per rating; either source may be missing.
+        levels: of the experts' scale on 0..1; by default those that the ratings show (`find_levels`).
 
     Returns:
         The model; the order of the rows changes nothing, and neither does the machine.
     """
     expert = ratings[ratings["source"] == "expert"]
-    levels = find_levels(expert)
+    levels = find_levels(expert) if levels is None else levels
     raters = tuple(sorted(expert["rater"].dropna().unique()))
     patterns = find_patterns(ratings, levels, raters)
     n_ratings = np.asarray(patterns.n_pairs @ patterns.cells).reshape(len(raters) + 1, -1).sum(axis=1)

@@ -47,7 +47,7 @@ def leave_one_out(ratings: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFram
         known, asked = ratings[held != number], questions(ratings[held == number])
         answers = asked[asked["left"]]
         truth = nearest(levels, on_unit(answers))
-        for name, chances in [*_by_numbers(questions(known), asked, levels), *_by_models(known, asked)]:
+        for name, chances in [*_by_numbers(questions(known), asked, levels), *_by_models(known, asked, levels)]:
             error = (chances @ levels - levels[truth]) ** 2
             losses = {"log_loss": -np.log(chances[np.arange(len(truth)), truth]), "squared_error": error}
             judged.append(answers[[*PAIR, "voted"]].assign(method=name, **losses))
@@ -121,15 +121,18 @@ def _numbers(asked: pd.DataFrame) -> pd.DataFrame:
     return found.merge(votes, on=PAIR, how="left").fillna({"votes": 0}).drop(columns=PAIR).astype(float)
 
 
-def _by_models(known: pd.DataFrame, asked: pd.DataFrame) -> Iterator[tuple[str, Matrix]]:
+def _by_models(known: pd.DataFrame, asked: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
     """Our model, and with less: without the raters' names, by experts alone, by the crowd alone."""
-    model = fit(known)
+    model = fit(known, levels)
     yield "graded_response", _predicted(model, asked)
     yield "graded_response, crowd alone", _predicted(model, asked, crowd_alone=True)
     if model.raters:
-        yield "graded_response, raters unknown", _predicted(fit(known.assign(rater=None)), asked.assign(rater=None))
+        yield (
+            "graded_response, raters unknown",
+            _predicted(fit(known.assign(rater=None), levels), asked.assign(rater=None)),
+        )
     by_expert = asked[asked["source"] == "expert"]
-    yield "graded_response, experts alone", _predicted(fit(known[known["source"] == "expert"]), by_expert)
+    yield "graded_response, experts alone", _predicted(fit(known[known["source"] == "expert"], levels), by_expert)
 
 
 def _predicted(model: GradedResponse, asked: pd.DataFrame, *, crowd_alone: bool = False) -> Matrix:
