@@ -47,7 +47,6 @@ class AggregateParams(Section):
     """Stage aggregate: from ratings to one relevance."""
 
     expert: str
-    crowd: Literal["share", "expert_scale"]
     crowd_weight: Annotated[float, Field(ge=0)]
 
 

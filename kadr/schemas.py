@@ -87,6 +87,7 @@ RELEVANCE = pa.schema(
         _required("n_expert", pa.int32()),  # expert ratings behind the relevance
         _required("n_crowd", pa.int32()),  # crowd votes behind the relevance
         pa.field("spread", pa.float64()),  # standard deviation of the ratings on 0..1; null for a single rating
+        pa.field("sd", pa.float64()),  # posterior standard deviation of the relevance; null where the method has none
     ]
 )
 PREDICTIONS = pa.schema(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,8 +13,9 @@ from kadr.embeddings import Embeddings
 from kadr.index import Index
 from kadr.model import RelevanceModel
 from kadr.params import Params
-from kadr.report import examples, figures, leaks, ratings, tables
+from kadr.report import disputes, examples, figures, leaks, ratings, ratings_page, tables
 from kadr.report.page import Page, render_page
+from kadr.report.ratings_page import RatingsPage, render_ratings_page
 from kadr.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
 from kadr.search import Searcher
 from tasks import paths
@@ -24,13 +26,19 @@ N_SEARCHES, N_FOUND = 6, 6
 
 
 def stage(params: Params) -> Metrics:
-    """Write the page."""
+    """Write the pages."""
     html = render_page(make_page(params))
-    paths.REPORT.parent.mkdir(parents=True, exist_ok=True)
-    partial = paths.REPORT.with_name(f".{paths.REPORT.name}.{os.getpid()}.partial")
-    partial.write_text(html, encoding="utf-8")
-    partial.replace(paths.REPORT)
+    write_page(paths.REPORT, html)
+    write_page(paths.RATINGS_REPORT, render_ratings_page(make_ratings_page(params)))
     return {"bytes": len(html.encode("utf-8"))}
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(html, encoding="utf-8")
+    partial.replace(path)
 
 
 def make_page(params: Params) -> Page:
@@ -62,6 +70,38 @@ def make_page(params: Params) -> Page:
         searches=examples.run_searches(_searcher(params, queries), queries, N_SEARCHES, N_FOUND),
         leaks=leaks.leak_counts(twins),
         duplicates=leaks.duplicate_pairs(twins, path_of, params.report.n_examples),
+    )
+
+
+def make_ratings_page(params: Params) -> RatingsPage:
+    """Read what was said and made of it, and choose the pairs to look at."""
+    rated, relevance = (
+        read_table(paths.RATINGS, RATINGS).to_pandas(),
+        read_table(paths.RELEVANCE, RELEVANCE).to_pandas(),
+    )
+    images, queries = read_table(paths.IMAGES, IMAGES).to_pandas(), read_table(paths.QUERIES, QUERIES).to_pandas()
+    texts, photos = (frame.set_index(frame.columns[0]).iloc[:, 0].to_dict() for frame in (queries, images))
+    following = pd.read_csv(paths.RATE_NEXT, dtype={"image_id": "str", "query_id": "str"})
+    aggregated, n = _figures_of("aggregate"), params.report.n_examples
+    disputed, contradicted, rated_next = (
+        disputes.with_ratings(pairs, rated, relevance, texts, photos)
+        for pairs in (
+            disputes.experts_apart(rated, n),
+            disputes.experts_against_crowd(rated, n),
+            following.drop_duplicates("image_id").head(n),
+        )
+    )
+    return RatingsPage(
+        title=f"kadr: ratings of {params.train.experiment}",
+        headline=ratings_page.headline(aggregated),
+        distributions=ratings.rating_plots(rated, relevance),
+        agreement=ratings.agreement_plots(rated),
+        crowd=ratings_page.crowd_rows(aggregated),
+        certainty=ratings_page.certainty_plots(relevance),
+        raters=ratings_page.rater_rows(aggregated),
+        disputed=disputed,
+        contradicted=contradicted,
+        next=rated_next,
     )
 
 

@@ -1,6 +1,21 @@
 """The library room's aggregate part: what many people said of a pair becomes one relevance in 0..1."""
 
-from kadr.aggregate.methods import AGGREGATORS, Aggregator, choose_aggregator
-from kadr.aggregate.relevance import aggregate, figures
+from kadr.aggregate.agreement import agreement
+from kadr.aggregate.graded_response import GradedResponse, fit
+from kadr.aggregate.methods import AGGREGATORS, GRADED_RESPONSE, Aggregator, choose_aggregator
+from kadr.aggregate.next_rating import rate_next
+from kadr.aggregate.relevance import aggregate, figures, voting
 
-__all__ = ["AGGREGATORS", "Aggregator", "aggregate", "choose_aggregator", "figures"]
+__all__ = [
+    "AGGREGATORS",
+    "GRADED_RESPONSE",
+    "Aggregator",
+    "GradedResponse",
+    "aggregate",
+    "agreement",
+    "choose_aggregator",
+    "figures",
+    "fit",
+    "rate_next",
+    "voting",
+]

@@ -1,12 +1,19 @@
 """The aggregate part's methods: how the ratings of a pair become one. A new one is a file and an entry here."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import pandas as pd
 
+from kadr.aggregate.crowd_kit import ALGORITHMS, CrowdKit
+from kadr.aggregate.majority import Majority
 from kadr.aggregate.mean import Mean
 from kadr.aggregate.median import Median
 from kadr.errors import ParamsError
+
+GRADED_RESPONSE = "graded_response"
+"""The method that takes experts and crowd together; all others take the experts alone."""
 
 
 class Aggregator(Protocol):
@@ -17,7 +24,12 @@ class Aggregator(Protocol):
         ...
 
 
-AGGREGATORS: dict[str, type[Aggregator]] = {"mean": Mean, "median": Median}
+AGGREGATORS: dict[str, Callable[[], Aggregator]] = {
+    "mean": Mean,
+    "median": Median,
+    "majority": Majority,
+    **{name: partial(CrowdKit, name) for name in ALGORITHMS},
+}
 
 
 def choose_aggregator(name: str) -> Aggregator:
@@ -25,4 +37,5 @@ def choose_aggregator(name: str) -> Aggregator:
     try:
         return AGGREGATORS[name]()
     except KeyError as error:
-        raise ParamsError(f"aggregate.expert: got {name!r}, wanted one of {', '.join(sorted(AGGREGATORS))}") from error
+        choices = ", ".join([GRADED_RESPONSE, *AGGREGATORS])
+        raise ParamsError(f"aggregate.expert: got {name!r}, wanted one of {choices}") from error

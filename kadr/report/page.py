@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kadr.report.examples import Example, Query
 from kadr.report.figures import COLUMNS, Fact, MetricRow
 from kadr.report.leaks import DuplicatePair, LeakCount
 from kadr.report.plots import Plot
 from kadr.report.tables import PhotoCount, Rule
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,22 @@ class Page:
 
 def render_page(page: Page) -> str:
     """The page as HTML; every text in it is escaped."""
+    templates = environment()
+    templates.globals["shown_columns"] = _shown_columns
+    return templates.get_template("page.html.j2").render(page=page, columns=COLUMNS)
+
+
+def environment() -> "Environment":
+    """The templates of this package; what they show is escaped, and what they miss is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("kadr.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["shown_columns"] = _shown_columns
-    return environment.get_template("page.html.j2").render(page=page, columns=COLUMNS)
 
 
 def _shown_columns(rows: Sequence[MetricRow]) -> list[str]:

@@ -75,12 +75,12 @@ def bars(labels: Sequence[str], heights: Sequence[float], x_label: str, y_label:
     return paint
 
 
-def histogram(values: Numbers, x_label: str, y_label: str) -> Callable[["Axes"], None]:
-    """Painter of how many of the values 0..1 fall into each twentieth."""
+def histogram(values: Numbers, x_label: str, y_label: str, highest: float = 1.0) -> Callable[["Axes"], None]:
+    """Painter of how many of the values 0..highest fall into each twentieth."""
 
     def paint(axes: "Axes") -> None:
-        axes.hist(values, bins=np.linspace(0, 1, 21).tolist(), color=_ACCENT, rwidth=0.92)
-        axes.set(xlabel=x_label, ylabel=y_label, xlim=(0, 1))
+        axes.hist(values, bins=np.linspace(0, highest, 21).tolist(), color=_ACCENT, rwidth=0.92)
+        axes.set(xlabel=x_label, ylabel=y_label, xlim=(0, highest))
 
     return paint
 
@@ -130,7 +130,9 @@ def calibration(scores: Numbers, relevances: Numbers, n_bins: int = 10) -> Calla
     return paint
 
 
-def boxes(labels: Sequence[str], groups: Sequence[Numbers], x_label: str, y_label: str) -> Callable[["Axes"], None]:
+def boxes(
+    labels: Sequence[str], groups: Sequence[Numbers], x_label: str, y_label: str, highest: float = 1.0
+) -> Callable[["Axes"], None]:
     """Painter of the spread of each group: median, quartiles, and the 5th and 95th percentile."""
 
     def paint(axes: "Axes") -> None:
@@ -148,6 +150,6 @@ def boxes(labels: Sequence[str], groups: Sequence[Numbers], x_label: str, y_labe
         )
         axes.set_xticks(range(1, len(labels) + 1), labels)
         axes.grid(visible=False, axis="x")
-        axes.set(xlabel=x_label, ylabel=y_label, ylim=(0, 1))
+        axes.set(xlabel=x_label, ylabel=y_label, ylim=(0, highest))
 
     return paint

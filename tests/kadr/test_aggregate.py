@@ -7,6 +7,7 @@ import pytest
 
 from kadr.aggregate import AGGREGATORS, aggregate, figures
 from kadr.aggregate.crowd import MIN_PAIRS, to_expert_scale
+from kadr.aggregate.crowd_kit import ALGORITHMS
 from kadr.errors import InputError, ParamsError
 from kadr.params import AggregateParams
 from kadr.schemas import RELEVANCE, check_schema
@@ -34,10 +35,13 @@ RATED = ratings(
 
 
 def by(expert: str = "mean", crowd_weight: float = 0.5, table: pd.DataFrame = RATED) -> pd.DataFrame:
-    return aggregate(table, AggregateParams(expert=expert, crowd="share", crowd_weight=crowd_weight))
+    return aggregate(table, AggregateParams(expert=expert, crowd_weight=crowd_weight))
 
 
-@pytest.mark.parametrize(("name", "expected"), [("mean", [4.0, 2.0, 2.5]), ("median", [4.0, 1.0, 2.5])])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("mean", [4.0, 2.0, 2.5]), ("median", [4.0, 1.0, 2.5]), ("majority", [4.0, 1.0, 2.5])],
+)
 def test_methods(name: str, expected: list[float]) -> None:
     table = ratings(
         ("a.jpg", "t1", "expert", 4.0, 1),
@@ -55,7 +59,7 @@ def test_methods(name: str, expected: list[float]) -> None:
 
 
 def test_every_method_has_a_row_above() -> None:
-    assert set(AGGREGATORS) == {"mean", "median"}
+    assert set(AGGREGATORS) == {"mean", "median", "majority", *ALGORITHMS}
 
 
 def test_experts_and_crowd_meet_on_one_scale() -> None:
@@ -97,10 +101,14 @@ def test_the_table_fits_its_schema() -> None:
     table = pa.Table.from_pandas(by(), preserve_index=False).cast(RELEVANCE)
     check_schema(table, RELEVANCE, "here")
     assert table["spread"].null_count == 2
+    assert table["sd"].null_count == 3  # a mean knows no uncertainty
 
 
 def test_an_unknown_method_names_the_choices() -> None:
-    with pytest.raises(ParamsError, match=r"aggregate\.expert: got 'mode', wanted one of mean, median"):
+    with pytest.raises(
+        ParamsError,
+        match=r"aggregate\.expert: got 'mode', wanted one of graded_response, mean, median, majority, dawid_skene",
+    ):
         by("mode")
 
 
@@ -149,5 +157,5 @@ def test_too_few_pairs_of_both_leave_the_share() -> None:
 def test_the_crowd_on_the_experts_scale_moves_crowd_only_pairs() -> None:
     pairs = [(f"{i}.jpg", "t", "expert", 2.0, 1) for i in range(MIN_PAIRS)]
     pairs += [(f"{i}.jpg", "t", "crowd", 0.0, 3) for i in range(MIN_PAIRS + 1)]
-    relevance = aggregate(ratings(*pairs), AggregateParams(expert="mean", crowd="expert_scale", crowd_weight=0.5))
+    relevance = aggregate(ratings(*pairs), AggregateParams(expert="mean", crowd_weight=0.5))
     np.testing.assert_allclose(relevance["relevance"], 1 / 3)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from kadr.embeddings import Embeddings, Vectors
 from kadr.index import build_index
-from kadr.report import examples, figures, plots, ratings, tables
+from kadr.report import disputes, examples, figures, plots, ratings, ratings_page, tables
 from kadr.report.page import Page, render_page
+from kadr.report.ratings_page import RatingsPage, render_ratings_page
 from kadr.schemas import IMAGES, QUARANTINE
 from kadr.search import Searcher
 
@@ -249,7 +250,7 @@ def test_the_page_is_whole_and_loads_nothing(photo_path: str) -> None:
     outline = Outline(html)
     assert outline.open == []
     assert outline.ids == ["data", "ratings", "agreement", "model", "retrieval", "predictions"]
-    assert all(address.startswith(("data:image/jpeg", "#")) for address in outline.addresses)
+    assert all(address.startswith(("data:image/jpeg", "#", "ratings.html")) for address in outline.addresses)
     assert "48.9" in html
     assert "mean</th>" not in html  # no run has that baseline here
     assert html == render_page(page(examples.photo_address(photo_path)))
@@ -287,3 +288,59 @@ def test_stored_texts_know_only_their_texts() -> None:
     texts: Vectors = np.eye(2, dtype=np.float32)
     stored = examples.StoredTexts(Embeddings(["1", "2"], texts, {}), {"a": "1", "b": "2"})
     assert stored.transform(["b", "a"]).tolist() == [[0, 1], [1, 0]]
+
+
+# The page of the ratings.
+
+AGGREGATED = {
+    "n_pairs": 1200,
+    "agreement": {
+        "krippendorff_alpha": 0.7046,
+        "icc": None,
+        "sd": {"before": 0.3, "after_one_expert": 0.13},
+        "crowd_by_expert": {"0.00": {"no": 3, "split": 0, "yes": 1}},
+        "raters": {"ann": {"n_ratings": 10, "leniency": -0.1, "lapses": 0.02, "noise": 0.2}},
+    },
+}
+JUDGED = pd.DataFrame(
+    [("a", "1", 0.9, 1.0, 2, 4, 0.4, 0.1), ("c", "1", 0.1, 0.3, 1, 3, 0.0, 0.2)],
+    columns=["image_id", "query_id", "relevance", "weight", "n_expert", "n_crowd", "spread", "sd"],
+)
+
+
+def test_disputed_pairs_are_the_farthest_apart() -> None:
+    assert disputes.experts_apart(RATINGS, 5).to_numpy().tolist() == [["a", "1"]]
+    assert disputes.experts_against_crowd(RATINGS, 5)["image_id"].tolist() == ["a", "c"]
+    crowd = RATINGS[RATINGS["source"] == "crowd"]
+    assert disputes.experts_apart(crowd, 5).empty
+    assert disputes.experts_against_crowd(crowd, 5).empty
+
+
+def test_the_ratings_page_is_whole(photo_path: str) -> None:
+    apart = disputes.experts_apart(RATINGS, 5)
+    shown = disputes.with_ratings(apart, RATINGS, JUDGED, {"1": "a <b>dog</b>"}, {"a": photo_path})
+    assert (shown[0].expert, shown[0].crowd, shown[0].high) == (["3", "4"], "2 of 4 yes", 1.0)
+    whole = RatingsPage(
+        title="kadr: ratings",
+        headline=ratings_page.headline(AGGREGATED),
+        distributions=ratings.rating_plots(RATINGS, RELEVANCE),
+        agreement=ratings.agreement_plots(RATINGS),
+        crowd=ratings_page.crowd_rows(AGGREGATED),
+        certainty=ratings_page.certainty_plots(JUDGED),
+        raters=ratings_page.rater_rows(AGGREGATED),
+        disputed=shown,
+        contradicted=[],
+        next=shown,
+    )
+    html = render_ratings_page(whole)
+    outline = Outline(html)
+    assert outline.open == []
+    assert outline.ids == ["distributions", "agreement", "certainty", "raters", "disputed", "next"]
+    assert "a &lt;b&gt;dog&lt;/b&gt;" in html
+    assert "0.70" in html
+
+
+def test_a_mean_has_no_certainty_to_show() -> None:
+    assert ratings_page.certainty_plots(JUDGED.assign(sd=np.nan)) == []
+    assert ratings_page.headline({}) == []
+    assert ratings_page.crowd_rows({}) == ratings_page.rater_rows({}) == []

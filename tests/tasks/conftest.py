@@ -96,5 +96,5 @@ def _write_people(image_ids: list[str], query_ids: list[str], cosine: np.ndarray
         rater=None, votes=3, source="crowd", rating=np.round(3 * truth) / 3, scale_min=0.0, scale_max=1.0
     )
     _write(pd.concat([rated, rated, rated, voted]), paths.RATINGS, RATINGS)
-    relevance = pairs.assign(relevance=truth, weight=1.0, n_expert=3, n_crowd=3, spread=0.0)
+    relevance = pairs.assign(relevance=truth, weight=1.0, n_expert=3, n_crowd=3, spread=0.0, sd=0.1)
     _write(relevance, paths.RELEVANCE, RELEVANCE)

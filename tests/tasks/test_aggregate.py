@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
-from kadr.errors import SchemaError
-from kadr.params import load_params
-from kadr.schemas import RATINGS, RELEVANCE, read_table, write_table
+from kadr.errors import InputError, SchemaError
+from kadr.params import AggregateParams, load_params
+from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
 from tasks import aggregate, paths
 
 COLUMNS = ["image_id", "query_id", "source", "rater", "rating", "scale_min", "scale_max", "votes"]
@@ -18,10 +19,20 @@ ROWS = [
 ]
 
 
-def test_ratings_become_relevance(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables that the stage reads."""
     monkeypatch.chdir(tmp_path)
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
     write_table(pa.Table.from_pylist(rows, schema=RATINGS), paths.RATINGS, RATINGS)
+    photos = [{"image_id": name, "path": name, "split": "train", "status": "ok"} for name in ("a.jpg", "b.jpg")]
+    write_table(pa.Table.from_pylist(photos, schema=IMAGES), paths.IMAGES, IMAGES)
+    text = {"query_id": "t1", "text": "a dog", "split": "train"}
+    write_table(pa.Table.from_pylist([text], schema=QUERIES), paths.QUERIES, QUERIES)
+
+
+@pytest.mark.usefixtures("rated")
+def test_ratings_become_relevance(project: Path) -> None:
     params = load_params(project / "params.yaml")
     metrics = aggregate.main(params)
     relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pylist()
@@ -29,13 +40,32 @@ def test_ratings_become_relevance(tmp_path: Path, project: Path, monkeypatch: py
         ("a.jpg", 1, 3, 0.25),
         ("b.jpg", 1, 0, None),
     ]
-    assert relevance[0]["relevance"] == pytest.approx(
-        params.aggregate.crowd_weight * 0.5 / (1 + params.aggregate.crowd_weight)
-    )
+    assert relevance[0]["relevance"] < relevance[1]["relevance"]
+    assert all(0 < row["sd"] < 0.5 and 0 < row["weight"] <= 1 for row in relevance)
     assert metrics["n_pairs"] == 2
-    first = paths.RELEVANCE.read_bytes()
+    written = (paths.RELEVANCE, paths.RATE_NEXT, paths.RATING_BINS)
+    first = [path.read_bytes() for path in written]
+    aggregate.main(params)
+    assert [path.read_bytes() for path in written] == first
+
+
+@pytest.mark.usefixtures("rated")
+def test_what_to_rate_next_names_photo_and_text(project: Path) -> None:
     aggregate.main(load_params(project / "params.yaml"))
-    assert paths.RELEVANCE.read_bytes() == first
+    following = pd.read_csv(paths.RATE_NEXT)
+    assert sorted(following["path"]) == ["a.jpg", "b.jpg"]
+    assert following["text"].tolist() == ["a dog", "a dog"]
+    assert (following["sd_after"] < following["sd"]).all()
+    bins = pd.read_csv(paths.RATING_BINS)
+    assert bins[["expert", "crowd", "relevance", "sd"]].sum().tolist() == [2, 1, 2, 2]
+
+
+@pytest.mark.usefixtures("rated")
+def test_methods_that_model_raters_refuse_unknown_ones(project: Path) -> None:
+    params = load_params(project / "params.yaml")
+    asked = params.model_copy(update={"aggregate": AggregateParams(expert="dawid_skene", crowd_weight=0.3)})
+    with pytest.raises(InputError, match="dawid_skene learns how far each rater is right"):
+        aggregate.main(asked)
 
 
 def test_without_ratings_the_stage_says_what_to_run(

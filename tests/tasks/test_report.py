@@ -9,7 +9,7 @@ from PIL import Image
 from kadr.errors import InputError
 from kadr.params import Params
 from kadr.schemas import IMAGES, LEAKS, QUARANTINE, read_table, write_table
-from tasks import evaluate, index, paths, report, train
+from tasks import aggregate, evaluate, index, paths, report, train
 from tasks.stage import write_json
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def judged_project(small_project: Path, small_params: Params) -> Path:
         Image.new("RGB", (32, 24), (8 * number, 100, 100)).save(path)
     photos = {"train": {"ok": 24}, "test": {"ok": 6}}
     write_json(paths.METRICS / "ingest.json", {"photos": photos})
-    write_json(paths.METRICS / "aggregate.json", {"n_pairs": 576})
+    write_json(paths.METRICS / "aggregate.json", aggregate.main(small_params))
     write_json(paths.METRICS / "train.json", train.train(small_params))
     write_json(paths.METRICS / "evaluate.json", evaluate.evaluate(small_params))
     write_json(paths.METRICS / "index.json", index.stage(small_params))
@@ -49,6 +49,9 @@ def test_the_page_shows_the_run_and_is_the_same_twice(judged_project: Path, smal
         "2 of 64 bits",
     ):
         assert wanted in html, wanted
+    ratings = paths.RATINGS_REPORT.read_text(encoding="utf-8")
+    for wanted in ("kadr: ratings of sample", "Posterior width", "3 of 3 yes", "Rate next"):
+        assert wanted in ratings, wanted
     assert html.count("“text ") == 6
     assert html.count('class="right"') == 6
     report.stage(small_params)
