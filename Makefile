@@ -24,7 +24,7 @@ sample: setup  ## Draw the sample data into data/raw/sample (once)
 	kadr sample data/raw/sample
 
 run: sample  ## Run the whole pipeline (only what is stale), print its figures and answer one search
-	dvc repro
+	python -m flows.pipeline
 	kadr show
 	kadr search "$(QUERY)" -k 5 --grid reports/search.png
 
