@@ -1,8 +1,5 @@
 """Stage aggregate: ratings in; one relevance per pair, what to rate next and the tables of DVC's plots out."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +9,7 @@ from kadr.aggregate.patterns import on_unit
 from kadr.params import Params
 from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
 from tasks import paths
-from tasks.stage import Metrics, run
+from tasks.stage import Metrics, run, write_csv
 
 N_NEXT = 1000  # pairs in the list of what to rate next
 
@@ -25,8 +22,8 @@ def main(params: Params) -> Metrics:
     model = fit(ratings)
     relevance = aggregate(ratings, params.aggregate, model)
     write_table(pa.Table.from_pandas(relevance, preserve_index=False), paths.RELEVANCE, RELEVANCE)
-    write_csv(rate_next(ratings, model, images, queries, N_NEXT), paths.RATE_NEXT)
-    write_csv(twentieths(ratings, relevance), paths.RATING_BINS)
+    write_csv(paths.RATE_NEXT, rate_next(ratings, model, images, queries, N_NEXT))
+    write_csv(paths.RATING_BINS, twentieths(ratings, relevance))
     return figures(relevance) | {"agreement": agreement(ratings, model)}
 
 
@@ -41,14 +38,6 @@ def twentieths(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:
     edges = np.linspace(0, 1, 21)
     counts = {name: np.histogram(values, edges)[0] for name, values in columns.items()}
     return pd.DataFrame({"at": edges[:-1].round(2), **counts})
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write `table` as CSV to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    table.to_csv(partial, index=False, lineterminator="\n")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import IMAGES, PREDICTIONS, QUERIES, RATINGS, read_table
 from tasks import paths, tracking
-from tasks.stage import Metrics, run
+from tasks.stage import Metrics, run, write_csv
 
 HAS = {"mean": errors_only, "cosine": rank_order_only}  # what of a baseline's figures means something
 
@@ -73,9 +73,8 @@ def retrieve(params: Params, queries: pd.DataFrame) -> dict[str, Figures]:
 
 def write_reliability(predictions: pd.DataFrame) -> None:
     """Write the table behind DVC's reliability plot."""
-    paths.RELIABILITY.parent.mkdir(parents=True, exist_ok=True)
     people, score = predictions["relevance"].to_numpy(), predictions["score"].to_numpy()
-    reliability(people, score).round(6).to_csv(paths.RELIABILITY, index=False)
+    write_csv(paths.RELIABILITY, reliability(people, score).round(6))
 
 
 def record(params: Params, figures: dict[str, Figures]) -> None:

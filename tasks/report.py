@@ -1,8 +1,6 @@
 """Stage report: tables, figures, predictions and the index in; one HTML page for people out."""
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +17,7 @@ from kadr.report.ratings_page import RatingsPage, render_ratings_page
 from kadr.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
 from kadr.search import Searcher
 from tasks import paths
-from tasks.stage import Metrics, run
+from tasks.stage import Metrics, run, write_text
 
 STAGES = ("ingest", "aggregate", "train", "evaluate", "index")  # whose figures the page shows
 N_SEARCHES, N_FOUND = 6, 6
@@ -28,17 +26,9 @@ N_SEARCHES, N_FOUND = 6, 6
 def stage(params: Params) -> Metrics:
     """Write the pages."""
     html = render_page(make_page(params))
-    write_page(paths.REPORT, html)
-    write_page(paths.RATINGS_REPORT, render_ratings_page(make_ratings_page(params)))
+    write_text(paths.REPORT, html)
+    write_text(paths.RATINGS_REPORT, render_ratings_page(make_ratings_page(params)))
     return {"bytes": len(html.encode("utf-8"))}
-
-
-def write_page(path: Path, html: str) -> None:
-    """Write a page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(html, encoding="utf-8")
-    partial.replace(path)
 
 
 def make_page(params: Params) -> Page:
@@ -75,16 +65,15 @@ def make_page(params: Params) -> Page:
 
 def make_ratings_page(params: Params) -> RatingsPage:
     """Read what was said and made of it, and choose the pairs to look at."""
-    rated, relevance = (
-        read_table(paths.RATINGS, RATINGS).to_pandas(),
-        read_table(paths.RELEVANCE, RELEVANCE).to_pandas(),
-    )
+    rated = read_table(paths.RATINGS, RATINGS).to_pandas()
+    relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
     images, queries = read_table(paths.IMAGES, IMAGES).to_pandas(), read_table(paths.QUERIES, QUERIES).to_pandas()
-    texts, photos = (frame.set_index(frame.columns[0]).iloc[:, 0].to_dict() for frame in (queries, images))
+    text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
+    path_of = dict(zip(images["image_id"], images["path"], strict=True))
     following = pd.read_csv(paths.RATE_NEXT, dtype={"image_id": "str", "query_id": "str"})
     aggregated, n = _figures_of("aggregate"), params.report.n_examples
     disputed, contradicted, rated_next = (
-        disputes.with_ratings(pairs, rated, relevance, texts, photos)
+        disputes.with_ratings(pairs, rated, relevance, text_of, path_of)
         for pairs in (
             disputes.experts_apart(rated, n),
             disputes.experts_against_crowd(rated, n),

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-PAIR = ["image_id", "query_id"]
+from kadr.aggregate.patterns import PAIR
 
 
 class Majority:
