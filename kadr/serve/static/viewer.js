@@ -1,0 +1,115 @@
+// One photo, large, with what is known of it and what looks like it.
+
+import { ask } from "./api.js";
+import { at, h, isWriting, photo, thumbnail } from "./dom.js";
+
+const N_SIMILAR = 12;
+
+export class Viewer {
+  // act(name, match): name is open, similar, plus, minus or close. step(by): to the next or the previous photo.
+  constructor({ act, step }) {
+    Object.assign(this, { dialog: at("viewer"), act, step, match: null, asked: null });
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      act("close");
+    });
+    this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
+    this.dialog.addEventListener("click", (event) => event.target === this.dialog && act("close"));
+  }
+
+  show(match) {
+    if (this.match?.image_id === match.image_id && this.dialog.open) return;
+    this.match = match;
+    this.asked?.abort();
+    this.asked = new AbortController();
+    this.dialog.replaceChildren(...this.#parts(match));
+    this.dialog.setAttribute("aria-label", match.name);
+    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.querySelector("[data-act=similar]").focus();
+    this.#fillSimilar(match);
+  }
+
+  hide() {
+    this.match = null;
+    this.asked?.abort();
+    if (this.dialog.open) this.dialog.close();
+  }
+
+  #parts(match) {
+    const image = h("img", { src: photo(match.image_id), alt: match.name, class: "large" });
+    image.style.backgroundImage = `url("${thumbnail(match.image_id)}")`;
+    image.addEventListener("load", () => (image.style.backgroundImage = ""));
+    const button = (name, text, key) =>
+      h("button", { type: "button", "data-act": name, "aria-keyshortcuts": key, onclick: () => this.act(name, match) }, text);
+    const round = (by, sign, label) =>
+      h("button", { type: "button", class: `round ${by < 0 ? "before" : "after"}`, "aria-label": label, onclick: () => this.step(by) }, sign);
+    return [
+      h("figure", {}, round(-1, "‹", "Previous photo"), image, round(1, "›", "Next photo")),
+      h(
+        "aside",
+        {},
+        h("button", { type: "button", class: "round close", "aria-label": "Close", onclick: () => this.act("close") }, "×"),
+        h("h2", {}, match.name),
+        this.#facts(match),
+        h(
+          "div",
+          { class: "choices" },
+          button("similar", "Similar photos", "s"),
+          button("plus", "Add to the search", "+"),
+          button("minus", "Subtract from it", "-"),
+          h("a", { href: photo(match.image_id), target: "_blank", rel: "noopener" }, "Open the file"),
+        ),
+        h("h3", {}, "Looks like it"),
+        h("ul", { class: "strip" }),
+      ),
+    ];
+  }
+
+  #facts(match) {
+    const facts = [];
+    if (match.relevance != null) {
+      const meter = h("meter", { min: 0, max: 1, value: match.relevance, "aria-label": "Relevance" });
+      facts.push(["Relevance", h("span", { class: "measure" }, meter, match.relevance.toFixed(2))]);
+    }
+    if (match.score != null) facts.push(["Cosine", match.score.toFixed(3)]);
+    if (match.width) facts.push(["Size", `${match.width} × ${match.height}`]);
+    if (match.n_duplicates) facts.push(["Folded", `${match.n_duplicates} near-duplicates`]);
+    return h("dl", {}, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  }
+
+  async #fillSimilar(match) {
+    const body = new FormData();
+    body.set("image_id", match.image_id);
+    body.set("k", N_SIMILAR + 1);
+    const strip = this.dialog.querySelector(".strip");
+    try {
+      const { matches } = await ask("similar", { method: "POST", body, signal: this.asked.signal });
+      const others = matches.filter((other) => other.image_id !== match.image_id).slice(0, N_SIMILAR);
+      strip.replaceChildren(
+        ...others.map((other) =>
+          h(
+            "li",
+            {},
+            h(
+              "button",
+              { type: "button", "aria-label": `Look at ${other.name}`, onclick: () => this.act("open", other) },
+              h("img", { src: thumbnail(other.image_id), alt: "", loading: "lazy" }),
+            ),
+          ),
+        ),
+      );
+    } catch (error) {
+      if (error.name !== "AbortError") strip.replaceChildren(h("li", { class: "wrong" }, error.message));
+    }
+  }
+
+  #onKey(event) {
+    if (isWriting(event) || !this.match) return;
+    const names = { s: "similar", "+": "plus", "=": "plus", "-": "minus" };
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) this.step(by);
+    else if (names[event.key]) this.act(names[event.key], this.match);
+    else return;
+    event.preventDefault();
+  }
+}
