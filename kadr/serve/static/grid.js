@@ -51,8 +51,12 @@ export class Grid {
       "a",
       { class: "tile", href: this.link(match), tabindex: number ? -1 : 0, "aria-label": rank + said },
       image,
-      relevance === null ? null : h("span", { class: "relevance", title: "Relevance" }, relevance.toFixed(2)),
-      match.n_duplicates ? h("span", { class: "copies", title: "Near-duplicates folded" }, `+${match.n_duplicates}`) : null,
+      h(
+        "span",
+        { class: "badges" },
+        relevance === null ? null : h("span", { title: "Relevance" }, relevance.toFixed(2)),
+        match.n_duplicates ? h("span", { title: "Near-duplicates folded" }, `+${match.n_duplicates}`) : null,
+      ),
     );
     const action = (name, sign, title) => h("button", { type: "button", tabindex: -1, "data-act": name, title }, sign);
     const actions = h(

@@ -103,7 +103,9 @@ async function more() {
 function say(others) {
   const n = grid.matches.length;
   at("end").dataset.more = others ? "1" : "";
-  at("status").textContent = n ? `${n.toLocaleString("en")}${others ? " and more" : ""} photos, the best first` : "No photo passes. Ask otherwise, or clear a filter.";
+  at("status").textContent = n
+    ? `${n.toLocaleString("en")} photos, the best first${others ? "; more as you scroll" : ""}`
+    : "No photo passes. Ask otherwise, or clear a filter.";
   if (others) watchEnd();
 }
 

@@ -18,7 +18,7 @@ export class Viewer {
   }
 
   show(match) {
-    if (this.match?.image_id === match.image_id && this.dialog.open) return;
+    if (this.dialog.open && this.match?.image_id === match.image_id && "score" in this.match === "score" in match) return;
     this.match = match;
     this.asked?.abort();
     this.asked = new AbortController();
