@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from kadr import cli_cache
+from kadr import cli_cache, cli_serve
 from kadr.errors import InputError, KadrError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_cache.app, name="cache")
+app.command()(cli_serve.serve)
 
 
 @app.callback()

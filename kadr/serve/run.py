@@ -2,18 +2,12 @@
 
 import uvicorn
 
-from kadr.serve.access import check_address
 from kadr.serve.app import create_app
 from kadr.serve.service import Service
 
 
 def run(service: Service, host: str, port: int, token: str | None) -> None:
-    """Serve until SIGINT or SIGTERM; open requests then have `Limits.stop_s` to end.
-
-    Raises:
-        InputError: other machines could ask without a token.
-    """
-    check_address(host, token)
+    """Serve until SIGINT or SIGTERM; open requests then have `Limits.stop_s` to end. See `check_address`."""
     uvicorn.run(
         create_app(service, token),
         host=host,

@@ -1,0 +1,75 @@
+"""The command line's part for `kadr serve`: search, photos and the judging mode over HTTP, and their page."""
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kadr.errors import InputError
+
+if TYPE_CHECKING:
+    from kadr.search import Searcher
+    from kadr.serve import Judging
+
+TABLES = Path("data/tables")
+REPORTS = Path("reports")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at; other than this machine's own wants a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="KADR_TOKEN", help="That every request has to bring; 16 characters or more.")
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What `kadr index` wrote; the pipeline's own index.")
+    ] = None,
+    ratings: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Where the page's ratings go; ratings_long.csv in ingest.source.")
+    ] = None,
+) -> None:
+    """Serve search, photos and the judging mode, with a page for people and an API (docs/serve.md)."""
+    try:
+        from kadr.serve import Limits, Live, Metrics, Service, check_address, run
+    except ImportError as error:
+        raise InputError(f"kadr serve wants {error.name}; install it with `pip install 'kadr[web]'`") from error
+    from kadr import cli
+    from kadr.params import load_params
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    check_address(host, token)
+    params = load_params(cli.PARAMS)
+    folder = index or cli.INDEX
+    watched = (folder, cli.TEXT_ENCODERS, cli.RELEVANCE_MODEL, cli.PARAMS)
+    live = Live(partial(_load, folder), watched)
+    service = Service(live, _judging(ratings or Path(params.ingest.source) / "ratings_long.csv"), Limits(), Metrics())
+    _announce(service.judging, f"http://{host}:{port}/", len(service.searcher.index.photos))
+    run(service, host, port, token)
+
+
+def _load(index: Path) -> "Searcher":
+    """The searcher as the files are now."""
+    from kadr import cli
+    from kadr.params import load_params
+    from kadr.search import load_searcher
+
+    return load_searcher(index, cli.TEXT_ENCODERS, load_params(cli.PARAMS), cli.RELEVANCE_MODEL)
+
+
+def _judging(path: Path) -> "Judging":
+    """The judging mode; where ratings cannot be kept, the page and the log say why."""
+    from kadr.serve import Judging, RatingsFile
+
+    try:
+        ratings: RatingsFile | InputError = RatingsFile(path)
+    except InputError as error:
+        ratings = error
+    return Judging(ratings, REPORTS / "rate_next.csv", TABLES / "queries.parquet")
+
+
+def _announce(judging: "Judging", address: str, n_photos: int) -> None:
+    typer.echo(f"{n_photos:,} photos at {address}; Ctrl-C ends it")
+    if judging.refusal:
+        typer.echo(f"kadr: no judging: {judging.refusal}", err=True)
