@@ -136,7 +136,7 @@ def search(
 
     logging.getLogger().setLevel(logging.WARNING)
     params = load_params(PARAMS)
-    searcher = load_searcher(INDEX, TEXT_ENCODERS, params.embed_texts, RELEVANCE_MODEL, params.index.rerank)
+    searcher = load_searcher(INDEX, TEXT_ENCODERS, params, RELEVANCE_MODEL)
     matches = searcher.search(text, k)
     if grid is not None:
         _save(draw_grid(text, matches), grid)
