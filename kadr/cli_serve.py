@@ -18,7 +18,9 @@ REPORTS = Path("reports")
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; other than this machine's own wants a token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; other than this machine's own wants a token.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     token: Annotated[
         str | None, typer.Option(envvar="KADR_TOKEN", help="That every request has to bring; 16 characters or more.")

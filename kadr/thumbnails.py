@@ -1,21 +1,22 @@
 """The library room's small pictures of photos, for pages and grids."""
 
-from pathlib import Path
+import io
 
 from PIL import Image, UnidentifiedImageError
 
 from kadr.errors import InputError
 from kadr.photos import upright
+from kadr.storage import Location, read_bytes
 
 
-def open_thumbnail(path: Path, side: int) -> Image.Image:
-    """The photo `path`, upright, RGB, its longer side at most `side` pixels.
+def open_thumbnail(path: Location, side: int) -> Image.Image:
+    """The photo at the path or URI `path`, upright, RGB, its longer side at most `side` pixels.
 
     Raises:
         InputError: the file is missing or cannot be decoded.
     """
     try:
-        with Image.open(path) as photo:
+        with Image.open(io.BytesIO(read_bytes(path))) as photo:
             photo.draft("RGB", (side, side))
             thumbnail = upright(photo).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:

@@ -31,7 +31,9 @@ _HEADERS = {
 def check_address(host: str, token: str | None) -> None:
     """Raise InputError unless `host` is this machine alone, or a token of `MIN_TOKEN` characters guards the server."""
     if token is not None and (len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable()):
-        raise InputError(f"the token has to be {MIN_TOKEN} or more ASCII characters; make one with `openssl rand -hex 16`")
+        raise InputError(
+            f"the token has to be {MIN_TOKEN} or more ASCII characters; make one with `openssl rand -hex 16`"
+        )
     if token is None and not _is_loopback(host):
         raise InputError(
             f"--host {host} lets other machines ask, and anyone there would see the photos; set a token "

@@ -3,10 +3,11 @@
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+import fastapi
+from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
-from kadr.search import parse_query
+from kadr.search import Query, Term
 from kadr.serve.judging import Pair
 from kadr.serve.messages import (
     MAX_K,
@@ -29,7 +30,7 @@ def judging_routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["judging"], responses=PROBLEMS | {507: {"model": Problem, "description": "No room."}})
 
     @router.get("/pairs")
-    async def pairs(rater: Rater, k: Annotated[K, Query()] = 20, text: Text = "") -> PairsAnswer:
+    async def pairs(rater: Rater, k: Annotated[K, fastapi.Query()] = 20, text: Text = "") -> PairsAnswer:
         """The pairs that a rater is asked next: of reports/rate_next.csv, or what a text finds."""
         candidates = await _found(service, text) if text else service.judging.queue()
         unrated = service.judging.unrated(rater, candidates, service.split_of)
@@ -48,7 +49,7 @@ def judging_routes(service: Service) -> APIRouter:
 
 
 async def _found(service: Service, text: str) -> list[Pair]:
-    answer = await service.search(Asked(parse_query(text), MAX_K))
+    answer = await service.search(Asked(Query((Term(1.0, text=text),)), MAX_K))
     return [Pair(match.image_id, text) for match in answer.matches]
 
 

@@ -69,6 +69,6 @@ class Live:
                 for file in sorted([place, *place.rglob("*")]):
                     stat = file.stat()
                     found.append((str(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
-            except OSError:  # it is being replaced at this moment; the next check sees the whole
-                found.append((str(place), 0, 0, time.monotonic_ns()))
+            except OSError:  # it is missing, or is being replaced at this moment
+                found.append((str(place), 0, 0, 0))
         return tuple(found)

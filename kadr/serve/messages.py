@@ -1,6 +1,6 @@
 """The serve part's requests and answers, as OpenAPI shows them."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -76,6 +76,21 @@ class Found(BaseModel):
     n_duplicates: int = Field(description="near-duplicates that this photo stands for")
 
 
+class Facts(BaseModel):
+    """What the index knows of a photo."""
+
+    image_id: str
+    name: str = Field(description="of its file")
+    split: str | None = Field(description="of the pipeline's tables; null for photos that did not come through it")
+    bytes: int | None
+    width: int | None
+    height: int | None
+    taken: datetime | None = Field(description="by the camera's clock")
+    latitude: float | None
+    longitude: float | None
+    colours: list[str] | None
+
+
 class SearchAnswer(BaseModel):
     """The photos from `offset` on, the best first; `more` says whether there are others after them."""
 
@@ -132,6 +147,7 @@ class Health(BaseModel):
     status: str
     n_photos: int
     encoder: str
+    colours: list[str] = Field(description="that a filter may ask for")
     relevance: bool = Field(description="whether a relevance model reorders what is found")
     loaded_at: float = Field(description="seconds since the epoch")
     n_failed_reloads: int

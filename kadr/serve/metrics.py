@@ -17,7 +17,9 @@ class Metrics:
         buckets = (1, 2, 4, 8, 16, 32, 64)
         self.batch = Histogram("kadr_batch_size", "Searches in a batch.", buckets=buckets, registry=self.registry)
         self.photos = Gauge("kadr_photos", "Photos in the index.", registry=self.registry)
-        self.loaded = Gauge("kadr_loaded_timestamp_seconds", "When index and model were loaded.", registry=self.registry)
+        self.loaded = Gauge(
+            "kadr_loaded_timestamp_seconds", "When index and model were loaded.", registry=self.registry
+        )
         self.failed = Gauge("kadr_failed_reloads", "New versions that could not be loaded.", registry=self.registry)
         self.ratings = Counter("kadr_ratings", "Ratings kept.", registry=self.registry)
 

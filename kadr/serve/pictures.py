@@ -3,7 +3,6 @@
 import io
 from enum import IntEnum
 from functools import lru_cache
-from pathlib import Path
 
 from PIL import Image
 
@@ -42,7 +41,7 @@ def photo_content(path: str) -> tuple[bytes, str]:
 @lru_cache(maxsize=_KEPT)
 def thumbnail_content(path: str, side: int, version: str) -> bytes:
     """The photo as a small JPEG; `version` tells one content of the file from the next. Raises InputError."""
-    return _jpeg(open_thumbnail(Path(path), side))
+    return _jpeg(open_thumbnail(path, side))
 
 
 def check_upload(content: bytes, max_pixels: int) -> None:

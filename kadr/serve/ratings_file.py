@@ -86,7 +86,9 @@ class RatingsFile:
                 rows = [dict(zip(self._columns, cells, strict=False)) for cells in read_cells(file, ",")][1:]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise self._unwritable(error) from error
-        self._rated = {(row["rater"], row["image"], clean(row["text"])) for row in rows if len(row) == len(self._columns)}
+        self._rated = {
+            (row["rater"], row["image"], clean(row["text"])) for row in rows if len(row) == len(self._columns)
+        }
         self.n = len(rows)
 
     def _misfit(self, why: str) -> InputError:

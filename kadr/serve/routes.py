@@ -1,5 +1,6 @@
 """The serve part's routes of search: words, photos and pairs to photos and relevances."""
 
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
@@ -7,8 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
+from kadr.index import COLOURS
 from kadr.search import Query, Term
 from kadr.serve.messages import (
+    Facts,
     Health,
     ImageId,
     K,
@@ -31,7 +34,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such photo in the index."}}
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {}}, "description": "The picture."},
-    304: {"description": "The picture that the browser has is the newest."},
 }
 Upload = Annotated[UploadFile, File(description="A photo's file: JPEG, PNG, WebP, GIF, AVIF, BMP or TIFF.")]
 
@@ -70,21 +72,27 @@ def search_routes(service: Service) -> APIRouter:
 
 
 def picture_routes(service: Service) -> APIRouter:
-    """`/photos` and `/thumbnails`, by id alone: no path from a client reaches the disk."""
-    router = APIRouter(tags=["photos"], responses=PROBLEMS | MISSING | PICTURE)
+    """`/photos`, `/thumbnails` and `/facts`, by id alone: no path from a client reaches the disk."""
+    router = APIRouter(tags=["photos"], responses=PROBLEMS | MISSING)
 
-    @router.get("/photos/{image_id:path}", response_class=Response)
+    @router.get("/photos/{image_id:path}", response_class=Response, responses=PICTURE)
     def photo(image_id: ImageId) -> Response:
         """The photo's file, as a JPEG where browsers do not show its format."""
         content, kind = photo_content(_row(service, image_id)["path"])
         return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
-    @router.get("/thumbnails/{image_id:path}", response_class=Response)
+    @router.get("/thumbnails/{image_id:path}", response_class=Response, responses=PICTURE)
     def thumbnail(image_id: ImageId, side: Side = Side.SMALL) -> Response:
         """A small JPEG of the photo, upright."""
         row = _row(service, image_id)
         content = thumbnail_content(row["path"], side, str(row["sha256"]))
         return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    @router.get("/facts/{image_id:path}")
+    def facts(image_id: ImageId) -> Facts:
+        """What the index knows of the photo."""
+        row = _row(service, image_id)
+        return Facts.model_validate({**row, "name": PurePath(row["path"]).name})
 
     return router
 
@@ -101,6 +109,7 @@ def state_routes(service: Service) -> APIRouter:
             status="ok",
             n_photos=len(index.photos),
             encoder=index.encoder,
+            colours=list(COLOURS),
             relevance=service.searcher.rerank > 0,
             loaded_at=service.live.loaded.at,
             n_failed_reloads=service.live.n_failed,

@@ -79,7 +79,11 @@ def test_a_row_fits_the_file_that_is_there(tmp_path: Path, content: str, row: st
     [
         ("ratings_long.csv", "image\ttext\trater\trating\n", "its first line is"),
         ("ratings_long.csv", "photo,words,who\n", r"its first line is \(photo, words, who\)"),
-        ("ratings_long.csv", "image,text,rater,rating\na.jpg,\u043a\u043e\u0442,ann,1\n".encode("cp1251"), "first line"),
+        (
+            "ratings_long.csv",
+            "image,text,rater,rating\na.jpg,\u043a\u043e\u0442,ann,1\n".encode("cp1251"),
+            "first line",
+        ),
         ("ratings_long.parquet", "", "ratings_long.parquet beside it holds the ratings"),
     ],
 )
@@ -122,7 +126,10 @@ def judging(tmp_path: Path) -> Judging:
         "mine.jpg,x,1,A dog,0.5,0.2\na.jpg,x,1,A dog,0.4,0.1\n"
     )
     queries = pa.Table.from_pylist(
-        [{"query_id": "1", "text": "A dog", "split": "train"}, {"query_id": "q", "text": "A test text", "split": "test"}],
+        [
+            {"query_id": "1", "text": "A dog", "split": "train"},
+            {"query_id": "q", "text": "A test text", "split": "test"},
+        ],
         QUERIES,
     )
     write_table(queries, tmp_path / "queries.parquet", QUERIES)

@@ -17,6 +17,8 @@ export const thumbnail = (id, side = 320) => `thumbnails/${path(id)}?side=${side
 
 export const photo = (id) => `photos/${path(id)}`;
 
+export const facts = (id) => `facts/${path(id)}`;
+
 const path = (id) => id.split("/").map(encodeURIComponent).join("/");
 
 // Whether a key was meant for a field in which people write.

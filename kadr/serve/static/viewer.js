@@ -1,7 +1,7 @@
 // One photo, large, with what is known of it and what looks like it.
 
 import { ask } from "./api.js";
-import { at, h, isWriting, photo, thumbnail } from "./dom.js";
+import { at, facts, h, isWriting, photo, thumbnail } from "./dom.js";
 
 const N_SIMILAR = 12;
 
@@ -26,6 +26,7 @@ export class Viewer {
     this.dialog.setAttribute("aria-label", match.name);
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.querySelector("[data-act=similar]").focus();
+    this.#fillFacts(match);
     this.#fillSimilar(match);
   }
 
@@ -50,7 +51,7 @@ export class Viewer {
         {},
         h("button", { type: "button", class: "round close", "aria-label": "Close", onclick: () => this.act("close") }, "×"),
         h("h2", {}, match.name),
-        this.#facts(match),
+        h("dl", {}),
         h(
           "div",
           { class: "choices" },
@@ -65,28 +66,42 @@ export class Viewer {
     ];
   }
 
-  #facts(match) {
+  #showFacts(match, known = {}) {
     const facts = [];
     if (match.relevance != null) {
       const meter = h("meter", { min: 0, max: 1, value: match.relevance, "aria-label": "Relevance" });
       facts.push(["Relevance", h("span", { class: "measure" }, meter, match.relevance.toFixed(2))]);
     }
     if (match.score != null) facts.push(["Cosine", match.score.toFixed(3)]);
-    if (match.width) facts.push(["Size", `${match.width} × ${match.height}`]);
+    const { width, height } = match.width ? match : known;
+    if (width) facts.push(["Pixels", `${width} × ${height}`]);
+    if (known.bytes) facts.push(["File", `${(known.bytes / 1e6).toFixed(2)} MB`]);
+    if (known.taken) facts.push(["Taken", known.taken.replace("T", " ").slice(0, 16)]);
+    if (known.latitude != null) facts.push(["Place", `${known.latitude.toFixed(4)}, ${known.longitude.toFixed(4)}`]);
+    if (known.colours?.length) facts.push(["Colours", known.colours.join(", ")]);
     if (match.n_duplicates) facts.push(["Folded", `${match.n_duplicates} near-duplicates`]);
-    return h("dl", {}, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    const rows = facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+    this.dialog.querySelector("dl").replaceChildren(...rows);
+  }
+
+  async #fillFacts(match) {
+    this.#showFacts(match);
+    try {
+      this.#showFacts(match, await ask(facts(match.image_id), { signal: this.asked.signal }));
+    } catch (error) {
+      if (error.name !== "AbortError") this.dialog.querySelector("dl").append(h("div", { class: "wrong" }, error.message));
+    }
   }
 
   async #fillSimilar(match) {
     const body = new FormData();
     body.set("image_id", match.image_id);
-    body.set("k", N_SIMILAR + 1);
+    body.set("k", N_SIMILAR);
     const strip = this.dialog.querySelector(".strip");
     try {
       const { matches } = await ask("similar", { method: "POST", body, signal: this.asked.signal });
-      const others = matches.filter((other) => other.image_id !== match.image_id).slice(0, N_SIMILAR);
       strip.replaceChildren(
-        ...others.map((other) =>
+        ...matches.map((other) =>
           h(
             "li",
             {},
