@@ -1,12 +1,12 @@
 """The command line's part for `kadr serve`: search, photos and the judging mode over HTTP, and their page."""
 
-import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadr.cli_search import INDEX, PARAMS, RELEVANCE_MODEL, TEXT_ENCODERS, IndexFolder
 from kadr.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def serve(
     token: Annotated[
         str | None, typer.Option(envvar="KADR_TOKEN", help="That every request has to bring; 16 characters or more.")
     ] = None,
-    index: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What `kadr index` wrote; the pipeline's own index.")
-    ] = None,
+    index: IndexFolder = INDEX,
     ratings: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Where the page's ratings go; ratings_long.csv in ingest.source.")
     ] = None,
@@ -37,15 +35,12 @@ def serve(
         from kadr.serve import Limits, Live, Metrics, Service, check_address, run
     except ImportError as error:
         raise InputError(f"kadr serve wants {error.name}; install it with `pip install 'kadr[web]'`") from error
-    from kadr import cli
     from kadr.params import load_params
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     check_address(host, token)
-    params = load_params(cli.PARAMS)
-    folder = index or cli.INDEX
-    watched = (folder, cli.TEXT_ENCODERS, cli.RELEVANCE_MODEL, cli.PARAMS)
-    live = Live(partial(_load, folder), watched)
+    params = load_params(PARAMS)
+    watched = (index, TEXT_ENCODERS, RELEVANCE_MODEL, PARAMS)
+    live = Live(partial(_load, index), watched)
     service = Service(live, _judging(ratings or Path(params.ingest.source) / "ratings_long.csv"), Limits(), Metrics())
     _announce(service.judging, f"http://{host}:{port}/", len(service.searcher.index.photos))
     run(service, host, port, token)
@@ -53,11 +48,10 @@ def serve(
 
 def _load(index: Path) -> "Searcher":
     """The searcher as the files are now."""
-    from kadr import cli
     from kadr.params import load_params
     from kadr.search import load_searcher
 
-    return load_searcher(index, cli.TEXT_ENCODERS, load_params(cli.PARAMS), cli.RELEVANCE_MODEL)
+    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL)
 
 
 def _judging(path: Path) -> "Judging":

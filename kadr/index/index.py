@@ -115,7 +115,13 @@ class Index:
 
 
 def build_index(
-    images: pa.Table, vectors: Mapping[str, Embeddings], encoder: str, exact_max: int, texts: Vectors | None = None
+    images: pa.Table,
+    vectors: Mapping[str, Embeddings],
+    encoder: str,
+    exact_max: int,
+    *,
+    texts: Vectors | None = None,
+    about: Mapping[str, object] | None = None,
 ) -> Index:
     """Make an index over the photos that ingest found good.
 
@@ -125,6 +131,7 @@ def build_index(
         encoder: the one of `vectors` whose space texts share.
         exact_max: up to so many photos the search is exact.
         texts: (n, d) vectors of texts, to measure the recall by; photos' own where there are none.
+        about: what index.json is to say beside.
 
     Raises:
         SearchError: no photo is left.
@@ -137,7 +144,7 @@ def build_index(
         )
     ids = good["image_id"].to_pylist()
     chosen = {name: PhotoVectors.of(table, ids) for name, table in vectors.items()}
-    return Index(encoder, indexed(good), chosen, Nearest.build(chosen[encoder], exact_max, texts), {})
+    return Index(encoder, indexed(good), chosen, Nearest.build(chosen[encoder], exact_max, texts), about or {})
 
 
 def indexed(images: pa.Table) -> pa.Table:

@@ -54,8 +54,10 @@ class Live:
                 searcher = self._load()
             except Exception as error:  # a version written halfway may fail in any way
                 self.n_failed += 1
-                trace = None if isinstance(error, KadrError) else error
-                logger.error("the new version cannot be loaded, the old one goes on: %s", error, exc_info=trace)
+                is_bug = not isinstance(error, KadrError)
+                logger.log(
+                    logging.ERROR, "the new version cannot be loaded, the old one goes on: %s", error, exc_info=is_bug
+                )
                 return False
             self.loaded = Loaded(searcher, time.time())
             logger.info("a new version is loaded: %s photos", f"{len(searcher.index.photos):,}")

@@ -36,7 +36,7 @@ class RatingsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-        self._columns = COLUMNS
+        self._columns: tuple[str, ...] = COLUMNS
         self._rated: set[tuple[str, str, str]] = set()
         self.n = 0
         self._check()
@@ -93,14 +93,14 @@ class RatingsFile:
 
     def _misfit(self, why: str) -> InputError:
         return InputError(
-            f"{self.path}: ratings from the page cannot be added, because {why}; they go to a CSV file in UTF-8 with the "
-            f"header {','.join(COLUMNS)}: bring the file into this form, or name another with --ratings"
+            f"{self.path}: ratings from the page cannot be added, because {why}; they go to a CSV file in UTF-8 with "
+            f"the header {','.join(COLUMNS)}: bring the file into this form, or name another with --ratings"
         )
 
     def _unwritable(self, error: Exception) -> InputError:
+        why = getattr(error, "strerror", None) or error
         return InputError(
-            f"{self.path}: ratings cannot be written ({getattr(error, 'strerror', None) or error}); mend its permissions, or name "
-            "another file with --ratings"
+            f"{self.path}: ratings cannot be written ({why}); mend its permissions, or name another file with --ratings"
         )
 
 

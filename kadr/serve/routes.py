@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from kadr.index import COLOURS
+from kadr.collection import COLOURS
 from kadr.search import Query, Term
 from kadr.serve.messages import (
     Facts,
@@ -109,7 +109,7 @@ def state_routes(service: Service) -> APIRouter:
             status="ok",
             n_photos=len(index.photos),
             encoder=index.encoder,
-            colours=list(COLOURS),
+            colours=list(COLOURS) if index.photos["colours"].null_count < len(index.photos) else [],
             relevance=service.searcher.rerank > 0,
             loaded_at=service.live.loaded.at,
             n_failed_reloads=service.live.n_failed,

@@ -1,4 +1,4 @@
-"""Ratings from the page: rows that stage ingest reads, whatever the text; none lost; files that are not ours refused."""
+"""Ratings from the page: rows that stage ingest reads, none lost, and files in which they would not fit."""
 
 import subprocess
 import sys
@@ -94,7 +94,7 @@ def test_files_in_which_rows_of_ours_would_not_fit(tmp_path: Path, name: str, co
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="ratings cannot be written .*--ratings"):
+    with pytest.raises(InputError, match=r"ratings cannot be written .*--ratings"):
         RatingsFile(tmp_path / "none" / "ratings_long.csv")
 
 

@@ -14,6 +14,7 @@ export class Filters {
   }
 
   offerColours(names, chosen) {
+    this.form.elements.colour.closest("label").hidden = !names.length;
     this.form.elements.colour.append(...names.map((name) => h("option", { value: name }, name)));
     this.form.elements.colour.value = chosen ?? "";
   }
