@@ -103,6 +103,18 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     return draw_index(tmp_path_factory.mktemp("photos"), 60)
 
 
+@pytest.fixture(scope="session")
+def draw() -> Callable[[Path, int], Index]:
+    """The function `draw_index`."""
+    return draw_index
+
+
+@pytest.fixture(scope="session")
+def searcher_over() -> Callable[[Index], Searcher]:
+    """The function `searcher_of`."""
+    return searcher_of
+
+
 @pytest.fixture
 def searcher(index: Index) -> Searcher:
     """A new searcher over them."""

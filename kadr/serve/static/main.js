@@ -17,6 +17,7 @@ let state = read();
 let shown = null; // address of the search whose photos the grid holds
 let health = null;
 let typing = 0;
+let wanted = false; // whether the first photo is to have the focus once it is there
 const scrolled = new Map(); // address of a search -> where its page was scrolled to
 
 const results = new Results();
@@ -74,6 +75,7 @@ async function showSearch() {
   if (kept) {
     grid.add(kept.matches);
     say(kept.more);
+    focusFirst();
     scrollTo(0, scrolled.get(shown) ?? 0);
     return;
   }
@@ -91,6 +93,7 @@ async function more() {
     if (name !== shown) return;
     grid.add(matches);
     say(others);
+    focusFirst();
     showPhoto();
   } catch (error) {
     if (error.name !== "AbortError" && name === shown) at("status").replaceChildren(h("span", { class: "wrong" }, error.message));
@@ -98,6 +101,12 @@ async function more() {
     clearTimeout(late);
     if (name === shown) at("main").removeAttribute("aria-busy");
   }
+}
+
+function focusFirst() {
+  if (!wanted || !grid.matches.length) return;
+  wanted = false;
+  grid.focus(0);
 }
 
 function say(others) {
@@ -144,6 +153,7 @@ function watchEnd() {
 }
 
 function onTyped() {
+  wanted = false;
   const replace = typing > 0; // one burst of typing is one step back
   clearTimeout(typing);
   typing = setTimeout(() => go({ ...state, q: at("q").value, photo: null }, { replace: replace && !isEmpty(state) }), TYPED_MS);
@@ -156,7 +166,8 @@ at("search").addEventListener("submit", (event) => {
   clearTimeout(typing);
   typing = 0;
   go({ ...state, q: at("q").value, photo: null });
-  grid.focus(0);
+  wanted = true;
+  focusFirst();
 });
 at("q").addEventListener("keydown", (event) => {
   const chips = [...state.plus, ...state.minus];
