@@ -75,7 +75,7 @@ export class Viewer {
     if (match.score != null) facts.push(["Cosine", match.score.toFixed(3)]);
     const { width, height } = match.width ? match : known;
     if (width) facts.push(["Pixels", `${width} × ${height}`]);
-    if (known.bytes) facts.push(["File", `${(known.bytes / 1e6).toFixed(2)} MB`]);
+    if (known.bytes) facts.push(["File", known.bytes < 1e6 ? `${Math.ceil(known.bytes / 1e3)} KB` : `${(known.bytes / 1e6).toFixed(1)} MB`]);
     if (known.taken) facts.push(["Taken", known.taken.replace("T", " ").slice(0, 16)]);
     if (known.latitude != null) facts.push(["Place", `${known.latitude.toFixed(4)}, ${known.longitude.toFixed(4)}`]);
     if (known.colours?.length) facts.push(["Colours", known.colours.join(", ")]);
