@@ -55,15 +55,16 @@ def index_(
     """Index photos of any folders, so that they can be searched; again: what is new, changed, moved or gone."""
     from kadr.collection import index_photos
     from kadr.embeddings import Embeddings
+    from kadr.model import RelevanceModel
     from kadr.params import load_params
 
     params = load_params(PARAMS)
-    encoders = list(params.embed_images.encoders) if RELEVANCE_MODEL.is_dir() else params.shared_encoders[:1]
+    model = RelevanceModel.load(RELEVANCE_MODEL) if RELEVANCE_MODEL.is_dir() else None
+    encoders = list(params.embed_images.encoders) if model else params.shared_encoders[:1]
     encoders.sort(key=lambda name: name != params.shared_encoders[0])
     texts = TEXT_EMBEDDINGS / f"{encoders[0]}.parquet"
-    update = index_photos(
-        photos or [], out, params, encoders, Embeddings.read(texts).vectors if texts.is_file() else None
-    )
+    vectors = Embeddings.read(texts).vectors if texts.is_file() else None
+    update = index_photos(photos or [], out, params, encoders, texts=vectors, model=model)
     for line in _told(update, out):
         typer.echo(line)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from kadr.collection.colours import colours_of
+from kadr.index.colours import colours_of
 from kadr.ingest.photos import FORMATS, LOOKED_AT
 from kadr.ingest.pixels import look_at
 from kadr.photos import upright

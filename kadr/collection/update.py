@@ -18,6 +18,7 @@ from kadr.errors import SearchError
 from kadr.index import Index, build_index
 from kadr.index.publish import Versions
 from kadr.memory import keep_freed_memory
+from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import IMAGES, QUARANTINE, write_table
 
@@ -44,7 +45,13 @@ class Update:
 
 
 def index_photos(
-    addresses: Sequence[str], folder: Path, params: Params, encoders: Sequence[str], texts: Vectors | None = None
+    addresses: Sequence[str],
+    folder: Path,
+    params: Params,
+    encoders: Sequence[str],
+    *,
+    texts: Vectors | None = None,
+    model: RelevanceModel | None = None,
 ) -> Update:
     """Bring the index `folder` up to date: afterwards it holds the photos below `addresses` and no others.
 
@@ -57,6 +64,7 @@ def index_photos(
         params: the encoders, batch size, precision, `index.exact_max`.
         encoders: names of photo encoders; the first one's space is searched.
         texts: (n, d) vectors of texts by that encoder, to measure the recall by.
+        model: what of its features depends on the photos alone is computed now, so that searches need not.
 
     Raises:
         InputError: an address cannot be read or holds no photo, or a photo changes meanwhile.
@@ -78,18 +86,15 @@ def index_photos(
         if good.empty:
             raise SearchError(f"none of {len(photos)} photos can be read ({_counted(photos['status'])})")
         about = {"addresses": addresses}
-        same = old is not None and _is_same(old, good, vectors, about)
-        index = (
-            old
-            if same and old
-            else build_index(images, vectors, encoders[0], params.index.exact_max, texts=texts, about=about)
-        )
-        if not same:
+        index = old if old is not None and _is_same(old, good, vectors, about) else None
+        index = index or build_index(images, vectors, encoders[0], params.index.exact_max, texts=texts, about=about)
+        index = index.prepare(model.prepare, model.key) if model else index
+        if index is not old:
             _publish(versions, index, photos)
         notes.forget()
         changes = _changes(old, good)
         aside = Counter(photos.loc[photos["status"] != "ok", "status"])
-        return Update(index, changes, aside, n_others, not same)
+        return Update(index, changes, aside, n_others, index is not old)
 
 
 def photo_id(path: str) -> str:

@@ -16,15 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import ModelError
 from kadr.features.blocks import Features
-from kadr.features.corpus import Corpus, join_spaces, nearest, ridge_map, unit
+from kadr.features.corpus import Corpus, best_captions, join_spaces, nearest, ridge_map, unit
 from kadr.features.inputs import Images, Texts
 from kadr.schemas import CAPTIONS, read_table, write_table
 
@@ -120,22 +122,33 @@ class Captioned:
         centred: Vectors = joined - self.corpus.joined_mean
         return unit(centred @ self.maps[name])
 
+    def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
+        """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick."""
+        photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
+        near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
+        back = _Standard.of(photos @ self.corpus.joined[self.background].T)
+        parts = {"near": near.astype(np.int32), "density": similarity.mean(axis=1), "back": back.parts}
+        first = self.corpus.starts[self.background]
+        for name in self.maps:
+            mapped = self.mapped(name, photos)
+            parts |= {f"map/{name}": mapped, f"z/{name}": _Standard.of(mapped @ self.captions[name][first].T).parts}
+        return parts
+
+    @cached_property
+    def background_mapped(self) -> dict[str, Vectors]:
+        """Text encoder -> (n_background, d_text) what the map predicts for the background."""
+        return {name: self.mapped(name, self.corpus.joined[self.background]) for name in self.maps}
+
     def features(self, images: Images, texts: Texts) -> Features:
         """The block for these photos and texts."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
-        near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
-        back = _Standard(photos @ self.corpus.joined[self.background].T)
-        views = [_View(self, name, photos, texts.vectors[name], back) for name in self.maps]
+        prepared = images.prepared or self.prepare(images)
+        views = [_View(self, name, photos, texts.vectors[name], prepared) for name in self.maps]
         n_words = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
 
         def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
-            for photo in np.unique(image_rows):
-                pairs = np.flatnonzero(image_rows == photo)
-                rows = text_rows[pairs]
-                caption_rows, begins = self.corpus.captions_of(near[photo])
-                columns = [column for view in views for column in view.columns(photo, rows, caption_rows, begins)]
-                density = np.full(len(rows), similarity[photo].mean(), dtype=np.float32)
-                out[pairs] = np.stack([*columns, density, n_words[rows]], axis=1)
+            columns = [column for view in views for column in view.columns(image_rows, text_rows)]
+            np.stack([*columns, prepared["density"][image_rows], n_words[text_rows]], axis=1, out=out)
 
         names = [f"{view}.{name}" for name in self.maps for view in _View.NAMES]
         return Features([*names, "near.density", "text.n_words"], fill)
@@ -150,43 +163,49 @@ class _View:
         *("near.z", "near.background", "back", "back.z"),
     )
 
-    def __init__(self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors, back: "_Standard") -> None:
-        corpus, background = fitted.corpus, fitted.background
-        caption_rows, begins = corpus.captions_of(background)
-        known = corpus.joined[background]
-        self._captions = fitted.captions[name]
+    def __init__(
+        self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors, prepared: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
         self._texts = fitted.centred(name, texts)
         self._photos = photos
-        self._mapped = fitted.mapped(name, photos)
-        best = np.maximum.reduceat(self._texts @ self._captions[caption_rows].T, begins, axis=1)
-        self._near = _Standard(best)
-        self._map_of_text = _Standard(self._texts @ fitted.mapped(name, known).T)
-        self._map_of_photo = _Standard(self._mapped @ self._captions[caption_rows[begins]].T)
-        self._back_of_photo = back
-        found, _ = nearest(self._texts, self._captions, NEAREST[-1])
+        self._mapped = np.asarray(prepared[f"map/{name}"], dtype=np.float32)
+        self._nearest = prepared["near"]
+        self._best, found = best_captions(self._texts, fitted.captions[name], fitted.corpus.starts, NEAREST[-1])
+        self._near = _Standard.of(self._best[:, fitted.background])
+        self._map_of_text = _Standard.of(self._texts @ fitted.background_mapped[name].T)
+        self._map_of_photo = _Standard(prepared[f"z/{name}"])
+        self._back_of_photo = _Standard(prepared["back"])
+        corpus = fitted.corpus
         self._back = np.stack([corpus.joined[corpus.photo[rows]].mean(axis=0) for rows in found])
 
-    def columns(self, photo: int, rows: Rows, caption_rows: Rows, begins: Rows) -> list[Vectors]:
-        """The features NAMES of one photo with the texts `rows`; the captions are those of its nearest photos."""
-        texts = self._texts[rows]
-        mapped = texts @ self._mapped[photo]
-        best = np.maximum.reduceat(texts @ self._captions[caption_rows].T, begins, axis=1)
+    def columns(self, image_rows: Rows, text_rows: Rows) -> list[Vectors]:
+        """The features NAMES of n pairs, (n,) each."""
+        mapped = np.einsum("nd,nd->n", self._texts[text_rows], self._mapped[image_rows])
+        best = self._best[text_rows[:, None], self._nearest[image_rows]]
         near = [best[:, :k].mean(axis=1) for k in NEAREST]
-        back = self._back[rows] @ self._photos[photo]
+        back = np.einsum("nd,nd->n", self._back[text_rows], self._photos[image_rows])
         return [
-            *(mapped, self._map_of_text.z(mapped, rows), self._map_of_photo.z(mapped, photo)),
+            *(mapped, self._map_of_text.z(mapped, text_rows), self._map_of_photo.z(mapped, image_rows)),
             *near,
-            *(self._near.z(near[-1], rows), self._near.mean[rows], back, self._back_of_photo.z(back, photo)),
+            *(self._near.z(near[-1], text_rows), self._near.mean[text_rows]),
+            *(back, self._back_of_photo.z(back, image_rows)),
         ]
 
 
+@dataclass(frozen=True)
 class _Standard:
-    """Mean and deviation of each row's background similarities."""
+    """Mean and deviation of each row's background similarities: (n, 2)."""
 
-    def __init__(self, similarity: Vectors) -> None:
-        self.mean = similarity.mean(axis=1)
-        self._deviation = similarity.std(axis=1) + np.float32(1e-6)
+    parts: Vectors
 
-    def z(self, value: Vectors, rows: Rows | int) -> Vectors:
+    @classmethod
+    def of(cls, similarity: Vectors) -> "_Standard":
+        return cls(np.stack([similarity.mean(axis=1), similarity.std(axis=1) + np.float32(1e-6)], axis=1))
+
+    @property
+    def mean(self) -> Vectors:
+        return self.parts[:, 0]
+
+    def z(self, value: Vectors, rows: Rows) -> Vectors:
         """How many deviations a row's value lies above the row's background."""
-        return np.asarray((value - self.mean[rows]) / self._deviation[rows], dtype=np.float32)
+        return np.asarray((value - self.parts[rows, 0]) / self.parts[rows, 1], dtype=np.float32)

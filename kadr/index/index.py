@@ -2,15 +2,19 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
+from kadr.features import Images
 from kadr.index.nearest import Found, Nearest
 from kadr.index.vectors import PhotoVectors
 from kadr.schemas import INDEXED, read_table, write_table
@@ -19,6 +23,9 @@ _DESCRIPTION = "index.json"
 _PHOTOS = "metadata.parquet"
 _FAISS = "{}.faiss"
 _VECTORS = "vectors"
+_PREPARED = "prepared"
+_SHORT = 16  # numbers in a row that are kept in full
+_AT_ONCE = 4096  # photos that are prepared together
 _DAMAGED = (
     "{}: the index cannot be read ({}); make it anew with `dvc repro -f index`, or `kadr index` for your own photos"
 )
@@ -33,6 +40,7 @@ class Index:
         photos: schema INDEXED, sorted by image_id; row i is the photo of vector i.
         vectors: encoder name -> the photos' vectors, in the order of `photos`.
         neighbours: FAISS over the vectors of `encoder`.
+        prepared: what the relevance model of key `prepared_for` computed of the photos alone, (n, ...) each.
         about: what index.json says beside: where the photos came from.
     """
 
@@ -41,6 +49,8 @@ class Index:
     vectors: Mapping[str, PhotoVectors]
     neighbours: Nearest
     about: Mapping[str, object]
+    prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    prepared_for: str = ""
 
     def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Found:
         """The k photos (or all, where there are fewer) whose vectors are nearest to `vector`, nearest first.
@@ -54,6 +64,22 @@ class Index:
             Rows of `photos` (n,) int64 and cosines (n,) float32; equal cosines stand in the order of rows.
         """
         return self.neighbours.search(vector, k, self.vectors[self.encoder], rows)[0]
+
+    def images(self, rows: "Rows | slice") -> Images:
+        """Photos with their vectors, and what was prepared of them."""
+        ids = self._ids[rows] if isinstance(rows, slice) else self._ids.take(rows)
+        vectors = {name: of.take(rows) for name, of in self.vectors.items()}
+        return Images(ids.to_pylist(), vectors, {name: np.asarray(of[rows]) for name, of in self.prepared.items()})
+
+    def prepare(self, prepare: Callable[[Images], Mapping[str, npt.NDArray[Any]]], key: str) -> "Index":
+        """The index with what the relevance model of this key computes of its photos."""
+        if self.prepared_for == key:
+            return self
+        bare = replace(self, prepared={}, prepared_for="")
+        starts = range(0, len(self.photos), _AT_ONCE)
+        parts = [_halved(prepare(bare.images(slice(start, start + _AT_ONCE)))) for start in starts]
+        prepared = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return replace(bare, prepared=prepared, prepared_for=key)
 
     def row_of(self, image_id: str) -> int | None:
         """Row of the photo, None where there is none."""
@@ -75,6 +101,9 @@ class Index:
         write_table(self.photos, folder / _PHOTOS, INDEXED)
         for name, vectors in self.vectors.items():
             vectors.write(folder / _VECTORS / f"{name}.npy")
+        for name, values in self.prepared.items():
+            (folder / _PREPARED / f"{name}.npy").parent.mkdir(parents=True, exist_ok=True)
+            np.save(folder / _PREPARED / f"{name}.npy", values, allow_pickle=False)
         (folder / _DESCRIPTION).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
@@ -84,6 +113,8 @@ class Index:
             "encoders": {name: vectors.metadata for name, vectors in self.vectors.items()},
             "n_images": len(self.photos),
             "dim": self.vectors[self.encoder].dim,
+            "prepared": list(self.prepared),
+            "prepared_for": self.prepared_for,
             **self.neighbours.describe(),
             **self.about,
         }
@@ -106,12 +137,17 @@ class Index:
                 name: PhotoVectors.map(version / _VECTORS / f"{name}.npy", metadata)
                 for name, metadata in described["encoders"].items()
             }
+            prepared = {
+                name: np.load(version / _PREPARED / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in described["prepared"]
+            }
             neighbours = Nearest.read(version / _FAISS.format(encoder), described)
         except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_DAMAGED.format(folder, error)) from error
-        own = {"encoder", "encoders", "n_images", "dim", *neighbours.describe()}
+        own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", *neighbours.describe()}
         about = {key: value for key, value in described.items() if key not in own}
-        return cls(encoder, read_table(version / _PHOTOS, INDEXED).combine_chunks(), vectors, neighbours, about)
+        photos = read_table(version / _PHOTOS, INDEXED).combine_chunks()
+        return cls(encoder, photos, vectors, neighbours, about, prepared, described["prepared_for"])
 
 
 def build_index(
@@ -145,6 +181,14 @@ def build_index(
     ids = good["image_id"].to_pylist()
     chosen = {name: PhotoVectors.of(table, ids) for name, table in vectors.items()}
     return Index(encoder, indexed(good), chosen, Nearest.build(chosen[encoder], exact_max, texts), about or {})
+
+
+def _halved(prepared: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Long rows of float32 as float16, as the vectors are."""
+    return {
+        name: of.astype(np.float16) if of.dtype == np.float32 and of.ndim > 1 and of.shape[1] > _SHORT else of
+        for name, of in prepared.items()
+    }
 
 
 def indexed(images: pa.Table) -> pa.Table:

@@ -1,6 +1,8 @@
 """The searcher as the pipeline left it on disk: the index, the text encoders and the relevance model."""
 
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.search.encoding import PhotoVectors
 from kadr.search.searcher import Searcher
+
+logger = logging.getLogger(__name__)
+
+_PREPARED_AT_ONCE = 5000  # photos whose part of the model's features is computed at the start, where the index lacks it
 
 
 def load_searcher(index_folder: Path, encoders_folder: Path, params: Params, model_folder: Path) -> Searcher:
@@ -40,6 +46,11 @@ def load_searcher(index_folder: Path, encoders_folder: Path, params: Params, mod
     }
     check_same_encoder(index, encoders[index.encoder].identity.metadata)
     model = _load_model(model_folder) if rerank else None
+    if model and len(index.photos) <= _PREPARED_AT_ONCE:
+        index = index.prepare(model.prepare, model.key)
+    elif model and index.prepared_for != model.key:
+        logger.warning("%s: made for another relevance model; searches are slow until `kadr index` runs", index_folder)
+        index = replace(index, prepared={}, prepared_for="")
     photos = PhotoVectors(_photo_encoders(index, params))
     return Searcher(index, encoders, model, rerank, photos, params.ingest.near_duplicate_bits)
 

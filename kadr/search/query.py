@@ -49,7 +49,7 @@ class Filters:
         before: taken earlier than that day.
         min_side: pixels that its shorter side has at least.
         min_relevance: that the relevance model gives it at least, 0..1; it judges the first `index.rerank` alone.
-        colour: one of kadr.collection.COLOURS that covers much of it.
+        colour: one of kadr.index.colours.COLOURS that covers much of it.
     """
 
     folder: str | None = None

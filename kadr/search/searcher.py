@@ -119,7 +119,7 @@ class Searcher:
         images = (
             Images([""], self.photo_vectors(photo, names))
             if isinstance(photo, bytes) and row is None
-            else self._images(np.array([row], dtype=np.int64))
+            else self.index.images(np.array([row], dtype=np.int64))
         )
         only = np.zeros(1, dtype=np.int64)
         return float(self.model.predict(images, texts, only, only)[0])
@@ -142,10 +142,6 @@ class Searcher:
     @cached_property
     def _text_vectors(self) -> TextVectors:
         return TextVectors(self.encoders)
-
-    def _images(self, rows: Rows) -> Images:
-        ids = self.index.photos["image_id"].take(rows).to_pylist()
-        return Images(ids, {name: vectors.take(rows) for name, vectors in self.index.vectors.items()})
 
     def _candidates(self, query: Query, texts: Texts, n: int) -> Candidates:
         encoder = self.index.encoder
@@ -185,7 +181,7 @@ class Searcher:
         text_rows = np.concatenate(
             [np.full(len(rows), row_of_text[normalise(term.text or "")]) for _, term, rows in asked]
         )
-        judged = self.model.predict(self._images(rows), texts, image_rows, text_rows)
+        judged = self.model.predict(self.index.images(rows), texts, image_rows, text_rows)
         edges = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
         for (at, term, _), relevance in zip(asked, np.split(judged, edges), strict=True):
             power = term.weight / max(abs(other.weight) for other in found[at].query.terms)

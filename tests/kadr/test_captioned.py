@@ -1,5 +1,6 @@
 """The block `captioned`: near captions count, the photo's look decides, and a saved corpus is the same corpus."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from kadr.embeddings import Embeddings
 from kadr.errors import ModelError
 from kadr.features import Captioned, Corpus, Images, Texts, build_features
-from kadr.features.corpus import ridge_map, unit
+from kadr.features.corpus import best_captions, ridge_map, unit
 
 N_PHOTOS, PER_PHOTO, DIM = 200, 3, 16
 RNG = np.random.default_rng(0)
@@ -83,11 +84,24 @@ def test_the_limit_bounds_the_corpus() -> None:
     corpus = Corpus.select(IMAGE_TABLE, TEXT_TABLE, CAPTIONS, limit=10)
     assert len(corpus.images.ids) == 10
     assert len(corpus.captions.ids) == 10 * PER_PHOTO
-    rows, begins = corpus.captions_of(np.array([2, 0]))
-    assert [corpus.captions.ids[row] for row in rows] == [
-        f"{corpus.images.ids[photo]}#{k}" for photo in (2, 0) for k in range(PER_PHOTO)
-    ]
-    assert begins.tolist() == [0, PER_PHOTO]
+    assert corpus.starts.tolist() == list(range(0, 10 * PER_PHOTO + 1, PER_PHOTO))
+
+
+def test_the_best_caption_of_each_photo_and_the_nearest_captions() -> None:
+    texts, captions = RNG.normal(size=(600, 4)).astype(np.float32), RNG.normal(size=(7, 4)).astype(np.float32)
+    best, rows = best_captions(texts, captions, np.array([0, 3, 4, 7]), 2)
+    similarity = texts @ captions.T
+    expected = np.stack([similarity[:, part].max(axis=1) for part in (slice(0, 3), slice(3, 4), slice(4, 7))], axis=1)
+    np.testing.assert_allclose(best, expected, rtol=1e-5)
+    assert np.array_equal(np.sort(rows), np.sort(np.argsort(-similarity)[:, :2]))
+    assert best_captions(texts[:0], captions, np.array([0, 7]), 9)[1].shape == (0, 7)
+
+
+def test_what_is_prepared_of_photos_changes_no_feature(fitted: Captioned) -> None:
+    rows = np.divmod(np.arange(400), 20)
+    prepared = replace(PHOTOS, prepared=fitted.prepare(PHOTOS))
+    both = [build_features({"c": fitted.features}, photos, TEXTS, *rows) for photos in (PHOTOS, prepared)]
+    assert np.array_equal(both[0].values, both[1].values)
 
 
 def test_fewer_captioned_photos_than_neighbours() -> None:

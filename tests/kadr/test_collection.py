@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +15,13 @@ import pytest
 from PIL import Image
 
 from kadr.collection import index_photos, update
-from kadr.collection.colours import colours_of
 from kadr.collection.listing import list_files
 from kadr.collection.looking import look
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
 from kadr.errors import InputError, SearchError
 from kadr.index import Index, Versions
+from kadr.index.colours import colours_of
 from kadr.params import Params, load_params
 from kadr.schemas import QUARANTINE, read_table
 
@@ -218,12 +217,15 @@ while True:
 
 def test_readers_see_whole_versions_whenever_a_writer_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "index"
-    for _ in range(4):
+    seen: set[Path] = set()
+    for killed in range(3):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)])
-        threading.Timer(0.6, writer.send_signal, [signal.SIGKILL]).start()
         while writer.poll() is None:
             if folder.exists():
                 version = folder.resolve()
+                seen.add(version)
+                if len(seen) == 3 * (killed + 1):
+                    writer.send_signal(signal.SIGKILL)
                 one, two = ((version / part).read_text() for part in ("one", "two"))
                 assert one == two
             time.sleep(0.002)

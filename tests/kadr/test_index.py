@@ -8,6 +8,7 @@ import pytest
 
 from kadr.embeddings import Embeddings
 from kadr.errors import SchemaError, SearchError
+from kadr.features import Images
 from kadr.index import Index, build_index, nearest, published
 from kadr.schemas import IMAGES, INDEXED
 
@@ -190,3 +191,21 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
         (partial / "new").touch()
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def prepare(images: Images) -> dict[str, np.ndarray]:
+    first = images.vectors["clip"][:, 0]
+    return {"first": first, "long/first": np.repeat(first[:, None], 20, axis=1)}
+
+
+def test_what_a_model_needs_of_the_photos_is_kept_for_that_model(tmp_path: Path, index: Index) -> None:
+    assert index.images(np.array([1])).prepared == {}
+    prepared = index.prepare(prepare, "key of the model")
+    prepared.write(tmp_path)
+    read = Index.load(tmp_path)
+    assert read.prepare(pytest.fail, "key of the model") is read
+    images = read.images(np.array([2, 0]))
+    assert list(images.ids) == ["d", "a"]
+    assert images.prepared["first"].tolist() == images.vectors["clip"][:, 0].tolist() == [0, 1]
+    assert (images.prepared["first"].dtype, images.prepared["long/first"].dtype) == (np.float32, np.float16)
+    assert read.prepare(prepare, "key of another").prepared_for == "key of another"
