@@ -91,7 +91,12 @@ def test_a_second_repro_does_nothing(copy: Path, environment: dict[str, str]) ->
     assert "Data and pipelines are up to date" in run("dvc repro", copy, environment)
 
 
-@pytest.mark.parametrize("command", [c for c in readme_commands(Path(__file__).parents[1]) if "mlflow ui" not in c])
+SERVERS = ("mlflow ui", "kadr serve")
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in readme_commands(Path(__file__).parents[1]) if not c.startswith(SERVERS)]
+)
 def test_command_of_the_readme(command: str, restored: Path, environment: dict[str, str]) -> None:
     output = run(command, restored, environment)
     if command.startswith("kadr search"):
@@ -105,6 +110,13 @@ def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -
     with serving(f"{command} --workers 1 --port", copy, environment) as address:
         found = ask(f"{address}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=sample")
     assert '"name": "sample"' in found
+
+
+def test_kadr_serve_answers(copy: Path, environment: dict[str, str]) -> None:
+    (command,) = (c for c in readme_commands(Path(__file__).parents[1]) if c.startswith("kadr serve"))
+    with serving(f"{command} --port", copy, environment) as address:
+        assert '"status":"ok"' in ask(f"{address}/health")
+        assert "Find photos by words" in ask(address)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +15,8 @@ from kadr.search import Searcher
 from kadr.serve import Service, create_app
 from kadr.serve.batching import Batcher
 from kadr.serve.limits import TimeLimit
+from kadr.serve.messages import SearchRequest
+from kadr.serve.service import to_query
 
 MakeService = Callable[..., Service]
 RED, WORDS = "red dog 000.jpg", "red dog number0"
@@ -217,3 +221,10 @@ def test_a_request_that_takes_too_long() -> None:
 
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["detail"]) == (504, "no answer within 0.01 s; ask for less, or later")
+
+
+def test_the_requests_of_the_page_on_serving(project: Path) -> None:
+    shown = re.findall(r"/search .*--json '(.*)'", (project / "docs" / "serve.md").read_text(encoding="utf-8"))
+    assert len(shown) == 3
+    for body in shown:
+        assert to_query(SearchRequest.model_validate_json(body)).terms
