@@ -3,7 +3,8 @@
 `python benchmarks/serve.py --folder .` starts `kadr serve` there, on a free port of this machine, and prints one JSON
 object. The texts are asked once before the clock starts, so that their encodings are cached. `health` asks for nothing:
 it is the limit that HTTP sets; `times_health` is the cost of a search against it, `times_one` what batches gain over
-one query after another. Each measurement ends after --queries queries or --seconds seconds.
+one query after another. `cpu_ms` is the server's processor time per query, fairer on a machine that others use. Each
+measurement ends after --queries queries or --seconds seconds.
 """
 
 import argparse
@@ -38,8 +39,8 @@ START_S = 300
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, int]]:
-    """Address and process id of a `kadr serve` in the folder."""
+def server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Address and process of a `kadr serve` in the folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,31 +48,38 @@ def server(folder: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-c", code, "serve", "--port", str(port), "--ratings", os.devnull]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            yield f"http://127.0.0.1:{port}", process.pid
+            yield f"http://127.0.0.1:{port}", process
         finally:
             process.terminate()
 
 
-async def start(session: aiohttp.ClientSession, address: str) -> float:
+async def start(session: aiohttp.ClientSession, address: str, process: "subprocess.Popen[bytes]") -> float:
     """Seconds until the server answers."""
     begun = time.perf_counter()
-    while time.perf_counter() - begun < START_S:
+    while process.poll() is None and time.perf_counter() - begun < START_S:
         try:
             async with session.get(f"{address}/health") as answer:
                 answer.raise_for_status()
                 return time.perf_counter() - begun
         except aiohttp.ClientConnectionError:
             await asyncio.sleep(0.05)
-    raise SystemExit(f"no answer within {START_S} s")
+    raise SystemExit(f"no server: it ended, or did not answer within {START_S} s")
 
 
 async def load(
-    session: aiohttp.ClientSession, address: str, connections: int, n: int, seconds: float, *, search: bool
+    session: aiohttp.ClientSession,
+    address: str,
+    pid: int,
+    connections: int,
+    n: int,
+    seconds: float,
+    *,
+    search: bool,
 ) -> dict[str, float]:
-    """Queries per second, their times in ms, and how many failed."""
+    """Queries per second, their times and processor time in ms, and how many failed."""
     texts = itertools.islice(itertools.cycle(f"{who} {where}" for who in WHO for where in WHERE), n)
     taken: list[float] = []
-    failed = 0
+    failed, spent = 0, cpu(pid)
     begun = time.perf_counter()
 
     async def ask() -> None:
@@ -93,31 +101,26 @@ async def load(
     await asyncio.gather(*(ask() for _ in range(connections)))
     rate = len(taken) / (time.perf_counter() - begun)
     p50, p99 = np.percentile(np.array(taken) * 1000, [50, 99])
-    return {
-        "per_s": round(rate, 1),
-        "p50_ms": round(p50, 1),
-        "p99_ms": round(p99, 1),
-        "n": len(taken),
-        "failed": failed,
-    }
+    figures = {"per_s": rate, "p50_ms": p50, "p99_ms": p99, "cpu_ms": 1000 * (cpu(pid) - spent) / len(taken)}
+    return {name: round(float(value), 1) for name, value in figures.items()} | {"n": len(taken), "failed": failed}
 
 
-async def measure(address: str, pid: int, n: int, seconds: float) -> dict[str, object]:
+async def measure(address: str, process: "subprocess.Popen[bytes]", n: int, seconds: float) -> dict[str, object]:
     """All measurements of one server."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=max(CONNECTIONS))) as session:
-        found: dict[str, object] = {"start_s": round(await start(session, address), 1)}
-        found["start_cpu_s"] = round(cpu(pid), 1)
-        await load(session, address, max(CONNECTIONS), len(WHO) * len(WHERE), START_S, search=True)
-        health = await load(session, address, max(CONNECTIONS), n, seconds, search=False)
+        found: dict[str, object] = {"start_s": round(await start(session, address, process), 1)}
+        found["start_cpu_s"] = round(cpu(process.pid), 1)
+        await load(session, address, process.pid, max(CONNECTIONS), len(WHO) * len(WHERE), START_S, search=True)
+        health = await load(session, address, process.pid, max(CONNECTIONS), n, seconds, search=False)
         searches = {
-            connections: await load(session, address, connections, n, seconds, search=True)
+            connections: await load(session, address, process.pid, connections, n, seconds, search=True)
             for connections in CONNECTIONS
         }
     one = searches[1]["per_s"]
     for at in searches.values():
         at["times_one"] = round(at["per_s"] / one, 2)
         at["times_health"] = round(health["per_s"] / at["per_s"], 2)
-    return found | {"health": health, "search": searches, "memory_mb": memory(pid)}
+    return found | {"health": health, "search": searches, "memory_mb": memory(process.pid)}
 
 
 def cpu(pid: int) -> float:
@@ -139,8 +142,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=2000, help="of each measurement, at most")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement, at most")
     given = parser.parse_args()
-    with server(given.folder) as (address, pid):
-        print(json.dumps(asyncio.run(measure(address, pid, given.queries, given.seconds)), indent=1))
+    with server(given.folder) as (address, process):
+        print(json.dumps(asyncio.run(measure(address, process, given.queries, given.seconds)), indent=1))
 
 
 if __name__ == "__main__":
