@@ -1,4 +1,4 @@
-"""The command line's part for photos: `kadr index`, `search`, `similar` and `recommend`."""
+"""The command line's part for photos: `kadr index`, `export`, `search`, `similar` and `recommend`."""
 
 import json
 import logging
@@ -67,6 +67,20 @@ def index_(
     update = index_photos(photos or [], out, params, encoders, texts=vectors, model=model)
     for line in _told(update, out):
         typer.echo(line)
+
+
+@app.command()
+def export(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of Qdrant, e.g. http://host:6333, or a folder.")],
+    index: IndexFolder = PHOTOS,
+    collection: Annotated[str, typer.Option(metavar="NAME", help="Of the photos in Qdrant.")] = "photos",
+) -> None:
+    """Upload an index to Qdrant, a distributed vector store."""
+    from kadr.index import Index
+    from kadr.index.export import export_to_qdrant
+
+    n = export_to_qdrant(Index.load(index), address, collection)
+    typer.echo(f"{address}: collection {collection} holds {n:,} photos")
 
 
 @app.command()
