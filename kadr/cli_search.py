@@ -138,7 +138,7 @@ def similar(
     """Find the photos that look like PHOTO."""
     content = _content(photo)
     filters = _filters(folder, after, before, min_side=min_side, colour=colour)
-    _show(f"like {photo}", _searcher(index).similar(content, k, filters=filters), grid, as_json, open_)
+    _show(f"like {photo}", _searcher(index, for_texts=False).similar(content, k, filters=filters), grid, as_json, open_)
 
 
 @app.command()
@@ -159,7 +159,7 @@ def recommend(
     liked, disliked = (
         [_content(path) for path in paths] for paths in ([*(likes or []), *(photos or [])], dislikes or [])
     )
-    found = _searcher(index).recommend(liked, disliked, k, diversity, _filters(folder))
+    found = _searcher(index, for_texts=False).recommend(liked, disliked, k, diversity, _filters(folder))
     _show("recommended", found, grid, as_json, open_)
 
 
@@ -168,12 +168,12 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200)
 
 
-def _searcher(index: Path) -> "Searcher":
+def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
     from kadr.params import load_params
     from kadr.search import load_searcher
 
     logging.getLogger().setLevel(logging.WARNING)
-    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL)
+    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL, for_texts=for_texts)
 
 
 def _filters(

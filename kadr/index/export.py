@@ -37,7 +37,9 @@ def export_to_qdrant(index: Index, address: str, collection: str) -> int:
 
     dim = index.vectors[index.encoder].dim
     try:
-        client = QdrantClient(url=address, check_compatibility=False) if "://" in address else QdrantClient(path=address)
+        client = (
+            QdrantClient(url=address, check_compatibility=False) if "://" in address else QdrantClient(path=address)
+        )
         if not client.collection_exists(collection):
             like = models.VectorParams(
                 size=dim, distance=models.Distance.COSINE, datatype=models.Datatype.FLOAT16, on_disk=True
