@@ -70,10 +70,10 @@ async def load(
     session: aiohttp.ClientSession,
     address: str,
     pid: int,
+    *,
     connections: int,
     n: int,
     seconds: float,
-    *,
     search: bool,
 ) -> dict[str, float]:
     """Queries per second, their times and processor time in ms, and how many failed."""
@@ -110,10 +110,11 @@ async def measure(address: str, process: "subprocess.Popen[bytes]", n: int, seco
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=max(CONNECTIONS))) as session:
         found: dict[str, object] = {"start_s": round(await start(session, address, process), 1)}
         found["start_cpu_s"] = round(cpu(process.pid), 1)
-        await load(session, address, process.pid, max(CONNECTIONS), len(WHO) * len(WHERE), START_S, search=True)
-        health = await load(session, address, process.pid, max(CONNECTIONS), n, seconds, search=False)
+        most = {"connections": max(CONNECTIONS), "n": n, "seconds": seconds}
+        await load(session, address, process.pid, **most | {"n": len(WHO) * len(WHERE)}, search=True)
+        health = await load(session, address, process.pid, **most, search=False)
         searches = {
-            connections: await load(session, address, process.pid, connections, n, seconds, search=True)
+            connections: await load(session, address, process.pid, **most | {"connections": connections}, search=True)
             for connections in CONNECTIONS
         }
     one = searches[1]["per_s"]

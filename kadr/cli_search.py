@@ -1,4 +1,4 @@
-"""The command line's part for photos: `kadr index`, `search`, `similar` and `recommend`."""
+"""The command line's part for photos: `kadr index`, `export`, `search`, `similar` and `recommend`."""
 
 import json
 import logging
@@ -70,6 +70,20 @@ def index_(
 
 
 @app.command()
+def export(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of Qdrant, e.g. http://host:6333, or a folder.")],
+    index: IndexFolder = PHOTOS,
+    collection: Annotated[str, typer.Option(metavar="NAME", help="Of the photos in Qdrant.")] = "photos",
+) -> None:
+    """Upload an index to Qdrant, a distributed vector store."""
+    from kadr.index import Index
+    from kadr.index.export import export_to_qdrant
+
+    n = export_to_qdrant(Index.load(index), address, collection)
+    typer.echo(f"{address}: collection {collection} holds {n:,} photos")
+
+
+@app.command()
 def search(
     words: Annotated[
         str,
@@ -124,7 +138,7 @@ def similar(
     """Find the photos that look like PHOTO."""
     content = _content(photo)
     filters = _filters(folder, after, before, min_side=min_side, colour=colour)
-    _show(f"like {photo}", _searcher(index).similar(content, k, filters=filters), grid, as_json, open_)
+    _show(f"like {photo}", _searcher(index, for_texts=False).similar(content, k, filters=filters), grid, as_json, open_)
 
 
 @app.command()
@@ -145,7 +159,7 @@ def recommend(
     liked, disliked = (
         [_content(path) for path in paths] for paths in ([*(likes or []), *(photos or [])], dislikes or [])
     )
-    found = _searcher(index).recommend(liked, disliked, k, diversity, _filters(folder))
+    found = _searcher(index, for_texts=False).recommend(liked, disliked, k, diversity, _filters(folder))
     _show("recommended", found, grid, as_json, open_)
 
 
@@ -154,12 +168,12 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200)
 
 
-def _searcher(index: Path) -> "Searcher":
+def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
     from kadr.params import load_params
     from kadr.search import load_searcher
 
     logging.getLogger().setLevel(logging.WARNING)
-    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL)
+    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL, for_texts=for_texts)
 
 
 def _filters(
