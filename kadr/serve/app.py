@@ -14,7 +14,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kadr import __version__
-from kadr.errors import KadrError
+from kadr.errors import InputError, KadrError, SearchError
 from kadr.serve.access import COOKIE, LOOPBACK, Doorkeeper, session_of
 from kadr.serve.judging_routes import judging_routes
 from kadr.serve.limits import TimeLimit
@@ -95,8 +95,8 @@ def _add_page(app: FastAPI, token: str | None) -> None:
 
 
 async def _explain(_request: Request, error: Exception) -> JSONResponse:
-    """What people can mend, in the words of the error."""
-    return JSONResponse({"detail": str(error)}, 422)
+    """What people can mend, in the words of the error: whoever asks, or else whoever serves."""
+    return JSONResponse({"detail": str(error)}, 422 if isinstance(error, InputError | SearchError) else 503)
 
 
 async def _explain_request(_request: Request, error: Exception) -> JSONResponse:

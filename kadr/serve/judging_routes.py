@@ -14,7 +14,6 @@ from kadr.serve.messages import (
     K,
     PairsAnswer,
     PairToRate,
-    Problem,
     Rater,
     RatingAnswer,
     RatingRequest,
@@ -27,7 +26,7 @@ from kadr.serve.service import Asked, Service
 
 def judging_routes(service: Service) -> APIRouter:
     """`/pairs` and `/ratings`."""
-    router = APIRouter(tags=["judging"], responses=PROBLEMS | {507: {"model": Problem, "description": "No room."}})
+    router = APIRouter(tags=["judging"], responses=PROBLEMS)
 
     @router.get("/pairs")
     async def pairs(rater: Rater, k: Annotated[K, fastapi.Query()] = 20, text: Text = "") -> PairsAnswer:

@@ -6,11 +6,13 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_K = 200
+MAX_OFFSET = 2000
+"""Deeper pages than anyone looks at cost more than they tell: near-duplicates are folded among all before them."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 ImageId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Weight = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
 K = Annotated[int, Field(ge=1, le=MAX_K)]
-Offset = Annotated[int, Field(ge=0, le=100_000)]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET)]
 Rater = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)]
 
 

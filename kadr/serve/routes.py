@@ -1,5 +1,7 @@
 """The serve part's routes of search: words, photos and pairs to photos and relevances."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -9,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from kadr.collection import COLOURS
+from kadr.errors import InputError
 from kadr.search import Query, Term
 from kadr.serve.messages import (
     Facts,
@@ -30,6 +33,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "The token is missing or wrong."},
     413: {"model": Problem, "description": "The request is too large."},
     422: {"model": Problem, "description": "What was wrong, and what to do."},
+    503: {"model": Problem, "description": "The server lacks what it takes, such as an encoder."},
 }
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such photo in the index."}}
 PICTURE: dict[int | str, dict[str, Any]] = {
@@ -66,7 +70,7 @@ def search_routes(service: Service) -> APIRouter:
     async def score(photo: Upload, text: Annotated[Text, Form(min_length=1)]) -> ScoreAnswer:
         """The relevance of any photo to any text."""
         content = await _read(service, photo)
-        return ScoreAnswer(relevance=await run_in_threadpool(service.searcher.score, content, text))
+        return ScoreAnswer(relevance=await service.work_on_upload(service.searcher.score, content, text))
 
     return router
 
@@ -78,14 +82,16 @@ def picture_routes(service: Service) -> APIRouter:
     @router.get("/photos/{image_id:path}", response_class=Response, responses=PICTURE)
     def photo(image_id: ImageId) -> Response:
         """The photo's file, as a JPEG where browsers do not show its format."""
-        content, kind = photo_content(_row(service, image_id)["path"])
+        with _lost_is_missing():
+            content, kind = photo_content(_row(service, image_id)["path"])
         return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
     @router.get("/thumbnails/{image_id:path}", response_class=Response, responses=PICTURE)
     def thumbnail(image_id: ImageId, side: Side = Side.SMALL) -> Response:
         """A small JPEG of the photo, upright."""
         row = _row(service, image_id)
-        content = thumbnail_content(row["path"], side, str(row["sha256"]))
+        with _lost_is_missing():
+            content = thumbnail_content(row["path"], side, str(row["sha256"]))
         return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     @router.get("/facts/{image_id:path}")
@@ -129,6 +135,15 @@ def _row(service: Service, image_id: str) -> Any:
     if row is None:
         raise _no_such_photo(image_id)
     return row
+
+
+@contextmanager
+def _lost_is_missing() -> Iterator[None]:
+    """A photo whose file is gone is not there, whatever the index says."""
+    try:
+        yield
+    except InputError as error:
+        raise HTTPException(404, str(error)) from error
 
 
 def _no_such_photo(image_id: str) -> HTTPException:

@@ -1,9 +1,12 @@
 """The serve part's middle: what the routes ask for, answered by the searcher that is in use."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+from fastapi.concurrency import run_in_threadpool
 
 from kadr.errors import SearchError
 from kadr.search import Filters, Match, Query, Searcher, Term, parse_query
@@ -11,8 +14,13 @@ from kadr.serve.batching import Batcher
 from kadr.serve.judging import Judging
 from kadr.serve.limits import Limits
 from kadr.serve.live import Live
-from kadr.serve.messages import Found, SearchAnswer, SearchRequest
+from kadr.serve.messages import MAX_OFFSET, Found, SearchAnswer, SearchRequest
 from kadr.serve.metrics import Metrics
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_UPLOADS = 2  # photos that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class Service:
     def __init__(self, live: Live, judging: Judging, limits: Limits, metrics: Metrics) -> None:
         self.live, self.judging, self.limits, self.metrics = live, judging, limits, metrics
         self.batcher = Batcher(self._search)
+        self._uploads = asyncio.Semaphore(_UPLOADS)
         self.note_version()
 
     @property
@@ -39,8 +48,17 @@ class Service:
 
     async def search(self, asked: Asked) -> SearchAnswer:
         """The photos that fit. Raises SearchError."""
-        matches = await self.batcher.ask(asked)
-        return SearchAnswer(matches=[_found(match) for match in matches[: asked.k]], more=len(matches) > asked.k)
+        if any(term.photo is not None for term in asked.query.terms):
+            (matches,) = await self.work_on_upload(self._search, [asked])
+        else:
+            matches = await self.batcher.ask(asked)
+        more = len(matches) > asked.k and asked.offset + asked.k <= MAX_OFFSET
+        return SearchAnswer(matches=[_found(match) for match in matches[: asked.k]], more=more)
+
+    async def work_on_upload(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """What `work` gives in a thread; few at once, for a decoded photo may take hundreds of megabytes."""
+        async with self._uploads:
+            return await run_in_threadpool(work, *arguments, **options)
 
     def photo(self, image_id: str) -> Mapping[str, Any] | None:
         """The photo's row of the index, None where it has none."""
@@ -63,9 +81,20 @@ class Service:
     def _search(self, asked: Sequence[Asked]) -> list[list[Match]]:
         """The answers to a batch, each with one match more than was asked for where there are more."""
         self.metrics.batch.observe(len(asked))
-        largest = max(one.offset + one.k + 1 for one in asked)
-        found = self.searcher.search_many([one.query for one in asked], largest)
-        return [matches[one.offset : one.offset + one.k + 1] for one, matches in zip(asked, found, strict=True)]
+        searcher = self.searcher
+        found: dict[int, list[Match]] = {}
+        for (k, offset), places in _places(asked).items():
+            answers = searcher.search_many([asked[at].query for at in places], k + 1, offset)
+            found.update(zip(places, answers, strict=True))
+        return [found[at] for at in range(len(asked))]
+
+
+def _places(asked: Sequence[Asked]) -> dict[tuple[int, int], list[int]]:
+    """Which of `asked` want the same k and offset."""
+    places: dict[tuple[int, int], list[int]] = {}
+    for at, one in enumerate(asked):
+        places.setdefault((one.k, one.offset), []).append(at)
+    return places
 
 
 def to_query(request: SearchRequest) -> Query:

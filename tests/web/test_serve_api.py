@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from kadr.errors import EncoderError
+from kadr.index import Index
 from kadr.search import Searcher
 from kadr.serve import Service, create_app
 from kadr.serve.batching import Batcher
@@ -79,6 +82,7 @@ def test_score(client: TestClient) -> None:
         ({}, "the query is empty"),
         ({"text": "   "}, "the query is empty"),
         ({"text": "dog", "k": 0}, "k: Input should be greater than or equal to 1"),
+        ({"text": "dog", "offset": 2001}, "offset: Input should be less than or equal to 2000"),
         ({"text": "dog", "page": 2}, "page: Extra inputs are not permitted"),
         ({"text": "dog +"}, "a + or - has no text behind it"),
         ({"terms": [{"text": "dog", "image_id": RED}]}, "either a text or an image_id"),
@@ -117,6 +121,29 @@ def test_pictures(client: TestClient) -> None:
 )
 def test_no_path_reaches_the_disk(client: TestClient, route: str, id_: str) -> None:
     assert client.get(f"/{route}/{id_}").status_code == 404
+
+
+def test_a_photo_whose_file_is_gone(make_service: MakeService, draw: Callable[..., Index], tmp_path: Path) -> None:
+    index = draw(tmp_path / "photos", 4)
+    service = make_service()
+    service.live.loaded = replace(service.live.loaded, searcher=replace(service.searcher, index=index))
+    (tmp_path / "photos" / RED).unlink()
+    asking = TestClient(create_app(service), base_url="http://localhost")
+    for route in ("photos", "thumbnails"):
+        assert asking.get(f"/{route}/{RED}").status_code == 404
+
+
+def test_an_encoder_that_is_missing_is_the_servers_fault(make_service: MakeService) -> None:
+    class Broken:
+        def transform(self, texts: list[str]) -> None:
+            raise EncoderError("the CLIP is gone; run `dvc repro`")
+
+    service = make_service()
+    broken = replace(service.searcher, encoders={"clip": Broken()})
+    service.live.loaded = replace(service.live.loaded, searcher=broken)
+    with TestClient(create_app(service), base_url="http://localhost") as asking:
+        answer = asking.post("/search", json={"text": "dog"})
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the CLIP is gone; run `dvc repro`")
 
 
 def test_the_page_and_its_parts(client: TestClient) -> None:

@@ -43,7 +43,7 @@ export class Judge {
   async #fetch() {
     const { text, rater } = this;
     try {
-      const known = this.pairs.length - this.number;
+      const known = this.pairs.filter((pair) => !this.marks.has(nameOf(pair))).length; // skipped ones come again
       const given = new URLSearchParams({ rater, text, k: Math.min(200, known + AT_ONCE) });
       const { pairs, n_rated: n } = await ask(`pairs?${given}`);
       if (text !== this.text || rater !== this.rater) return false;
