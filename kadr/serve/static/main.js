@@ -17,6 +17,7 @@ let state = read();
 let shown = null; // address of the search whose photos the grid holds
 let health = null;
 let typing = 0;
+let loading = null; // address of the search whose next page is under way
 let wanted = false; // whether the first photo is to have the focus once it is there
 const scrolled = new Map(); // address of a search -> where its page was scrolled to
 
@@ -86,6 +87,8 @@ async function showSearch() {
 // One more page of the search that is shown.
 async function more() {
   const name = shown;
+  if (loading === name) return;
+  loading = name;
   at("main").setAttribute("aria-busy", true);
   const late = setTimeout(() => grid.matches.length || (at("status").textContent = "Searching…"), 200);
   try {
@@ -99,6 +102,7 @@ async function more() {
     if (error.name !== "AbortError" && name === shown) at("status").replaceChildren(h("span", { class: "wrong" }, error.message));
   } finally {
     clearTimeout(late);
+    if (loading === name) loading = null;
     if (name === shown) at("main").removeAttribute("aria-busy");
   }
 }
