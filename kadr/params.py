@@ -161,11 +161,20 @@ class TrainParams(Section):
     num_threads: Count
 
 
+class GateParams(Section):
+    """What the model must not be worse than by more than noise, or stage evaluate fails."""
+
+    above: Literal["mean", "cosine", "concat"] | None
+    champion: str | None
+    figures: tuple[str, ...]
+
+
 class EvaluateParams(Section):
-    """Stage evaluate: intervals."""
+    """Stage evaluate: intervals and gates."""
 
     n_bootstrap: Count
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    gates: GateParams
 
 
 class IndexParams(Section):

@@ -11,7 +11,7 @@ from kadr.embeddings import Embeddings, Rows
 from kadr.errors import ParamsError
 from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
 from kadr.model import FeatureBlocks, RelevanceModel
-from kadr.model.folds import Cell, Folds, assign_folds, cells, query_groups
+from kadr.model.folds import Cell, Folds, assign_folds, cells, image_cells, query_groups
 from kadr.model.lightgbm import Learner, Scores
 from kadr.model.relevance import CAPTIONED
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
@@ -88,9 +88,14 @@ def choose_features(tables: Tables, params: Params) -> FeatureBlocks:
     return FeatureBlocks(params.train.features, Captioned.fit(corpus))
 
 
+def make_image_folds(pairs: Pairs, params: Params) -> Folds:
+    """The image fold of every pair."""
+    return assign_folds(pairs.table["image_id"].tolist(), params.train.image_folds, params.seed)
+
+
 def make_grid(pairs: Pairs, params: Params) -> list[Cell]:
     """The cells of image folds x query folds."""
-    image_folds = assign_folds(pairs.table["image_id"].tolist(), params.train.image_folds, params.seed)
+    image_folds = make_image_folds(pairs, params)
     groups = query_groups(pairs.table["query_id"].tolist(), pairs.own_image)
     query_folds = assign_folds(groups, params.train.query_folds, params.seed + 1)
     return list(cells(image_folds, query_folds))
@@ -111,6 +116,14 @@ def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> N
     write_table(pa.Table.from_pandas(table, preserve_index=False), paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS)
 
 
+def score_seen_text(pairs: Pairs, fit_predict: FitPredict, params: Params) -> None:
+    """Write the model's scores of every pair by a model that saw its text, with other photos, but not its photo."""
+    grid = list(image_cells(make_image_folds(pairs, params)))
+    with progress("folds of seen texts", len(grid)) as advance:
+        scores, fold = out_of_fold(fit_predict, grid, len(pairs.table), advance)
+    write_predictions(paths.SEEN_TEXT, pairs, scores, fold)
+
+
 def train(params: Params) -> Metrics:
     """Train the relevance model, and score every rated pair out of fold by it and by its baselines."""
     tables = Tables.read(params)
@@ -128,6 +141,7 @@ def train(params: Params) -> Metrics:
             figures |= {f"fold {cell.fold}": errors(pairs.relevance[cell.test], scores[cell.test]) for cell in grid}
         else:
             figures[f"baseline {name}"] = errors(pairs.relevance, scores)
+    score_seen_text(pairs, learner.fit_predict, params)
     model = RelevanceModel(blocks, matrix.names, learner.fit(np.arange(len(pairs.table))))
     model.save(paths.RELEVANCE_MODEL)
     inputs = {"relevance": paths.RELEVANCE, "queries": paths.QUERIES}
