@@ -177,6 +177,13 @@ class EvaluateParams(Section):
     gates: GateParams
 
 
+class AblateParams(Section):
+    """Stage ablate: which parts are left out or changed in turn, and on which cells of the folds."""
+
+    rows: list[str]
+    cells: Literal["diagonal", "all"]
+
+
 class IndexParams(Section):
     """Stage index: which photos can be searched, and how they are ranked."""
 
@@ -202,6 +209,7 @@ class Params(Section):
     embed_texts: EmbedTextsParams
     train: TrainParams
     evaluate: EvaluateParams
+    ablate: AblateParams
     index: IndexParams
     report: ReportParams
 

@@ -117,3 +117,29 @@ def record_evaluation(params: Params, model: Path, figures: Mapping[str, Mapping
             for run in found:
                 with mlflow.start_run(run_id=run.info.run_id):
                     mlflow.log_metrics(dict(metrics))
+
+
+def record_children(params: Params, model: Path, figures: Mapping[str, Mapping[str, float]]) -> None:
+    """Add child runs (role -> metrics) to the newest run of the model in folder `model`; one that is there is kept."""
+    import mlflow
+
+    with recorded("the child runs"):
+        experiment = mlflow.set_experiment(params.train.experiment)
+        digest = folder_digest(model)
+        known = _runs_of(experiment.experiment_id, digest)
+        if "model" not in known:
+            logger.warning("no MLflow run of this model; its child runs are in metrics/ alone")
+            return
+        with mlflow.start_run(run_id=known["model"]):
+            for role, metrics in figures.items():
+                tags = {MODEL_TAG: digest, ROLE_TAG: role}
+                with mlflow.start_run(run_id=known.get(role), run_name=role, nested=True, tags=tags):
+                    mlflow.log_metrics(dict(metrics))
+
+
+def _runs_of(experiment_id: str, digest: str) -> dict[str, str]:
+    """Role -> id of the newest run of the model with this digest."""
+    import mlflow
+
+    found = mlflow.search_runs([experiment_id], f"tags.`{MODEL_TAG}` = '{digest}'", output_format="list")
+    return {run.data.tags[ROLE_TAG]: run.info.run_id for run in reversed(found)}

@@ -1,7 +1,7 @@
 """Stage train: relevance, queries and embeddings in; the relevance model and out-of-fold predictions out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from kadr.embeddings import Embeddings, Rows
 from kadr.errors import ParamsError
 from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
 from kadr.model import FeatureBlocks, RelevanceModel
+from kadr.model.explain import block_contributions
 from kadr.model.folds import Cell, Folds, assign_folds, cells, image_cells, query_groups
 from kadr.model.lightgbm import Learner, Scores
 from kadr.model.relevance import CAPTIONED
@@ -43,6 +44,12 @@ class Pairs:
         """(n_pairs,) > 0."""
         return self.table["weight"].to_numpy()
 
+    def of(self, tables: "Tables") -> "Pairs":
+        """The same pairs by the encoders of `tables`."""
+        text_of = dict(zip(self.texts.ids, self.texts.texts, strict=True))
+        images, texts = Images.select(tables.images, self.images.ids), Texts.select(tables.texts, text_of)
+        return replace(self, images=images, texts=texts)
+
     def features(self, blocks: FeatureBlocks) -> FeatureMatrix:
         """The pairs' feature matrix of these blocks."""
         return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
@@ -60,6 +67,11 @@ class Tables:
         """Read exactly the encoders that params name."""
         images = Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders)
         return cls(images, Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders))
+
+    def only(self, params: Params) -> "Tables":
+        """Those of the encoders that params name."""
+        images = {name: self.images[name] for name in params.embed_images.encoders}
+        return Tables(images, {name: self.texts[name] for name in params.embed_texts.encoders})
 
 
 def read_pairs(tables: Tables) -> Pairs:
@@ -151,6 +163,7 @@ def train(params: Params) -> Metrics:
         "n_features": len(matrix.names),
         "n_cells": len(grid),
         "importance": model.importance(),
+        "shap": block_contributions(model.booster, matrix),
     }
 
 

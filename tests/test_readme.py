@@ -97,7 +97,7 @@ def test_command_of_the_readme(command: str, restored: Path, environment: dict[s
     if command.startswith("kadr search"):
         assert "images/" in output
     if command.startswith("dvc exp run -S train."):
-        assert ran(output) == {"train", "evaluate", "report"}
+        assert ran(output) == {"train", "evaluate", "ablate", "report"}
 
 
 def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:

@@ -22,7 +22,18 @@ from tasks import paths
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # pygtrie under DVC
 
 PROJECT = Path(__file__).parents[2]
-STAGES = ["ingest", "aggregate", "clip", "embed_images", "embed_texts", "train", "evaluate", "index", "report"]
+STAGES = [
+    "ingest",
+    "aggregate",
+    "clip",
+    "embed_images",
+    "embed_texts",
+    "train",
+    "evaluate",
+    "ablate",
+    "index",
+    "report",
+]
 SHARED_SECTIONS = {"embed"}
 SHARED_TASKS = {"__init__", "stage", "paths", "tracking"}
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
