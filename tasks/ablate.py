@@ -31,8 +31,7 @@ FIGURES = ("tau_c", "tau_b")  # on the ratings themselves, which no variant chan
 def ablate(params: Params) -> Metrics:
     """Train every variant of ablate.rows on the same cells, and compare it with the model on the same pairs."""
     bench = Bench.read(params)
-    predictions = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
-    model = bench.figures(bench.pairs.table[PAIR].merge(predictions, on=PAIR, how="left")["score"].to_numpy())
+    model = bench.figures(bench.stored("model"))
     found: dict[str, dict[str, Figures]] = {}
     for group, variant in choose_variants(params):
         try:
@@ -82,8 +81,15 @@ class Bench:
         tested = self.pairs.table.assign(score=scores)[self.tested]
         return agreement_figures(tested, *self.judges, self.params.evaluate, self.params.seed, names=FIGURES)
 
+    def stored(self, name: str) -> Scores:
+        """The scores of every pair that stage train wrote: (n_pairs,)."""
+        predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas()
+        return self.pairs.table[PAIR].merge(predictions, on=PAIR, how="left")["score"].to_numpy()
+
     def score(self, variant: Variant) -> Scores:
         """Out-of-fold scores of the tested pairs, NaN elsewhere: (n_pairs,). Raises where no rating is left."""
+        if variant.predictions:
+            return self.stored(variant.predictions)
         relevance, weight = self.target(variant)
         known = np.isfinite(relevance)
         values = self.matrix(variant.params).values

@@ -18,11 +18,13 @@ class Variant:
         name: what is changed.
         params: the settings, changed.
         sources: whose ratings are learned from.
+        predictions: the baseline of stage train that this is, and whose scores need no training; None for none.
     """
 
     name: str
     params: Params
     sources: Sequence[str] = SOURCES
+    predictions: str | None = None
 
 
 def _modality(params: Params) -> Iterator[Variant]:
@@ -30,7 +32,7 @@ def _modality(params: Params) -> Iterator[Variant]:
     concat = _changed(params, "train", features=["concat"])
     yield Variant("text alone", _changed(concat, "embed_images", encoders={}))
     yield Variant("photo alone", _changed(concat, "embed_texts", encoders={}))
-    yield Variant("text and photo", concat)
+    yield Variant("text and photo", concat, predictions="concat")
 
 
 def _encoders(params: Params) -> Iterator[Variant]:
@@ -55,13 +57,13 @@ def _aggregates(params: Params) -> Iterator[Variant]:
     """The relevance by every other way to aggregate ratings."""
     for name in AGGREGATES:
         if name != params.aggregate.expert:
-            yield Variant(name, _changed(params, "aggregate", expert=name))
+            yield Variant(f"relevance by {name}", _changed(params, "aggregate", expert=name))
 
 
 def _sources(params: Params) -> Iterator[Variant]:
     """Ratings of the experts alone, and of the crowd alone."""
     for source in SOURCES:
-        yield Variant(f"{source} alone", params, (source,))
+        yield Variant(f"{source} ratings alone", params, (source,))
 
 
 GROUPS: Mapping[str, Callable[[Params], Iterator[Variant]]] = {

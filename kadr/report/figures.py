@@ -33,7 +33,7 @@ METRICS = {
 }
 HEADLINE = ("tau_c", "tau_b", "rmse", "auc", "recall_at_1", "recall_at_5")
 AGREEMENT = ("tau_c", "tau_b", "spearman", "auc", "average_precision", "ndcg_at_10", "rmse", "r2", "ece")
-DIFFERENCES = ("tau_c", "tau_b", "spearman")
+DIFFERENCES = ("tau_c", "tau_b")
 RETRIEVAL = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr")
 COLUMNS = {
     "model": "model",
@@ -110,7 +110,7 @@ class Fact:
 def headline(stages: Stages, keys: tuple[str, ...] = tuple(METRICS)) -> list[Fact]:
     """What a run is known by: how much went in, and what metrics/evaluate.json has of `keys`."""
     evaluate = stages.get("evaluate", {})
-    return [*_counts(stages), *_judgements(metric_rows(evaluate, keys)), *_differences(evaluate), *_human(evaluate)]
+    return [*_counts(stages), *_judgements(metric_rows(evaluate, keys)), *_human(evaluate), *_differences(evaluate)]
 
 
 def _counts(stages: Stages) -> Iterator[Fact]:
@@ -141,11 +141,12 @@ def _judgements(rows: list[MetricRow]) -> Iterator[Fact]:
 def _differences(evaluate: Mapping[str, Any]) -> Iterator[Fact]:
     """The model less each baseline it is said to beat, by the paired bootstrap."""
     for name, own in (evaluate.get("differences") or {}).items():
-        cells = {key: figure_cell(own.get(key), METRICS[key].digits, "+") for key in DIFFERENCES}
-        found = [f"{METRICS[key].label} {cell.value} ({cell.interval})" for key, cell in cells.items() if cell]
+        cells = [(METRICS[key].label, figure_cell(own.get(key), METRICS[key].digits, "+")) for key in DIFFERENCES]
+        found = [(label, cell) for label, cell in cells if cell]
         if found:
-            first = next(cell for cell in cells.values() if cell)
-            yield Fact(f"more than {COLUMNS[name]}", first.value, "; ".join(found))
+            (label, first), *others = found
+            note = [first.interval, *(f"{other} {cell.value} ({cell.interval})" for other, cell in others)]
+            yield Fact(f"{label} above {COLUMNS[name]}", first.value, "; ".join(note))
 
 
 def _human(evaluate: Mapping[str, Any]) -> Iterator[Fact]:

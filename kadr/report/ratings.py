@@ -107,7 +107,8 @@ def _standing(evaluate: Mapping[str, Any]) -> Iterator[Plot]:
     for key in ("tau_c", "tau_b", "spearman"):
         if not evaluate.get(key):
             continue
-        sources = {"model": evaluate, **(evaluate.get("baselines") or {}), "ceiling": evaluate.get("ceiling") or {}}
+        sources = {"model": evaluate, **(evaluate.get("baselines") or {})}
+        sources |= {name: evaluate.get(name) or {} for name in ("human", "ceiling")}
         found = {COLUMNS.get(name, name): source[key] for name, source in sources.items() if (source or {}).get(key)}
         figures = [(figure["value"], figure["low"], figure["high"]) for figure in found.values()]
         paint = plots.intervals(list(found), figures, METRICS[key].label)

@@ -86,7 +86,7 @@ def test_the_headline_counts_and_judges() -> None:
     assert facts["texts"].value == "1,500"
     assert (facts["set aside"].value, facts["set aside"].note) == ("3", "2 row, 1 image")
     assert facts["tau-c"].note == "47.1 to 50.6; cosine 46.8; other experts 55.0; human ceiling 70.6"
-    assert (facts["more than cosine"].value, facts["more than cosine"].note) == ("+2.1", "tau-c +2.1 (+1.0 to +3.0)")
+    assert (facts["tau-c above cosine"].value, facts["tau-c above cosine"].note) == ("+2.1", "+1.0 to +3.0")
     assert facts["of human agreement"].value == "89 %"
     assert (
         facts["of human agreement"].note == "86 to 91; tau-c with single expert ratings: model 48.9, other experts 55.0"

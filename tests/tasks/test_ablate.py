@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 ROWS = {
     "modality": ["text alone", "photo alone", "text and photo"],
     "blocks": ["without cosine", "without product"],
-    "aggregates": ["mean", "median", "majority"],
-    "sources": ["expert alone", "crowd alone"],
+    "aggregates": ["relevance by mean", "relevance by median", "relevance by majority"],
+    "sources": ["expert ratings alone", "crowd ratings alone"],
 }
 
 
@@ -34,7 +34,7 @@ def test_a_row_for_each_part(small_project: Path, small_params: Params) -> None:
     without = rows["blocks"]["without cosine"]
     assert without["difference"]["tau_c"]["value"] == pytest.approx(without["tau_c"]["value"] - model["tau_c"]["value"])
     assert rows["modality"]["text alone"]["difference"]["tau_c"]["high"] < 0
-    assert rows["sources"]["crowd alone"]["tau_c"]["low"] > 0
+    assert rows["sources"]["crowd ratings alone"]["tau_c"]["low"] > 0
 
 
 def seeing(params: Params, *features: str) -> Params:
