@@ -164,7 +164,7 @@ class TrainParams(Section):
 class GateParams(Section):
     """What the model must not be worse than by more than noise, or stage evaluate fails."""
 
-    above: Literal["mean", "cosine", "concat"] | None
+    above: Literal["cosine", "concat"] | None
     champion: str | None
     figures: tuple[str, ...]
 

@@ -35,9 +35,11 @@ def ablate(params: Params) -> Metrics:
     found: dict[str, dict[str, Figures]] = {}
     for group, variant in choose_variants(params):
         try:
-            found.setdefault(group, {})[variant.name] = bench.figures(bench.score(variant))
+            scores = bench.score(variant)
         except (InputError, ModelError) as error:
-            logger.info("%s: left out, as there is nothing to learn from (%s)", variant.name, error)
+            logger.warning("%s: left out, as there is nothing to learn from (%s)", variant.name, error)
+        else:
+            found.setdefault(group, {})[variant.name] = bench.figures(scores)
     rows = {
         group: {name: as_json(own) | {"difference": as_json(differences(own, model))} for name, own in of.items()}
         for group, of in found.items()
@@ -93,6 +95,8 @@ class Bench:
         relevance, weight = self.target(variant)
         known = np.isfinite(relevance)
         values = self.matrix(variant.params).values
+        if not values.shape[1]:
+            raise ModelError("no feature is left")
         target, weights = np.where(known, relevance, 0.0), np.where(known, weight, 1.0)
         learner = Learner(values, target, weights, variant.params.train, self.params.seed)
         scores = np.full(len(known), np.nan)

@@ -65,7 +65,7 @@ def ablation_table(ablate: Mapping[str, Any]) -> Judged:
     for group, variants in (ablate.get("rows") or {}).items():
         rows += [row(name, GROUPS.get(group, group), own) for name, own in variants.items()]
     columns = [column for key in keys for column in (METRICS[key].label, "− the model")]
-    return Judged(columns, rows if len(rows) > 1 else [])
+    return Judged(columns, rows if keys and len(rows) > 1 else [])
 
 
 def kind_table(predictions: pd.DataFrame, relevance: pd.DataFrame, queries: pd.DataFrame) -> Judged:

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import mlflow
+import pyarrow as pa
 import pytest
 
 from kadr.errors import ParamsError
 from kadr.params import Params
+from kadr.schemas import RATINGS, read_table, write_table
+from tasks import paths
 from tasks.ablate import ablate
 from tasks.train import train
 
@@ -70,6 +73,18 @@ def test_an_unknown_group_is_named(small_project: Path, small_params: Params) ->
     train(small_params)
     with pytest.raises(ParamsError, match="unknown group 'block'; the groups are modality"):
         ablate(ablating(small_params, ["block"]))
+
+
+def test_a_variant_that_sees_nothing_is_left_out_and_said(
+    small_project: Path, small_params: Params, caplog: pytest.LogCaptureFixture
+) -> None:
+    ratings = read_table(paths.RATINGS, RATINGS).to_pandas()
+    experts = ratings[ratings["source"] == "expert"]
+    write_table(pa.Table.from_pandas(experts, RATINGS, preserve_index=False), paths.RATINGS, RATINGS)
+    train(small_params)
+    metrics = ablate(ablating(small_params, ["sources"]))
+    assert list(metrics["rows"]["sources"]) == ["expert ratings alone"]
+    assert "crowd ratings alone: left out, as there is nothing to learn from" in caplog.text
 
 
 def test_no_row_asked_no_row(small_project: Path, small_params: Params) -> None:

@@ -60,7 +60,7 @@ def test_a_model_below_the_cosine_fails_after_its_figures_are_written(
     with pytest.raises(GateError, match=r"tau_c: \d.*, baseline cosine \d.*; the difference of -.* more than noise"):
         evaluate(with_gates(small_params, above="cosine"))
     assert json.loads((paths.METRICS / "evaluate.json").read_text())["tau_c"]["value"] > 50
-    evaluate(with_gates(small_params, above="mean"))
+    evaluate(with_gates(small_params, above="concat"))
 
 
 def test_a_model_below_the_champion_fails(small_project: Path, small_params: Params) -> None:
