@@ -1,7 +1,7 @@
 """Stage ablate: what stage train reads and its predictions in; how good the model is without each of its parts out."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from kadr.metrics import crowd_pairs, expert_pairs
 from kadr.metrics.evaluate import Figures, agreement_figures, as_json, differences
 from kadr.model.ablations import SOURCES, Variant, choose_variants
 from kadr.model.folds import Cell, Mask
-from kadr.model.lightgbm import Learner, Scores
+from kadr.model.lightgbm import Scores
 from kadr.params import Params
 from kadr.progress import progress
 from kadr.schemas import PREDICTIONS, QUERIES, RATINGS, read_table
@@ -94,11 +94,11 @@ class Bench:
             return self.stored(variant.predictions)
         relevance, weight = self.target(variant)
         known = np.isfinite(relevance)
-        values = self.matrix(variant.params).values
-        if not values.shape[1]:
+        matrix = self.matrix(variant.params)
+        if not matrix.names:
             raise ModelError("no feature is left")
-        target, weights = np.where(known, relevance, 0.0), np.where(known, weight, 1.0)
-        learner = Learner(values, target, weights, variant.params.train, self.params.seed)
+        learned = self.pairs.table.assign(relevance=np.where(known, relevance, 0), weight=np.where(known, weight, 1))
+        learner = replace(self.pairs, table=learned).learner(matrix, variant.params)
         scores = np.full(len(known), np.nan)
         with progress(f"folds of {variant.name}", len(self.grid)) as advance:
             for cell in self.grid:

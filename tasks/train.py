@@ -54,6 +54,10 @@ class Pairs:
         """The pairs' feature matrix of these blocks."""
         return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
 
+    def learner(self, matrix: FeatureMatrix, params: Params) -> Learner:
+        """What learns the relevance from these features of the pairs."""
+        return Learner(matrix.values, self.relevance, self.weight, params.train, params.seed)
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -118,8 +122,8 @@ def baselines(pairs: Pairs, params: Params) -> Iterator[tuple[str, FitPredict]]:
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
     cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
     yield "cosine", given_baseline(cosine)
-    concat = pairs.features(FeatureBlocks(["concat"], None)).values
-    yield "concat", Learner(concat, pairs.relevance, pairs.weight, params.train, params.seed).fit_predict
+    concat = pairs.features(FeatureBlocks(["concat"], None))
+    yield "concat", pairs.learner(concat, params).fit_predict
 
 
 def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> None:
@@ -143,7 +147,7 @@ def train(params: Params) -> Metrics:
     grid = make_grid(pairs, params)
     blocks = choose_features(tables, params)
     matrix = pairs.features(blocks)
-    learner = Learner(matrix.values, pairs.relevance, pairs.weight, params.train, params.seed)
+    learner = pairs.learner(matrix, params)
     figures: dict[str, dict[str, float]] = {}
     for name, fit_predict in [("model", learner.fit_predict), *baselines(pairs, params)]:
         with progress(f"folds of {name}", len(grid)) as advance:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from kadr.model.lightgbm import Learner, predict
+from kadr.features import FeatureMatrix, Images, Texts
 from kadr.params import load_params
+from tasks.train import Pairs
 
 
 def test_the_learner_overfits_20_rows(project: Path) -> None:
@@ -19,8 +21,14 @@ def test_the_learner_overfits_20_rows(project: Path) -> None:
         "lambda_l2": 0.0,
         "max_bin": 255,
     }
-    params = load_params(project / "params.yaml").train.model_copy(update=free)
+    params = load_params(project / "params.yaml")
     rng = np.random.default_rng(0)
-    values, relevance = rng.normal(size=(20, 8)).astype(np.float32), rng.random(20)
-    booster = Learner(values, relevance, np.ones(20), params, seed=0).fit(np.arange(20))
-    assert np.abs(predict(booster, values) - relevance).max() < 0.05
+    relevance = rng.random(20)
+    ids = [str(n) for n in range(20)]
+    table = pd.DataFrame({"image_id": ids, "query_id": ids, "relevance": relevance, "weight": 1.0})
+    rows = np.arange(20)
+    pairs = Pairs(table, Images(ids, {}), Texts(ids, ids, {}), rows, rows, {})
+    names = [f"noise:{n}" for n in range(8)]
+    matrix = FeatureMatrix(rng.normal(size=(20, 8)).astype(np.float32), names, {"noise": slice(0, 8)})
+    learner = pairs.learner(matrix, params.model_copy(update={"train": params.train.model_copy(update=free)}))
+    assert np.abs(learner.fit_predict(rows, rows) - relevance).max() < 0.05
