@@ -1,5 +1,7 @@
 """Stage evaluate: predictions, ratings, test queries in; figures with intervals, beside baselines and the ceiling."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -20,7 +22,11 @@ from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import IMAGES, PREDICTIONS, QUERIES, RATINGS, read_table
 from tasks import paths, tracking
+from tasks.run_plots import predictions_plot, reliability_plot
 from tasks.stage import Metrics, run, write_csv
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 HAS = {"mean": errors_only, "cosine": rank_order_only}  # what of a baseline's figures means something
 
@@ -36,9 +42,12 @@ def evaluate(params: Params) -> Metrics:
         predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas()
         agreed = agreement_figures(predictions, expert, crowd, params.evaluate, params.seed)
         if name == "model":
-            write_reliability(predictions)
+            plots = {
+                "reliability": reliability_plot(write_reliability(predictions)),
+                "predictions": predictions_plot(predictions),
+            }
         figures[name] = no_figures() | HAS.get(name, lambda own: own)(agreed) | found.get(name, {})
-    record(params, figures)
+    record(params, figures, plots)
     return {
         **as_json(figures.pop("model")),
         "baselines": {name: as_json(own) for name, own in figures.items()},
@@ -71,19 +80,21 @@ def retrieve(params: Params, queries: pd.DataFrame) -> dict[str, Figures]:
     }
 
 
-def write_reliability(predictions: pd.DataFrame) -> None:
-    """Write the table behind DVC's reliability plot."""
+def write_reliability(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Write, and return, the table behind DVC's reliability plot."""
     people, score = predictions["relevance"].to_numpy(), predictions["score"].to_numpy()
-    write_csv(paths.RELIABILITY, reliability(people, score).round(6))
+    table = reliability(people, score).round(6)
+    write_csv(paths.RELIABILITY, table)
+    return table
 
 
-def record(params: Params, figures: dict[str, Figures]) -> None:
-    """Add the figures to the MLflow runs of the training."""
+def record(params: Params, figures: dict[str, Figures], plots: dict[str, "Figure"]) -> None:
+    """Add the figures and pictures to the MLflow runs of the training."""
     roles = {name: "model" if name == "model" else f"baseline {name}" for name in figures}
     values = {
         roles[name]: {key: figure.value for key, figure in own.items() if figure} for name, own in figures.items()
     }
-    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values)
+    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values, plots)
 
 
 if __name__ == "__main__":
