@@ -41,7 +41,7 @@ THUMBNAIL = 64  # pixels of the example's photo
 HEADLINE = ("tau_c", "tau_b", "spearman", "rmse", "recall_at_1")
 
 
-def register(params: Params, client: "MlflowClient") -> tuple[str, str]:
+def register(params: Params) -> tuple[str, str]:
     """Pack, check and register the model in models/; the name and version, an old one where it is registered already.
 
     Raises:
@@ -50,6 +50,7 @@ def register(params: Params, client: "MlflowClient") -> tuple[str, str]:
     """
     import mlflow
 
+    client = mlflow.MlflowClient()
     name, digest = f"kadr-{params.train.experiment}", folder_digest(paths.RELEVANCE_MODEL)
     for known in client.search_model_versions(f"name = '{name}'"):
         if known.tags.get(MODEL_TAG) == digest:
@@ -157,8 +158,8 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 @app.command()
 def main() -> None:
     """Register the model of the last training as a version of kadr-<train.experiment>."""
-    with command("register") as console, tracking.opened() as client:
-        name, version = register(load_params(), client)
+    with command("register") as console, tracking.opened():
+        name, version = register(load_params())
         console.print(f"models:/{name}/{version}", highlight=False)
 
 

@@ -17,7 +17,6 @@ from tasks.lineage import MODEL_TAG, ROLE_TAG, dvc_md5, flat_params, folder_dige
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from mlflow import MlflowClient
     from mlflow.data.pandas_dataset import PandasDataset
     from mlflow.entities import Run
 
@@ -41,8 +40,8 @@ class TrackingError(KadrError):
 
 
 @contextmanager
-def opened() -> Iterator["MlflowClient"]:
-    """A client of the store. Raises TrackingError where the store fails within the block."""
+def opened() -> Iterator[None]:
+    """A block that uses the store. Raises TrackingError where the store fails within it."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported
     import mlflow
     from alembic.util import CommandError
@@ -51,19 +50,19 @@ def opened() -> Iterator["MlflowClient"]:
     store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
     mlflow.set_tracking_uri(store)
     try:
-        yield mlflow.MlflowClient()
+        yield
     except (mlflow.exceptions.MlflowException, SQLAlchemyError, CommandError, OSError) as error:
         said = str(error).strip() or type(error).__name__
         reason = next((saying for words, saying in _SAYINGS.items() if words in said), said.splitlines()[0])
-        raise TrackingError(f"{store}: {reason.format(store=store)}") from error
+        raise TrackingError(f"{store}: {reason.replace('{store}', store)}") from error
 
 
 @contextmanager
-def recorded(what: str) -> Iterator["MlflowClient"]:
-    """A client of the store; where it fails, warn and go on without the record of `what`."""
+def recorded(what: str) -> Iterator[None]:
+    """A block that writes to the store; where it fails, warn and go on without the record of `what`."""
     try:
-        with opened() as client:
-            yield client
+        with opened():
+            yield
     except TrackingError as error:
         logger.warning("MLflow did not record %s; the files are written. Mend the store and re-run. %s", what, error)
 
@@ -84,7 +83,7 @@ def record_training(
         figures: child's name -> its metrics.
         plots: name -> picture.
     """
-    with recorded("the training") as client:
+    with recorded("the training"):
         import mlflow
 
         tags = lineage(inputs) | {MODEL_TAG: folder_digest(model)}
@@ -99,7 +98,7 @@ def record_training(
                     mlflow.log_artifact(str(path))
             log_plots(plots)
             for name, metrics in figures.items():
-                _record_child(client, run, name, metrics, tags)
+                _record_child(run, name, metrics, tags)
         logger.info("MLflow run %s: %s", run.info.run_id, run_name(params))
 
 
@@ -128,12 +127,12 @@ def record_evaluation(
                 log_plots(plots if role == MODEL_ROLE else {})
 
 
-def _record_child(
-    client: "MlflowClient", parent: "Run", name: str, metrics: Mapping[str, float], tags: Mapping[str, str]
-) -> None:
+def _record_child(parent: "Run", name: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
     """One child run in three transactions, where the fluent calls take many."""
+    from mlflow import MlflowClient
     from mlflow.entities import Metric
 
+    client = MlflowClient()
     own = {**tags, ROLE_TAG: name, "mlflow.parentRunId": parent.info.run_id}
     child = client.create_run(parent.info.experiment_id, tags=own, run_name=name)
     at = child.info.start_time
@@ -143,11 +142,12 @@ def _record_child(
 
 def _dataset(name: str, relevance: Path) -> "PandasDataset":
     """The pairs that people rated, under the md5 by which DVC knows the file."""
-    import mlflow
     import pandas as pd
+    from mlflow.data.pandas_dataset import from_pandas
+    from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
 
     pairs = pd.read_parquet(relevance, columns=["image_id", "query_id", "relevance", "weight"])
-    return mlflow.data.from_pandas(pairs, source=str(relevance), name=name, digest=dvc_md5(relevance))  # type: ignore[attr-defined,no-any-return]
+    return from_pandas(pairs, LocalArtifactDatasetSource(str(relevance)), name=name, digest=dvc_md5(relevance))
 
 
 def find_run(experiment: str, digest: str, role: str = MODEL_ROLE) -> "Run | None":
