@@ -26,6 +26,7 @@ DEFAULT_STORE = "sqlite:///mlflow.db"
 PARAMS_FILE = Path("params.yaml")
 SMALL = ("model.txt", "model.json")  # of the model's folder; its rest, over 100 MB for a large corpus, is in DVC alone
 MODEL_ROLE = "model"  # of a training's own run; its children are `fold <n>` and `baseline <name>`
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 _SAYINGS = {
     "out-of-date database schema": "another version of MLflow wrote this store. One of an older version is brought up "
     "by `mlflow db upgrade {store}` (copy it first); one of a newer version wants that version",
@@ -42,7 +43,8 @@ class TrackingError(KadrError):
 @contextmanager
 def opened() -> Iterator[None]:
     """A block that uses the store. Raises TrackingError where the store fails within it."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported
+    for switch, value in _QUIET.items():  # before it is imported
+        os.environ.setdefault(switch, value)
     import mlflow
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
