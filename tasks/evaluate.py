@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,11 @@ from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import IMAGES, PREDICTIONS, QUERIES, RATINGS, read_table
 from tasks import paths, tracking
+from tasks.run_plots import predictions_plot, reliability_plot
 from tasks.stage import Metrics, run, write_csv, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PAIR = ["image_id", "query_id"]
 BASELINES = ("mean", "cosine", "concat")
@@ -46,7 +51,8 @@ def evaluate(params: Params) -> Metrics:
         agreed = judge.figures(read_predictions(paths.PREDICTIONS, name), HAS.get(name, RANKING + ERRORS))
         figures[name] = no_figures() | agreed | found.get(name, {})
     model = read_predictions(paths.PREDICTIONS, "model")
-    write_csv(paths.RELIABILITY, reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6))
+    table = reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
+    write_csv(paths.RELIABILITY, table)
     others = {
         "ceiling": ceiling(judge.expert, params.evaluate, params.seed),
         "human": human_agreement(model, judge.expert, params.evaluate, params.seed),
@@ -58,7 +64,8 @@ def evaluate(params: Params) -> Metrics:
         "differences": {name: as_json(differences(figures["model"], figures[name])) for name in CLAIMED},
         **{name: as_json(own) for name, own in others.items()},
     }
-    record(params, figures, others)
+    plots = {"reliability": reliability_plot(table), "predictions": predictions_plot(model)}
+    record(params, figures, others, plots)
     write_json(paths.METRICS / "evaluate.json", metrics)  # before the gates: whoever fails wants to see the figures
     gates.hold(failed_gates(params, judge, figures))
     return metrics
@@ -147,12 +154,14 @@ def retrieve(params: Params) -> dict[str, Figures]:
     }
 
 
-def record(params: Params, figures: Mapping[str, Figures], others: Mapping[str, Figures]) -> None:
-    """Add the figures to the MLflow runs of the training; those of `others` are the model's, as `name.figure`."""
+def record(
+    params: Params, figures: Mapping[str, Figures], others: Mapping[str, Figures], plots: Mapping[str, "Figure"]
+) -> None:
+    """Add figures and pictures to the MLflow runs of the training; `others` are the model's own, as `name.figure`."""
     named = {("model" if name == "model" else f"baseline {name}"): own for name, own in figures.items()}
     named["model"] |= {f"{name}.{key}": figure for name, own in others.items() for key, figure in own.items()}
     values = {role: {key: figure.value for key, figure in own.items() if figure} for role, own in named.items()}
-    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values)
+    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values, plots)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from kadr.params import Params
 from kadr.progress import progress
 from kadr.schemas import CAPTIONS, PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
 from tasks import paths, tracking
+from tasks.run_plots import importance_plot
 from tasks.stage import Metrics, run
 
 
@@ -161,12 +162,14 @@ def train(params: Params) -> Metrics:
     model = RelevanceModel(blocks, matrix.names, learner.fit(np.arange(len(pairs.table))))
     model.save(paths.RELEVANCE_MODEL)
     inputs = {"relevance": paths.RELEVANCE, "queries": paths.QUERIES}
-    tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, figures)
+    importance = model.importance()
+    plots = {"importance": importance_plot(importance)}
+    tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, figures, plots)
     return {
         "n_pairs": len(pairs.table),
         "n_features": len(matrix.names),
         "n_cells": len(grid),
-        "importance": model.importance(),
+        "importance": importance,
         "shap": block_contributions(model.booster, matrix),
     }
 
