@@ -12,7 +12,7 @@ from kadr.params import Params
 
 MODEL_TAG = "kadr.model_sha256"
 ROLE_TAG = "kadr.role"
-PACKAGES = ("kadr", "lightgbm", "numpy", "open-clip-torch", "sentence-transformers", "timm", "torch")
+PACKAGES = ("lightgbm", "numpy", "open-clip-torch", "sentence-transformers", "timm", "torch")
 
 
 def folder_digest(folder: Path) -> str:

@@ -162,13 +162,13 @@ def _record_child(parent: "Run", name: str, metrics: Mapping[str, float], tags: 
 
 
 def _dataset(name: str, relevance: Path) -> "PandasDataset":
-    """The pairs that people rated, under the md5 by which DVC knows the file."""
+    """The pairs that people rated, under the start of the md5 by which DVC knows the file; a tag has it whole."""
     import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
     from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
 
     pairs = pd.read_parquet(relevance, columns=["image_id", "query_id", "relevance", "weight"])
-    return from_pandas(pairs, LocalArtifactDatasetSource(str(relevance)), name=name, digest=dvc_md5(relevance))
+    return from_pandas(pairs, LocalArtifactDatasetSource(str(relevance)), name=name, digest=dvc_md5(relevance)[:8])
 
 
 def find_run(experiment: str, digest: str, role: str = MODEL_ROLE) -> "Run | None":

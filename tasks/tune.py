@@ -180,18 +180,24 @@ def main(
         tuned, studies = tune(problem, trials)
         record_tuning(problem.params, problem.key, problem.people.figure, tuned, studies)
         console.print(cell_table(problem, studies))
-        gain = "" if tuned.gain is None else f" ({tuned.gain.low:+.2f} to {tuned.gain.high:+.2f})"
-        console.print(
-            f"{problem.people.figure} on outer parts that no search saw: {tuned.tuned:.2f} tuned, {tuned.now:.2f} as "
-            f"now; gain {tuned.tuned - tuned.now:+.2f}{gain}.\nQuote this gain, not `evaluate`'s after taking the "
-            "settings: its folds hold pairs that chose them.",
-            highlight=False,
-        )
-        if tuned.best == tune_study.as_now(problem.params):
-            console.print("The settings of params.yaml are the best found.")
-        else:
-            overrides = " ".join(f"-S train.{key}={value:.4g}" for key, value in tuned.best.items())
-            console.print(f"Take them: dvc exp run {overrides}", highlight=False, soft_wrap=True)
+        console.print(verdict(problem, tuned), highlight=False, soft_wrap=True)
+
+
+def verdict(problem: Problem, tuned: Tuned) -> str:
+    """What was gained on unseen parts, and the command that takes the settings."""
+    figure, gain = problem.people.figure, tuned.gain
+    said = f"{figure} on outer parts that no search saw: {tuned.tuned:.2f} tuned, {tuned.now:.2f} as now"
+    if gain is not None:
+        said += f"; gain {tuned.tuned - tuned.now:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+    if tuned.best == tune_study.as_now(problem.params):
+        return f"{said}.\nThe settings of params.yaml are the best found."
+    beyond = gain is not None and gain.low > 0
+    lead = "Take the best found" if beyond else "That is within the noise. To try the best found all the same"
+    overrides = " ".join(f"-S train.{key}={value:.4g}" for key, value in tuned.best.items())
+    return (
+        f"{said}.\nQuote this gain: once the settings are taken, the folds of `evaluate` hold pairs that chose them.\n"
+        f"{lead}: dvc exp run {overrides}"
+    )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_a_run_leads_to_its_data_code_settings_and_machine(trained: Path, small_
         assert run is not None
         assert run.info.run_name == "clip / graded_response / 15 leaves" == run_name(small_params)
         (data,) = run.inputs.dataset_inputs
-        assert (data.dataset.name, data.dataset.digest) == ("sample", dvc_md5(paths.RELEVANCE))
+        assert (data.dataset.name, data.dataset.digest) == ("sample", dvc_md5(paths.RELEVANCE)[:8])
         tags = run.data.tags
         assert tags["dvc.md5.queries"] == dvc_md5(paths.QUERIES)
         assert {"git.commit", "git.dirty", "env.python", "env.cpus", "env.lightgbm", "env.torch"} <= set(tags)

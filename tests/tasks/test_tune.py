@@ -80,6 +80,9 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         yield float(calls)
 
+    killed = open_study(tmp_path / "s.db", "a", 0)
+    killed.enqueue_trial(NOW)
+    killed.ask()  # what kill -9 leaves: a trial that runs for ever
     with pytest.raises(KeyboardInterrupt):
         search(open_study(tmp_path / "s.db", "a", 0), 5, dict(NOW), dies, ignore)
     study = open_study(tmp_path / "s.db", "a", 0)
