@@ -161,11 +161,27 @@ class TrainParams(Section):
     num_threads: Count
 
 
+class GateParams(Section):
+    """What the model must not be worse than by more than noise, or stage evaluate fails."""
+
+    above: Literal["cosine", "concat"] | None
+    champion: str | None
+    figures: tuple[str, ...]
+
+
 class EvaluateParams(Section):
-    """Stage evaluate: intervals."""
+    """Stage evaluate: intervals and gates."""
 
     n_bootstrap: Count
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    gates: GateParams
+
+
+class AblateParams(Section):
+    """Stage ablate: which parts are left out or changed in turn, and on which cells of the folds."""
+
+    rows: list[str]
+    cells: Literal["diagonal", "all"]
 
 
 class IndexParams(Section):
@@ -194,6 +210,7 @@ class Params(Section):
     embed_texts: EmbedTextsParams
     train: TrainParams
     evaluate: EvaluateParams
+    ablate: AblateParams
     index: IndexParams
     report: ReportParams
 

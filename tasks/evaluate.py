@@ -1,53 +1,136 @@
 """Stage evaluate: predictions, ratings, test queries in; figures with intervals, beside baselines and the ceiling."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from kadr.embeddings import Embeddings
+from kadr.errors import ParamsError
 from kadr.features import Images, Texts
-from kadr.metrics import crowd_pairs, expert_pairs, ranks, reliability
+from kadr.metrics import crowd_pairs, expert_pairs, gates, ranks, reliability
 from kadr.metrics.evaluate import (
+    ERRORS,
+    RANKING,
     Figures,
     agreement_figures,
     as_json,
     ceiling,
-    errors_only,
+    differences,
+    human_agreement,
     no_figures,
-    rank_order_only,
     retrieval_figures,
 )
 from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import IMAGES, PREDICTIONS, QUERIES, RATINGS, read_table
 from tasks import paths, tracking
-from tasks.stage import Metrics, run, write_csv
+from tasks.run_plots import predictions_plot, reliability_plot
+from tasks.stage import Metrics, run, write_csv, write_json
 
-HAS = {"mean": errors_only, "cosine": rank_order_only}  # what of a baseline's figures means something
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAIR = ["image_id", "query_id"]
+BASELINES = ("mean", "cosine", "concat")
+CLAIMED = ("cosine", "concat")  # baselines that the model is said to beat
+HAS = {"mean": ERRORS, "cosine": RANKING}  # what of a baseline's figures means something
 
 
 def evaluate(params: Params) -> Metrics:
-    """Judge the out-of-fold predictions of the model and of the baselines, and the ranking of the test photos."""
-    queries = read_table(paths.QUERIES, QUERIES).to_pandas()
-    ratings = read_table(paths.RATINGS, RATINGS).to_pandas()
-    expert, crowd = expert_pairs(ratings, queries), crowd_pairs(ratings)
-    found = retrieve(params, queries)
+    """Judge the out-of-fold predictions of the model and of the baselines, and the ranking of the test photos.
+
+    Raises GateError, after the figures are written, where the model does not pass evaluate.gates.
+    """
+    judge, found = Judge.read(params), retrieve(params)
     figures: dict[str, Figures] = {}
-    for name in ("model", "mean", "cosine", "concat"):
-        predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas()
-        agreed = agreement_figures(predictions, expert, crowd, params.evaluate, params.seed)
-        if name == "model":
-            write_reliability(predictions)
-        figures[name] = no_figures() | HAS.get(name, lambda own: own)(agreed) | found.get(name, {})
-    record(params, figures)
-    return {
-        **as_json(figures.pop("model")),
-        "baselines": {name: as_json(own) for name, own in figures.items()},
-        "ceiling": as_json(ceiling(expert, params.evaluate, params.seed)),
+    for name in ("model", *BASELINES):
+        agreed = judge.figures(read_predictions(paths.PREDICTIONS, name), HAS.get(name, RANKING + ERRORS))
+        figures[name] = no_figures() | agreed | found.get(name, {})
+    model = read_predictions(paths.PREDICTIONS, "model")
+    table = reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
+    write_csv(paths.RELIABILITY, table)
+    others = {
+        "ceiling": ceiling(judge.expert, params.evaluate, params.seed),
+        "human": human_agreement(model, judge.expert, params.evaluate, params.seed),
+        "seen_text": judge.figures(read_predictions(paths.PREDICTIONS, paths.SEEN_TEXT)),
     }
+    metrics: Metrics = {
+        **as_json(figures["model"]),
+        "baselines": {name: as_json(figures[name]) for name in BASELINES},
+        "differences": {name: as_json(differences(figures["model"], figures[name])) for name in CLAIMED},
+        **{name: as_json(own) for name, own in others.items()},
+    }
+    plots = {"reliability": reliability_plot(table), "predictions": predictions_plot(model)}
+    record(params, figures, others, plots)
+    write_json(paths.METRICS / "evaluate.json", metrics)  # before the gates: whoever fails wants to see the figures
+    gates.hold(failed_gates(params, judge, figures))
+    return metrics
 
 
-def retrieve(params: Params, queries: pd.DataFrame) -> dict[str, Figures]:
+@dataclass(frozen=True)
+class Judge:
+    """The ratings that scores are judged on."""
+
+    expert: pd.DataFrame
+    crowd: pd.DataFrame
+    params: Params
+
+    @classmethod
+    def read(cls, params: Params) -> "Judge":
+        """Read the ratings, and choose those of the public protocol."""
+        queries = read_table(paths.QUERIES, QUERIES).to_pandas()
+        ratings = read_table(paths.RATINGS, RATINGS).to_pandas()
+        return cls(expert_pairs(ratings, queries), crowd_pairs(ratings), params)
+
+    def figures(self, predictions: pd.DataFrame, names: Sequence[str] = RANKING + ERRORS) -> Figures:
+        """The figures `names` of these predictions."""
+        evaluate, seed = self.params.evaluate, self.params.seed
+        return agreement_figures(predictions, self.expert, self.crowd, evaluate, seed, names=names)
+
+
+def read_predictions(folder: Path, name: str) -> pd.DataFrame:
+    """One model's out-of-fold predictions."""
+    predictions: pd.DataFrame = read_table(folder / f"{name}.parquet", PREDICTIONS).to_pandas()
+    return predictions
+
+
+def failed_gates(params: Params, judge: Judge, figures: Mapping[str, Figures]) -> list[str]:
+    """What the model is worse in than the rivals of evaluate.gates, by more than noise."""
+    asked, model = params.evaluate.gates, figures["model"]
+    for name in asked.figures:
+        if name not in model:
+            raise ParamsError(f"evaluate.gates.figures: unknown figure {name!r}; the figures are {', '.join(model)}")
+    failed: list[str] = []
+    if asked.above:
+        failed += gates.worse(model, f"baseline {asked.above}", figures[asked.above], asked.figures)
+    if asked.champion:
+        names = [name for name in asked.figures if name in RANKING + ERRORS]
+        ours, theirs = (judge.figures(table, names) for table in pairs_of_both(Path(asked.champion)))
+        failed += gates.worse(ours, f"champion {asked.champion}", theirs, names)
+    return failed
+
+
+def pairs_of_both(champion: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The model's and the champion's predictions of the pairs that both have, against today's relevance."""
+    if not (champion / "model.parquet").is_file():
+        raise ParamsError(
+            f"evaluate.gates.champion: got {champion}, which has no model.parquet, wanted a copy of the folder "
+            f"{paths.PREDICTIONS} of the run to compare with; name one, or null"
+        )
+    ours, theirs = (read_predictions(folder, "model") for folder in (paths.PREDICTIONS, champion))
+    both = ours.merge(theirs[[*PAIR, "score"]], on=PAIR, suffixes=("", "_champion"))
+    if both.empty:
+        raise ParamsError(f"evaluate.gates.champion: {champion} has no pair of this run; name one of the same ratings")
+    return both, both.assign(score=both["score_champion"])
+
+
+def retrieve(params: Params) -> dict[str, Figures]:
     """Retrieval figures of the model and of the cosine: a test query has to find its own photo."""
+    queries = read_table(paths.QUERIES, QUERIES).to_pandas()
     images = read_table(paths.IMAGES, IMAGES).to_pandas()
     collection = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
     asked = queries[(queries["split"] == "test") & queries["image_id"].isin(collection)]
@@ -71,19 +154,14 @@ def retrieve(params: Params, queries: pd.DataFrame) -> dict[str, Figures]:
     }
 
 
-def write_reliability(predictions: pd.DataFrame) -> None:
-    """Write the table behind DVC's reliability plot."""
-    people, score = predictions["relevance"].to_numpy(), predictions["score"].to_numpy()
-    write_csv(paths.RELIABILITY, reliability(people, score).round(6))
-
-
-def record(params: Params, figures: dict[str, Figures]) -> None:
-    """Add the figures to the MLflow runs of the training."""
-    roles = {name: "model" if name == "model" else f"baseline {name}" for name in figures}
-    values = {
-        roles[name]: {key: figure.value for key, figure in own.items() if figure} for name, own in figures.items()
-    }
-    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values)
+def record(
+    params: Params, figures: Mapping[str, Figures], others: Mapping[str, Figures], plots: Mapping[str, "Figure"]
+) -> None:
+    """Add figures and pictures to the MLflow runs of the training; `others` are the model's own, as `name.figure`."""
+    named = {("model" if name == "model" else f"baseline {name}"): own for name, own in figures.items()}
+    named["model"] |= {f"{name}.{key}": figure for name, own in others.items() for key, figure in own.items()}
+    values = {role: {key: figure.value for key, figure in own.items() if figure} for role, own in named.items()}
+    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values, plots)
 
 
 if __name__ == "__main__":

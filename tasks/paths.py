@@ -18,6 +18,7 @@ TEXT_ENCODERS = Path("models/text_encoders")  # <encoder>/, what a query needs b
 CLIP = Path("models/clip")
 RELEVANCE_MODEL = Path("models/relevance")
 PREDICTIONS = Path("data/predictions")  # model.parquet and one per baseline
+SEEN_TEXT = "seen_text"  # in PREDICTIONS: the model's scores where the photo alone was held out
 INDEX = Path("models/index")
 DATA_DOCS = Path("reports/data_docs")  # <table>.html
 RELIABILITY = Path("reports/reliability.csv")

@@ -11,7 +11,7 @@ from kadr.embeddings import Embeddings
 from kadr.index import Index
 from kadr.model import RelevanceModel
 from kadr.params import Params
-from kadr.report import disputes, examples, figures, leaks, ratings, ratings_page, tables
+from kadr.report import disputes, examples, figures, judging, leaks, ratings, ratings_page, tables
 from kadr.report.page import Page, render_page
 from kadr.report.ratings_page import RatingsPage, render_ratings_page
 from kadr.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
@@ -19,7 +19,7 @@ from kadr.search import Searcher
 from tasks import paths
 from tasks.stage import Metrics, run, write_text
 
-STAGES = ("ingest", "aggregate", "train", "evaluate", "index")  # whose figures the page shows
+STAGES = ("ingest", "aggregate", "train", "evaluate", "ablate", "index")  # whose figures the page shows
 N_SEARCHES, N_FOUND = 6, 6
 
 
@@ -36,6 +36,7 @@ def make_page(params: Params) -> Page:
     images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
     rated, queries = read_table(paths.RATINGS, RATINGS).to_pandas(), read_table(paths.QUERIES, QUERIES).to_pandas()
     predictions = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
+    relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
     stages = {stage: _figures_of(stage) for stage in STAGES}
     text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
     path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
@@ -49,12 +50,15 @@ def make_page(params: Params) -> Page:
         headline=figures.headline(stages, figures.HEADLINE),
         photos=tables.photo_counts(images),
         quarantine=tables.quarantine_rules(read_table(paths.QUARANTINE, QUARANTINE)),
-        ratings=ratings.rating_plots(rated, read_table(paths.RELEVANCE, RELEVANCE).to_pandas()),
+        ratings=ratings.rating_plots(rated, relevance),
         agreement=ratings.agreement_plots(rated),
         agreement_facts=figures.facts(stages["aggregate"]),
-        model=ratings.model_plots(predictions, rated, stages["evaluate"], stages["train"].get("importance", {})),
+        model=ratings.model_plots(predictions, rated, stages["evaluate"], stages["train"]),
         metrics=figures.metric_rows(stages["evaluate"], figures.AGREEMENT),
         retrieval=figures.metric_rows(stages["evaluate"], figures.RETRIEVAL),
+        differences=judging.difference_table(stages["evaluate"]),
+        ablations=judging.ablation_table(stages["ablate"]),
+        kinds=judging.kind_table(predictions, relevance, queries),
         best=best,
         worst=worst,
         searches=examples.run_searches(_searcher(params, queries), queries, N_SEARCHES, N_FOUND),

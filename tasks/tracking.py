@@ -4,116 +4,185 @@ The store is $MLFLOW_TRACKING_URI, or sqlite:///mlflow.db in the project. A stor
 record, never the training: the stage warns and goes on.
 """
 
-import hashlib
 import logging
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kadr.errors import KadrError
 from kadr.params import Params
+from tasks.lineage import MODEL_TAG, ROLE_TAG, dvc_md5, flat_params, folder_digest, lineage, run_name, way_back
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.data.pandas_dataset import PandasDataset
+    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
-MODEL_TAG = "kadr.model_sha256"
-ROLE_TAG = "kadr.role"
+PARAMS_FILE = Path("params.yaml")
+SMALL = ("model.txt", "model.json")  # of the model's folder; its rest, over 100 MB for a large corpus, is in DVC alone
+MODEL_ROLE = "model"  # of a training's own run; its children are `fold <n>` and `baseline <name>`
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+_SAYINGS = {
+    "out-of-date database schema": "another version of MLflow wrote this store. One of an older version is brought up "
+    "by `mlflow db upgrade {store}` (copy it first); one of a newer version wants that version",
+    "database is locked": "another process keeps the store locked; end that one",
+    "not a database": "this is no SQLite database; move it away, and a new one is made",
+    "malformed": "the database is damaged; move it away, and a new one is made",
+}
 
 
-def folder_digest(folder: Path) -> str:
-    """sha256 over the names and bytes of all files of `folder`, in the order of their names."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+class TrackingError(KadrError):
+    """MLflow's store cannot be read or written, or does not have what was asked of it."""
+
+
+@contextmanager
+def opened() -> Iterator[None]:
+    """A block that uses the store. Raises TrackingError where the store fails within it."""
+    for switch, value in _QUIET.items():  # before it is imported
+        os.environ.setdefault(switch, value)
+    import mlflow
+    from alembic.util import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
+    mlflow.set_tracking_uri(store)
+    try:
+        yield
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+        said = str(error).strip() or type(error).__name__
+        reason = next((saying for words, saying in _SAYINGS.items() if words in said), said.splitlines()[0])
+        raise TrackingError(f"{store}: {reason.replace('{store}', store)}") from error
 
 
 @contextmanager
 def recorded(what: str) -> Iterator[None]:
-    """Warn, and go on, where MLflow's store cannot take `what`."""
-    import mlflow
-    from sqlalchemy.exc import SQLAlchemyError
-
-    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
+    """A block that writes to the store; where it fails, warn and go on without the record of `what`."""
     try:
-        yield
-    except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError) as error:
-        logger.warning("MLflow did not record %s (%s); the files are written. Mend the store and re-run", what, error)
-
-
-def flat_params(params: Params) -> dict[str, object]:
-    """The settings as dotted keys, as `dvc exp run -S` names them."""
-
-    def flatten(prefix: str, value: object) -> Iterator[tuple[str, object]]:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield from flatten(f"{prefix}.{key}" if prefix else key, inner)
-        else:
-            yield prefix, value
-
-    return dict(flatten("", params.model_dump()))
-
-
-def lineage(inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Tags that lead from a run to its code, its data and its Prefect run."""
-    tags = {f"dvc.md5.{name}": _dvc_md5(path) for name, path in inputs.items()}
-    tags["git.commit"] = _git("rev-parse", "HEAD") or "unknown"
-    tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no")))
-    if run_id := os.environ.get("PREFECT__FLOW_RUN_ID"):
-        tags["prefect.flow_run_id"] = run_id
-    return tags
-
-
-def _dvc_md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        with opened():
+            yield
+    except TrackingError as error:
+        logger.warning("MLflow did not record %s; the files are written. Mend the store and re-run. %s", what, error)
 
 
 def record_training(
-    params: Params, model: Path, inputs: Mapping[str, Path], figures: Mapping[str, Mapping[str, float]]
+    params: Params,
+    model: Path,
+    inputs: Mapping[str, Path],
+    figures: Mapping[str, Mapping[str, float]],
+    plots: Mapping[str, "Figure"],
 ) -> None:
     """Record one training as a parent run, with a child run for each entry of `figures` (folds, baselines).
 
     Args:
         params: all settings.
         model: the folder of the model; its digest is the tag by which stage evaluate finds the run.
-        inputs: name -> file that the training read, for the tags dvc.md5.<name>.
+        inputs: name -> file that the training read, for the tags dvc.md5.<name>; `relevance` is the run's data set.
         figures: child's name -> its metrics.
+        plots: name -> picture.
     """
-    import mlflow
-
-    tags = lineage(inputs) | {MODEL_TAG: folder_digest(model)}
     with recorded("the training"):
+        import mlflow
+
+        tags = lineage(inputs) | {MODEL_TAG: folder_digest(model)}
         mlflow.set_experiment(params.train.experiment)
-        with mlflow.start_run(tags=tags | {ROLE_TAG: "model"}):
+        mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
+        own = tags | {ROLE_TAG: MODEL_ROLE, "mlflow.note.content": way_back(tags)}
+        with mlflow.start_run(run_name=run_name(params), tags=own) as run:
             mlflow.log_params(flat_params(params))
-            mlflow.log_artifacts(str(model), "model")
+            mlflow.log_input(_dataset(params.train.experiment, inputs["relevance"]), "training")
+            for path in (PARAMS_FILE, *(model / name for name in SMALL)):
+                if path.is_file():
+                    mlflow.log_artifact(str(path))
+            log_plots(plots)
             for name, metrics in figures.items():
-                with mlflow.start_run(run_name=name, nested=True, tags=tags | {ROLE_TAG: name}):
-                    mlflow.log_metrics(dict(metrics))
+                _record_child(run, name, metrics, tags)
+        logger.info("MLflow run %s: %s", run.info.run_id, run_name(params))
 
 
-def record_evaluation(params: Params, model: Path, figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Add figures to the newest runs of the model in folder `model`: role (`model` or a child's name) -> metrics."""
-    import mlflow
+def record_evaluation(
+    params: Params, model: Path, figures: Mapping[str, Mapping[str, float]], plots: Mapping[str, "Figure"]
+) -> None:
+    """Add figures to the newest runs of the model in folder `model`.
 
+    Args:
+        params: all settings.
+        model: the folder of the model.
+        figures: role (`model` or a child's name) -> its metrics.
+        plots: name -> picture, of the training's own run.
+    """
     with recorded("the evaluation"):
-        experiment = mlflow.set_experiment(params.train.experiment)
+        import mlflow
+
         digest = folder_digest(model)
         for role, metrics in figures.items():
-            wanted = f"tags.`{MODEL_TAG}` = '{digest}' and tags.`{ROLE_TAG}` = '{role}'"
-            found = mlflow.search_runs([experiment.experiment_id], wanted, max_results=1, output_format="list")
-            if not found:
+            run = find_run(params.train.experiment, digest, role)
+            if run is None:
                 logger.warning("no MLflow run of this model with role %s; its figures are in metrics/ alone", role)
-            for run in found:
-                with mlflow.start_run(run_id=run.info.run_id):
-                    mlflow.log_metrics(dict(metrics))
+                continue
+            with mlflow.start_run(run_id=run.info.run_id):
+                mlflow.log_metrics(dict(metrics))
+                log_plots(plots if role == MODEL_ROLE else {})
+
+
+def record_children(params: Params, model: Path, figures: Mapping[str, Mapping[str, float]]) -> None:
+    """Add child runs (role -> metrics) to the newest run of the model in folder `model`; one that is there is kept."""
+    with recorded("the child runs"):
+        import mlflow
+
+        digest = folder_digest(model)
+        parent = find_run(params.train.experiment, digest)
+        if parent is None:
+            logger.warning("no MLflow run of this model; its child runs are in metrics/ alone")
+            return
+        for role, metrics in figures.items():
+            known = find_run(params.train.experiment, digest, role)
+            if known is None:
+                _record_child(parent, role, metrics, {MODEL_TAG: digest})
+                continue
+            with mlflow.start_run(run_id=known.info.run_id):
+                mlflow.log_metrics(dict(metrics))
+
+
+def _record_child(parent: "Run", name: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    """One child run in three transactions, where the fluent calls take many."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    client = MlflowClient()
+    own = {**tags, ROLE_TAG: name, "mlflow.parentRunId": parent.info.run_id}
+    child = client.create_run(parent.info.experiment_id, tags=own, run_name=name)
+    at = child.info.start_time
+    client.log_batch(child.info.run_id, metrics=[Metric(key, value, at, 0) for key, value in metrics.items()])
+    client.set_terminated(child.info.run_id)
+
+
+def _dataset(name: str, relevance: Path) -> "PandasDataset":
+    """The pairs that people rated, under the start of the md5 by which DVC knows the file; a tag has it whole."""
+    import pandas as pd
+    from mlflow.data.pandas_dataset import from_pandas
+    from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
+
+    pairs = pd.read_parquet(relevance, columns=["image_id", "query_id", "relevance", "weight"])
+    return from_pandas(pairs, LocalArtifactDatasetSource(str(relevance)), name=name, digest=dvc_md5(relevance)[:8])
+
+
+def find_run(experiment: str, digest: str, role: str = MODEL_ROLE) -> "Run | None":
+    """The newest run of `experiment` with this role in the training of the model with this digest."""
+    import mlflow
+
+    wanted = f"tags.`{MODEL_TAG}` = '{digest}' and tags.`{ROLE_TAG}` = '{role}'"
+    found = mlflow.search_runs(experiment_names=[experiment], filter_string=wanted, max_results=1, output_format="list")
+    return next(iter(found), None)
+
+
+def log_plots(plots: Mapping[str, "Figure"]) -> None:
+    """Keep pictures with the current run, as plots/<name>.png."""
+    import mlflow
+
+    for name, figure in plots.items():
+        mlflow.log_figure(figure, f"plots/{name}.png")

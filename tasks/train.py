@@ -1,7 +1,7 @@
 """Stage train: relevance, queries and embeddings in; the relevance model and out-of-fold predictions out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from kadr.embeddings import Embeddings, Rows
 from kadr.errors import ParamsError
 from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
 from kadr.model import FeatureBlocks, RelevanceModel
-from kadr.model.folds import Cell, Folds, assign_folds, cells, query_groups
+from kadr.model.explain import block_contributions
+from kadr.model.folds import Cell, Folds, assign_folds, cells, image_cells, query_groups
 from kadr.model.lightgbm import Learner, Scores
 from kadr.model.relevance import CAPTIONED
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
@@ -19,6 +20,7 @@ from kadr.params import Params
 from kadr.progress import progress
 from kadr.schemas import CAPTIONS, PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
 from tasks import paths, tracking
+from tasks.run_plots import importance_plot
 from tasks.stage import Metrics, run
 
 
@@ -43,9 +45,19 @@ class Pairs:
         """(n_pairs,) > 0."""
         return self.table["weight"].to_numpy()
 
+    def of(self, tables: "Tables") -> "Pairs":
+        """The same pairs by the encoders of `tables`."""
+        text_of = dict(zip(self.texts.ids, self.texts.texts, strict=True))
+        images, texts = Images.select(tables.images, self.images.ids), Texts.select(tables.texts, text_of)
+        return replace(self, images=images, texts=texts)
+
     def features(self, blocks: FeatureBlocks) -> FeatureMatrix:
         """The pairs' feature matrix of these blocks."""
         return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
+
+    def learner(self, matrix: FeatureMatrix, params: Params) -> Learner:
+        """What learns the relevance from these features of the pairs."""
+        return Learner(matrix.values, self.relevance, self.weight, params.train, params.seed)
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,11 @@ class Tables:
         """Read exactly the encoders that params name."""
         images = Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders)
         return cls(images, Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders))
+
+    def only(self, params: Params) -> "Tables":
+        """Those of the encoders that params name."""
+        images = {name: self.images[name] for name in params.embed_images.encoders}
+        return Tables(images, {name: self.texts[name] for name in params.embed_texts.encoders})
 
 
 def read_pairs(tables: Tables) -> Pairs:
@@ -88,9 +105,14 @@ def choose_features(tables: Tables, params: Params) -> FeatureBlocks:
     return FeatureBlocks(params.train.features, Captioned.fit(corpus))
 
 
+def make_image_folds(pairs: Pairs, params: Params) -> Folds:
+    """The image fold of every pair."""
+    return assign_folds(pairs.table["image_id"].tolist(), params.train.image_folds, params.seed)
+
+
 def make_grid(pairs: Pairs, params: Params) -> list[Cell]:
     """The cells of image folds x query folds."""
-    image_folds = assign_folds(pairs.table["image_id"].tolist(), params.train.image_folds, params.seed)
+    image_folds = make_image_folds(pairs, params)
     groups = query_groups(pairs.table["query_id"].tolist(), pairs.own_image)
     query_folds = assign_folds(groups, params.train.query_folds, params.seed + 1)
     return list(cells(image_folds, query_folds))
@@ -101,14 +123,22 @@ def baselines(pairs: Pairs, params: Params) -> Iterator[tuple[str, FitPredict]]:
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
     cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
     yield "cosine", given_baseline(cosine)
-    concat = pairs.features(FeatureBlocks(["concat"], None)).values
-    yield "concat", Learner(concat, pairs.relevance, pairs.weight, params.train, params.seed).fit_predict
+    concat = pairs.features(FeatureBlocks(["concat"], None))
+    yield "concat", pairs.learner(concat, params).fit_predict
 
 
 def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> None:
     """Write one model's out-of-fold scores to the predictions folder."""
     table = pairs.table[["image_id", "query_id", "relevance"]].assign(score=scores, fold=fold)
     write_table(pa.Table.from_pandas(table, preserve_index=False), paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS)
+
+
+def score_seen_text(pairs: Pairs, fit_predict: FitPredict, params: Params) -> None:
+    """Write the model's scores of every pair by a model that saw its text, with other photos, but not its photo."""
+    grid = list(image_cells(make_image_folds(pairs, params)))
+    with progress("folds of seen texts", len(grid)) as advance:
+        scores, fold = out_of_fold(fit_predict, grid, len(pairs.table), advance)
+    write_predictions(paths.SEEN_TEXT, pairs, scores, fold)
 
 
 def train(params: Params) -> Metrics:
@@ -118,7 +148,7 @@ def train(params: Params) -> Metrics:
     grid = make_grid(pairs, params)
     blocks = choose_features(tables, params)
     matrix = pairs.features(blocks)
-    learner = Learner(matrix.values, pairs.relevance, pairs.weight, params.train, params.seed)
+    learner = pairs.learner(matrix, params)
     figures: dict[str, dict[str, float]] = {}
     for name, fit_predict in [("model", learner.fit_predict), *baselines(pairs, params)]:
         with progress(f"folds of {name}", len(grid)) as advance:
@@ -128,15 +158,19 @@ def train(params: Params) -> Metrics:
             figures |= {f"fold {cell.fold}": errors(pairs.relevance[cell.test], scores[cell.test]) for cell in grid}
         else:
             figures[f"baseline {name}"] = errors(pairs.relevance, scores)
+    score_seen_text(pairs, learner.fit_predict, params)
     model = RelevanceModel(blocks, matrix.names, learner.fit(np.arange(len(pairs.table))))
     model.save(paths.RELEVANCE_MODEL)
     inputs = {"relevance": paths.RELEVANCE, "queries": paths.QUERIES}
-    tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, figures)
+    importance = model.importance()
+    plots = {"importance": importance_plot(importance)}
+    tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, figures, plots)
     return {
         "n_pairs": len(pairs.table),
         "n_features": len(matrix.names),
         "n_cells": len(grid),
-        "importance": model.importance(),
+        "importance": importance,
+        "shap": block_contributions(model.booster, matrix),
     }
 
 

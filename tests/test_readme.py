@@ -1,5 +1,6 @@
 """The commands of the pages, run in a copy of the project on a small sample, and what re-runs on a change."""
 
+import json
 import os
 import re
 import shutil
@@ -21,17 +22,20 @@ pytestmark = pytest.mark.slow
 SMALL = [
     "clip.epochs=1",
     "evaluate.n_bootstrap=20",
+    "evaluate.gates.above=null",
+    "ablate.rows=[modality]",
     "train.image_folds=2",
     "train.query_folds=2",
     "train.n_estimators=20",
 ]
 COUNTS = ["--n-train", "60", "--n-test", "10", "--n-corpus", "150"]
 WAIT_S = 300
+PAGES = ("README.md", "docs/data.md", "docs/mlflow.md")
 
 
 def readme_commands(project: Path) -> list[str]:
     """The commands of the pages' bash blocks, without those of make, which would install everything anew."""
-    text = "".join((project / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md"))
+    text = "".join((project / name).read_text(encoding="utf-8") for name in PAGES)
     blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line and not line.startswith("make ")]
@@ -93,11 +97,24 @@ def test_a_second_repro_does_nothing(copy: Path, environment: dict[str, str]) ->
 
 @pytest.mark.parametrize("command", [c for c in readme_commands(Path(__file__).parents[1]) if "mlflow ui" not in c])
 def test_command_of_the_readme(command: str, restored: Path, environment: dict[str, str]) -> None:
-    output = run(command, restored, environment)
+    output = run(command.replace("--trials 20", "--trials 2"), restored, environment)
     if command.startswith("kadr search"):
         assert "images/" in output
     if command.startswith("dvc exp run -S train."):
-        assert ran(output) == {"train", "evaluate", "report"}
+        assert ran(output) == {"train", "evaluate", "ablate", "report"}
+    if command == "python -m tasks.register":
+        assert "models:/kadr-sample/" in output
+    if command == "python -m tasks.compare":
+        assert "tau_c" in output
+    if command.startswith("mlflow models predict"):
+        rows = json.loads((restored / "relevance.json").read_text(encoding="utf-8"))["predictions"]
+        assert all(0 <= row["relevance"] <= 1 for row in rows)
+
+
+def test_script_of_the_page_on_mlflow(project: Path, copy: Path, environment: dict[str, str]) -> None:
+    (script,) = re.findall(r"```python\n(.*?)```", (project / "docs/mlflow.md").read_text(encoding="utf-8"), re.DOTALL)
+    (copy / "score.py").write_text(script, encoding="utf-8")
+    assert "relevance" in run("python -m tasks.register", copy, environment) + run("python score.py", copy, environment)
 
 
 def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -20,6 +19,7 @@ from kadr.embeddings import Embeddings
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
 from kadr.progress import progress
+from kadr.texts import normalise
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +100,6 @@ def bad_photos(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) 
     there = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
     ids, keys, _ = _good(images.filter(pc.invert(there)))
     return dict(zip(ids, cache.lookup(keys).status.tolist(), strict=True))
-
-
-def normalise(text: str) -> str:
-    """A text with Unicode composed (NFC) and every run of white space as one space; the case stays."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _good(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from kadr.embeddings import Embeddings, Vectors
+from kadr.texts import normalise
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Texts:
 
     Attributes:
         ids: n_texts query or caption ids.
-        texts: the n_texts texts themselves.
+        texts: the n_texts texts themselves, by kadr.texts.normalise.
         vectors: encoder name -> (n_texts, d) float32, unit norm, in the order of `ids`.
     """
 
@@ -45,6 +46,10 @@ class Texts:
 
     @classmethod
     def select(cls, embeddings: Mapping[str, Embeddings], text_of: Mapping[str, str]) -> "Texts":
-        """The texts of `text_of` (id -> text) out of whole embeddings tables."""
+        """The texts of `text_of` (id -> text), normalised as the encoders saw them, out of whole embeddings tables."""
         ids = list(text_of)
-        return cls(ids, list(text_of.values()), {name: table.select(ids) for name, table in embeddings.items()})
+        return cls(
+            ids,
+            [normalise(text) for text in text_of.values()],
+            {name: table.select(ids) for name, table in embeddings.items()},
+        )

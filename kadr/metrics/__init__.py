@@ -2,7 +2,18 @@
 
 from kadr.metrics.agreement import agreement, reliability
 from kadr.metrics.bootstrap import Interval, bootstrap
-from kadr.metrics.ratings import crowd_pairs, expert_pairs
-from kadr.metrics.retrieval import ranks, retrieval
+from kadr.metrics.ratings import crowd_pairs, expert_pairs, leave_one_out
+from kadr.metrics.retrieval import ndcg_by_text, ranks, retrieval
 
-__all__ = ["Interval", "agreement", "bootstrap", "crowd_pairs", "expert_pairs", "ranks", "reliability", "retrieval"]
+__all__ = [
+    "Interval",
+    "agreement",
+    "bootstrap",
+    "crowd_pairs",
+    "expert_pairs",
+    "leave_one_out",
+    "ndcg_by_text",
+    "ranks",
+    "reliability",
+    "retrieval",
+]

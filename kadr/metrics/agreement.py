@@ -7,7 +7,9 @@ import pandas as pd
 from scipy import stats
 
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
-RELEVANT = 0.5  # a pair counts as relevant from here on, for the area under the ROC curve
+Bins = np.ndarray[tuple[int], np.dtype[np.int64]]
+RELEVANT = 0.5  # a pair counts as relevant from here on, for the area under the ROC curve and average precision
+N_BINS = 10  # of a reliability diagram
 
 
 def _tau(variant: str) -> Callable[[Values, Values], float | None]:
@@ -47,6 +49,29 @@ def _auc(relevance: Values, score: Values) -> float | None:
     return float((rank_sum - n_relevant * (n_relevant + 1) / 2) / (n_relevant * n_other))
 
 
+def _average_precision(relevance: Values, score: Values) -> float | None:
+    """Mean precision at the places of the relevant pairs (Salton and McGill 1983); by chance it is their share."""
+    relevant = relevance >= RELEVANT
+    if not relevant.any() or relevant.all():
+        return None
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # equal scores share one place
+    found = np.cumsum(relevant[order])[ends]
+    return float(np.sum(np.diff(found, prepend=0) * found / (ends + 1)) / found[-1])
+
+
+def _ece(relevance: Values, score: Values) -> float | None:
+    """Expected calibration error (Naeini et al. 2015): mean gap of the reliability diagram, by the pairs in a bin."""
+    if not len(relevance):
+        return None
+    bins = _bins(score, N_BINS)
+    return float(np.abs(np.bincount(bins, score) - np.bincount(bins, relevance)).sum() / len(score))
+
+
+def _bins(score: Values, n_bins: int) -> Bins:
+    return np.clip((score * n_bins).astype(np.int64), 0, n_bins - 1)
+
+
 agreement: dict[str, Callable[[Values, Values], float | None]] = {
     "tau_c": _tau("c"),
     "tau_b": _tau("b"),
@@ -54,15 +79,16 @@ agreement: dict[str, Callable[[Values, Values], float | None]] = {
     "rmse": _rmse,
     "r2": _r2,
     "auc": _auc,
+    "average_precision": _average_precision,
+    "ece": _ece,
 }
 """Name -> figure(people's value, score); None where the sample has none. tau_c, tau_b: Kendall's tau x 100."""
 
 
-def reliability(people: Values, score: Values, n_bins: int = 10) -> pd.DataFrame:
+def reliability(people: Values, score: Values, n_bins: int = N_BINS) -> pd.DataFrame:
     """What people say of pairs with about the same score: columns predicted, observed, n; one row a non-empty bin.
 
     The bins have equal widths on 0..1 (reliability diagram; Murphy and Winkler 1977).
     """
-    bins = np.clip((score * n_bins).astype(int), 0, n_bins - 1)
-    table = pd.DataFrame({"bin": bins, "predicted": score, "observed": people, "n": 1}).groupby("bin")
+    table = pd.DataFrame({"bin": _bins(score, n_bins), "predicted": score, "observed": people, "n": 1}).groupby("bin")
     return table.agg({"predicted": "mean", "observed": "mean", "n": "sum"}).reset_index(drop=True)

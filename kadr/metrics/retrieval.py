@@ -1,9 +1,10 @@
-"""Retrieval: at which rank a text's own photo stands."""
+"""Retrieval: at which rank a text's own photo stands, and how well a text's rated photos are ordered."""
 
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from kadr.embeddings import Rows
 
@@ -38,3 +39,23 @@ retrieval: dict[str, Callable[[Ranks], float | None]] = {
     "mrr": _mrr,
 }
 """Name -> figure(ranks of the right photos); None where there are no queries."""
+
+
+def ndcg_by_text(predictions: pd.DataFrame, k: int) -> "pd.Series[float]":
+    """NDCG@k of every text over its rated photos (Jarvelin and Kekalainen 2002): index query_id, sorted.
+
+    The gain is the relevance by people; photos of equal score share the mean of their places. A text whose photos are
+    all equally relevant, or that has one photo alone, has no order to find and is left out.
+
+    Args:
+        predictions: columns query_id, relevance, score; one row a pair.
+        k: places that count.
+    """
+    from sklearn.metrics import ndcg_score
+
+    figures = {
+        query_id: float(ndcg_score(rows["relevance"].to_numpy()[None], rows["score"].to_numpy()[None], k=k))
+        for query_id, rows in predictions.groupby("query_id")
+        if np.ptp(rows["relevance"]) > 0
+    }
+    return pd.Series(figures, dtype=float)

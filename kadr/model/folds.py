@@ -50,6 +50,14 @@ def cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
                 yield Cell(int(i) * n_query_folds + int(j), test, train)
 
 
+def image_cells(image_folds: Folds) -> Iterator[Cell]:
+    """The cells that hold out photos alone: a training pair shares no photo with any test pair, but maybe its text."""
+    for i in np.unique(image_folds):
+        test = image_folds == i
+        if not test.all():
+            yield Cell(int(i), test, ~test)
+
+
 def query_groups(query_ids: Sequence[str], own_image: Mapping[str, str | None]) -> list[str]:
     """What must stay together among texts: those written for one photo, or the text alone where that is unknown."""
     return [own_image.get(query_id) or query_id for query_id in query_ids]

@@ -23,23 +23,36 @@ METRICS = {
     "rmse": Metric("RMSE", "root mean square error of the relevance; lower is better", 3),
     "r2": Metric("R²", "share of the relevance's variance explained", 3),
     "auc": Metric("AUC", "how often a relevant pair stands above an irrelevant one", 3),
+    "average_precision": Metric("average precision", "mean precision at the places of the relevant pairs", 3),
+    "ndcg_at_10": Metric("NDCG@10", "order of a text's rated photos, the first ten", 3),
+    "ece": Metric("ECE", "expected calibration error: mean gap between predicted and observed; lower is better", 3),
     "recall_at_1": Metric("recall@1", "test texts whose own photo comes first", 3),
     "recall_at_5": Metric("recall@5", "test texts whose own photo is among the first 5", 3),
     "recall_at_10": Metric("recall@10", "test texts whose own photo is among the first 10", 3),
     "mrr": Metric("MRR", "mean reciprocal rank of the own photo", 3),
 }
 HEADLINE = ("tau_c", "tau_b", "rmse", "auc", "recall_at_1", "recall_at_5")
-AGREEMENT = ("tau_c", "tau_b", "spearman", "rmse", "r2", "auc")
+AGREEMENT = ("tau_c", "tau_b", "spearman", "auc", "average_precision", "ndcg_at_10", "rmse", "r2", "ece")
+DIFFERENCES = ("tau_c", "tau_b")
 RETRIEVAL = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr")
-COLUMNS = {"model": "model", "cosine": "cosine", "concat": "concatenation", "mean": "mean", "ceiling": "human ceiling"}
+COLUMNS = {
+    "model": "model",
+    "seen_text": "seen text",
+    "cosine": "cosine",
+    "concat": "concatenation",
+    "mean": "mean",
+    "human": "other experts",
+    "ceiling": "human ceiling",
+}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure with its interval, e.g. `48.9` and `47.1 to 50.6`."""
+    """A figure with its interval, e.g. `48.9` and `47.1 to 50.6`; `sure` where that of a difference leaves out 0."""
 
     value: str
     interval: str
+    sure: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,23 +75,27 @@ def metric_rows(evaluate: Mapping[str, Any], keys: tuple[str, ...] = tuple(METRI
     baselines = evaluate.get("baselines") or {}
     sources = {
         "model": evaluate,
+        "seen_text": evaluate.get("seen_text") or {},
         **{name: baselines.get(name) or {} for name in ("cosine", "concat", "mean")},
+        "human": evaluate.get("human") or {},
         "ceiling": evaluate.get("ceiling") or {},
     }
     rows = []
     for key in keys:
-        cells = {name: _cell(source.get(key), METRICS[key].digits) for name, source in sources.items()}
+        cells = {name: figure_cell(source.get(key), METRICS[key].digits) for name, source in sources.items()}
         if any(cells.values()):
             rows.append(MetricRow(key, METRICS[key], cells))
     return rows
 
 
-def _cell(figure: Mapping[str, float] | None, digits: int) -> Cell | None:
+def figure_cell(figure: Mapping[str, float] | None, digits: int, sign: str = "") -> Cell | None:
+    """A figure as `{value, low, high}` rounded to so many digits; with `sign` "+" it is a difference from 0."""
     if not figure or figure.get("value") is None:
         return None
-    low, high = figure.get("low"), figure.get("high")
-    interval = "" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
-    return Cell(f"{figure['value']:.{digits}f}", interval)
+    low, high, form = figure.get("low"), figure.get("high"), f"{sign}.{digits}f"
+    interval = "" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+    sure = bool(sign) and low is not None and high is not None and not low <= 0 <= high
+    return Cell(f"{figure['value']:{form}}", interval, sure)
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,8 @@ class Fact:
 
 def headline(stages: Stages, keys: tuple[str, ...] = tuple(METRICS)) -> list[Fact]:
     """What a run is known by: how much went in, and what metrics/evaluate.json has of `keys`."""
-    return [*_counts(stages), *_judgements(metric_rows(stages.get("evaluate", {}), keys))]
+    evaluate = stages.get("evaluate", {})
+    return [*_counts(stages), *_judgements(metric_rows(evaluate, keys)), *_human(evaluate), *_differences(evaluate)]
 
 
 def _counts(stages: Stages) -> Iterator[Fact]:
@@ -118,6 +136,25 @@ def _judgements(rows: list[MetricRow]) -> Iterator[Fact]:
             continue
         others = [f"{COLUMNS[name]} {other.value}" for name, other in row.cells.items() if other and name != "model"]
         yield Fact(row.metric.label, cell.value, "; ".join(filter(None, [cell.interval, *others])))
+
+
+def _differences(evaluate: Mapping[str, Any]) -> Iterator[Fact]:
+    """The model less each baseline it is said to beat, by the paired bootstrap."""
+    for name, own in (evaluate.get("differences") or {}).items():
+        cells = [(METRICS[key].label, figure_cell(own.get(key), METRICS[key].digits, "+")) for key in DIFFERENCES]
+        found = [(label, cell) for label, cell in cells if cell]
+        if found:
+            (label, first), *others = found
+            note = [first.interval, *(f"{other} {cell.value} ({cell.interval})" for other, cell in others)]
+            yield Fact(f"{label} above {COLUMNS[name]}", first.value, "; ".join(note))
+
+
+def _human(evaluate: Mapping[str, Any]) -> Iterator[Fact]:
+    human = evaluate.get("human") or {}
+    share, model, others = (figure_cell(human.get(key), n) for key, n in (("share", 0), ("model", 1), ("tau_c", 1)))
+    if share and model and others:
+        note = f"{share.interval}; tau-c with single expert ratings: model {model.value}, other experts {others.value}"
+        yield Fact("of human agreement", f"{share.value} %", note)
 
 
 def facts(figures: Mapping[str, Any]) -> list[Fact]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kadr.report.examples import Example, Query
 from kadr.report.figures import COLUMNS, Fact, MetricRow
+from kadr.report.judging import Judged
 from kadr.report.leaks import DuplicatePair, LeakCount
 from kadr.report.plots import Plot
 from kadr.report.tables import PhotoCount, Rule
@@ -31,6 +32,9 @@ class Page:
     best: Sequence[Example]
     worst: Sequence[Example]
     searches: Sequence[Query]
+    differences: Judged
+    ablations: Judged
+    kinds: Judged
     leaks: Sequence[LeakCount] = ()
     duplicates: Sequence[DuplicatePair] = ()
 

@@ -11,6 +11,15 @@ from kadr.report.plots import Plot
 
 _LEVELS = 10  # more different ratings than these are no levels to count one by one
 _PAIR = ["image_id", "query_id"]
+_LOOKS = (  # key of metrics/train.json, title, caption, axis
+    (
+        "importance",
+        "What the model looks at",
+        "Blocks of features, by LightGBM's gain.",
+        "share of the gain of all splits",
+    ),
+    ("shap", "What moves a prediction", "Blocks of features, by SHAP over rated pairs.", "share of mean |SHAP|"),
+)
 
 
 def rating_plots(ratings: pd.DataFrame, relevance: pd.DataFrame) -> list[Plot]:
@@ -70,7 +79,7 @@ def _crowd_by_expert(expert: pd.DataFrame, crowd: pd.DataFrame) -> Iterator[Plot
 
 
 def model_plots(
-    predictions: pd.DataFrame, ratings: pd.DataFrame, evaluate: Mapping[str, Any], importance: Mapping[str, float]
+    predictions: pd.DataFrame, ratings: pd.DataFrame, evaluate: Mapping[str, Any], train: Mapping[str, Any]
 ) -> list[Plot]:
     """How the model stands against its baselines and people, whether its scores mean what they say, what it looks at.
 
@@ -78,17 +87,19 @@ def model_plots(
         predictions: columns of schema PREDICTIONS, out of fold.
         ratings: columns of schema RATINGS.
         evaluate: metrics/evaluate.json.
-        importance: block of features -> share of the gain; may be empty.
+        train: metrics/train.json; what it has of `importance` and `shap`, both block of features -> share, is drawn.
     """
     scores, relevances = predictions["score"].to_numpy(), predictions["relevance"].to_numpy()
     caption = "Ten equal groups of held-out pairs by their score. On the dashed line a score means what it says."
+    if evaluate.get("ece"):
+        caption += f" The expected calibration error is {evaluate['ece']['value']:.3f}."
     drawn = [*_standing(evaluate), plots.draw("Calibration", caption, plots.calibration(scores, relevances))]
     drawn += _score_by_rating(predictions, ratings)
-    if importance:
-        blocks = dict(sorted(importance.items(), key=lambda item: (-item[1], item[0])))
-        paint = plots.shares(list(blocks), list(blocks.values()), "share of the gain of all splits")
-        height = 1.1 + 0.32 * len(blocks)
-        drawn.append(plots.draw("What the model looks at", "Blocks of features, by LightGBM's gain.", paint, height))
+    for key, title, caption, label in _LOOKS:
+        if train.get(key):
+            blocks = dict(sorted(train[key].items(), key=lambda item: (-item[1], item[0])))
+            paint = plots.shares(list(blocks), list(blocks.values()), label)
+            drawn.append(plots.draw(title, caption, paint, 1.1 + 0.32 * len(blocks)))
     return drawn
 
 
@@ -96,7 +107,8 @@ def _standing(evaluate: Mapping[str, Any]) -> Iterator[Plot]:
     for key in ("tau_c", "tau_b", "spearman"):
         if not evaluate.get(key):
             continue
-        sources = {"model": evaluate, **(evaluate.get("baselines") or {}), "ceiling": evaluate.get("ceiling") or {}}
+        sources = {"model": evaluate, **(evaluate.get("baselines") or {})}
+        sources |= {name: evaluate.get(name) or {} for name in ("human", "ceiling")}
         found = {COLUMNS.get(name, name): source[key] for name, source in sources.items() if (source or {}).get(key)}
         figures = [(figure["value"], figure["low"], figure["high"]) for figure in found.values()]
         paint = plots.intervals(list(found), figures, METRICS[key].label)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from kadr.embed import EmbeddingCache, bad_photos, embed_images, embed_texts, normalise
+from kadr.embed import EmbeddingCache, bad_photos, embed_images, embed_texts
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, TextEncoder, unit
 from kadr.errors import EncoderError, InputError
@@ -203,10 +203,6 @@ def test_an_id_has_one_content(cache: EmbeddingCache, tmp_path: Path) -> None:
     rows = [photo(tmp_path, "a", 1), {**photo(tmp_path, "b", 2), "image_id": "a"}]
     with pytest.raises(InputError, match="'a' comes with two contents"):
         embed_images(FakeImageEncoder(), pa.Table.from_pylist(rows, IMAGES), cache, 2)
-
-
-def test_normalise_keeps_case_and_composes() -> None:
-    assert normalise(" A\tcafe\u0301 \n") == "A caf\u00e9"
 
 
 def test_workers_and_their_number_change_nothing(images: pa.Table, cache: EmbeddingCache, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kadr.errors import ModelError
-from kadr.model.folds import assign_folds, cells, query_groups
+from kadr.model.folds import assign_folds, cells, image_cells, query_groups
 from kadr.model.validate import mean_baseline, out_of_fold
 
 RNG = np.random.default_rng(0)
@@ -32,6 +32,18 @@ def test_every_pair_is_tested_once_and_never_beside_its_photo_or_text() -> None:
     for cell in grid:
         for names in (np.array(IMAGES), np.array(QUERIES)):
             assert not set(names[cell.test]) & set(names[cell.train])
+
+
+def test_every_pair_is_tested_once_without_its_photo_where_its_text_may_be_seen() -> None:
+    grid = list(image_cells(assign_folds(IMAGES, 5, seed=1)))
+    assert [cell.fold for cell in grid] == list(range(5))
+    np.testing.assert_array_equal(sum(cell.test.astype(int) for cell in grid), np.ones(len(IMAGES)))
+    images, queries = np.array(IMAGES), np.array(QUERIES)
+    for cell in grid:
+        np.testing.assert_array_equal(cell.train, ~cell.test)
+        assert not set(images[cell.test]) & set(images[cell.train])
+        assert set(queries[cell.test]) & set(queries[cell.train])
+    assert list(image_cells(np.zeros(3, dtype=np.int32))) == []
 
 
 def test_texts_written_for_one_photo_are_one_group() -> None:

@@ -4,9 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kadr.metrics import agreement, bootstrap, crowd_pairs, expert_pairs, ranks, reliability, retrieval
-from kadr.metrics.evaluate import agreement_figures, as_json, ceiling
-from kadr.params import EvaluateParams
+from kadr.errors import GateError
+from kadr.metrics import (
+    agreement,
+    bootstrap,
+    crowd_pairs,
+    expert_pairs,
+    gates,
+    leave_one_out,
+    ndcg_by_text,
+    ranks,
+    reliability,
+    retrieval,
+)
+from kadr.metrics.bootstrap import Interval
+from kadr.metrics.evaluate import agreement_figures, as_json, ceiling, differences, human_agreement
+from kadr.params import EvaluateParams, GateParams
 
 RATINGS = pd.DataFrame(
     [
@@ -20,7 +33,8 @@ RATINGS = pd.DataFrame(
     columns=["image_id", "query_id", "source", "rating"],
 )
 QUERIES = pd.DataFrame({"query_id": ["a#0", "b#0", "t1"], "image_id": ["a.jpg", "b.jpg", None]})
-FEW = EvaluateParams(n_bootstrap=50, confidence=0.9)
+NO_GATES = GateParams(above=None, champion=None, figures=())
+FEW = EvaluateParams(n_bootstrap=50, confidence=0.9, gates=NO_GATES)
 
 
 def test_expert_pairs_leave_out_own_captions_and_keep_every_rating() -> None:
@@ -45,6 +59,9 @@ def test_crowd_pairs() -> None:
         ("rmse", [0.0, 1.0], [0.5, 0.5], 0.5),
         ("r2", [0.0, 1.0], [0.5, 0.5], 0.0),
         ("auc", [0.0, 0.2, 0.9], [0.1, 0.3, 0.2], 0.5),
+        ("average_precision", [0.9, 0.2, 0.5, 0.0], [0.4, 0.3, 0.2, 0.1], (1 / 1 + 2 / 3) / 2),
+        ("average_precision", [0.9, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5], 0.25),
+        ("ece", [0.0, 0.5, 1.0, 1.0], [0.12, 0.18, 0.9, 1.0], (abs(0.15 - 0.25) * 2 + abs(0.95 - 1.0) * 2) / 4),
     ],
 )
 def test_agreement(name: str, people: list[float], score: list[float], value: float) -> None:
@@ -103,13 +120,93 @@ def test_figures_of_a_perfect_score() -> None:
     )
     figures = agreement_figures(predictions, expert_pairs(RATINGS, QUERIES), crowd_pairs(RATINGS), FEW, seed=0)
     assert {name: figure.value for name, figure in figures.items() if figure} == pytest.approx(
-        {"tau_c": 88.8889, "tau_b": 100.0, "spearman": 1.0, "rmse": 0.0, "r2": 1.0, "auc": 1.0}, abs=1e-3
+        {"tau_c": 88.8889, "tau_b": 100.0, "spearman": 1.0, "auc": 1.0, "average_precision": 1.0}
+        | {"rmse": 0.0, "r2": 1.0, "ece": 0.0},
+        abs=1e-3,
     )
     no_crowd = agreement_figures(predictions, expert_pairs(RATINGS, QUERIES), crowd_pairs(RATINGS[:0]), FEW, seed=0)
     assert as_json(no_crowd)["tau_b"] is None
     best = ceiling(expert_pairs(RATINGS, QUERIES), FEW, seed=0)["tau_c"]
     assert best is not None
     assert best.value == figures["tau_c"].value  # type: ignore[union-attr]
+
+
+def test_average_precision_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score
+
+    rng = np.random.default_rng(0)
+    people, score = rng.random(500), rng.integers(20, size=500) / 20
+    assert agreement["average_precision"](people, score) == pytest.approx(average_precision_score(people >= 0.5, score))
+
+
+def test_ndcg_of_each_text_that_has_an_order() -> None:
+    rows = [("t", 1.0, 0.1), ("t", 0.0, 0.9), ("u", 0.5, 0.3), ("u", 0.5, 0.2), ("v", 1.0, 0.3), ("w", 0.2, 0.5)]
+    predictions = pd.DataFrame([*rows, ("w", 0.4, 0.6)], columns=["query_id", "relevance", "score"])
+    found = ndcg_by_text(predictions, 10)
+    assert found.to_dict() == {"t": pytest.approx(1 / np.log2(3)), "w": 1.0}
+    assert ndcg_by_text(predictions.sample(frac=1, random_state=1), 10).equals(found)
+    assert ndcg_by_text(predictions[:0], 10).empty
+
+
+# Against others: the experts, a baseline, a champion.
+
+
+def test_each_expert_stands_against_the_others() -> None:
+    left = leave_one_out(expert_pairs(RATINGS, QUERIES))
+    assert list(left[["rating", "others"]].itertuples(index=False, name=None)) == [(1.0, 2.0), (2.0, 1.0)]
+
+
+def test_the_share_of_human_agreement() -> None:
+    rows = [(f"{i}", "t", "expert", rating) for i in range(1, 5) for rating in (i, i, min(i + 1, 4))]
+    expert = pd.DataFrame(rows, columns=["image_id", "query_id", "source", "rating"])
+    predictions = pd.DataFrame({"image_id": list("1234"), "query_id": "t", "score": [0.1, 0.3, 0.2, 0.9]})
+    human = human_agreement(predictions, expert, FEW, seed=0)
+    assert human["share"].value == pytest.approx(100 * human["model"].value / human["tau_c"].value)  # type: ignore[union-attr]
+    assert 50 < human["share"].value < 100  # type: ignore[union-attr]
+    assert set(human_agreement(predictions, expert[:0], FEW, seed=0).values()) == {None}
+
+
+def test_a_paired_difference_is_narrower_than_its_parts() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=200)
+    photos = [str(i) for i in range(200)]
+    one, two = (
+        bootstrap(lambda rows, v=truth + shift: float(v[rows].mean()), photos, 100, 0.9, seed=1) for shift in (0.0, 0.5)
+    )
+    assert one
+    assert two
+    gap = two - one
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert one.high - one.low > 0.1
+    assert differences({"a": one, "b": None, "c": two}, {"a": two, "b": one}).keys() == {"a"}
+
+
+def test_a_sample_without_the_figure_takes_no_part() -> None:
+    assert Interval(1.0, (np.nan, 1.0, 3.0), 1.0).low == 1.0
+    assert (Interval(1.0, (np.nan, 1.0), 1.0) - Interval(0.5, (2.0, 0.5), 1.0)).high == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs", "worse"),
+    [
+        ("tau_c", (40.0, 39.0, 41.0), (46.0, 45.0, 47.0), True),
+        ("tau_c", (46.0, 45.0, 47.0), (40.0, 39.0, 41.0), False),
+        ("tau_c", (40.0, 42.0, 39.0), (41.0, 41.0, 41.0), False),
+        ("rmse", (0.3, 0.2, 0.4), (0.1, 0.1, 0.1), True),
+        ("rmse", (0.1, 0.1, 0.1), (0.3, 0.2, 0.4), False),
+    ],
+)
+def test_a_gate_shuts_on_more_than_noise(
+    name: str, ours: tuple[float, ...], theirs: tuple[float, ...], worse: bool
+) -> None:
+    model, rival = ({name: Interval(each[0], each, 1.0)} for each in (ours, theirs))
+    failed = list(gates.worse(model, "champion old", rival, [name]))
+    assert bool(failed) is worse
+    gates.hold([])
+    if worse:
+        with pytest.raises(GateError, match=rf"{name}: .*champion old .*more than noise \(100% interval .* to .*\)"):
+            gates.hold(failed)
+    assert list(gates.worse(model, "rival", {name: None}, [name])) == []
 
 
 def test_reliability_has_a_row_per_filled_bin() -> None:

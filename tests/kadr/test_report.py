@@ -12,7 +12,7 @@ from PIL import Image
 
 from kadr.embeddings import Embeddings, Vectors
 from kadr.index import build_index
-from kadr.report import disputes, examples, figures, plots, ratings, ratings_page, tables
+from kadr.report import disputes, examples, figures, judging, plots, ratings, ratings_page, tables
 from kadr.report.page import Page, render_page
 from kadr.report.ratings_page import RatingsPage, render_ratings_page
 from kadr.schemas import IMAGES, QUARANTINE
@@ -22,8 +22,15 @@ EVALUATE = {
     "tau_c": {"value": 48.91, "low": 47.1, "high": 50.6},
     "tau_b": None,
     "rmse": {"value": 0.2, "low": 0.1, "high": 0.3},
+    "ece": {"value": 0.02, "low": 0.01, "high": 0.03},
     "recall_at_5": {"value": 0.75, "low": 0.7, "high": 0.8},
     "baselines": {"cosine": {"tau_c": {"value": 46.8, "low": 45.0, "high": 48.0}, "rmse": None}, "concat": {}},
+    "differences": {"cosine": {"tau_c": {"value": 2.11, "low": 1.0, "high": 3.0}}, "concat": {}},
+    "human": {
+        "tau_c": {"value": 55.0, "low": 53.0, "high": 57.0},
+        "model": {"value": 48.9, "low": 47.0, "high": 50.0},
+        "share": {"value": 88.9, "low": 86.0, "high": 91.0},
+    },
     "ceiling": {"tau_c": {"value": 70.6, "low": 69.0, "high": 72.0}},
 }
 PREDICTIONS = pd.DataFrame(
@@ -47,6 +54,7 @@ RATINGS = pd.DataFrame(
     columns=["image_id", "query_id", "source", "rating", "scale_min", "scale_max", "votes"],
 )
 RELEVANCE = PREDICTIONS[["image_id", "query_id", "relevance"]]
+BLOCKS = {"cosine": 0.7, "product": 0.3}
 
 
 def titles(drawn: Sequence[plots.Plot]) -> list[str]:
@@ -58,7 +66,7 @@ def titles(drawn: Sequence[plots.Plot]) -> list[str]:
 
 def test_rows_have_what_the_run_has() -> None:
     rows = {row.key: row.cells for row in figures.metric_rows(EVALUATE)}
-    assert list(rows) == ["tau_c", "rmse", "recall_at_5"]
+    assert list(rows) == ["tau_c", "rmse", "ece", "recall_at_5"]
     assert rows["tau_c"]["model"] == figures.Cell("48.9", "47.1 to 50.6")
     assert rows["tau_c"]["ceiling"] == figures.Cell("70.6", "69.0 to 72.0")
     assert rows["rmse"]["cosine"] is None
@@ -77,15 +85,68 @@ def test_the_headline_counts_and_judges() -> None:
     assert (facts["photos"].value, facts["photos"].note) == ("659", "599 train, 60 test")
     assert facts["texts"].value == "1,500"
     assert (facts["set aside"].value, facts["set aside"].note) == ("3", "2 row, 1 image")
-    assert facts["tau-c"].note == "47.1 to 50.6; cosine 46.8; human ceiling 70.6"
+    assert facts["tau-c"].note == "47.1 to 50.6; cosine 46.8; other experts 55.0; human ceiling 70.6"
+    assert (facts["tau-c above cosine"].value, facts["tau-c above cosine"].note) == ("+2.1", "+1.0 to +3.0")
+    assert facts["of human agreement"].value == "89 %"
+    assert (
+        facts["of human agreement"].note == "86 to 91; tau-c with single expert ratings: model 48.9, other experts 55.0"
+    )
     assert "RMSE" in facts
-    assert [fact.name for fact in figures.headline({"evaluate": EVALUATE}, ("tau_c",))] == ["tau-c"]
+    assert [fact.name for fact in figures.headline({"evaluate": {"tau_c": EVALUATE["tau_c"]}})] == ["tau-c"]
     assert figures.headline({}) == []
 
 
 def test_facts_are_the_plain_numbers() -> None:
     found = figures.facts({"n_pairs": 1200, "alpha": 0.5, "list": [1], "none": None, "yes": True, "in": {"at": 1.0}})
     assert [(fact.name, fact.value) for fact in found] == [("pairs", "1,200"), ("alpha", "0.500"), ("in at", "1.000")]
+
+
+# Where the model is good and where not.
+
+
+def test_differences_from_the_baselines() -> None:
+    table = judging.difference_table(EVALUATE)
+    assert table.columns == ["model − cosine", "model − concatenation"]
+    assert [(row.name, row.cells) for row in table.rows] == [
+        ("tau-c", [figures.Cell("+2.1", "+1.0 to +3.0", True), None])
+    ]
+    assert judging.difference_table({}).rows == []
+
+
+def test_ablations_beside_the_model() -> None:
+    gap = {"tau_c": {"value": -1.0, "low": -2.5, "high": 0.5}}
+    ablate = {
+        "model": {"tau_c": EVALUATE["tau_c"], "tau_b": None},
+        "rows": {"blocks": {"without cosine": {"tau_c": {"value": 47.9, "low": 46, "high": 49}, "difference": gap}}},
+    }
+    table = judging.ablation_table(ablate)
+    assert table.columns == ["tau-c", "− the model"]
+    assert [row.name for row in table.rows] == ["the model", "without cosine"]
+    assert table.rows[1].cells == [figures.Cell("47.9", "46.0 to 49.0"), figures.Cell("-1.0", "-2.5 to +0.5", False)]
+    assert judging.ablation_table({"model": ablate["model"], "rows": {}}).rows == []
+
+
+def test_errors_by_kind_of_pair() -> None:
+    queries = pd.DataFrame(
+        {"query_id": ["1", "2"], "text": ["A dog", "No two cats on 3 mats of the hall"], "image_id": "a"}
+    )
+    relevance = RELEVANCE.assign(n_expert=[2, 0, 0, 1], spread=[0.3, None, 0.0, 0.15])
+    table = judging.kind_table(PREDICTIONS, relevance, queries)
+    pairs = {row.name: [cell and cell.value for cell in row.cells] for row in table.rows}
+    assert {name: values[0] for name, values in pairs.items()} == {
+        "up to 7 words": "3",
+        "8 to 12 words": "1",
+        "says a number": "1",
+        "negates": "1",
+        "own caption": "2",
+        "rated by experts": "2",
+        "rated by the crowd alone": "2",
+        "raters agree": "1",
+        "raters differ": "1",
+        "raters are far apart": "1",
+    }
+    assert pairs["up to 7 words"][1:] == ["0.600", "0.400", "0.424", "0.500"]
+    assert pairs["negates"][1:] == ["0.900", "0.800", "0.100", None]
 
 
 # Tables.
@@ -139,8 +200,15 @@ def test_agreement_plots_by_what_there_is() -> None:
 
 
 def test_model_plots_by_what_there_is() -> None:
-    drawn = ratings.model_plots(PREDICTIONS, RATINGS, EVALUATE, {"cosine": 0.7, "product": 0.3})
-    assert titles(drawn) == ["Agreement with people", "Calibration", "Score by rating", "What the model looks at"]
+    drawn = ratings.model_plots(PREDICTIONS, RATINGS, EVALUATE, {"importance": BLOCKS, "shap": BLOCKS})
+    assert titles(drawn) == [
+        "Agreement with people",
+        "Calibration",
+        "Score by rating",
+        "What the model looks at",
+        "What moves a prediction",
+    ]
+    assert drawn[1].caption.endswith("The expected calibration error is 0.020.")
     crowd = RATINGS[RATINGS["source"] == "crowd"]
     assert titles(ratings.model_plots(PREDICTIONS, crowd, {"baselines": None}, {})) == ["Calibration"]
 
@@ -236,9 +304,12 @@ def page(photo: str, text: str = "a <b>dog</b>") -> Page:
         ratings=ratings.rating_plots(RATINGS, RELEVANCE),
         agreement=ratings.agreement_plots(RATINGS),
         agreement_facts=[],
-        model=ratings.model_plots(PREDICTIONS, RATINGS, EVALUATE, {"cosine": 1.0}),
+        model=ratings.model_plots(PREDICTIONS, RATINGS, EVALUATE, {"importance": {"cosine": 1.0}}),
         metrics=figures.metric_rows(EVALUATE, figures.AGREEMENT),
         retrieval=figures.metric_rows(EVALUATE, figures.RETRIEVAL),
+        differences=judging.difference_table(EVALUATE),
+        ablations=judging.Judged([], []),
+        kinds=judging.Judged(["pairs"], [judging.Row("negates", "", [figures.Cell("1", "")])]),
         best=[example],
         worst=[example],
         searches=[examples.Query(text, [], True)],
@@ -278,6 +349,9 @@ def test_a_run_without_expert_ratings_or_test_texts() -> None:
         model=ratings.model_plots(PREDICTIONS, crowd, {}, {}),
         metrics=[],
         retrieval=[],
+        differences=judging.difference_table({}),
+        ablations=judging.ablation_table({}),
+        kinds=judging.Judged([], []),
         best=[],
         worst=[],
         searches=[],

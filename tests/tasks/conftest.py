@@ -34,7 +34,9 @@ def small_params(project: Path) -> Params:
             "embed_images": params.embed_images.model_copy(update={"encoders": clip}),
             "embed_texts": params.embed_texts.model_copy(update={"encoders": clip}),
             "train": params.train.model_copy(update=train),
-            "evaluate": params.evaluate.model_copy(update={"n_bootstrap": 20}),
+            "evaluate": params.evaluate.model_copy(
+                update={"n_bootstrap": 20, "gates": params.evaluate.gates.model_copy(update={"above": None})}
+            ),
         }
     )
 

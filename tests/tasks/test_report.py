@@ -9,7 +9,7 @@ from PIL import Image
 from kadr.errors import InputError
 from kadr.params import Params
 from kadr.schemas import IMAGES, LEAKS, QUARANTINE, read_table, write_table
-from tasks import aggregate, evaluate, index, paths, report, train
+from tasks import ablate, aggregate, evaluate, index, paths, report, train
 from tasks.stage import write_json
 
 pytestmark = pytest.mark.slow
@@ -31,6 +31,7 @@ def judged_project(small_project: Path, small_params: Params) -> Path:
     write_json(paths.METRICS / "aggregate.json", aggregate.main(small_params))
     write_json(paths.METRICS / "train.json", train.train(small_params))
     write_json(paths.METRICS / "evaluate.json", evaluate.evaluate(small_params))
+    write_json(paths.METRICS / "ablate.json", ablate.ablate(small_params))
     write_json(paths.METRICS / "index.json", index.stage(small_params))
     return small_project
 
@@ -45,6 +46,10 @@ def test_the_page_shows_the_run_and_is_the_same_twice(judged_project: Path, smal
         "Score by rating",
         "recall@5",
         "Farthest from people",
+        "model − cosine",
+        "text and photo",
+        "rated by experts",
+        "What moves a prediction",
         "test: 24.jpg",
         "2 of 64 bits",
     ):

@@ -1,0 +1,27 @@
+"""What moves a prediction: the contributions of feature blocks (SHAP, Lundberg et al. 2020, by LightGBM itself)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kadr.features import FeatureMatrix
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+N_EXPLAINED = 2000  # pairs that stand for all
+
+
+def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mapping[str, float]:
+    """Each block's share of what moves predictions away from their mean; they sum to 1 (or all are 0).
+
+    A block's contribution to a pair is the sum of its features' SHAP values, in log-odds; its share is that of the
+    mean magnitude, over pairs spread evenly over the matrix.
+    """
+    n = len(matrix.values)
+    rows = np.unique(np.linspace(0, n - 1, min(N_EXPLAINED, n)).astype(np.int64))
+    values = np.asarray(booster.predict(matrix.values[rows], pred_contrib=True))
+    means = {name: float(np.abs(values[:, columns].sum(axis=1)).mean()) for name, columns in matrix.blocks.items()}
+    total = sum(means.values())
+    return {name: mean / total if total else 0.0 for name, mean in means.items()}

@@ -1,0 +1,24 @@
+"""The shell of the commands that are no stages: what they log, and how they say what a user can mend."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from kadr.errors import KadrError
+
+
+@contextmanager
+def command(name: str) -> Iterator[Console]:
+    """Standard output; a KadrError in the block ends the process with its message alone and exit code 1."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")
+    for room in ("kadr", "tasks"):
+        logging.getLogger(room).setLevel(logging.INFO)
+    try:
+        yield Console(width=None if sys.stdout.isatty() else 200)  # a file or a pipe gets whole lines
+    except KadrError as error:
+        sys.exit(f"{name}: {error}")

@@ -1,0 +1,128 @@
+"""What a training leaves in MLflow, and what becomes of it when the store is locked, of another version or shared."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from kadr.params import Params
+from tasks import paths, tracking
+from tasks.lineage import dvc_md5, folder_digest, run_name, way_back
+from tasks.run_plots import importance_plot
+
+pytestmark = pytest.mark.slow
+
+RECORD = """
+from pathlib import Path
+from kadr.params import load_params
+from tasks import paths, tracking
+import logging
+logging.basicConfig()
+figures = {f"fold {i}": {"rmse": 0.1} for i in range(10)}
+tracking.record_training(load_params(), paths.RELEVANCE_MODEL, {"relevance": paths.RELEVANCE}, figures, {})
+"""
+
+
+@pytest.fixture
+def trained(small_project: Path, project: Path) -> Path:
+    paths.RELEVANCE_MODEL.mkdir(parents=True)
+    (paths.RELEVANCE_MODEL / "model.txt").write_text("trees")
+    (paths.RELEVANCE_MODEL / "large.bin").write_text("vectors")
+    (small_project / "params.yaml").write_bytes((project / "params.yaml").read_bytes())
+    return small_project
+
+
+def record(params: Params) -> None:
+    inputs = {"relevance": paths.RELEVANCE, "queries": paths.QUERIES}
+    plots = {"importance": importance_plot({"cosine": 0.6, "product": 0.4})}
+    tracking.record_training(params, paths.RELEVANCE_MODEL, inputs, {"fold 0": {"rmse": 0.1}}, plots)
+
+
+def files_of(client: mlflow.MlflowClient, run_id: str) -> set[str]:
+    found = client.list_artifacts(run_id)
+    return {f.path for f in found if not f.is_dir} | {
+        inner.path for f in found if f.is_dir for inner in client.list_artifacts(run_id, f.path)
+    }
+
+
+def test_a_run_leads_to_its_data_code_settings_and_machine(trained: Path, small_params: Params) -> None:
+    record(small_params)
+    with tracking.opened():
+        client = mlflow.MlflowClient()
+        run = tracking.find_run("sample", folder_digest(paths.RELEVANCE_MODEL))
+        assert run is not None
+        assert run.info.run_name == "clip / graded_response / 15 leaves" == run_name(small_params)
+        (data,) = run.inputs.dataset_inputs
+        assert (data.dataset.name, data.dataset.digest) == ("sample", dvc_md5(paths.RELEVANCE)[:8])
+        tags = run.data.tags
+        assert tags["dvc.md5.queries"] == dvc_md5(paths.QUERIES)
+        assert {"git.commit", "git.dirty", "env.python", "env.cpus", "env.lightgbm", "env.torch"} <= set(tags)
+        assert files_of(client, run.info.run_id) == {"model.txt", "params.yaml", "plots/importance.png"}
+        tracking.record_evaluation(small_params, paths.RELEVANCE_MODEL, {"model": {"tau_c": 50.0}}, {})
+        assert client.get_run(run.info.run_id).data.metrics["tau_c"] == 50.0
+
+
+@pytest.mark.parametrize(
+    ("commit", "dirty", "said"),
+    [
+        ("abc", "False", "git checkout abc\ndvc repro"),
+        ("abc", "True", "take the run's artifact `params.yaml` too"),
+        ("unknown", "True", "Trained outside of git"),
+    ],
+)
+def test_the_note_says_the_way_back(commit: str, dirty: str, said: str) -> None:
+    assert said in way_back({"git.commit": commit, "git.dirty": dirty, "kadr.model_sha256": "0"})
+
+
+def test_a_store_of_another_version_is_said(
+    trained: Path, small_params: Params, caplog: pytest.LogCaptureFixture
+) -> None:
+    with sqlite3.connect("mlflow.db") as store:
+        store.execute("update alembic_version set version_num = 'another'")
+    record(small_params)
+    assert "another version of MLflow wrote this store" in caplog.text
+    assert "mlflow db upgrade sqlite:///" in caplog.text
+
+
+def test_a_locked_store_costs_the_record_and_not_the_training(
+    trained: Path, small_params: Params, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = sqlite3.connect("mlflow.db", isolation_level=None)
+    store.execute("begin exclusive")
+    record(small_params)
+    store.close()
+    assert "another process keeps the store locked" in caplog.text
+
+
+def test_a_deleted_store_is_made_anew(trained: Path, small_params: Params) -> None:
+    Path("mlflow.db").unlink()
+    record(small_params)
+    with tracking.opened():
+        assert tracking.find_run("sample", folder_digest(paths.RELEVANCE_MODEL)) is not None
+
+
+def test_two_trainings_at_once_are_both_whole(trained: Path, project: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+
+    def training(_n: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", RECORD]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in pool.map(training, range(2)):
+            assert done.returncode == 0, done.stderr
+            assert "did not record" not in done.stderr
+    with tracking.opened():
+        client = mlflow.MlflowClient()
+        (experiment,) = client.search_experiments(filter_string="name = 'sample'")
+        runs = client.search_runs([experiment.experiment_id])
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert len(runs) == 22
+    assert len(children) == 20
+    assert all(run.info.status == "FINISHED" for run in runs)
+    assert all(run.data.metrics["rmse"] == 0.1 for run in children)
