@@ -55,7 +55,11 @@ def load_searcher(
     if model and len(index.photos) <= _PREPARED_AT_ONCE:
         index = index.prepare(model.prepare, model.key)
     elif model and index.prepared_for != model.key:
-        logger.warning("%s: made for another relevance model; searches are slow until `kadr index` runs", index_folder)
+        logger.warning(
+            "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. "
+            "`kadr index` of the photos keeps it",
+            index_folder,
+        )
         index = replace(index, prepared={}, prepared_for="")
     return Searcher(index, encoders, model, rerank, photos, bits)
 
