@@ -148,6 +148,7 @@ class TrainParams(Section):
     experiment: str
     features: Annotated[list[str], Field(min_length=1)]
     corpus_limit: Count
+    target: Literal["relevance", "ridit"]
     image_folds: Annotated[int, Field(ge=2)]
     query_folds: Annotated[int, Field(ge=2)]
     n_estimators: Count

@@ -12,8 +12,9 @@ from kadr.errors import ParamsError
 from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
 from kadr.model import FeatureBlocks, RelevanceModel
 from kadr.model.folds import Cell, Folds, assign_folds, cells, query_groups
-from kadr.model.lightgbm import Learner, Scores
+from kadr.model.lightgbm import Learner
 from kadr.model.relevance import CAPTIONED
+from kadr.model.target import Scores
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
 from kadr.params import Params
 from kadr.progress import progress
@@ -46,6 +47,10 @@ class Pairs:
     def features(self, blocks: FeatureBlocks) -> FeatureMatrix:
         """The pairs' feature matrix of these blocks."""
         return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
+
+    def learner(self, matrix: FeatureMatrix, params: Params) -> Learner:
+        """What learns the relevance from these features of the pairs."""
+        return Learner(matrix.values, self.relevance, self.weight, self.image_rows, params.train, seed=params.seed)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ def baselines(pairs: Pairs, params: Params) -> Iterator[tuple[str, FitPredict]]:
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
     cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
     yield "cosine", given_baseline(cosine)
-    concat = pairs.features(FeatureBlocks(["concat"], None)).values
-    yield "concat", Learner(concat, pairs.relevance, pairs.weight, params.train, params.seed).fit_predict
+    concat = pairs.features(FeatureBlocks(["concat"], None))
+    yield "concat", pairs.learner(concat, params).fit_predict
 
 
 def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> None:
@@ -118,7 +123,7 @@ def train(params: Params) -> Metrics:
     grid = make_grid(pairs, params)
     blocks = choose_features(tables, params)
     matrix = pairs.features(blocks)
-    learner = Learner(matrix.values, pairs.relevance, pairs.weight, params.train, params.seed)
+    learner = pairs.learner(matrix, params)
     figures: dict[str, dict[str, float]] = {}
     for name, fit_predict in [("model", learner.fit_predict), *baselines(pairs, params)]:
         with progress(f"folds of {name}", len(grid)) as advance:

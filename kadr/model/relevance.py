@@ -1,19 +1,16 @@
-"""The relevance model as an artifact: feature blocks and a booster, saved to and loaded from a folder."""
+"""The relevance model as an artifact: feature blocks and a regressor, saved to and loaded from a folder."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kadr.embeddings import Rows
 from kadr.errors import ModelError
 from kadr.features import BLOCKS, Block, Captioned, FeatureMatrix, Images, Texts, build_features
 from kadr.features.blocks import choose_blocks
-from kadr.model.lightgbm import Scores, predict
-
-if TYPE_CHECKING:
-    import lightgbm as lgb
+from kadr.model.lightgbm import Regressor
+from kadr.model.target import Calibration, Scores
 
 MODEL = "model.txt"
 DESCRIPTION = "model.json"
@@ -44,13 +41,13 @@ class RelevanceModel:
 
     Attributes:
         blocks: what it looks at.
-        features: names of the features that the booster was trained on.
-        booster: the trees.
+        features: names of the features that the regressor was trained on.
+        regressor: the trees and their calibration.
     """
 
     blocks: FeatureBlocks
     features: list[str]
-    booster: "lgb.Booster"
+    regressor: Regressor
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> Scores:
         """Relevance of n pairs (photo `image_rows[i]`, text `text_rows[i]`): (n,) float64 in 0..1.
@@ -64,12 +61,12 @@ class RelevanceModel:
                 f"the photos and texts have {len(matrix.names)} features, the model has {len(self.features)}: "
                 "embed them with the encoders of the training (params.yaml), or run `dvc repro train`"
             )
-        return predict(self.booster, matrix.values)
+        return self.regressor.predict(matrix.values)
 
     def importance(self) -> dict[str, float]:
         """Share of the total gain of all splits that each feature block has; they sum to 1 (or all are 0)."""
         gains = dict.fromkeys(self.blocks.names, 0.0)
-        for name, gain in zip(self.features, self.booster.feature_importance("gain"), strict=True):
+        for name, gain in zip(self.features, self.regressor.booster.feature_importance("gain"), strict=True):
             gains[name.split(":", 1)[0]] += float(gain)
         total = sum(gains.values())
         return {block: gain / total if total else 0.0 for block, gain in gains.items()}
@@ -77,8 +74,9 @@ class RelevanceModel:
     def save(self, folder: Path) -> None:
         """Write the model into `folder`; the same model gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.booster.save_model(folder / MODEL)
-        description = {"blocks": list(self.blocks.names), "features": self.features}
+        self.regressor.booster.save_model(folder / MODEL)
+        calibration = asdict(self.regressor.calibration)
+        description = {"blocks": list(self.blocks.names), "features": self.features, "calibration": calibration}
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         if self.blocks.captioned:
             self.blocks.captioned.save(folder / CAPTIONED)
@@ -90,8 +88,10 @@ class RelevanceModel:
 
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            calibration = Calibration(**description["calibration"])
             booster = lgb.Booster(model_file=folder / MODEL)
-        except (OSError, ValueError, lgb.basic.LightGBMError) as error:
+        except (OSError, ValueError, KeyError, TypeError, lgb.basic.LightGBMError) as error:
             raise ModelError(f"{folder}: no readable relevance model ({error}); run `dvc repro train`") from error
         captioned = Captioned.load(folder / CAPTIONED) if CAPTIONED in description["blocks"] else None
-        return cls(FeatureBlocks(description["blocks"], captioned), description["features"], booster)
+        blocks = FeatureBlocks(description["blocks"], captioned)
+        return cls(blocks, description["features"], Regressor(booster, calibration))

@@ -7,7 +7,7 @@ import numpy as np
 from kadr.embeddings import Rows
 from kadr.errors import ModelError
 from kadr.model.folds import Cell, Folds
-from kadr.model.lightgbm import Scores
+from kadr.model.target import Scores
 
 FitPredict = Callable[[Rows, Rows], Scores]
 

@@ -7,6 +7,9 @@ import mlflow
 import numpy as np
 import pytest
 
+from kadr.embeddings import Embeddings
+from kadr.features import Images, Texts
+from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import PREDICTIONS, read_table
 from tasks import paths
@@ -29,6 +32,21 @@ def test_predictions_of_the_model_and_its_baselines(small_project: Path, small_p
             assert predictions["score"].between(0, 1).all()
     learned = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
     assert np.corrcoef(learned["relevance"], learned["score"])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("target", ["relevance", "ridit"])
+def test_a_true_caption_beats_another_photos(small_project: Path, small_params: Params, target: str) -> None:
+    settings = small_params.train.model_copy(update={"target": target})
+    train(small_params.model_copy(update={"train": settings}))
+    unseen = [f"{i:02d}.jpg" for i in range(24, 30)]
+    photos = Images.select(Embeddings.read_all(paths.IMAGE_EMBEDDINGS, ["clip"]), unseen)
+    captions = {f"{image_id}#0": "a text" for image_id in unseen}
+    texts = Texts.select(Embeddings.read_all(paths.TEXT_EMBEDDINGS, ["clip"]), captions)
+    image_rows, text_rows = np.divmod(np.arange(36), 6)
+    score = RelevanceModel.load(paths.RELEVANCE_MODEL).predict(photos, texts, image_rows, text_rows).reshape(6, 6)
+    assert ((score >= 0) & (score <= 1)).all()
+    assert (score.argmax(axis=0) == np.arange(6)).mean() >= 0.5  # by chance 1/6
+    assert (np.diag(score) > score.mean(axis=0)).all()
 
 
 def test_training_twice_gives_the_same_bytes(small_project: Path, small_params: Params) -> None:
