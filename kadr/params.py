@@ -176,6 +176,7 @@ class IndexParams(Section):
 
     splits: Annotated[list[Literal["train", "test", "corpus"]], Field(min_length=1)]
     rerank: Annotated[int, Field(ge=0)]
+    exact_max: Count
 
 
 class ReportParams(Section):

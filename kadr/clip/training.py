@@ -43,7 +43,7 @@ class Trained:
 
 
 def lock_towers(model: Any, params: ClipParams) -> None:
-    """Leave only the last `image_layers` and `text_layers` groups of layers of the towers to learn (LiT, Zhai et al. 2022)."""
+    """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022)."""
     if params.image_layers is not None:
         model.lock_image_tower(unlocked_groups=params.image_layers, freeze_bn_stats=True)
     if params.text_layers is not None:

@@ -2,38 +2,47 @@
 
 Views of a corpus of captioned photos, in the space of every text encoder:
 
-- map: kernel ridge regression from photos to their mean caption predicts the photo's caption vector; its cosine to the
-  text (DeViSE, Frome et al. 2013, by a kernel: kadr.features.kernel).
-- near: the text's similarity to the best caption of each of the photo's nearest captioned photos: the mean over the
-  5 and the 20 nearest, the best of 10, and the mean by softmax of the likeness to the photo, which lets the near ones
-  count more (nearest-neighbour captioning, Devlin et al. 2015; attention weights, Vinyals et al. 2016).
+- map: a ridge regression from photos to captions predicts the photo's caption vector; its cosine to the text
+  (DeViSE, Frome et al. 2013).
+- kernel: the same by kernel ridge regression (kadr.features.kernel), which trusts what looks alike more.
+- near: the text's similarity to the best caption of each of the photo's k nearest captioned photos, averaged
+  (nearest-neighbour captioning, Devlin et al. 2015); the best of the 10 nearest; and the mean by softmax of the
+  likeness to the photo (attention weights, Vinyals et al. 2016).
 - back: the photo's mean similarity to the captioned photos whose captions are nearest to the text.
 
-And in words: the same regression predicts the share of the photo's captions that has each word. Over the text's words,
-the mean share, the mean and the least of its lift over the corpus (kadr.features.words).
+A similarity says little where a photo or a text is similar to everything (hubness, Radovanovic et al. 2010), so each is
+also given as a z-score against a background sample of the corpus.
+
+And in words: the kernel regression predicts the share of the photo's captions that has each word. Over the text's
+words, the mean share, the mean and the least of its lift over the corpus (kadr.features.words).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import ModelError
 from kadr.features.blocks import Features
-from kadr.features.corpus import Corpus, join_spaces, nearest, unit
+from kadr.features.corpus import Corpus, join_spaces, nearest, ridge_map, unit
 from kadr.features.inputs import Images, Texts
 from kadr.features.kernel import KernelRidge, landmarks
-from kadr.features.words import Vocabulary, lift
+from kadr.features.views import NEAREST, Standard, View, Words
+from kadr.features.words import Vocabulary
 from kadr.schemas import CAPTIONS, read_table, write_table
 
 CAPTION_TABLE = "captions.parquet"
 VECTORS = "vectors.safetensors"
-N_NEAREST = 60  # captioned photos that are near
+N_BACKGROUND = 1000  # captioned photos that stand for all, for means and deviations
 TEMPERATURE = 0.05  # of the softmax over their likeness to the photo
+RIDGE = 1e-4  # strength of the map's regression
 
 
 @dataclass(frozen=True)
@@ -42,22 +51,29 @@ class Captioned:
 
     Attributes:
         corpus: captioned photos and their captions.
-        weights: of the kernel ridge regression from joined photo vectors, side by side: the centred caption vectors of
-            each text encoder, then the words' shares above the mean; (n_landmarks, sum of d_text + n_words).
+        maps: text encoder -> (d_images, d_text) map from joined, centred photo vectors to centred caption vectors.
+        means: text encoder -> (d_text,) mean caption vector.
+        weights: of the kernel regression from joined photo vectors, side by side: the centred caption vectors of each
+            text encoder, then the words' shares above the usual; (n_landmarks, sum of d_text + n_words).
     """
 
     corpus: Corpus
+    maps: Mapping[str, Vectors]
+    means: Mapping[str, Vectors]
     weights: Vectors
 
     @classmethod
     def fit(cls, corpus: Corpus) -> "Captioned":
         """Learn from the corpus. It holds no rated photo, so no fold has to be kept out of it."""
+        photos: Vectors = corpus.joined - corpus.joined_mean
+        vectors, first = corpus.captions.vectors, corpus.starts[:-1]
         counts = np.diff(corpus.starts)[:, None].astype(np.float32)
-        means = [np.add.reduceat(v, corpus.starts[:-1]) / counts for v in corpus.captions.vectors.values()]
+        means = {name: of.mean(axis=0) for name, of in vectors.items()}
+        captions = {name: np.add.reduceat(of - means[name], first) / counts for name, of in vectors.items()}
         shares = Vocabulary.of(corpus.captions.texts).shares(corpus.captions.texts, corpus.starts)
-        centres = [*(v.mean(axis=0) for v in corpus.captions.vectors.values()), shares.mean(axis=0)]
-        targets = np.concatenate([*means, shares], axis=1) - np.concatenate(centres)
-        return cls(corpus, KernelRidge.fit(corpus.joined, targets).weights)
+        targets = np.concatenate([*captions.values(), shares - shares.mean(axis=0)], axis=1)
+        maps = {name: ridge_map(photos, of, RIDGE) for name, of in captions.items()}
+        return cls(corpus, maps, means, KernelRidge.fit(corpus.joined, targets).weights)
 
     def save(self, folder: Path) -> None:
         """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
@@ -67,9 +83,14 @@ class Captioned:
         ids = pd.Index(self.corpus.images.ids)[self.corpus.photo]
         captions = {"caption_id": self.corpus.captions.ids, "image_id": ids, "text": self.corpus.captions.texts}
         write_table(pa.table(captions), folder / CAPTION_TABLE, CAPTIONS)
-        parts = {"image": self.corpus.images.vectors, "text": self.corpus.captions.vectors}
+        parts = {
+            "image": self.corpus.images.vectors,
+            "text": self.corpus.captions.vectors,
+            "map": self.maps,
+            "mean": self.means,
+        }
         tensors = {f"{part}/{name}": np.ascontiguousarray(v) for part, of in parts.items() for name, v in of.items()}
-        save_file(tensors | {"weights": np.ascontiguousarray(self.weights)}, folder / VECTORS)
+        save_file(tensors | {"kernel/weights": np.ascontiguousarray(self.weights)}, folder / VECTORS)
 
     @classmethod
     def load(cls, folder: Path) -> "Captioned":
@@ -79,22 +100,18 @@ class Captioned:
 
         try:
             tensors = load_file(folder / VECTORS)
-            weights = tensors.pop("weights")
+            weights = tensors.pop("kernel/weights")
         except (OSError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder / VECTORS}: not readable ({error}); run `dvc repro train`") from error
-        parts: dict[str, dict[str, Vectors]] = {"image": {}, "text": {}}
+        parts: dict[str, dict[str, Vectors]] = {"image": {}, "text": {}, "map": {}, "mean": {}}
         for key, values in tensors.items():
             part, name = key.split("/", 1)
             parts[part][name] = values
         captions = read_table(folder / CAPTION_TABLE, CAPTIONS).to_pandas()
         image_ids, photo = np.unique(captions["image_id"].to_numpy(dtype=str), return_inverse=True)
         texts = Texts(captions["caption_id"].tolist(), captions["text"].tolist(), parts["text"])
-        return cls(Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo), weights)
-
-    @cached_property
-    def means(self) -> dict[str, Vectors]:
-        """Text encoder -> (d,) mean caption vector."""
-        return {name: vectors.mean(axis=0) for name, vectors in self.corpus.captions.vectors.items()}
+        corpus = Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo)
+        return cls(corpus, parts["map"], parts["mean"], weights)
 
     @cached_property
     def captions(self) -> dict[str, Vectors]:
@@ -102,8 +119,23 @@ class Captioned:
         return {name: self.centred(name, vectors) for name, vectors in self.corpus.captions.vectors.items()}
 
     @cached_property
+    def background(self) -> Rows:
+        """Rows of the photos that stand for all, evenly spread over the corpus."""
+        n_photos = len(self.corpus.images.ids)
+        return np.unique(np.linspace(0, n_photos - 1, min(N_BACKGROUND, n_photos)).astype(np.int64))
+
+    def centred(self, name: str, vectors: Vectors) -> Vectors:
+        """Text vectors of encoder `name` as the maps and the captions have them."""
+        return unit(vectors - self.means[name])
+
+    def mapped(self, name: str, joined: Vectors) -> Vectors:
+        """The caption vectors that the map predicts for joined photo vectors: (n, d_text), unit norm."""
+        centred: Vectors = joined - self.corpus.joined_mean
+        return unit(centred @ self.maps[name])
+
+    @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The words that the regression predicts."""
+        """The words that the kernel regression predicts."""
         return Vocabulary.of(self.corpus.captions.texts)
 
     @cached_property
@@ -112,88 +144,55 @@ class Captioned:
         usual: Vectors = self.vocabulary.shares(self.corpus.captions.texts, self.corpus.starts).mean(axis=0)
         return usual
 
-    def centred(self, name: str, vectors: Vectors) -> Vectors:
-        """Text vectors of encoder `name` as the regression and the captions have them."""
-        return unit(vectors - self.means[name])
+    def kernel(self, joined: Vectors) -> tuple[dict[str, Vectors], Vectors]:
+        """What the kernel regression predicts of joined photo vectors.
 
-    def predict(self, joined: Vectors) -> tuple[dict[str, Vectors], Vectors]:
-        """Of joined photo vectors: text encoder -> (n, d) unit caption vectors, and the words' shares (n, n_words)."""
+        Returns:
+            Text encoder -> (n, d_text) unit caption vectors, and the words' shares (n, n_words).
+        """
         known = self.corpus.joined[landmarks(len(self.corpus.joined))]
         predicted = KernelRidge(known, self.weights).predict(joined)
-        widths = [vectors.shape[1] for vectors in self.corpus.captions.vectors.values()]
-        *vectors, words = np.split(predicted, np.cumsum(widths), axis=1)
-        return dict(zip(self.means, map(unit, vectors), strict=True)), words + self.usual
+        *captions, words = np.split(predicted, np.cumsum([len(mean) for mean in self.means.values()]), axis=1)
+        return dict(zip(self.means, map(unit, captions), strict=True)), words + self.usual
+
+    def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
+        """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick."""
+        photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
+        near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
+        back = Standard.of(photos @ self.corpus.joined[self.background].T)
+        likeness = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
+        captions, shares = self.kernel(photos)
+        parts = {
+            "near": near.astype(np.int32),
+            "density": similarity.mean(axis=1),
+            "likeness": likeness / likeness.sum(axis=1, keepdims=True),
+            "back": back.parts,
+            "shares": shares.astype(np.float16),
+        }
+        parts |= {f"kernel/{name}": of for name, of in captions.items()}
+        first = self.corpus.starts[self.background]
+        for name in self.maps:
+            mapped = self.mapped(name, photos)
+            parts |= {f"map/{name}": mapped, f"z/{name}": Standard.of(mapped @ self.captions[name][first].T).parts}
+        return parts
+
+    @cached_property
+    def background_mapped(self) -> dict[str, Vectors]:
+        """Text encoder -> (n_background, d_text) what the map predicts for the background."""
+        return {name: self.mapped(name, self.corpus.joined[self.background]) for name in self.maps}
 
     def features(self, images: Images, texts: Texts) -> Features:
         """The block for these photos and texts."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
-        near, similarity = nearest(photos, self.corpus.joined, N_NEAREST)
-        likeness = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
-        likeness /= likeness.sum(axis=1, keepdims=True)
-        predicted, shares = self.predict(photos)
-        views = [_View(self, name, photos, texts.vectors[name], predicted[name]) for name in predicted]
-        words = _Words(self, texts, shares)
-        length = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
+        prepared = images.prepared or self.prepare(images)
+        views = [View(self, name, photos, texts.vectors[name], prepared) for name in self.maps]
+        words = Words(self, texts, prepared["shares"])
+        n_words = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
 
         def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
-            for photo in np.unique(image_rows):
-                pairs = np.flatnonzero(image_rows == photo)
-                rows = text_rows[pairs]
-                captions = self.corpus.captions_of(near[photo])
-                columns = [column for view in views for column in view.columns(photo, rows, captions, likeness[photo])]
-                density = np.full(len(rows), similarity[photo].mean(), dtype=np.float32)
-                out[pairs] = np.stack([*columns, *words.columns(photo, rows), density, length[rows]], axis=1)
+            columns = [column for view in views for column in view.columns(image_rows, text_rows)]
+            columns += [*words.columns(image_rows, text_rows), prepared["density"][image_rows], n_words[text_rows]]
+            np.stack(columns, axis=1, out=out)
 
-        names = [f"{view}.{name}" for name in predicted for view in _View.NAMES]
-        return Features([*names, *_Words.NAMES, "near.density", "text.n_words"], fill)
-
-
-class _View:
-    """The corpus as one text encoder sees it, beside given photos and texts."""
-
-    NAMES = ("map", "near5", "near20", "near.best", "near.soft", "back")
-
-    def __init__(self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors, mapped: Vectors) -> None:
-        self._captions = fitted.captions[name]
-        self._texts = fitted.centred(name, texts)
-        self._photos = photos
-        self._mapped = mapped
-        found, _ = nearest(self._texts, self._captions, N_NEAREST)
-        corpus = fitted.corpus
-        self._back = np.stack([corpus.joined[corpus.photo[rows]].mean(axis=0) for rows in found])
-
-    def columns(self, photo: int, rows: Rows, captions: tuple[Rows, Rows], likeness: Vectors) -> list[Vectors]:
-        """The features NAMES of one photo with the texts `rows`.
-
-        Args:
-            photo: its row.
-            rows: of the texts.
-            captions: rows of the captions of its nearest photos, and where each photo's begin among them.
-            likeness: (n_nearest,) what each of these photos counts.
-        """
-        texts = self._texts[rows]
-        caption_rows, begins = captions
-        best = np.maximum.reduceat(texts @ self._captions[caption_rows].T, begins, axis=1)
-        near = [best[:, :5].mean(axis=1), best[:, :20].mean(axis=1), best[:, :10].max(axis=1), best @ likeness]
-        return [texts @ self._mapped[photo], *near, self._back[rows] @ self._photos[photo]]
-
-
-class _Words:
-    """What is predicted of the words of given texts for given photos."""
-
-    NAMES = ("words.share", "words.lift", "words.least", "words.n")
-
-    def __init__(self, fitted: Captioned, texts: Texts, shares: Vectors) -> None:
-        self._rows = fitted.vocabulary.rows(texts.texts)
-        self._n = (self._rows >= 0).sum(axis=1).astype(np.float32)
-        self._shares = shares
-        self._usual = fitted.usual
-
-    def columns(self, photo: int, rows: Rows) -> list[Vectors]:
-        """The features NAMES of one photo with the texts `rows`; all are 0 for a text of unknown words."""
-        n, words = self._n[rows], self._rows[rows]
-        share = np.append(self._shares[photo], np.float32(0.0))[words]  # the filler -1 finds the 0 at the end
-        raised = np.append(lift(self._shares[photo], self._usual), np.float32(0.0))[words]
-        least = np.where(words >= 0, raised, np.inf).min(axis=1, initial=np.inf)
-        known = np.maximum(n, np.float32(1.0))
-        return [share.sum(axis=1) / known, raised.sum(axis=1) / known, np.where(n > 0, least, 0.0), n]
+        names = [f"{view}.{name}" for name in self.maps for view in View.NAMES]
+        return Features([*names, *Words.NAMES, "near.density", "text.n_words"], fill)

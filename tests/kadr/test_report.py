@@ -179,7 +179,7 @@ def test_searches_use_the_stored_vectors(photo_path: str) -> None:
     photos = pa.Table.from_pylist(
         [{"image_id": name, "path": photo_path, "split": "test", "status": "ok"} for name in names], IMAGES
     )
-    index = build_index(photos, {"clip": Embeddings(names, vectors, {"encoder": "clip"})}, "clip")
+    index = build_index(photos, {"clip": Embeddings(names, vectors, {"encoder": "clip"})}, "clip", 100)
     texts = Embeddings(["q1", "q2", "q3"], np.array([[0, 1], [1, 0], [1, 0]], dtype=np.float32), {"encoder": "clip"})
     stored = examples.StoredTexts(texts, {"bee": "q1", "ant": "q2", "all": "q3"})
     queries = pd.DataFrame(
@@ -250,7 +250,10 @@ def test_the_page_is_whole_and_loads_nothing(photo_path: str) -> None:
     outline = Outline(html)
     assert outline.open == []
     assert outline.ids == ["data", "ratings", "agreement", "model", "retrieval", "predictions"]
-    assert all(address.startswith(("data:image/jpeg", "#", "ratings.html", "data_docs/ratings.html")) for address in outline.addresses)
+    assert all(
+        address.startswith(("data:image/jpeg", "#", "ratings.html", "data_docs/ratings.html"))
+        for address in outline.addresses
+    )
     assert "48.9" in html
     assert "mean</th>" not in html  # no run has that baseline here
     assert html == render_page(page(examples.photo_address(photo_path)))
