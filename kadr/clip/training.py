@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,10 +45,12 @@ class Trained:
 
 def lock_towers(model: Any, params: ClipParams) -> None:
     """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022)."""
-    if params.image_layers is not None:
-        model.lock_image_tower(unlocked_groups=params.image_layers, freeze_bn_stats=True)
-    if params.text_layers is not None:
-        model.lock_text_tower(unlocked_layers=params.text_layers, freeze_layer_norm=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of open_clip's, for timm's older names
+        if params.image_layers is not None:
+            model.lock_image_tower(unlocked_groups=params.image_layers, freeze_bn_stats=True)
+        if params.text_layers is not None:
+            model.lock_text_tower(unlocked_layers=params.text_layers, freeze_layer_norm=True)
 
 
 def train(model: Any, pairs: Pairs, params: ClipParams, seed: int, *, fresh: bool) -> Trained:

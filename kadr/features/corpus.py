@@ -51,6 +51,12 @@ class Corpus:
         return join_spaces(self.images.vectors, list(self.images.vectors))
 
     @cached_property
+    def joined_mean(self) -> Vectors:
+        """Mean of `joined`: (sum of d,)."""
+        mean: Vectors = self.joined.mean(axis=0)
+        return mean
+
+    @cached_property
     def starts(self) -> Rows:
         """Row of each photo's first caption, and the number of captions at the end: (n_photos + 1,) int64."""
         return np.searchsorted(self.photo, np.arange(len(self.images.ids) + 1))
@@ -67,6 +73,13 @@ def unit(vectors: Vectors) -> Vectors:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     return scaled
+
+
+def ridge_map(inputs: Vectors, targets: Vectors, strength: float) -> Vectors:
+    """The linear map W that minimises |inputs W - targets|^2 + strength * n |W|^2: (d_inputs, d_targets) float32."""
+    gram = inputs.T @ inputs / np.float32(len(inputs))
+    gram[np.diag_indices_from(gram)] += np.float32(strength)
+    return np.linalg.solve(gram, inputs.T @ targets / np.float32(len(inputs))).astype(np.float32)
 
 
 def nearest(queries: Vectors, vectors: Vectors, k: int) -> tuple[Rows, Vectors]:
