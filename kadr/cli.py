@@ -1,28 +1,20 @@
-"""The command line of kadr: with cli_cache.py the only place that prints. Heavy imports wait inside their command."""
+"""The command line of kadr: with cli_*.py the only place that prints. Heavy imports wait inside their command."""
 
 import json
 import logging
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from kadr import cli_cache
+from kadr import cli_cache, cli_search
 from kadr.errors import InputError, KadrError
-
-if TYPE_CHECKING:
-    from kadr.search import Match
 
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
 METRICS = Path("metrics")
-INDEX = Path("models/index")
-RELEVANCE_MODEL = Path("models/relevance")
-TEXT_ENCODERS = Path("models/text_encoders")
 RAW = Path("data/raw")
 SAMPLE = RAW / "sample"
 
@@ -48,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_cache.app, name="cache")
+app.add_typer(cli_search.app)
 
 
 @app.callback()
@@ -123,29 +116,6 @@ def use(
 
 
 @app.command()
-def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help='What the photo shows, e.g. "a dog in the snow".')],
-    k: Annotated[int, typer.Option("-k", help="How many photos to find.")] = 5,
-    grid: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also write the photos as one picture.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
-) -> None:
-    """Find the photos that show what TEXT says."""
-    from kadr.params import load_params
-    from kadr.search import draw_grid, load_searcher
-
-    logging.getLogger().setLevel(logging.WARNING)
-    params = load_params(PARAMS)
-    searcher = load_searcher(INDEX, TEXT_ENCODERS, params.embed_texts, RELEVANCE_MODEL, params.index.rerank)
-    matches = searcher.search(text, k)
-    if grid is not None:
-        _save(draw_grid(text, matches), grid)
-    if as_json:
-        typer.echo(json.dumps({"text": text, "matches": [_as_json(match) for match in matches]}, ensure_ascii=False))
-    else:
-        _console().print(_match_table(text, matches))
-
-
-@app.command()
 def show() -> None:
     """Print the headline figures of the last run."""
     from kadr.report.figures import headline
@@ -157,7 +127,7 @@ def show() -> None:
     table.columns[1].justify = "right"
     for fact in headline(stages):
         table.add_row(fact.name, f"[bold]{fact.value}[/bold]", fact.note)
-    _console().print(table)
+    cli_search.console().print(table)
 
 
 def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int) -> bool:
@@ -172,35 +142,5 @@ def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int
         return False
 
 
-def _console() -> Console:
-    """Standard output; wide where it is no terminal, so that nothing is cut or folded in a file or a pipe."""
-    return Console(width=None if sys.stdout.isatty() else 200)
-
-
 def _yaml(value: object) -> str:
     return "null" if value is None else str(value)
-
-
-def _match_table(text: str, matches: "list[Match]") -> Table:
-    table = Table(title=text, title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("relevance", justify="right")
-    table.add_column("cosine", justify="right")
-    table.add_column("path", overflow="fold")
-    for rank, match in enumerate(matches, 1):
-        relevance = "" if match.relevance is None else f"{match.relevance:.3f}"
-        table.add_row(str(rank), relevance, f"{match.score:.3f}", match.path)
-    return table
-
-
-def _as_json(match: "Match") -> dict[str, object]:
-    return {"image_id": match.image_id, "path": match.path, "score": match.score, "relevance": match.relevance}
-
-
-def _save(picture: Any, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the picture cannot be written ({error}); name a .png or .jpg file") from error
-    typer.echo(f"{path}: picture written", err=True)

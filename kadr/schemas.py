@@ -105,10 +105,23 @@ INDEXED = pa.schema(
         _required("row", pa.int64()),  # of the photo's vector in the index
         _required("image_id", pa.string()),
         _required("path", pa.string()),
-        _required("split", pa.string()),
+        pa.field("split", pa.string()),  # null for photos that did not come through ingest
         pa.field("sha256", pa.string()),
+        pa.field("bytes", pa.int64()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
+        pa.field("phash", pa.string()),
+        pa.field("blur", pa.float64()),
+        pa.field("exposure", pa.float64()),
+        pa.field(
+            "modified", pa.timestamp("us")
+        ),  # of the file, UTC; null for photos of ingest, whose bytes alone count
+        pa.field("taken", pa.timestamp("ms")),  # EXIF, by the camera's clock
+        pa.field("latitude", pa.float64()),  # EXIF, degrees north
+        pa.field("longitude", pa.float64()),  # EXIF, degrees east
+        pa.field(
+            "colours", pa.list_(pa.field("element", pa.string()))
+        ),  # names of the colours that cover most, the greatest first
     ]
 )
 

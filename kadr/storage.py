@@ -10,10 +10,16 @@ Location = str | Path
 
 
 def locate(where: Location) -> tuple[fs.FileSystem, str]:
-    """The file system of `where` and the path in it; a URI such as `s3://bucket/folder` or any path of the disk."""
-    if "://" in str(where):
+    """The file system of `where` and the path in it: a path of the disk, a URI of Arrow's, or an fsspec address."""
+    if "://" not in str(where):
+        return fs.LocalFileSystem(), str(where)
+    try:
         return fs.FileSystem.from_uri(str(where))  # type: ignore[no-any-return]
-    return fs.LocalFileSystem(), str(where)
+    except pa.ArrowInvalid:  # not a kind of address that Arrow itself reads
+        import fsspec
+
+        system, path = fsspec.core.url_to_fs(str(where))
+        return fs.PyFileSystem(fs.FSSpecHandler(system)), path
 
 
 def read_bytes(where: Location) -> bytes:

@@ -16,12 +16,14 @@ def stage(params: Params) -> Metrics:
     images = pa.concat_tables(tables)
     images = images.filter(pa.compute.is_in(images["split"], pa.array(params.index.splits)))
     vectors = Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders)
-    index = build_index(images, vectors, params.shared_encoders[0])
+    index = build_index(images, vectors, params.shared_encoders[0], params.index.exact_max)
     with published(paths.INDEX) as folder:
         index.write(folder)
     size = sum(path.stat().st_size for path in paths.INDEX.rglob("*") if path.is_file())
     described = index.describe()
-    return {key: described[key] for key in ("encoder", "n_images", "dim", "kind")} | {"bytes": size}
+    return {key: described[key] for key in ("encoder", "n_images", "dim", "kind", "nprobe", "recall_at_10")} | {
+        "bytes": size
+    }
 
 
 if __name__ == "__main__":

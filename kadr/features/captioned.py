@@ -1,23 +1,30 @@
 """The block `captioned`: how a text compares with the captions of the photos that look like the photo.
 
-Three views of a corpus of captioned photos, each in the space of every text encoder:
+Views of a corpus of captioned photos, in the space of every text encoder:
 
 - map: a ridge regression from photos to captions predicts the photo's caption vector; its cosine to the text
   (DeViSE, Frome et al. 2013).
+- kernel: the same by kernel ridge regression (kadr.features.kernel), which trusts what looks alike more.
 - near: the text's similarity to the best caption of each of the photo's k nearest captioned photos, averaged
-  (nearest-neighbour captioning, Devlin et al. 2015).
+  (nearest-neighbour captioning, Devlin et al. 2015); the best of the 10 nearest; and the mean by softmax of the
+  likeness to the photo (attention weights, Vinyals et al. 2016).
 - back: the photo's mean similarity to the captioned photos whose captions are nearest to the text.
 
 A similarity says little where a photo or a text is similar to everything (hubness, Radovanovic et al. 2010), so each is
 also given as a z-score against a background sample of the corpus.
+
+And in words: the kernel regression predicts the share of the photo's captions that has each word. Over the text's
+words, the mean share, the mean and the least of its lift over the corpus (kadr.features.words).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -26,12 +33,15 @@ from kadr.errors import ModelError
 from kadr.features.blocks import Features
 from kadr.features.corpus import Corpus, join_spaces, nearest, ridge_map, unit
 from kadr.features.inputs import Images, Texts
+from kadr.features.kernel import KernelRidge, landmarks
+from kadr.features.views import NEAREST, Standard, View, Words
+from kadr.features.words import Vocabulary
 from kadr.schemas import CAPTIONS, read_table, write_table
 
 CAPTION_TABLE = "captions.parquet"
 VECTORS = "vectors.safetensors"
 N_BACKGROUND = 1000  # captioned photos that stand for all, for means and deviations
-NEAREST = (5, 20, 60)  # how many captioned photos are near
+TEMPERATURE = 0.05  # of the softmax over their likeness to the photo
 RIDGE = 1e-4  # strength of the map's regression
 
 
@@ -43,29 +53,30 @@ class Captioned:
         corpus: captioned photos and their captions.
         maps: text encoder -> (d_images, d_text) map from joined, centred photo vectors to centred caption vectors.
         means: text encoder -> (d_text,) mean caption vector.
+        weights: of the kernel regression from joined photo vectors, side by side: the centred caption vectors of each
+            text encoder, then the words' shares above the usual; (n_landmarks, sum of d_text + n_words).
     """
 
     corpus: Corpus
     maps: Mapping[str, Vectors]
     means: Mapping[str, Vectors]
+    weights: Vectors
 
     @classmethod
     def fit(cls, corpus: Corpus) -> "Captioned":
-        """Learn the maps. The corpus holds no rated photo, so no fold has to be kept out of it."""
+        """Learn from the corpus. It holds no rated photo, so no fold has to be kept out of it."""
         photos: Vectors = corpus.joined - corpus.joined_mean
-        means = {name: vectors.mean(axis=0) for name, vectors in corpus.captions.vectors.items()}
-        counts = np.diff(corpus.starts)[:, None]
-        sums: dict[str, Vectors] = {
-            name: np.add.reduceat(v - means[name], corpus.starts[:-1]) for name, v in corpus.captions.vectors.items()
-        }
-        return cls(
-            corpus,
-            {name: ridge_map(photos, (of / counts).astype(np.float32), RIDGE) for name, of in sums.items()},
-            means,
-        )
+        vectors, first = corpus.captions.vectors, corpus.starts[:-1]
+        counts = np.diff(corpus.starts)[:, None].astype(np.float32)
+        means = {name: of.mean(axis=0) for name, of in vectors.items()}
+        captions = {name: np.add.reduceat(of - means[name], first) / counts for name, of in vectors.items()}
+        shares = Vocabulary.of(corpus.captions.texts).shares(corpus.captions.texts, corpus.starts)
+        targets = np.concatenate([*captions.values(), shares - shares.mean(axis=0)], axis=1)
+        maps = {name: ridge_map(photos, of, RIDGE) for name, of in captions.items()}
+        return cls(corpus, maps, means, KernelRidge.fit(corpus.joined, targets).weights)
 
     def save(self, folder: Path) -> None:
-        """Write the corpus and the maps into `folder`; the same gives the same bytes."""
+        """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +90,7 @@ class Captioned:
             "mean": self.means,
         }
         tensors = {f"{part}/{name}": np.ascontiguousarray(v) for part, of in parts.items() for name, v in of.items()}
-        save_file(tensors, folder / VECTORS)
+        save_file(tensors | {"kernel/weights": np.ascontiguousarray(self.weights)}, folder / VECTORS)
 
     @classmethod
     def load(cls, folder: Path) -> "Captioned":
@@ -89,7 +100,8 @@ class Captioned:
 
         try:
             tensors = load_file(folder / VECTORS)
-        except (OSError, SafetensorError) as error:
+            weights = tensors.pop("kernel/weights")
+        except (OSError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder / VECTORS}: not readable ({error}); run `dvc repro train`") from error
         parts: dict[str, dict[str, Vectors]] = {"image": {}, "text": {}, "map": {}, "mean": {}}
         for key, values in tensors.items():
@@ -98,7 +110,8 @@ class Captioned:
         captions = read_table(folder / CAPTION_TABLE, CAPTIONS).to_pandas()
         image_ids, photo = np.unique(captions["image_id"].to_numpy(dtype=str), return_inverse=True)
         texts = Texts(captions["caption_id"].tolist(), captions["text"].tolist(), parts["text"])
-        return cls(Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo), parts["map"], parts["mean"])
+        corpus = Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo)
+        return cls(corpus, parts["map"], parts["mean"], weights)
 
     @cached_property
     def captions(self) -> dict[str, Vectors]:
@@ -120,73 +133,66 @@ class Captioned:
         centred: Vectors = joined - self.corpus.joined_mean
         return unit(centred @ self.maps[name])
 
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words that the kernel regression predicts."""
+        return Vocabulary.of(self.corpus.captions.texts)
+
+    @cached_property
+    def usual(self) -> Vectors:
+        """(n_words,) mean share of a photo's captions that have each word."""
+        usual: Vectors = self.vocabulary.shares(self.corpus.captions.texts, self.corpus.starts).mean(axis=0)
+        return usual
+
+    def kernel(self, joined: Vectors) -> tuple[dict[str, Vectors], Vectors]:
+        """What the kernel regression predicts of joined photo vectors.
+
+        Returns:
+            Text encoder -> (n, d_text) unit caption vectors, and the words' shares (n, n_words).
+        """
+        known = self.corpus.joined[landmarks(len(self.corpus.joined))]
+        predicted = KernelRidge(known, self.weights).predict(joined)
+        *captions, words = np.split(predicted, np.cumsum([len(mean) for mean in self.means.values()]), axis=1)
+        return dict(zip(self.means, map(unit, captions), strict=True)), words + self.usual
+
+    def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
+        """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick."""
+        photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
+        near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
+        back = Standard.of(photos @ self.corpus.joined[self.background].T)
+        likeness = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
+        captions, shares = self.kernel(photos)
+        parts = {
+            "near": near.astype(np.int32),
+            "density": similarity.mean(axis=1),
+            "likeness": likeness / likeness.sum(axis=1, keepdims=True),
+            "back": back.parts,
+            "shares": shares.astype(np.float16),
+        }
+        parts |= {f"kernel/{name}": of for name, of in captions.items()}
+        first = self.corpus.starts[self.background]
+        for name in self.maps:
+            mapped = self.mapped(name, photos)
+            parts |= {f"map/{name}": mapped, f"z/{name}": Standard.of(mapped @ self.captions[name][first].T).parts}
+        return parts
+
+    @cached_property
+    def background_mapped(self) -> dict[str, Vectors]:
+        """Text encoder -> (n_background, d_text) what the map predicts for the background."""
+        return {name: self.mapped(name, self.corpus.joined[self.background]) for name in self.maps}
+
     def features(self, images: Images, texts: Texts) -> Features:
         """The block for these photos and texts."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
-        near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
-        back = _Standard(photos @ self.corpus.joined[self.background].T)
-        views = [_View(self, name, photos, texts.vectors[name], back) for name in self.maps]
+        prepared = images.prepared or self.prepare(images)
+        views = [View(self, name, photos, texts.vectors[name], prepared) for name in self.maps]
+        words = Words(self, texts, prepared["shares"])
         n_words = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
 
         def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
-            for photo in np.unique(image_rows):
-                pairs = np.flatnonzero(image_rows == photo)
-                rows = text_rows[pairs]
-                caption_rows, begins = self.corpus.captions_of(near[photo])
-                columns = [column for view in views for column in view.columns(photo, rows, caption_rows, begins)]
-                density = np.full(len(rows), similarity[photo].mean(), dtype=np.float32)
-                out[pairs] = np.stack([*columns, density, n_words[rows]], axis=1)
+            columns = [column for view in views for column in view.columns(image_rows, text_rows)]
+            columns += [*words.columns(image_rows, text_rows), prepared["density"][image_rows], n_words[text_rows]]
+            np.stack(columns, axis=1, out=out)
 
-        names = [f"{view}.{name}" for name in self.maps for view in _View.NAMES]
-        return Features([*names, "near.density", "text.n_words"], fill)
-
-
-class _View:
-    """The corpus as one text encoder sees it, beside given photos and texts."""
-
-    NAMES = (
-        *("map", "map.z_text", "map.z_photo"),
-        *(f"near{k}" for k in NEAREST),
-        *("near.z", "near.background", "back", "back.z"),
-    )
-
-    def __init__(self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors, back: "_Standard") -> None:
-        corpus, background = fitted.corpus, fitted.background
-        caption_rows, begins = corpus.captions_of(background)
-        known = corpus.joined[background]
-        self._captions = fitted.captions[name]
-        self._texts = fitted.centred(name, texts)
-        self._photos = photos
-        self._mapped = fitted.mapped(name, photos)
-        best = np.maximum.reduceat(self._texts @ self._captions[caption_rows].T, begins, axis=1)
-        self._near = _Standard(best)
-        self._map_of_text = _Standard(self._texts @ fitted.mapped(name, known).T)
-        self._map_of_photo = _Standard(self._mapped @ self._captions[caption_rows[begins]].T)
-        self._back_of_photo = back
-        found, _ = nearest(self._texts, self._captions, NEAREST[-1])
-        self._back = np.stack([corpus.joined[corpus.photo[rows]].mean(axis=0) for rows in found])
-
-    def columns(self, photo: int, rows: Rows, caption_rows: Rows, begins: Rows) -> list[Vectors]:
-        """The features NAMES of one photo with the texts `rows`; the captions are those of its nearest photos."""
-        texts = self._texts[rows]
-        mapped = texts @ self._mapped[photo]
-        best = np.maximum.reduceat(texts @ self._captions[caption_rows].T, begins, axis=1)
-        near = [best[:, :k].mean(axis=1) for k in NEAREST]
-        back = self._back[rows] @ self._photos[photo]
-        return [
-            *(mapped, self._map_of_text.z(mapped, rows), self._map_of_photo.z(mapped, photo)),
-            *near,
-            *(self._near.z(near[-1], rows), self._near.mean[rows], back, self._back_of_photo.z(back, photo)),
-        ]
-
-
-class _Standard:
-    """Mean and deviation of each row's background similarities."""
-
-    def __init__(self, similarity: Vectors) -> None:
-        self.mean = similarity.mean(axis=1)
-        self._deviation = similarity.std(axis=1) + np.float32(1e-6)
-
-    def z(self, value: Vectors, rows: Rows | int) -> Vectors:
-        """How many deviations a row's value lies above the row's background."""
-        return np.asarray((value - self.mean[rows]) / self._deviation[rows], dtype=np.float32)
+        names = [f"{view}.{name}" for name in self.maps for view in View.NAMES]
+        return Features([*names, *Words.NAMES, "near.density", "text.n_words"], fill)

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.features.inputs import Images, Texts
+
+Places = npt.NDArray[np.int64]
+
+_TEXTS_AT_ONCE = 256  # texts compared with all captions together: 40 MB for 40,000 captions
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,6 @@ class Corpus:
         """Row of each photo's first caption, and the number of captions at the end: (n_photos + 1,) int64."""
         return np.searchsorted(self.photo, np.arange(len(self.images.ids) + 1))
 
-    def captions_of(self, photos: Rows) -> tuple[Rows, Rows]:
-        """Rows of the captions of `photos`, and where each photo's begin among them."""
-        counts = self.starts[photos + 1] - self.starts[photos]
-        begins = np.cumsum(counts) - counts
-        rows = np.repeat(self.starts[photos] - begins, counts) + np.arange(counts.sum())
-        return rows, begins
-
 
 def join_spaces(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
     """The vectors of several encoders as one unit vector, in which each encoder has the same say: (n, sum of d)."""
@@ -92,3 +90,26 @@ def nearest(queries: Vectors, vectors: Vectors, k: int) -> tuple[Rows, Vectors]:
     index.add(np.ascontiguousarray(vectors))
     similarity, rows = index.search(np.ascontiguousarray(queries), min(k, len(vectors)))
     return rows, similarity
+
+
+def best_captions(texts: Vectors, captions: Vectors, starts: Rows, k: int) -> tuple[Vectors, Places]:
+    """How similar each text is to the best caption of each captioned photo, and the k captions nearest to it.
+
+    Args:
+        texts: (n_texts, d) unit vectors.
+        captions: (n_captions, d), those of one photo side by side.
+        starts: (n_photos + 1,) first caption of each photo, and the number of captions.
+        k: at most n_captions are given.
+
+    Returns:
+        (n_texts, n_photos) float32, and rows of captions (n_texts, k), in no order.
+    """
+    k = min(k, len(captions))
+    best = np.empty((len(texts), len(starts) - 1), dtype=np.float32)
+    rows = np.empty((len(texts), k), dtype=np.int64)
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        some = slice(start, start + _TEXTS_AT_ONCE)
+        similarity = texts[some] @ captions.T
+        np.maximum.reduceat(similarity, starts[:-1], axis=1, out=best[some])
+        rows[some] = np.argpartition(similarity, -k, axis=1)[:, -k:]
+    return best, rows

@@ -1,7 +1,10 @@
 """The inputs of feature blocks: photos and texts with their vectors by every encoder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
 
 from kadr.embeddings import Embeddings, Vectors
 from kadr.texts import normalise
@@ -14,10 +17,12 @@ class Images:
     Attributes:
         ids: n_images image ids.
         vectors: encoder name -> (n_images, d) float32, unit norm, in the order of `ids`.
+        prepared: what a block computed of the photos alone, each (n_images, ...); empty where it has yet to.
     """
 
     ids: Sequence[str]
     vectors: Mapping[str, Vectors]
+    prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
     def select(cls, embeddings: Mapping[str, Embeddings], ids: Sequence[str]) -> "Images":

@@ -1,29 +1,34 @@
 """The index itself: FAISS for the nearest vectors, a table of photos, and vectors for the relevance model."""
 
 import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
+from kadr.features import Images
+from kadr.index.nearest import Found, Nearest
+from kadr.index.vectors import PhotoVectors
 from kadr.schemas import INDEXED, read_table, write_table
-
-if TYPE_CHECKING:
-    import faiss
-
-KIND = "SQfp16"  # FAISS's name of an exact search over float16 vectors
 
 _DESCRIPTION = "index.json"
 _PHOTOS = "metadata.parquet"
 _FAISS = "{}.faiss"
 _VECTORS = "vectors"
+_PREPARED = "prepared"
+_SHORT = 16  # numbers in a row that are kept in full
+_AT_ONCE = 4096  # photos that are prepared together
+_DAMAGED = (
+    "{}: the index cannot be read ({}); make it anew with `dvc repro -f index`, or `kadr index` for your own photos"
+)
 
 
 @dataclass(frozen=True)
@@ -32,75 +37,137 @@ class Index:
 
     Attributes:
         encoder: name of the encoder whose space photos and texts share.
-        photos: schema INDEXED; row i is the photo of vector i.
-        vectors: encoder name -> unit vectors of the photos, in the order of `photos`.
-        nearest_by: the FAISS index over the vectors of `encoder`.
+        photos: schema INDEXED, sorted by image_id; row i is the photo of vector i.
+        vectors: encoder name -> the photos' vectors, in the order of `photos`.
+        neighbours: FAISS over the vectors of `encoder`.
+        prepared: what the relevance model of key `prepared_for` computed of the photos alone, (n, ...) each.
+        about: what index.json says beside: where the photos came from.
     """
 
     encoder: str
     photos: pa.Table
-    vectors: Mapping[str, Embeddings]
-    nearest_by: "faiss.Index"
+    vectors: Mapping[str, PhotoVectors]
+    neighbours: Nearest
+    about: Mapping[str, object]
+    prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    prepared_for: str = ""
 
-    def nearest(self, vector: Vectors, k: int) -> tuple[Rows, Vectors]:
+    def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Found:
         """The k photos (or all, where there are fewer) whose vectors are nearest to `vector`, nearest first.
 
         Args:
             vector: (1, d) float32, unit norm, by `encoder`.
             k: at least 1.
+            rows: of the photos that may be found, ascending; None for all.
 
         Returns:
             Rows of `photos` (n,) int64 and cosines (n,) float32; equal cosines stand in the order of rows.
         """
-        cosines, rows = self.nearest_by.search(vector, min(k, len(self.photos)))
-        order = np.lexsort((rows[0], -cosines[0]))
-        return rows[0][order], cosines[0][order]
+        return self.neighbours.search(vector, k, self.vectors[self.encoder], rows)[0]
+
+    def images(self, rows: "Rows | slice") -> Images:
+        """Photos with their vectors, and what was prepared of them."""
+        ids = self._ids[rows] if isinstance(rows, slice) else self._ids.take(rows)
+        vectors = {name: of.take(rows) for name, of in self.vectors.items()}
+        return Images(ids.to_pylist(), vectors, {name: np.asarray(of[rows]) for name, of in self.prepared.items()})
+
+    def prepare(self, prepare: Callable[[Images], Mapping[str, npt.NDArray[Any]]], key: str) -> "Index":
+        """The index with what the relevance model of this key computes of its photos."""
+        if self.prepared_for == key:
+            return self
+        bare = replace(self, prepared={}, prepared_for="")
+        starts = range(0, len(self.photos), _AT_ONCE)
+        parts = [_halved(prepare(bare.images(slice(start, start + _AT_ONCE)))) for start in starts]
+        prepared = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return replace(bare, prepared=prepared, prepared_for=key)
+
+    def row_of(self, image_id: str) -> int | None:
+        """Row of the photo, None where there is none."""
+        row = bisect_left(range(len(self.photos)), image_id, key=lambda at: self._ids[at].as_py())
+        return row if row < len(self.photos) and self._ids[row].as_py() == image_id else None
+
+    def row_of_content(self, sha256: str) -> int | None:
+        """Row of the first photo whose file has these bytes, None where there is none."""
+        row = pa.compute.index(self.photos["sha256"], sha256).as_py()
+        return None if row < 0 else int(row)
+
+    @cached_property
+    def _ids(self) -> pa.ChunkedArray:
+        return self.photos["image_id"]
 
     def write(self, folder: Path) -> None:
         """Write into the empty `folder`; the same index gives the same bytes."""
-        faiss = _faiss()
-        faiss.write_index(self.nearest_by, str(folder / _FAISS.format(self.encoder)))
+        self.neighbours.write(folder / _FAISS.format(self.encoder))
         write_table(self.photos, folder / _PHOTOS, INDEXED)
-        for name, embeddings in self.vectors.items():
-            embeddings.write(folder / _VECTORS / f"{name}.parquet")
+        for name, vectors in self.vectors.items():
+            vectors.write(folder / _VECTORS / f"{name}.npy")
+        for name, values in self.prepared.items():
+            (folder / _PREPARED / f"{name}.npy").parent.mkdir(parents=True, exist_ok=True)
+            np.save(folder / _PREPARED / f"{name}.npy", values, allow_pickle=False)
         (folder / _DESCRIPTION).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
-        """What index.json says: the encoder and its identity, the size and the kind."""
+        """What index.json says: the encoders and their identities, the size and the kind."""
         return {
             "encoder": self.encoder,
-            "encoder_metadata": self.vectors[self.encoder].metadata,
-            "encoders": list(self.vectors),
+            "encoders": {name: vectors.metadata for name, vectors in self.vectors.items()},
             "n_images": len(self.photos),
             "dim": self.vectors[self.encoder].dim,
-            "kind": KIND,
+            "prepared": list(self.prepared),
+            "prepared_for": self.prepared_for,
+            **self.neighbours.describe(),
+            **self.about,
         }
 
     @classmethod
     def load(cls, folder: Path) -> "Index":
         """Read what `write` wrote. Raises SearchError where it is missing or damaged."""
-        faiss = _faiss()
+        version = folder.resolve()  # of kadr.index.publish: all files are of the same one
         try:
-            described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-            encoder: str = described["encoder"]
-            vectors = {name: Embeddings.read(folder / _VECTORS / f"{name}.parquet") for name in described["encoders"]}
-            nearest_by = faiss.read_index(str(folder / _FAISS.format(encoder)))
-        except FileNotFoundError as error:
-            raise SearchError(f"{folder}: there is no index; make one with `dvc repro index`") from error
-        except (KeyError, RuntimeError, ValueError) as error:
+            described = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
+        except OSError as error:
             raise SearchError(
-                f"{folder}: the index cannot be read ({error}); make it with `dvc repro -f index`"
+                f"{folder}: there is no index; make one with `dvc repro index`, or with `kadr index` of your own photos"
             ) from error
-        return cls(encoder, read_table(folder / _PHOTOS, INDEXED), vectors, nearest_by)
+        except ValueError as error:
+            raise SearchError(_DAMAGED.format(folder, error)) from error
+        try:
+            encoder: str = described["encoder"]
+            vectors = {
+                name: PhotoVectors.map(version / _VECTORS / f"{name}.npy", metadata)
+                for name, metadata in described["encoders"].items()
+            }
+            prepared = {
+                name: np.load(version / _PREPARED / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in described["prepared"]
+            }
+            neighbours = Nearest.read(version / _FAISS.format(encoder), described)
+        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise SearchError(_DAMAGED.format(folder, error)) from error
+        own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", *neighbours.describe()}
+        about = {key: value for key, value in described.items() if key not in own}
+        photos = read_table(version / _PHOTOS, INDEXED).combine_chunks()
+        return cls(encoder, photos, vectors, neighbours, about, prepared, described["prepared_for"])
 
 
-def build_index(images: pa.Table, vectors: Mapping[str, Embeddings], encoder: str) -> Index:
+def build_index(
+    images: pa.Table,
+    vectors: Mapping[str, Embeddings],
+    encoder: str,
+    exact_max: int,
+    *,
+    texts: Vectors | None = None,
+    about: Mapping[str, object] | None = None,
+) -> Index:
     """Make an index over the photos that ingest found good.
 
     Args:
-        images: schema IMAGES; photos whose status is not `ok` are left out.
+        images: schema IMAGES, and any more columns of INDEXED; photos whose status is not `ok` are left out.
         vectors: encoder name -> embeddings of at least those photos.
         encoder: the one of `vectors` whose space texts share.
+        exact_max: up to so many photos the search is exact.
+        texts: (n, d) vectors of texts, to measure the recall by; photos' own where there are none.
+        about: what index.json is to say beside.
 
     Raises:
         SearchError: no photo is left.
@@ -111,18 +178,24 @@ def build_index(images: pa.Table, vectors: Mapping[str, Embeddings], encoder: st
             f"none of {len(images)} photos can be indexed: ingest set all aside, or index.splits (params.yaml) names "
             "only splits without photos; see data/tables/quarantine.parquet, or name other splits"
         )
-    photos = good.append_column("row", pa.array(range(len(good)), pa.int64())).select(INDEXED.names).cast(INDEXED)
-    ids: Sequence[str] = photos["image_id"].to_pylist()
-    chosen = {name: Embeddings(ids, table.select(ids), table.metadata) for name, table in vectors.items()}
-    faiss = _faiss()
-    nearest_by = faiss.index_factory(chosen[encoder].dim, KIND, faiss.METRIC_INNER_PRODUCT)
-    nearest_by.add(chosen[encoder].vectors)
-    return Index(encoder, photos, chosen, nearest_by)
+    ids = good["image_id"].to_pylist()
+    chosen = {name: PhotoVectors.of(table, ids) for name, table in vectors.items()}
+    return Index(encoder, indexed(good), chosen, Nearest.build(chosen[encoder], exact_max, texts), about or {})
 
 
-def _faiss() -> ModuleType:
-    """FAISS, without its log of which processor's build it found."""
-    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
-    import faiss
+def _halved(prepared: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Long rows of float32 as float16, as the vectors are."""
+    return {
+        name: of.astype(np.float16) if of.dtype == np.float32 and of.ndim > 1 and of.shape[1] > _SHORT else of
+        for name, of in prepared.items()
+    }
 
-    return faiss
+
+def indexed(images: pa.Table) -> pa.Table:
+    """Photos as schema INDEXED, in one chunk; what `images` does not have is null, the row is numbered."""
+    columns = {"row": pa.array(range(len(images)), pa.int64())} | {
+        field.name: images[field.name] if field.name in images.column_names else pa.nulls(len(images), field.type)
+        for field in INDEXED
+        if field.name != "row"
+    }
+    return pa.table(columns).cast(INDEXED).combine_chunks()

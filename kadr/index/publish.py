@@ -1,9 +1,16 @@
 """The index's way to its readers: a folder that is there whole or not at all."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kadr.errors import SearchError
+
+_KEPT = 2  # versions: the newest, and the one before it, which somebody may be reading
 
 
 @contextmanager
@@ -25,3 +32,59 @@ def published(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(previous, ignore_errors=True)
+
+
+class Versions:
+    """A link `folder` to the newest of its versions, which lie with their writer's notes in a hidden folder beside it.
+
+    The link changes by one rename, so that at any moment, whatever is killed, it leads to a whole version. Readers
+    follow it once (`Path.resolve`) and then read one version.
+
+    Raises:
+        SearchError: `folder` is there and is no such link.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder.with_name(f".{folder.name}")
+        if folder.exists() and not folder.is_symlink():
+            raise SearchError(
+                f"{folder} is there already and `kadr index` did not make it; name another folder by --out"
+            )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block that only one process is in. Raises SearchError where another one is."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.home / "lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise SearchError(f"{self.folder}: another `kadr index` is at work on it; wait until it is done") from error
+
+    @contextmanager
+    def new(self) -> Iterator[Path]:
+        """Yield an empty folder that becomes the newest version at the end of the block, unless the block raises.
+
+        Only for the process that is `alone`. What a killed writer left is removed.
+        """
+        for leftover in self.home.glob("*.partial"):
+            shutil.rmtree(leftover)
+        version = self.home / f"v{1 + max(map(_number, self.home.glob('v*')), default=0):06d}"
+        partial, link = version.with_suffix(".partial"), self.home / "link"
+        partial.mkdir()
+        try:
+            yield partial
+            partial.rename(version)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(version.absolute(), self.folder.parent.absolute()))
+        link.replace(self.folder)
+        for old in sorted(self.home.glob("v*"), key=_number)[:-_KEPT]:
+            shutil.rmtree(old)
+
+
+def _number(version: Path) -> int:
+    return int(version.stem[1:])

@@ -1,10 +1,13 @@
 """The relevance model as an artifact: feature blocks and a booster, saved to and loaded from a folder."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from kadr.embeddings import Rows
 from kadr.errors import ModelError
@@ -32,6 +35,10 @@ class FeatureBlocks:
     names: Sequence[str]
     captioned: Captioned | None
 
+    def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
+        """What the blocks need of the photos alone; kept in `Images.prepared`, it makes a later `build` quick."""
+        return self.captioned.prepare(images) if self.captioned else {}
+
     def build(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> FeatureMatrix:
         """The feature matrix of n pairs (photo `image_rows[i]`, text `text_rows[i]`)."""
         known: Mapping[str, Block] = BLOCKS | ({CAPTIONED: self.captioned.features} if self.captioned else {})
@@ -46,11 +53,17 @@ class RelevanceModel:
         blocks: what it looks at.
         features: names of the features that the booster was trained on.
         booster: the trees.
+        key: of the captioned corpus that it was saved with, the same where `FeatureBlocks.prepare` gives the same.
     """
 
     blocks: FeatureBlocks
     features: list[str]
     booster: "lgb.Booster"
+    key: str = ""
+
+    def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
+        """What a prediction needs of the photos alone, each (n_images, ...): `Images.prepared` of later predictions."""
+        return self.blocks.prepare(images)
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> Scores:
         """Relevance of n pairs (photo `image_rows[i]`, text `text_rows[i]`): (n,) float64 in 0..1.
@@ -94,4 +107,11 @@ class RelevanceModel:
         except (OSError, ValueError, lgb.basic.LightGBMError) as error:
             raise ModelError(f"{folder}: no readable relevance model ({error}); run `dvc repro train`") from error
         captioned = Captioned.load(folder / CAPTIONED) if CAPTIONED in description["blocks"] else None
-        return cls(FeatureBlocks(description["blocks"], captioned), description["features"], booster)
+        blocks = FeatureBlocks(description["blocks"], captioned)
+        return cls(blocks, description["features"], booster, _digest(folder / CAPTIONED))
+
+
+def _digest(folder: Path) -> str:
+    """The sha256 of the files' contents, "" where there is none."""
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*"))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""

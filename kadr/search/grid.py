@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from kadr.search.searcher import Match
+from kadr.search.match import Match
 from kadr.thumbnails import open_thumbnail
 
 _SIDE = 240  # pixels of a photo's longer side

@@ -1,55 +1,89 @@
 """The searcher as the pipeline left it on disk: the index, the text encoders and the relevance model."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from kadr.encoders import load_text_encoder
+from kadr.encoders import ImageEncoder, load_image_encoder, load_text_encoder
 from kadr.errors import ModelError, SearchError
 from kadr.index import Index
 from kadr.model import RelevanceModel
-from kadr.params import EmbedTextsParams
+from kadr.params import Params
+from kadr.search.encoding import PhotoVectors
 from kadr.search.searcher import Searcher
 
+logger = logging.getLogger(__name__)
 
-def load_searcher(
-    index_folder: Path, encoders_folder: Path, texts: EmbedTextsParams, model_folder: Path, rerank: int
-) -> Searcher:
+_PREPARED_AT_ONCE = 5000  # photos whose part of the model's features is computed at the start, where the index lacks it
+
+
+def load_searcher(index_folder: Path, encoders_folder: Path, params: Params, model_folder: Path) -> Searcher:
     """Load what a search needs; without reranking neither the model nor the other text encoders.
 
+    Photo encoders are loaded by the first query with a photo that is not in the index.
+
     Args:
-        index_folder: where stage index wrote.
+        index_folder: what stage index or `kadr index` wrote.
         encoders_folder: where stage embed_texts wrote, a folder for each encoder.
-        texts: the encoders as params.yaml has them.
+        params: the encoders, `index.rerank` and `ingest.near_duplicate_bits`.
         model_folder: where stage train wrote.
-        rerank: how many candidates the model reorders; 0 for none.
 
     Raises:
         SearchError: the index or the model is missing, or the texts' encoder is not the one that embedded the photos.
         EncoderError: a text encoder cannot be loaded.
     """
-    index = Index.load(index_folder)
+    index, texts, rerank = Index.load(index_folder), params.embed_texts, params.index.rerank
     names = list(texts.encoders) if rerank else [index.encoder]
     if index.encoder not in texts.encoders:
         raise SearchError(
             f"{index_folder}: its photos are embedded by encoder {index.encoder!r}, but embed_texts.encoders "
-            f"(params.yaml) has only {', '.join(texts.encoders)}; restore that encoder, or run `dvc repro index`"
+            f"(params.yaml) has only {', '.join(texts.encoders)}; restore that encoder, or make the index anew"
         )
     encoders = {
         name: load_text_encoder(texts.encoders[name], texts.precision, encoders_folder / name) for name in names
     }
     check_same_encoder(index, encoders[index.encoder].identity.metadata)
-    return Searcher(index, encoders, _load_model(model_folder) if rerank else None, rerank)
+    model = _load_model(model_folder) if rerank else None
+    if model and len(index.photos) <= _PREPARED_AT_ONCE:
+        index = index.prepare(model.prepare, model.key)
+    elif model and index.prepared_for != model.key:
+        logger.warning("%s: made for another relevance model; searches are slow until `kadr index` runs", index_folder)
+        index = replace(index, prepared={}, prepared_for="")
+    photos = PhotoVectors(_photo_encoders(index, params))
+    return Searcher(index, encoders, model, rerank, photos, params.ingest.near_duplicate_bits)
 
 
-def check_same_encoder(index: Index, text_metadata: Mapping[str, str]) -> None:
-    """Raise SearchError unless texts are embedded by the very weights that embedded the index's photos."""
-    photo_metadata = index.vectors[index.encoder].metadata
+def _photo_encoders(index: Index, params: Params) -> dict[str, Callable[[], ImageEncoder]]:
+    """Encoder name -> loads it, and refuses one that is not the index's."""
+    section = params.embed_images
+
+    def load(name: str) -> ImageEncoder:
+        encoder = load_image_encoder(section.encoders[name], section.precision)
+        check_same_encoder(index, encoder.identity.metadata, name, "the photo that is asked by")
+        return encoder
+
+    return {name: partial(load, name) for name in index.vectors if name in section.encoders}
+
+
+def check_same_encoder(index: Index, metadata: Mapping[str, str], name: str | None = None, what: str = "texts") -> None:
+    """Raise SearchError unless `what` is embedded by the very weights that embedded the index's photos.
+
+    Args:
+        index: the photos.
+        metadata: the identity of the encoder of `what`.
+        name: the encoder's; by default the one whose space texts share.
+        what: is embedded now.
+    """
+    name = name or index.encoder
+    photo_metadata = index.vectors[name].metadata
     for field in ("architecture", "weights_sha256"):
-        if photo_metadata.get(field) != text_metadata.get(field):
+        if photo_metadata.get(field) != metadata.get(field):
             raise SearchError(
-                f"encoder {index.encoder!r} embeds texts by another {field} ({_short(text_metadata.get(field))}) than "
+                f"encoder {name!r} embeds {what} by another {field} ({_short(metadata.get(field))}) than "
                 f"the photos of the index ({_short(photo_metadata.get(field))}), so their vectors cannot be compared; "
-                "run `dvc repro index` to embed and index the photos anew"
+                "run `dvc repro index` or `kadr index` to embed and index the photos anew"
             )
 
 

@@ -1,8 +1,10 @@
 """Search in two steps: the nearest photos by cosine, then the first of them in the order of predicted relevance."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,15 +13,14 @@ from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index
+from kadr.search.candidates import Candidates, query_vector, text_vector
+from kadr.search.encoding import PhotoVectors, TextEncoder, TextVectors
+from kadr.search.match import Match, Scores, as_matches, by_relevance, diverse, fold
+from kadr.search.query import Filters, Query, Term, photo_term
 
-Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
-
-
-class TextEncoder(Protocol):
-    """What search needs of a text encoder."""
-
-    def transform(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of n texts: (n, d) float32, unit norm."""
+Photo = str | bytes  # the image_id of a photo of the index, or the bytes of a file
+_DISLIKE = 0.5  # what a disliked photo weighs against a liked one
+_POOL = 10  # candidates for each recommendation
 
 
 class Relevance(Protocol):
@@ -30,70 +31,173 @@ class Relevance(Protocol):
 
 
 @dataclass(frozen=True)
-class Match:
-    """A found photo.
-
-    Attributes:
-        image_id: which photo.
-        path: its file.
-        score: cosine of text and photo in their shared space, -1..1.
-        relevance: what the relevance model predicts, 0..1; None where it was not asked.
-    """
-
-    image_id: str
-    path: str
-    score: float
-    relevance: float | None
-
-
-@dataclass(frozen=True)
 class Searcher:
-    """Finds photos by words.
+    """Finds photos by words and by photos.
 
     Attributes:
         index: the photos.
         encoders: name -> text encoder; the index's own, and those that the model was trained with.
         model: the relevance model, or None for the order of cosines alone.
         rerank: how many of the nearest photos the model reorders; without a model, 0.
+        photo_vectors: encodes photos that are not in the index.
+        duplicate_bits: perceptual hashes that differ in at most so many of 64 bits are near-duplicates.
     """
 
     index: Index
     encoders: Mapping[str, TextEncoder]
     model: Relevance | None
     rerank: int
+    photo_vectors: PhotoVectors = field(default_factory=lambda: PhotoVectors({}))
+    duplicate_bits: int = 4
 
-    def search(self, text: str, k: int) -> list[Match]:
-        """The k photos (or all, where there are fewer) that fit `text` best, best first.
+    def search(self, query: Query | str, k: int, offset: int = 0) -> list[Match]:
+        """The k photos after the first `offset` (fewer where there are no more) that fit best, best first.
 
         The first `rerank` by cosine stand in the order of their relevance, those after them in the order of cosines;
-        equals stand in the order of their ids.
+        equals stand in the order of their ids. The model judges texts: a query with a photo in it is answered by
+        cosine. The relevance of several texts is the product of theirs, of one to keep away from 1 - relevance.
+
+        Args:
+            query: a query, or one text as it is (`parse_query` reads + and -).
+            k: at least 1.
+            offset: at least 0.
 
         Raises:
-            SearchError: the text is empty, or k is below 1.
+            SearchError: the query cannot be asked.
+            InputError: a photo of the query does not decode.
         """
-        if not text.strip():
-            raise SearchError('the text to search for is empty; say what the photo shows, e.g. "a dog in the snow"')
-        if k < 1:
-            raise SearchError(f"k is {k}, the number of photos to find; ask for 1 or more")
-        texts = self._texts(normalise(text))
-        rows, cosines = self.index.nearest(texts.vectors[self.index.encoder], max(k, self.rerank))
-        relevances = self._relevances(texts, rows[: self.rerank])
-        first = sorted(range(len(relevances)), key=lambda at: (-relevances[at], -cosines[at], rows[at]))
-        order = [*first, *range(len(first), len(rows))]
-        photos = self.index.photos.take(rows[order[:k]])
-        found = zip(order, photos["image_id"].to_pylist(), photos["path"].to_pylist(), strict=False)
-        return [
-            Match(image_id, path, float(cosines[at]), float(relevances[at]) if at < len(relevances) else None)
-            for at, image_id, path in found
+        return self.search_many([query], k, offset)[0]
+
+    def search_many(self, queries: Sequence[Query | str], k: int, offset: int = 0) -> list[list[Match]]:
+        """`search` of each query; their texts are encoded together, and the model judges all pairs at once."""
+        if k < 1 or offset < 0:
+            raise SearchError(f"k is {k}, the number of photos to find, after the first {offset}; ask for 1 or more")
+        asked = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
+        texts = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
+        found = [self._candidates(query, texts, max(offset + k, self.rerank)) for query in asked]
+        judged = self._relevances(found, texts)
+        return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
+
+    def similar(self, photo: Photo, k: int, offset: int = 0, filters: Filters | None = None) -> list[Match]:
+        """The photos that look most like a photo of the index (its image_id) or a file (its bytes)."""
+        return self.search(Query((photo_term(1.0, photo),), filters or Filters()), k, offset)
+
+    def recommend(
+        self,
+        likes: Sequence[Photo],
+        dislikes: Sequence[Photo] = (),
+        k: int = 10,
+        diversity: float = 0.3,
+        filters: Filters | None = None,
+    ) -> list[Match]:
+        """Photos like those that someone likes, unlike those disliked, and unlike each other.
+
+        Args:
+            likes: at least one.
+            dislikes: may be empty.
+            k: at least 1.
+            diversity: 0 the likeness alone, 1 the unlikeness to each other alone.
+            filters: of what may be found.
+        """
+        if not likes or not 0 <= diversity <= 1:
+            raise SearchError(f"{len(likes)} liked photos, diversity {diversity}; give one or more, and 0 to 1")
+        terms = [*(photo_term(1.0, one) for one in likes), *(photo_term(-_DISLIKE, one) for one in dislikes)]
+        query = Query(tuple(terms), filters or Filters())
+        found = self.search(query, _POOL * k)
+        rows = np.array([self.index.row_of(match.image_id) for match in found], dtype=np.int64)
+        vectors = self.index.vectors[self.index.encoder].take(rows)
+        likeness = np.array([match.score for match in found], dtype=np.float32)
+        return [found[at] for at in diverse(vectors, likeness, k, diversity)]
+
+    def score(self, photo: Photo, text: str) -> float:
+        """The relevance 0..1 of a photo (image_id or bytes of a file) and a text. Raises SearchError: no model."""
+        if self.model is None:
+            raise SearchError("there is no relevance model; train one with `dvc repro train` and set index.rerank")
+        texts = self._text_vectors([Term(1.0, text=text).text or ""])
+        names = list(self.index.vectors)
+        row = self.row_of(photo)
+        images = (
+            Images([""], self.photo_vectors(photo, names))
+            if isinstance(photo, bytes) and row is None
+            else self.index.images(np.array([row], dtype=np.int64))
+        )
+        only = np.zeros(1, dtype=np.int64)
+        return float(self.model.predict(images, texts, only, only)[0])
+
+    def photo(self, image_id: str) -> dict[str, Any]:
+        """What the index knows of a photo: the columns of schema INDEXED. Raises SearchError where it is unknown."""
+        row = self.row_of(image_id)
+        known: dict[str, Any] = self.index.photos.slice(row, 1).to_pylist()[0]
+        return known
+
+    def row_of(self, photo: Photo) -> int | None:
+        """Row of a photo in the index; None for a file that is not in it. Raises SearchError for an unknown id."""
+        if isinstance(photo, bytes):
+            return self.index.row_of_content(hashlib.sha256(photo).hexdigest())
+        row = self.index.row_of(photo)
+        if row is None:
+            raise SearchError(f"there is no photo {photo!r} in the index; take an id that a search gave, or index it")
+        return row
+
+    @cached_property
+    def _text_vectors(self) -> TextVectors:
+        return TextVectors(self.encoders)
+
+    def _candidates(self, query: Query, texts: Texts, n: int) -> Candidates:
+        encoder = self.index.encoder
+
+        def vector_of(term: Term) -> tuple[Vectors, int | None]:
+            if term.text is not None:
+                return text_vector(term, texts, encoder), None
+            photo = term.photo if term.photo is not None else term.image_id or ""
+            row = self.row_of(photo)
+            if isinstance(photo, bytes) and row is None:
+                return self.photo_vectors(photo, [encoder])[encoder], None
+            return self.index.vectors[encoder].take(np.array([row], dtype=np.int64)), row
+
+        if query.filters.min_relevance is not None and not self._judges(query):
+            raise SearchError(
+                "the least relevance is asked for, but no model judges this: it takes a query of texts alone, and "
+                "index.rerank above 0 (params.yaml)"
+            )
+        return Candidates(self.index, query, *query_vector(query, vector_of), n)
+
+    def _judges(self, query: Query) -> bool:
+        return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
+
+    def _relevances(self, found: Sequence[Candidates], texts: Texts) -> list[Scores]:
+        """Relevances of the first candidates of each query, none where the model does not judge it."""
+        relevances = [np.empty(0) for _ in found]
+        asked = [
+            (at, term, one.rows[: self.rerank])
+            for at, one in enumerate(found)
+            if self._judges(one.query)
+            for term in one.query.terms
         ]
+        if self.model is None or not asked:
+            return relevances
+        row_of_text = {text: row for row, text in enumerate(texts.texts)}
+        rows, image_rows = np.unique(np.concatenate([rows for _, _, rows in asked]), return_inverse=True)
+        text_rows = np.concatenate(
+            [np.full(len(rows), row_of_text[normalise(term.text or "")]) for _, term, rows in asked]
+        )
+        judged = self.model.predict(self.index.images(rows), texts, image_rows, text_rows)
+        edges = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
+        for (at, term, _), relevance in zip(asked, np.split(judged, edges), strict=True):
+            power = term.weight / max(abs(other.weight) for other in found[at].query.terms)
+            factor = relevance**power if power > 0 else (1 - relevance) ** -power
+            relevances[at] = relevances[at] * factor if len(relevances[at]) else factor
+        return relevances
 
-    def _texts(self, text: str) -> Texts:
-        return Texts(["query"], [text], {name: encoder.transform([text]) for name, encoder in self.encoders.items()})
-
-    def _relevances(self, texts: Texts, rows: Rows) -> Scores:
-        if self.model is None or not len(rows):
-            return np.empty(0, dtype=np.float64)
-        ids = self.index.photos["image_id"].take(rows).to_pylist()
-        images = Images.select(self.index.vectors, ids)
-        image_rows = np.arange(len(rows), dtype=np.int64)
-        return self.model.predict(images, texts, image_rows, np.zeros(len(rows), dtype=np.int64))
+    def _answer(self, found: Candidates, relevances: Scores, k: int) -> list[Match]:
+        """The best k, near-duplicates folded where the query wants it; more candidates are found while they are few."""
+        least = found.query.filters.min_relevance
+        while True:
+            ranked = by_relevance(found.rows, found.cosines, relevances)
+            if least is not None:
+                ranked = ranked.take(np.flatnonzero(ranked.relevances >= least))
+            phashes = self.index.photos["phash"].take(ranked.rows).to_pylist()
+            shown, n_folded = fold(ranked, phashes, self.duplicate_bits if found.query.fold_duplicates else -1)
+            if len(shown) >= k or found.all or least is not None:
+                return as_matches(self.index.photos, ranked.take(shown[:k]), n_folded[:k])
+            found.more()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from kadr import cli
+from kadr import cli, cli_search
 from kadr.embeddings import Embeddings
 from kadr.encoders import fit_text_encoder
 from kadr.index import build_index
@@ -39,7 +39,7 @@ def searchable(folder: Path) -> Path:
     spec = load_params(cli.PARAMS).embed_texts.encoders["tfidf"]
     assert isinstance(spec, TfidfParams)
     encoder = fit_text_encoder(spec, "fp32", list(CAPTIONS.values()), 0)
-    encoder.save(cli.TEXT_ENCODERS / "tfidf")
+    encoder.save(cli_search.TEXT_ENCODERS / "tfidf")
     for name in CAPTIONS:
         Image.new("RGB", (40, 30), "red").save(name)
     photos = pa.Table.from_pylist(
@@ -47,8 +47,8 @@ def searchable(folder: Path) -> Path:
     )
     vectors = encoder.transform(list(CAPTIONS.values()))
     embeddings = Embeddings(list(CAPTIONS), vectors, encoder.identity.metadata)
-    cli.INDEX.mkdir(parents=True)
-    build_index(photos, {"tfidf": embeddings}, "tfidf").write(cli.INDEX)
+    cli_search.INDEX.mkdir(parents=True)
+    build_index(photos, {"tfidf": embeddings}, "tfidf", 100).write(cli_search.INDEX)
     return folder
 
 
@@ -57,8 +57,8 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_paths_are_those_of_the_stages() -> None:
-    assert (paths.INDEX, paths.RELEVANCE_MODEL) == (cli.INDEX, cli.RELEVANCE_MODEL)
-    assert (paths.TEXT_ENCODERS, paths.METRICS) == (cli.TEXT_ENCODERS, cli.METRICS)
+    assert (paths.INDEX, paths.RELEVANCE_MODEL) == (cli_search.INDEX, cli_search.RELEVANCE_MODEL)
+    assert (paths.TEXT_ENCODERS, paths.METRICS) == (cli_search.TEXT_ENCODERS, cli.METRICS)
 
 
 @pytest.mark.parametrize("command", ["sample", "use", "search", "show"])
@@ -109,10 +109,11 @@ def test_errors_of_search_are_one_message(searchable: Path) -> None:
     assert "the text to search for is empty" in run("search", " ").stderr
     assert "k is 0" in run("search", "a dog", "-k", "0").stderr
     use_preset("sample", ["index.rerank=5"], cli.PARAMS, cli.PRESETS)
-    shutil.rmtree(cli.INDEX)
+    shutil.rmtree(cli_search.INDEX)
     result = run("search", "a dog")
     assert result.exit_code == 1
-    assert result.stderr == "kadr: models/index: there is no index; make one with `dvc repro index`\n"
+    assert result.stderr.startswith("kadr: models/index: there is no index; make one with `dvc repro index`")
+    assert result.stderr.count("\n") == 1
 
 
 def test_use_says_what_changed(folder: Path) -> None:

@@ -8,10 +8,17 @@ import pytest
 
 from kadr.embeddings import Embeddings
 from kadr.errors import SchemaError, SearchError
-from kadr.index import Index, build_index, published
+from kadr.features import Images
+from kadr.index import Index, build_index, nearest, published
 from kadr.schemas import IMAGES, INDEXED
 
+EXACT_MAX = 100
 CORNERS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], dtype=np.float32)
+
+OTHERS = {
+    "clip": Embeddings(["a", "b", "c", "d"], CORNERS, {"encoder": "clip", "weights_sha256": "0"}),
+    "other": Embeddings(["d", "c", "b", "a"], np.eye(4, 3, dtype=np.float32), {"encoder": "other"}),
+}
 
 
 def photos(*rows: tuple[str, str]) -> pa.Table:
@@ -24,19 +31,16 @@ def photos(*rows: tuple[str, str]) -> pa.Table:
 
 @pytest.fixture
 def index() -> Index:
-    embeddings = Embeddings(["a", "b", "c", "d"], CORNERS, {"encoder": "clip", "weights_sha256": "0"})
-    other = Embeddings(["d", "c", "b", "a"], np.eye(4, 3, dtype=np.float32) + 0, {"encoder": "other"})
     table = photos(("d", "ok"), ("a", "ok"), ("b", "truncated"), ("c", "ok"))
-    return build_index(table, {"clip": embeddings, "other": other}, "clip")
+    return build_index(table, OTHERS, "clip", EXACT_MAX)
 
 
 def test_only_good_photos_in_the_order_of_their_ids(index: Index) -> None:
     assert index.photos.schema == INDEXED
     assert index.photos["image_id"].to_pylist() == ["a", "c", "d"]
     assert index.photos["row"].to_pylist() == [0, 1, 2]
-    assert np.array_equal(index.vectors["clip"].vectors, CORNERS[[0, 2, 3]])
-    assert list(index.vectors["other"].ids) == ["a", "c", "d"]
-    assert np.array_equal(index.vectors["other"].vectors[2], [1, 0, 0])
+    assert np.array_equal(index.vectors["clip"].values, CORNERS[[0, 2, 3]])
+    assert np.array_equal(index.vectors["other"].take(np.array([2])), [[1, 0, 0]])
 
 
 def test_the_nearest_come_first_and_no_more_than_there_are(index: Index) -> None:
@@ -48,13 +52,13 @@ def test_the_nearest_come_first_and_no_more_than_there_are(index: Index) -> None
 def test_equal_vectors_stand_in_the_order_of_ids_even_at_the_cut() -> None:
     names = [f"{number:02d}" for number in range(40)]
     same = Embeddings(names, np.tile(CORNERS[:1], (40, 1)), {"encoder": "clip"})
-    index = build_index(photos(*((name, "ok") for name in names)), {"clip": same}, "clip")
+    index = build_index(photos(*((name, "ok") for name in names)), {"clip": same}, "clip", EXACT_MAX)
     for k in (1, 3, 39):
         assert index.nearest(CORNERS[:1], k)[0].tolist() == list(range(k))
 
 
 def test_the_order_of_the_table_changes_nothing(tmp_path: Path, index: Index) -> None:
-    again = build_index(photos(("c", "ok"), ("d", "ok"), ("a", "ok")), index.vectors, "clip")
+    again = build_index(photos(("c", "ok"), ("d", "ok"), ("a", "ok")), OTHERS, "clip", EXACT_MAX)
     for name, built in (("one", index), ("two", again)):
         (tmp_path / name).mkdir()
         built.write(tmp_path / name)
@@ -63,8 +67,8 @@ def test_the_order_of_the_table_changes_nothing(tmp_path: Path, index: Index) ->
         "clip.faiss",
         "index.json",
         "metadata.parquet",
-        "vectors/clip.parquet",
-        "vectors/other.parquet",
+        "vectors/clip.npy",
+        "vectors/other.npy",
     ]
     for path in files:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
@@ -79,16 +83,66 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, index: Index) -> None:
     assert np.array_equal(read.nearest(query, 3)[0], index.nearest(query, 3)[0])
 
 
+def test_a_photo_is_found_by_its_id_and_by_its_content() -> None:
+    table = photos(("b", "ok"), ("a", "ok"), ("d", "ok"))
+    table = table.set_column(3, "sha256", pa.array(["00ff", "0a", "00ff"]))
+    index = build_index(table, OTHERS, "clip", EXACT_MAX)
+    assert [index.row_of(name) for name in ("a", "b", "c", "d", "")] == [0, 1, None, 2, None]
+    assert [index.row_of_content(sha256) for sha256 in ("00ff", "0a", "ff")] == [1, 0, None]
+
+
+def clusters(n: int, dim: int = 16, n_clusters: int = 40) -> Embeddings:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(n_clusters, dim))
+    vectors = centres[rng.integers(n_clusters, size=n)] + 0.4 * rng.normal(size=(n, dim))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Embeddings([f"{number:05d}" for number in range(n)], vectors.astype(np.float32), {"encoder": "clip"})
+
+
+def test_past_exact_max_lists_are_searched_and_their_recall_is_measured() -> None:
+    embeddings = clusters(3000)
+    table = photos(*((name, "ok") for name in embeddings.ids))
+    exact = build_index(table, {"clip": embeddings}, "clip", 3000)
+    lists = build_index(table, {"clip": embeddings}, "clip", 2999)
+    assert (exact.describe()["kind"], exact.describe()["nprobe"]) == ("SQfp16", 0)
+    assert exact.neighbours.recall > 0.99
+    assert lists.describe()["kind"] == "IVF219,SQfp16"
+    assert lists.neighbours.recall >= 0.98
+    asked = embeddings.vectors[5:500:7]
+    found = [[index.nearest(vector[None], 10)[0] for vector in asked] for index in (exact, lists)]
+    recall = np.mean([len(np.intersect1d(*pair)) / 10 for pair in zip(*found, strict=True)])
+    assert recall > 0.95  # by other vectors than those it was chosen by
+
+
+@pytest.mark.parametrize("exact_max", [1, 100_000])
+@pytest.mark.parametrize("few", [0, 100_000])
+def test_only_allowed_rows_are_found(exact_max: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "FEW", few)
+    embeddings = clusters(1000)
+    index = build_index(photos(*((name, "ok") for name in embeddings.ids)), {"clip": embeddings}, "clip", exact_max)
+    allowed = np.arange(0, 1000, 7)
+    rows, cosines = index.nearest(embeddings.vectors[:1], 5, allowed)
+    expected = allowed[np.argsort(-(embeddings.vectors[allowed] @ embeddings.vectors[0]))[:5]]
+    assert rows.tolist() == expected.tolist()
+    assert cosines[0] == pytest.approx(1, abs=1e-3)
+    assert len(index.nearest(embeddings.vectors[:1], 5, allowed[:0])[0]) == 0
+    assert index.nearest(embeddings.vectors[:1], 5, allowed[:2])[0].tolist() == [0, 7]
+
+
+def test_the_share_of_wanted_rows_that_are_found() -> None:
+    assert nearest.recall_at(np.array([[1, 2], [3, 4]]), np.array([[2, 5, 1], [9, 8, 3]])) == 0.75
+
+
 def test_no_photo_no_index() -> None:
     embeddings = Embeddings(["a"], CORNERS[:1], {"encoder": "clip"})
     with pytest.raises(SearchError, match=r"none of 1 photos can be indexed.*index\.splits"):
-        build_index(photos(("a", "truncated")), {"clip": embeddings}, "clip")
+        build_index(photos(("a", "truncated")), {"clip": embeddings}, "clip", EXACT_MAX)
 
 
 def test_a_photo_without_a_vector_is_named() -> None:
     embeddings = Embeddings(["a"], CORNERS[:1], {"encoder": "clip"})
     with pytest.raises(SchemaError, match="has no vector for id 'b'"):
-        build_index(photos(("a", "ok"), ("b", "ok")), {"clip": embeddings}, "clip")
+        build_index(photos(("a", "ok"), ("b", "ok")), {"clip": embeddings}, "clip", EXACT_MAX)
 
 
 def test_a_missing_and_a_damaged_index_say_what_to_do(tmp_path: Path, index: Index) -> None:
@@ -137,3 +191,21 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
         (partial / "new").touch()
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def prepare(images: Images) -> dict[str, np.ndarray]:
+    first = images.vectors["clip"][:, 0]
+    return {"first": first, "long/first": np.repeat(first[:, None], 20, axis=1)}
+
+
+def test_what_a_model_needs_of_the_photos_is_kept_for_that_model(tmp_path: Path, index: Index) -> None:
+    assert index.images(np.array([1])).prepared == {}
+    prepared = index.prepare(prepare, "key of the model")
+    prepared.write(tmp_path)
+    read = Index.load(tmp_path)
+    assert read.prepare(pytest.fail, "key of the model") is read
+    images = read.images(np.array([2, 0]))
+    assert list(images.ids) == ["d", "a"]
+    assert images.prepared["first"].tolist() == images.vectors["clip"][:, 0].tolist() == [0, 1]
+    assert (images.prepared["first"].dtype, images.prepared["long/first"].dtype) == (np.float32, np.float16)
+    assert read.prepare(prepare, "key of another").prepared_for == "key of another"

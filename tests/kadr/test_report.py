@@ -247,7 +247,7 @@ def test_searches_use_the_stored_vectors(photo_path: str) -> None:
     photos = pa.Table.from_pylist(
         [{"image_id": name, "path": photo_path, "split": "test", "status": "ok"} for name in names], IMAGES
     )
-    index = build_index(photos, {"clip": Embeddings(names, vectors, {"encoder": "clip"})}, "clip")
+    index = build_index(photos, {"clip": Embeddings(names, vectors, {"encoder": "clip"})}, "clip", 100)
     texts = Embeddings(["q1", "q2", "q3"], np.array([[0, 1], [1, 0], [1, 0]], dtype=np.float32), {"encoder": "clip"})
     stored = examples.StoredTexts(texts, {"bee": "q1", "ant": "q2", "all": "q3"})
     queries = pd.DataFrame(

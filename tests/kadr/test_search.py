@@ -12,7 +12,7 @@ from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import InputError, SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
-from kadr.params import EmbedTextsParams
+from kadr.params import Params, load_params
 from kadr.schemas import IMAGES
 from kadr.search import Match, Searcher, draw_grid, load_searcher
 from kadr.search.load import check_same_encoder
@@ -52,7 +52,7 @@ def index() -> Index:
     table = pa.Table.from_pylist([{"image_id": n, "path": f"photos/{n}.jpg", **others} for n in NAMES], IMAGES)
     vectors = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
     metadata = {"encoder": "clip", "architecture": "tiny", "weights_sha256": "00ff"}
-    return build_index(table, {"clip": Embeddings(NAMES, vectors, metadata)}, "clip")
+    return build_index(table, {"clip": Embeddings(NAMES, vectors, metadata)}, "clip", 100)
 
 
 def ids(matches: Sequence[Match]) -> list[str]:
@@ -99,19 +99,21 @@ def test_other_weights_are_refused(index: Index) -> None:
 
 
 def test_no_index(tmp_path: Path) -> None:
-    texts = EmbedTextsParams.model_validate({"encoders": {"clip": TFIDF}, "precision": "fp32", "batch_size": 1})
     with pytest.raises(SearchError, match="there is no index"):
-        load_searcher(tmp_path / "index", tmp_path, texts, tmp_path, 0)
+        load_searcher(tmp_path / "index", tmp_path, sample_params(), tmp_path)
 
 
 def test_an_encoder_that_params_do_not_have(tmp_path: Path, index: Index) -> None:
     index.write(tmp_path)
-    texts = EmbedTextsParams.model_validate({"encoders": {"words": TFIDF}, "precision": "fp32", "batch_size": 1})
-    with pytest.raises(SearchError, match=r"embedded by encoder 'clip', but embed_texts\.encoders .* has only words"):
-        load_searcher(tmp_path, tmp_path, texts, tmp_path, 0)
+    params = sample_params()
+    encoders = {name: spec for name, spec in params.embed_texts.encoders.items() if name != "clip"}
+    params = params.model_copy(update={"embed_texts": params.embed_texts.model_copy(update={"encoders": encoders})})
+    with pytest.raises(SearchError, match=r"embedded by encoder 'clip', but embed_texts\.encoders .* has only sbert"):
+        load_searcher(tmp_path, tmp_path, params, tmp_path)
 
 
-TFIDF = {"backend": "tfidf", "max_features": 10, "ngram_max": 1, "dim": 4}
+def sample_params() -> Params:
+    return load_params(Path(__file__).parents[2] / "params.yaml")
 
 
 @pytest.fixture

@@ -1,0 +1,251 @@
+"""The command line's part for photos: `kadr index`, `export`, `search`, `similar` and `recommend`."""
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kadr.errors import InputError
+
+if TYPE_CHECKING:
+    from kadr.collection import Update
+    from kadr.search import Filters, Match, Searcher
+
+PARAMS = Path("params.yaml")
+INDEX = Path("models/index")
+PHOTOS = Path("models/photos")
+RELEVANCE_MODEL = Path("models/relevance")
+TEXT_ENCODERS = Path("models/text_encoders")
+TEXT_EMBEDDINGS = Path("data/embeddings/texts")
+
+app = typer.Typer()
+
+Folder = Annotated[str | None, typer.Option(metavar="NAME", help="Only photos in a folder of that name or path.")]
+After = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos taken on that day or later.")]
+Before = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos taken before that day.")]
+MinSide = Annotated[int | None, typer.Option(min=1, help="Only photos whose shorter side has so many pixels.")]
+MinRelevance = Annotated[float | None, typer.Option(min=0, max=1, help="Only photos that the model finds so relevant.")]
+Colour = Annotated[str | None, typer.Option(help="Only photos that a colour covers much of, e.g. red.")]
+K = Annotated[int, typer.Option("-k", help="How many photos to find.")]
+IndexFolder = Annotated[
+    Path, typer.Option("--index", "-i", envvar="KADR_INDEX", help="What to search; `kadr index` makes models/photos.")
+]
+Grid = Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also write the photos as one picture.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the photos as one picture in the desktop's viewer.")]
+Duplicates = Annotated[bool, typer.Option("--duplicates", help="Show near-duplicates, not only the best of them.")]
+
+
+@app.command("index")
+def index_(
+    photos: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PHOTOS", help="Folders, files or fsspec addresses; none: those of the last time."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The index, a link to its newest version.")] = PHOTOS,
+) -> None:
+    """Index photos of any folders, so that they can be searched; again: what is new, changed, moved or gone."""
+    from kadr.collection import index_photos
+    from kadr.embeddings import Embeddings
+    from kadr.model import RelevanceModel
+    from kadr.params import load_params
+
+    params = load_params(PARAMS)
+    model = RelevanceModel.load(RELEVANCE_MODEL) if RELEVANCE_MODEL.is_dir() else None
+    encoders = list(params.embed_images.encoders) if model else params.shared_encoders[:1]
+    encoders.sort(key=lambda name: name != params.shared_encoders[0])
+    texts = TEXT_EMBEDDINGS / f"{encoders[0]}.parquet"
+    vectors = Embeddings.read(texts).vectors if texts.is_file() else None
+    update = index_photos(photos or [], out, params, encoders, texts=vectors, model=model)
+    for line in _told(update, out):
+        typer.echo(line)
+
+
+@app.command()
+def export(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of Qdrant, e.g. http://host:6333, or a folder.")],
+    index: IndexFolder = PHOTOS,
+    collection: Annotated[str, typer.Option(metavar="NAME", help="Of the photos in Qdrant.")] = "photos",
+) -> None:
+    """Upload an index to Qdrant, a distributed vector store."""
+    from kadr.index import Index
+    from kadr.index.export import export_to_qdrant
+
+    n = export_to_qdrant(Index.load(index), address, collection)
+    typer.echo(f"{address}: collection {collection} holds {n:,} photos")
+
+
+@app.command()
+def search(
+    words: Annotated[
+        str,
+        typer.Argument(metavar="TEXT", help='What the photo shows, e.g. "a dog in the snow", "dog + 2*snow - people".'),
+    ],
+    k: K = 5,
+    *,
+    like: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="Also like this; may be repeated.")] = None,
+    unlike: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="And unlike this.")] = None,
+    index: IndexFolder = INDEX,
+    folder: Folder = None,
+    after: After = None,
+    before: Before = None,
+    min_side: MinSide = None,
+    min_relevance: MinRelevance = None,
+    colour: Colour = None,
+    duplicates: Duplicates = False,
+    grid: Grid = None,
+    as_json: AsJson = False,
+    open_: Open = False,
+) -> None:
+    """Find the photos that show what TEXT says: texts added by +, taken away by -, each with a weight before a star."""
+    from kadr.search import Query, parse_query
+    from kadr.search.query import photo_term
+
+    asked = parse_query(words)
+    photos = [(1.0, path) for path in like or []] + [(-1.0, path) for path in unlike or []]
+    terms = asked.terms + tuple(photo_term(weight, _content(path)) for weight, path in photos)
+    query = Query(
+        terms,
+        _filters(folder, after, before, min_side=min_side, min_relevance=min_relevance, colour=colour),
+        not duplicates,
+    )
+    _show(words, _searcher(index).search(query, k), grid, as_json, open_)
+
+
+@app.command()
+def similar(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo's file, of the index or not.")],
+    k: K = 5,
+    *,
+    index: IndexFolder = INDEX,
+    folder: Folder = None,
+    after: After = None,
+    before: Before = None,
+    min_side: MinSide = None,
+    colour: Colour = None,
+    grid: Grid = None,
+    as_json: AsJson = False,
+    open_: Open = False,
+) -> None:
+    """Find the photos that look like PHOTO."""
+    content = _content(photo)
+    filters = _filters(folder, after, before, min_side=min_side, colour=colour)
+    _show(f"like {photo}", _searcher(index).similar(content, k, filters=filters), grid, as_json, open_)
+
+
+@app.command()
+def recommend(
+    photos: Annotated[list[Path] | None, typer.Argument(metavar="PHOTOS", help="Photos that are liked.")] = None,
+    *,
+    likes: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="One more that is liked.")] = None,
+    dislikes: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="And one that is not.")] = None,
+    k: K = 5,
+    diversity: Annotated[float, typer.Option(min=0, max=1, help="0: like the likes; 1: unlike each other.")] = 0.3,
+    index: IndexFolder = INDEX,
+    folder: Folder = None,
+    grid: Grid = None,
+    as_json: AsJson = False,
+    open_: Open = False,
+) -> None:
+    """Find photos like those that someone likes, and unlike each other."""
+    liked, disliked = (
+        [_content(path) for path in paths] for paths in ([*(likes or []), *(photos or [])], dislikes or [])
+    )
+    found = _searcher(index).recommend(liked, disliked, k, diversity, _filters(folder))
+    _show("recommended", found, grid, as_json, open_)
+
+
+def console() -> Console:
+    """Standard output; wide where it is no terminal, so that nothing is cut or folded in a file or a pipe."""
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+def _searcher(index: Path) -> "Searcher":
+    from kadr.params import load_params
+    from kadr.search import load_searcher
+
+    logging.getLogger().setLevel(logging.WARNING)
+    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL)
+
+
+def _filters(
+    folder: str | None = None,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    *,
+    min_side: int | None = None,
+    min_relevance: float | None = None,
+    colour: str | None = None,
+) -> "Filters":
+    from kadr.search import Filters
+
+    return Filters(folder, after and after.date(), before and before.date(), min_side, min_relevance, colour)
+
+
+def _content(photo: Path) -> bytes:
+    try:
+        return photo.read_bytes()
+    except OSError as error:
+        raise InputError(f"{photo}: the photo cannot be read ({error.strerror}); mend the path") from error
+
+
+def _told(update: "Update", out: Path) -> list[str]:
+    """What happened, in lines."""
+    described = update.index.describe()
+    changes = ", ".join(f"{n:,} {what}" for what, n in update.changes.items() if n)
+    lines = [f"{out}: {described['n_images']:,} photos ({changes}){'' if update.published else ', as before'}"]
+    lines.append(f"  {described['kind']}, recall@10 {described['recall_at_10']:.3f}, nprobe {described['nprobe']}")
+    if update.set_aside:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(update.set_aside.items()))
+        lines.append(f"  set aside: {reasons} ({out}/set_aside.parquet names them)")
+    if update.n_others:
+        lines.append(f"  passed over: {update.n_others:,} files that are no photos by their names")
+    return [*lines, f'search it: kadr search "a dog in the snow" --index {out}']
+
+
+def _show(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:
+    """Print the matches, and draw them where it is wanted."""
+    from kadr.search import draw_grid
+
+    if grid is not None:
+        _save(draw_grid(title, matches), grid)
+    if open_:
+        draw_grid(title, matches).show()
+    if as_json:
+        typer.echo(json.dumps({"text": title, "matches": [asdict(match) for match in matches]}, ensure_ascii=False))
+    elif matches:
+        console().print(_match_table(title, matches))
+    else:
+        typer.echo("no photo is found; loosen the filters")
+
+
+def _match_table(title: str, matches: "list[Match]") -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("rank", "relevance", "cosine", "like it"):
+        table.add_column(column, justify="right")
+    table.add_column("path", overflow="fold")
+    for rank, match in enumerate(matches, 1):
+        relevance = "" if match.relevance is None else f"{match.relevance:.3f}"
+        link = match.path if "://" in match.path else Path(match.path).absolute().as_uri()
+        folded = f"+{match.n_duplicates}" if match.n_duplicates else ""
+        table.add_row(
+            str(rank), relevance, f"{match.score:.3f}", folded, Text(match.path, style=f"link {link}", overflow="fold")
+        )
+    return table
+
+
+def _save(picture: Any, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the picture cannot be written ({error}); name a .png or .jpg file") from error
+    typer.echo(f"{path}: picture written", err=True)

@@ -1,0 +1,53 @@
+"""The index's vectors for the relevance model: float16 on the disk, mapped, so that only wanted rows are read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kadr.embeddings import Embeddings, Rows, Vectors
+from kadr.errors import SearchError
+
+Halves = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class PhotoVectors:
+    """Unit vectors of an index's photos by one encoder.
+
+    Attributes:
+        values: (n, d) float16, in the order of the index's photos; may be mapped from a file.
+        metadata: what made them: encoder, weights sha256, preprocessing, precision.
+    """
+
+    values: Halves
+    metadata: dict[str, str]
+
+    @property
+    def dim(self) -> int:
+        """Length d of a vector."""
+        return int(self.values.shape[1])
+
+    def take(self, rows: "Rows | slice") -> Vectors:
+        """Vectors of these rows, in their order: (len(rows), d) float32."""
+        return np.asarray(self.values[rows], dtype=np.float32)
+
+    def write(self, path: Path) -> None:
+        """Write to a NumPy file; the same gives the same bytes."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.ascontiguousarray(self.values), allow_pickle=False)
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, ids: list[str]) -> "PhotoVectors":
+        """The vectors of `ids`, in their order. Raises SchemaError where an id has none."""
+        return cls(embeddings.select(ids).astype(np.float16), embeddings.metadata)
+
+    @classmethod
+    def map(cls, path: Path, metadata: dict[str, str]) -> "PhotoVectors":
+        """Map what `write` wrote. Raises OSError or ValueError where it is missing or damaged."""
+        values: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        if values.dtype != np.float16 or values.ndim != 2:
+            raise SearchError(f"{path}: holds {values.dtype} of {values.ndim} axes, wanted float16 vectors")
+        return cls(values, metadata)
