@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kadr.encoders.base import Identity
-from kadr.encoders.torch_images import SCALED, Preparation, TorchImageEncoder
+from kadr.encoders.preparation import Preparation
+from kadr.encoders.torch_images import SCALED, TorchImageEncoder
 from kadr.encoders.torch_models import device, resolve_precision, weights_sha256
 from kadr.errors import EncoderError
 from kadr.openclip import LOCAL, loading

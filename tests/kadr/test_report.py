@@ -250,7 +250,10 @@ def test_the_page_is_whole_and_loads_nothing(photo_path: str) -> None:
     outline = Outline(html)
     assert outline.open == []
     assert outline.ids == ["data", "ratings", "agreement", "model", "retrieval", "predictions"]
-    assert all(address.startswith(("data:image/jpeg", "#", "ratings.html", "data_docs/ratings.html")) for address in outline.addresses)
+    assert all(
+        address.startswith(("data:image/jpeg", "#", "ratings.html", "data_docs/ratings.html"))
+        for address in outline.addresses
+    )
     assert "48.9" in html
     assert "mean</th>" not in html  # no run has that baseline here
     assert html == render_page(page(examples.photo_address(photo_path)))
