@@ -2,8 +2,9 @@
 
 `python benchmarks/embed.py` reads the real photos of ../shared/flickr8k and prints a JSON object for each encoder: all
 6,800 photos by MobileNetV2 (timm), and 192 by a ViT-B-32 with random weights (open_clip), of which two cores without
-bf16 do 8 a second. It takes ten minutes on two idle cores; `--encoders`, `--photos`, `--vit-photos` and `--batch` change
-that. `--clip-retrieval PYTHON` adds clip-retrieval, installed in an environment of its own.
+bf16 do 8 a second. It takes ten minutes on two idle cores; `--encoders`, `--photos`, `--vit-photos` and `--batch`
+change that. `--clip-retrieval PYTHON` adds clip-retrieval's inference; its environment is its own, made by
+`uv venv DIR && uv pip install --python DIR/bin/python clip-retrieval 'setuptools<81'`.
 
 Photos per second are of wall clock and of processor time (fairer on a machine that others use), with the time of child
 processes. Each contestant takes its turn on every slice of the photos.

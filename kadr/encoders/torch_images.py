@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _CPU_WORKERS = 8
 _GPU_WORKERS = 2  # for each GPU: one copies, decodes and writes while the other computes
 
-SCALED = {"jpeg_scaled_to": f"{DETAIL}x"}
-"""What the reader's scaled decoding adds to an encoder's preprocessing."""
+OURS = {"jpeg_scaled_to": f"{DETAIL}x", "resized_as": "uint8 tensor"}
+"""What our decoding and resizing add to an encoder's preprocessing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ class TorchImageEncoder(ImageEncoder):
     On a GPU, JPEGs that are upright and no larger than needed are decoded and resized there (by nvJPEG); all others are
     decoded by PIL.
 
+    Attributes:
+        takes_jpegs: whether `read` leaves JPEGs to the device.
+
     Args:
         model: in evaluation mode, in fp32.
         method: of the model, that gives a photo's features.
@@ -57,7 +60,7 @@ class TorchImageEncoder(ImageEncoder):
         self._dtype = dtype_of(identity.precision)
         self.identity, self.dim, self.side = identity, dim, preparation.side
         on = devices()
-        self._takes_jpegs = on != ["cpu"] * len(on) and preparation.on_tensors
+        self.takes_jpegs = on != ["cpu"] * len(on) and preparation.on_tensors
         self.workers = min(_CPU_WORKERS, cores()) if on == ["cpu"] else _GPU_WORKERS * len(on)
         self._threads = max(1, cores() // self.workers)
         self._free: SimpleQueue[_Place] = SimpleQueue()
@@ -67,7 +70,7 @@ class TorchImageEncoder(ImageEncoder):
 
     def read(self, content: bytes, path: Location) -> Pixels:
         """One photo: (3, height, width) uint8, or the bytes of a JPEG (size,) that the GPU decodes."""
-        if self._takes_jpegs and is_plain_jpeg(content, self.side):
+        if self.takes_jpegs and is_plain_jpeg(content, self.side):
             return np.frombuffer(bytearray(content), np.uint8)
         return super().read(content, path)
 
