@@ -4,6 +4,7 @@ Resizing bytes as torch tensors costs a third of PIL's time and gives its pixels
 it is done in float32.
 """
 
+import io
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -58,10 +59,9 @@ class Preparation:
             UndecodableError: where the device cannot decode all of them.
         """
         import torch
-        from torchvision.io import ImageReadMode, decode_jpeg
 
         try:
-            photos = decode_jpeg([torch.from_numpy(jpeg) for jpeg in jpegs], ImageReadMode.RGB, device=device)
+            photos = _decode(jpegs, device)
         except RuntimeError as error:
             raise UndecodableError(f"{device} does not decode one of {len(jpegs)} JPEGs ({error})", "broken") from error
         return torch.stack([self.cropped(photo) for photo in photos])
@@ -81,6 +81,25 @@ class Preparation:
         rows = photos.permute(0, 2, 3, 1).reshape(n, height, width * channels)  # wide: four times as fast on a CPU
         shares = rows.sub(mean.repeat(width)).div_(std.repeat(width)).to(dtype)
         return shares.view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def decodes_jpegs(device: str) -> bool:
+    """Whether torchvision decodes JPEGs on `device`; on a GPU it may have been built without nvJPEG."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG")
+    try:
+        _decode([np.frombuffer(bytearray(file.getvalue()), np.uint8)], device)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _decode(jpegs: Sequence[Pixels], device: str) -> "list[torch.Tensor]":
+    """Photos (3, h, w) uint8 on `device`. Raises RuntimeError where one does not decode."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    return decode_jpeg([torch.from_numpy(jpeg) for jpeg in jpegs], ImageReadMode.RGB, device=device)  # type: ignore[no-any-return]
 
 
 def _on_tensors(steps: Iterable[Step]) -> list[Step] | None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
-from kadr.encoders.preparation import Preparation
+from kadr.encoders.preparation import Preparation, decodes_jpegs
 from kadr.encoders.torch_models import cores, devices, dtype_of
 from kadr.photos import DETAIL, is_plain_jpeg
 from kadr.storage import Location
@@ -60,7 +60,7 @@ class TorchImageEncoder(ImageEncoder):
         self._dtype = dtype_of(identity.precision)
         self.identity, self.dim, self.side = identity, dim, preparation.side
         on = devices()
-        self.takes_jpegs = on != ["cpu"] * len(on) and preparation.on_tensors
+        self.takes_jpegs = on != ["cpu"] and preparation.on_tensors and all(map(decodes_jpegs, on))
         self.workers = min(_CPU_WORKERS, cores()) if on == ["cpu"] else _GPU_WORKERS * len(on)
         self._threads = max(1, cores() // self.workers)
         self._free: SimpleQueue[_Place] = SimpleQueue()
