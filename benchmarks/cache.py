@@ -9,6 +9,7 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class NoEncoder(ImageEncoder):
         """Never called."""
         raise NotImplementedError
 
-    def encode(self, pixels: Pixels) -> Vectors:
+    def encode(self, photos: Sequence[Pixels]) -> Vectors:
         """Never called."""
         raise NotImplementedError
 

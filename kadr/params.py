@@ -61,6 +61,8 @@ class ClipParams(Section):
     batch_size: Count
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
+    image_layers: Annotated[int, Field(ge=0)] | None
+    text_layers: Annotated[int, Field(ge=0)] | None
 
     @model_validator(mode="after")
     def _hub_names_a_model(self) -> "ClipParams":

@@ -35,9 +35,10 @@ def stage(params: Params, name: str) -> Metrics:
     embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
     if bad := bad_photos(images, embeddings, cache):
         raise InputError(
-            f"{len(bad)} photos that ingest read do not decode: "
+            f"{len(bad)} of {len(bad) + len(embeddings.ids)} photos that ingest read do not decode: "
             + ", ".join(f"{image_id} ({status})" for image_id, status in islice(bad.items(), 5))
-            + "; mend or remove them and run `dvc repro` (`kadr cache gc --bad` has them tried again)"
+            + "; all others are in the cache. Mend or remove these and run `dvc repro` "
+            "(`kadr cache gc --bad` has them tried again)"
         )
     embeddings.write(paths.IMAGE_EMBEDDINGS / f"{name}.parquet")
     return {

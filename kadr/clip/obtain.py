@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kadr.clip.folder import copy_clip, has_weights, save_clip
 from kadr.clip.pairs import Pairs, read_pairs
-from kadr.clip.training import train
+from kadr.clip.training import lock_towers, train
 from kadr.openclip import LOCAL, load_clip, loading, quiet, read_config
 from kadr.params import ClipParams
 
@@ -67,7 +67,9 @@ def _by_training(params: ClipParams, seed: int, corpus: pa.Table, captions: pa.T
     with loading(name), quiet():
         tokenizer = open_clip.get_tokenizer(name)
     pairs = _pairs(model, tokenizer, corpus, captions)
-    trained = train(model.to("cuda" if torch.cuda.is_available() else "cpu"), pairs, params, seed)
+    lock_towers(model, params)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trained = train(model.to(device), pairs, params, seed, fresh=not has_weights(init))
     save_clip(model, config, tokenizer, folder)
     return asdict(trained)
 

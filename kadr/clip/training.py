@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,8 +43,26 @@ class Trained:
     recall_at_5: float
 
 
-def train(model: Any, pairs: Pairs, params: ClipParams, seed: int) -> Trained:
+def lock_towers(model: Any, params: ClipParams) -> None:
+    """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of open_clip's, for timm's older names
+        if params.image_layers is not None:
+            model.lock_image_tower(unlocked_groups=params.image_layers, freeze_bn_stats=True)
+        if params.text_layers is not None:
+            model.lock_text_tower(unlocked_layers=params.text_layers, freeze_layer_norm=True)
+
+
+def train(model: Any, pairs: Pairs, params: ClipParams, seed: int, *, fresh: bool) -> Trained:
     """Train `model` (an open_clip CLIP) in place on `pairs`.
+
+    Args:
+        model: the CLIP; what must not learn of it is locked.
+        pairs: photos and captions.
+        params: the section `clip`.
+        seed: of every lot.
+        fresh: whether its weights are random. Else the statistics of its batch norms stay: those of small batches are
+            worse than those of the photos that it was trained on.
 
     Raises:
         InputError: where there are fewer photos than a batch and the held-out ones need.
@@ -55,7 +74,7 @@ def train(model: Any, pairs: Pairs, params: ClipParams, seed: int) -> Trained:
     if len(kept) < 2:
         raise InputError(f"clip.source: train wants 3 captioned photos or more, got {len(pairs)}; see ingest.corpus")
     with _repeatable():
-        loss = _learn(model, kept, params, rng)
+        loss = _learn(model, kept, params, rng, fresh=fresh)
         recall_at_1, recall_at_5 = held_out_recall(model, held_out)
     return Trained(loss, len(kept), n_held_out, recall_at_1, recall_at_5)
 
@@ -74,7 +93,7 @@ def _repeatable() -> Iterator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-def _learn(model: Any, pairs: Pairs, params: ClipParams, rng: np.random.Generator) -> float:
+def _learn(model: Any, pairs: Pairs, params: ClipParams, rng: np.random.Generator, *, fresh: bool) -> float:
     """All epochs; returns the mean loss of the last."""
     import torch
 
@@ -83,6 +102,10 @@ def _learn(model: Any, pairs: Pairs, params: ClipParams, rng: np.random.Generato
     optimizer = _optimizer(model, params)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_then_cosine(params.epochs * per_epoch))
     model.train().to(memory_format=torch.channels_last)
+    if not fresh:
+        for module in model.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.eval()
     losses: list[float] = []
     with progress("train clip", params.epochs * per_epoch * size) as advance:
         for rows in _batches(len(pairs), size, params.epochs, rng):

@@ -7,11 +7,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from kadr.embed.reader import Photo, Prepared, in_threads, prepared
+from kadr.embed.reader import Photo, Prepared, decoded, in_threads, prepared
 from kadr.embed.shards import OK
 from kadr.embed.writer import Writer
 from kadr.embeddings import Vectors
 from kadr.encoders.base import ImageEncoder, TextEncoder
+from kadr.errors import UndecodableError
 
 _READ_AHEAD = 2  # batches prepared beside those that are being computed
 
@@ -35,7 +36,11 @@ def photo_batches(encoder: ImageEncoder, photos: Iterable[Photo], writer: Writer
     """
 
     def encode(group: list[Prepared]) -> Batch:
-        batch = Batch([one.photo.sha256 for one in group], *_vectors(encoder, group))
+        try:
+            vectors, statuses = _vectors(encoder, group)
+        except UndecodableError:  # the encoder's own decoder wants all of a batch to decode
+            vectors, statuses = _vectors(encoder, [decoded(one.photo, encoder) for one in group])
+        batch = Batch([one.photo.sha256 for one in group], vectors, statuses)
         writer.add(batch.keys, batch.vectors, batch.statuses)
         return batch
 
@@ -58,7 +63,7 @@ def _vectors(encoder: ImageEncoder, group: list[Prepared]) -> tuple[Vectors, lis
     vectors = np.zeros((len(group), encoder.dim), dtype=np.float32)
     good = {row: one.pixels for row, one in enumerate(group) if one.pixels is not None}
     if good:
-        vectors[list(good)] = encoder.encode(np.stack(list(good.values())))
+        vectors[list(good)] = encoder.encode(list(good.values()))
     return vectors, [one.status for one in group]
 
 

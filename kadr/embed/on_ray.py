@@ -22,6 +22,7 @@ from kadr.embed.runner import Fill
 from kadr.embed.writer import Writer
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import EncoderError
+from kadr.memory import keep_freed_memory
 from kadr.params import EmbedParams, RayParams
 from kadr.progress import progress
 
@@ -44,6 +45,7 @@ class Worker:
     def __init__(self, load: Load, cache: EmbeddingCache, batch_size: int, folder: str) -> None:
         with suppress(FileNotFoundError):
             os.chdir(folder)
+        keep_freed_memory()
         self._encoder = load()
         if self._encoder.identity.key != cache.identity.key:
             raise EncoderError(

@@ -5,16 +5,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
+from kadr.embed.shards import OK
 from kadr.encoders.base import ImageEncoder, Pixels
 from kadr.errors import UndecodableError
-from kadr.photos import read_photo
+from kadr.photos import decode, read_content
+from kadr.storage import Location
 
 _MAX_THREADS = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Read = Callable[[bytes, Location], Pixels]
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,21 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
 
 
 def prepared(photos: Iterable[Photo], encoder: ImageEncoder, ahead: int) -> Iterator[Prepared]:
-    """Photos prepared for `encoder`, in order, at most `ahead` in advance.
+    """Photos as `encoder` wants them, in order, at most `ahead` in advance.
 
     Raises:
         InputError: by the first photo, in order, that is gone or has changed since ingest.
     """
+    return in_threads(partial(_prepare, encoder.read), photos, min(_MAX_THREADS, os.cpu_count() or 1), ahead)
 
-    def prepare(photo: Photo) -> Prepared:
-        try:
-            image = read_photo(photo.path, photo.sha256, encoder.side)
-        except UndecodableError as error:
-            return Prepared(photo, None, error.status)
-        return Prepared(photo, encoder.prepare(image), "ok")
 
-    return in_threads(prepare, photos, min(_MAX_THREADS, os.cpu_count() or 1), ahead)
+def decoded(photo: Photo, encoder: ImageEncoder) -> Prepared:
+    """A photo decoded here, where the encoder's own decoder cannot. Raises InputError."""
+    return _prepare(lambda content, path: encoder.prepare(decode(content, path, encoder.side)), photo)
+
+
+def _prepare(read: Read, photo: Photo) -> Prepared:
+    try:
+        return Prepared(photo, read(read_content(photo.path, photo.sha256), photo.path), OK)
+    except UndecodableError as error:
+        return Prepared(photo, None, error.status)

@@ -16,6 +16,8 @@ from PIL import Image
 from kadr.embeddings import Vectors
 from kadr.errors import EncoderError
 from kadr.params import Precision
+from kadr.photos import decode
+from kadr.storage import Location
 
 IDENTITY_NAME = "encoder.json"
 Pixels = npt.NDArray[Any]
@@ -52,7 +54,7 @@ class Identity:
 
 
 class ImageEncoder(ABC):
-    """Photos to unit vectors. `prepare` may run in many threads beside `encode`, and `encode` in `workers` threads.
+    """Photos to unit vectors. `read` may run in many threads beside `encode`, and `encode` in `workers` threads.
 
     Attributes:
         identity: what the vectors depend on.
@@ -71,8 +73,16 @@ class ImageEncoder(ABC):
         """The encoder's own preprocessing of one RGB photo: (3, height, width)."""
 
     @abstractmethod
-    def encode(self, pixels: Pixels) -> Vectors:
-        """The forward pass: (n, 3, height, width) to (n, d) float32, unit norm; n is 1 or more."""
+    def encode(self, photos: Sequence[Pixels]) -> Vectors:
+        """The forward pass: n photos, as `read` and `prepare` give them, to (n, d) float32, unit norm; n is 1 or more.
+
+        Raises:
+            UndecodableError: where `read` left the decoding to it and a photo does not decode.
+        """
+
+    def read(self, content: bytes, path: Location) -> Pixels:
+        """What `encode` wants of the photo that `content`, read from `path`, is. Raises UndecodableError."""
+        return self.prepare(decode(content, path, self.side))
 
     def at_work(self) -> AbstractContextManager[None]:
         """A block in which many batches are encoded by `workers` threads."""
@@ -82,7 +92,7 @@ class ImageEncoder(ABC):
         """(n, d) float32, unit norm, of n photos in RGB."""
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
-        return self.encode(np.stack([self.prepare(image) for image in images]))
+        return self.encode([self.prepare(image) for image in images])
 
 
 class TextEncoder(ABC):

@@ -9,7 +9,8 @@ import numpy as np
 
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
-from kadr.encoders.torch_images import SCALED, Preparation, TorchImageEncoder
+from kadr.encoders.preparation import Preparation
+from kadr.encoders.torch_images import OURS, TorchImageEncoder
 from kadr.encoders.torch_models import device, dtype_of, resolve_precision, weights_sha256
 from kadr.openclip import load_clip, loading, quiet
 from kadr.params import OpenClipParams, Precision
@@ -23,7 +24,7 @@ class OpenClipImageEncoder(TorchImageEncoder):
 
         model, identity, dim = _load(spec, precision)
         settings = PreprocessCfg(**model.visual.preprocess_cfg)
-        *geometry, _to_tensor, _normalise = image_transform_v2(settings, is_train=False).transforms
+        *geometry, _to_rgb, _to_tensor, _normalise = image_transform_v2(settings, is_train=False).transforms
         size = settings.size if isinstance(settings.size, int) else max(settings.size)
         preparation = Preparation(geometry, settings.mean, settings.std, size)
         super().__init__(model, "encode_image", preparation, identity, dim)
@@ -64,7 +65,7 @@ def _load(spec: OpenClipParams, precision: Precision) -> tuple[Any, Identity, in
         encoder=" ".join(filter(None, ("open_clip", spec.model, spec.pretrained))),
         architecture="open_clip " + json.dumps(config, sort_keys=True),
         weights_sha256=weights_sha256(model),
-        preprocessing=json.dumps({**model.visual.preprocess_cfg, **SCALED}, sort_keys=True),
+        preprocessing=json.dumps({**model.visual.preprocess_cfg, **OURS}, sort_keys=True),
         precision=resolve_precision(precision, device(), model),
     )
     return model, identity, int(config["embed_dim"])

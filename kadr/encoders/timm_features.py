@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kadr.encoders.base import Identity
-from kadr.encoders.torch_images import SCALED, Preparation, TorchImageEncoder
+from kadr.encoders.preparation import Preparation
+from kadr.encoders.torch_images import OURS, TorchImageEncoder
 from kadr.encoders.torch_models import device, resolve_precision, weights_sha256
 from kadr.errors import EncoderError
 from kadr.openclip import LOCAL, loading
@@ -31,7 +32,7 @@ class TimmImageEncoder(TorchImageEncoder):
             encoder=f"timm {spec.model}",
             architecture=f"timm {model.pretrained_cfg['architecture']}",
             weights_sha256=weights_sha256(model),
-            preprocessing=json.dumps({**config, **SCALED}, sort_keys=True),
+            preprocessing=json.dumps({**config, **OURS}, sort_keys=True),
             precision=resolve_precision(precision, device(), model),
         )
         side = math.floor(max(config["input_size"][1:]) / config["crop_pct"])

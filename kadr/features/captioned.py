@@ -1,15 +1,20 @@
 """The block `captioned`: how a text compares with the captions of the photos that look like the photo.
 
-Three views of a corpus of captioned photos, each in the space of every text encoder:
+Views of a corpus of captioned photos, in the space of every text encoder:
 
 - map: a ridge regression from photos to captions predicts the photo's caption vector; its cosine to the text
   (DeViSE, Frome et al. 2013).
+- kernel: the same by kernel ridge regression (kadr.features.kernel), which trusts what looks alike more.
 - near: the text's similarity to the best caption of each of the photo's k nearest captioned photos, averaged
-  (nearest-neighbour captioning, Devlin et al. 2015).
+  (nearest-neighbour captioning, Devlin et al. 2015); the best of the 10 nearest; and the mean by softmax of the
+  likeness to the photo (attention weights, Vinyals et al. 2016).
 - back: the photo's mean similarity to the captioned photos whose captions are nearest to the text.
 
 A similarity says little where a photo or a text is similar to everything (hubness, Radovanovic et al. 2010), so each is
 also given as a z-score against a background sample of the corpus.
+
+And in words: the kernel regression predicts the share of the photo's captions that has each word. Over the text's
+words, the mean share, the mean and the least of its lift over the corpus (kadr.features.words).
 """
 
 from collections.abc import Mapping
@@ -26,14 +31,17 @@ import pyarrow as pa
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import ModelError
 from kadr.features.blocks import Features
-from kadr.features.corpus import Corpus, best_captions, join_spaces, nearest, ridge_map, unit
+from kadr.features.corpus import Corpus, join_spaces, nearest, ridge_map, unit
 from kadr.features.inputs import Images, Texts
+from kadr.features.kernel import KernelRidge, landmarks
+from kadr.features.views import NEAREST, Standard, View, Words
+from kadr.features.words import Vocabulary
 from kadr.schemas import CAPTIONS, read_table, write_table
 
 CAPTION_TABLE = "captions.parquet"
 VECTORS = "vectors.safetensors"
 N_BACKGROUND = 1000  # captioned photos that stand for all, for means and deviations
-NEAREST = (5, 20, 60)  # how many captioned photos are near
+TEMPERATURE = 0.05  # of the softmax over their likeness to the photo
 RIDGE = 1e-4  # strength of the map's regression
 
 
@@ -45,29 +53,30 @@ class Captioned:
         corpus: captioned photos and their captions.
         maps: text encoder -> (d_images, d_text) map from joined, centred photo vectors to centred caption vectors.
         means: text encoder -> (d_text,) mean caption vector.
+        weights: of the kernel regression from joined photo vectors, side by side: the centred caption vectors of each
+            text encoder, then the words' shares above the usual; (n_landmarks, sum of d_text + n_words).
     """
 
     corpus: Corpus
     maps: Mapping[str, Vectors]
     means: Mapping[str, Vectors]
+    weights: Vectors
 
     @classmethod
     def fit(cls, corpus: Corpus) -> "Captioned":
-        """Learn the maps. The corpus holds no rated photo, so no fold has to be kept out of it."""
+        """Learn from the corpus. It holds no rated photo, so no fold has to be kept out of it."""
         photos: Vectors = corpus.joined - corpus.joined_mean
-        means = {name: vectors.mean(axis=0) for name, vectors in corpus.captions.vectors.items()}
-        counts = np.diff(corpus.starts)[:, None]
-        sums: dict[str, Vectors] = {
-            name: np.add.reduceat(v - means[name], corpus.starts[:-1]) for name, v in corpus.captions.vectors.items()
-        }
-        return cls(
-            corpus,
-            {name: ridge_map(photos, (of / counts).astype(np.float32), RIDGE) for name, of in sums.items()},
-            means,
-        )
+        vectors, first = corpus.captions.vectors, corpus.starts[:-1]
+        counts = np.diff(corpus.starts)[:, None].astype(np.float32)
+        means = {name: of.mean(axis=0) for name, of in vectors.items()}
+        captions = {name: np.add.reduceat(of - means[name], first) / counts for name, of in vectors.items()}
+        shares = Vocabulary.of(corpus.captions.texts).shares(corpus.captions.texts, corpus.starts)
+        targets = np.concatenate([*captions.values(), shares - shares.mean(axis=0)], axis=1)
+        maps = {name: ridge_map(photos, of, RIDGE) for name, of in captions.items()}
+        return cls(corpus, maps, means, KernelRidge.fit(corpus.joined, targets).weights)
 
     def save(self, folder: Path) -> None:
-        """Write the corpus and the maps into `folder`; the same gives the same bytes."""
+        """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +90,7 @@ class Captioned:
             "mean": self.means,
         }
         tensors = {f"{part}/{name}": np.ascontiguousarray(v) for part, of in parts.items() for name, v in of.items()}
-        save_file(tensors, folder / VECTORS)
+        save_file(tensors | {"kernel/weights": np.ascontiguousarray(self.weights)}, folder / VECTORS)
 
     @classmethod
     def load(cls, folder: Path) -> "Captioned":
@@ -91,7 +100,8 @@ class Captioned:
 
         try:
             tensors = load_file(folder / VECTORS)
-        except (OSError, SafetensorError) as error:
+            weights = tensors.pop("kernel/weights")
+        except (OSError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder / VECTORS}: not readable ({error}); run `dvc repro train`") from error
         parts: dict[str, dict[str, Vectors]] = {"image": {}, "text": {}, "map": {}, "mean": {}}
         for key, values in tensors.items():
@@ -100,7 +110,8 @@ class Captioned:
         captions = read_table(folder / CAPTION_TABLE, CAPTIONS).to_pandas()
         image_ids, photo = np.unique(captions["image_id"].to_numpy(dtype=str), return_inverse=True)
         texts = Texts(captions["caption_id"].tolist(), captions["text"].tolist(), parts["text"])
-        return cls(Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo), parts["map"], parts["mean"])
+        corpus = Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo)
+        return cls(corpus, parts["map"], parts["mean"], weights)
 
     @cached_property
     def captions(self) -> dict[str, Vectors]:
@@ -122,16 +133,47 @@ class Captioned:
         centred: Vectors = joined - self.corpus.joined_mean
         return unit(centred @ self.maps[name])
 
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words that the kernel regression predicts."""
+        return Vocabulary.of(self.corpus.captions.texts)
+
+    @cached_property
+    def usual(self) -> Vectors:
+        """(n_words,) mean share of a photo's captions that have each word."""
+        usual: Vectors = self.vocabulary.shares(self.corpus.captions.texts, self.corpus.starts).mean(axis=0)
+        return usual
+
+    def kernel(self, joined: Vectors) -> tuple[dict[str, Vectors], Vectors]:
+        """What the kernel regression predicts of joined photo vectors.
+
+        Returns:
+            Text encoder -> (n, d_text) unit caption vectors, and the words' shares (n, n_words).
+        """
+        known = self.corpus.joined[landmarks(len(self.corpus.joined))]
+        predicted = KernelRidge(known, self.weights).predict(joined)
+        *captions, words = np.split(predicted, np.cumsum([len(mean) for mean in self.means.values()]), axis=1)
+        return dict(zip(self.means, map(unit, captions), strict=True)), words + self.usual
+
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
         """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
         near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
-        back = _Standard.of(photos @ self.corpus.joined[self.background].T)
-        parts = {"near": near.astype(np.int32), "density": similarity.mean(axis=1), "back": back.parts}
+        back = Standard.of(photos @ self.corpus.joined[self.background].T)
+        likeness = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
+        captions, shares = self.kernel(photos)
+        parts = {
+            "near": near.astype(np.int32),
+            "density": similarity.mean(axis=1),
+            "likeness": likeness / likeness.sum(axis=1, keepdims=True),
+            "back": back.parts,
+            "shares": shares.astype(np.float16),
+        }
+        parts |= {f"kernel/{name}": of for name, of in captions.items()}
         first = self.corpus.starts[self.background]
         for name in self.maps:
             mapped = self.mapped(name, photos)
-            parts |= {f"map/{name}": mapped, f"z/{name}": _Standard.of(mapped @ self.captions[name][first].T).parts}
+            parts |= {f"map/{name}": mapped, f"z/{name}": Standard.of(mapped @ self.captions[name][first].T).parts}
         return parts
 
     @cached_property
@@ -143,69 +185,14 @@ class Captioned:
         """The block for these photos and texts."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
         prepared = images.prepared or self.prepare(images)
-        views = [_View(self, name, photos, texts.vectors[name], prepared) for name in self.maps]
+        views = [View(self, name, photos, texts.vectors[name], prepared) for name in self.maps]
+        words = Words(self, texts, prepared["shares"])
         n_words = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
 
         def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
             columns = [column for view in views for column in view.columns(image_rows, text_rows)]
-            np.stack([*columns, prepared["density"][image_rows], n_words[text_rows]], axis=1, out=out)
+            columns += [*words.columns(image_rows, text_rows), prepared["density"][image_rows], n_words[text_rows]]
+            np.stack(columns, axis=1, out=out)
 
-        names = [f"{view}.{name}" for name in self.maps for view in _View.NAMES]
-        return Features([*names, "near.density", "text.n_words"], fill)
-
-
-class _View:
-    """The corpus as one text encoder sees it, beside given photos and texts."""
-
-    NAMES = (
-        *("map", "map.z_text", "map.z_photo"),
-        *(f"near{k}" for k in NEAREST),
-        *("near.z", "near.background", "back", "back.z"),
-    )
-
-    def __init__(
-        self, fitted: Captioned, name: str, photos: Vectors, texts: Vectors, prepared: Mapping[str, npt.NDArray[Any]]
-    ) -> None:
-        self._texts = fitted.centred(name, texts)
-        self._photos = photos
-        self._mapped = np.asarray(prepared[f"map/{name}"], dtype=np.float32)
-        self._nearest = prepared["near"]
-        self._best, found = best_captions(self._texts, fitted.captions[name], fitted.corpus.starts, NEAREST[-1])
-        self._near = _Standard.of(self._best[:, fitted.background])
-        self._map_of_text = _Standard.of(self._texts @ fitted.background_mapped[name].T)
-        self._map_of_photo = _Standard(prepared[f"z/{name}"])
-        self._back_of_photo = _Standard(prepared["back"])
-        corpus = fitted.corpus
-        self._back = np.stack([corpus.joined[corpus.photo[rows]].mean(axis=0) for rows in found])
-
-    def columns(self, image_rows: Rows, text_rows: Rows) -> list[Vectors]:
-        """The features NAMES of n pairs, (n,) each."""
-        mapped = np.einsum("nd,nd->n", self._texts[text_rows], self._mapped[image_rows])
-        best = self._best[text_rows[:, None], self._nearest[image_rows]]
-        near = [best[:, :k].mean(axis=1) for k in NEAREST]
-        back = np.einsum("nd,nd->n", self._back[text_rows], self._photos[image_rows])
-        return [
-            *(mapped, self._map_of_text.z(mapped, text_rows), self._map_of_photo.z(mapped, image_rows)),
-            *near,
-            *(self._near.z(near[-1], text_rows), self._near.mean[text_rows]),
-            *(back, self._back_of_photo.z(back, image_rows)),
-        ]
-
-
-@dataclass(frozen=True)
-class _Standard:
-    """Mean and deviation of each row's background similarities: (n, 2)."""
-
-    parts: Vectors
-
-    @classmethod
-    def of(cls, similarity: Vectors) -> "_Standard":
-        return cls(np.stack([similarity.mean(axis=1), similarity.std(axis=1) + np.float32(1e-6)], axis=1))
-
-    @property
-    def mean(self) -> Vectors:
-        return self.parts[:, 0]
-
-    def z(self, value: Vectors, rows: Rows) -> Vectors:
-        """How many deviations a row's value lies above the row's background."""
-        return np.asarray((value - self.parts[rows, 0]) / self.parts[rows, 1], dtype=np.float32)
+        names = [f"{view}.{name}" for name in self.maps for view in View.NAMES]
+        return Features([*names, *Words.NAMES, "near.density", "text.n_words"], fill)

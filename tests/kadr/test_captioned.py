@@ -10,7 +10,10 @@ import pytest
 from kadr.embeddings import Embeddings
 from kadr.errors import ModelError
 from kadr.features import Captioned, Corpus, Images, Texts, build_features
+from kadr.features import kernel as kernel_module
 from kadr.features.corpus import best_captions, ridge_map, unit
+from kadr.features.kernel import KernelRidge, kernel
+from kadr.features.words import Vocabulary, lift
 
 N_PHOTOS, PER_PHOTO, DIM = 200, 3, 16
 RNG = np.random.default_rng(0)
@@ -48,9 +51,11 @@ def features(fitted: Captioned, text_rows: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(matrix.values, columns=[name.removeprefix("captioned:") for name in matrix.names])
 
 
-@pytest.mark.parametrize("view", ["map.sbert", "map.z_text.sbert", "map.z_photo.sbert", "near5.sbert", "near20.sbert"])
+@pytest.mark.parametrize(
+    "view", ["map", "map.z_text", "map.z_photo", "kernel", "near5", "near20", "near.best", "near.soft"]
+)
 def test_a_photo_and_its_own_text_score_above_another_text(fitted: Captioned, view: str) -> None:
-    own, other = features(fitted, np.arange(20))[view], features(fitted, np.roll(np.arange(20), 1))[view]
+    own, other = (features(fitted, np.roll(np.arange(20), by))[f"{view}.sbert"] for by in (0, 1))
     assert (own > other).mean() > 0.8
 
 
@@ -113,3 +118,57 @@ def test_ridge_map_finds_a_linear_map() -> None:
     inputs = RNG.normal(size=(500, 4)).astype(np.float32)
     true = RNG.normal(size=(4, 2)).astype(np.float32)
     np.testing.assert_allclose(ridge_map(inputs, inputs @ true, 1e-6), true, atol=1e-3)
+
+
+def test_unknown_words_say_nothing(fitted: Captioned) -> None:
+    assert (features(fitted, np.arange(20))[["words.share", "words.lift", "words.least", "words.n"]] == 0).all(
+        axis=None
+    )
+
+
+def test_the_words_of_captions_of_such_photos_are_expected() -> None:
+    animal = np.where(MEANING[:, 0] > 0, "a dog runs", "two cats")
+    captions = CAPTIONS.assign(text=np.repeat(animal, PER_PHOTO))
+    fitted = Captioned.fit(Corpus.select(IMAGE_TABLE, TEXT_TABLE, captions, limit=1000))
+    texts = Texts(["q", "r"], ["The DOG runs...", "cats"], {"sbert": TEXTS.vectors["sbert"][:2]})
+    rows = np.arange(20)
+    columns = {}
+    for name, row in (("dog", 0), ("cats", 1)):
+        matrix = build_features({"c": fitted.features}, PHOTOS, texts, rows, np.full(20, row))
+        columns[name] = pd.DataFrame(matrix.values, columns=[name.removeprefix("c:") for name in matrix.names])
+    expected = (columns["dog"]["words.lift"] - columns["cats"]["words.lift"]).to_numpy()
+    assert expected[ASKED[:, 0] > 0].mean() > expected[ASKED[:, 0] < 0].mean()
+    assert columns["dog"]["words.n"].unique().tolist() == [2]
+    assert (columns["dog"]["words.least"] <= columns["dog"]["words.lift"] + 1e-6).all()
+
+
+def test_vocabulary_counts_captions() -> None:
+    texts = ["a dog, a Dog", "dog on grass", "the grass"] * 8
+    words = Vocabulary.of(texts)
+    assert words.words == ["dog", "grass"]
+    assert words.rows(["Grass and dog.", "cat", ""]).tolist() == [[0, 1], [-1, -1], [-1, -1]]
+    np.testing.assert_allclose(words.shares(texts[:3], np.array([0, 2, 3])), [[1.0, 0.5], [0.0, 1.0]])
+    assert Vocabulary([]).rows(texts).shape == (24, 0)
+
+
+def test_lift_is_none_where_a_word_is_as_likely_as_usual() -> None:
+    usual = np.array([0.1, 0.1, 0.5], dtype=np.float32)
+    share = np.array([0.1, -0.2, 1.0], dtype=np.float32)  # a regression may leave 0..1
+    np.testing.assert_allclose(lift(share, usual), [0.0, np.log(0.01), np.log(2.0)], atol=1e-6)
+
+
+def test_kernel_ridge_solves_its_equations() -> None:
+    inputs, targets = vectors(MEANING, 0.0), RNG.normal(size=(N_PHOTOS, 2)).astype(np.float32)
+    gram = kernel(inputs, inputs).astype(np.float64)
+    wanted = gram @ np.linalg.solve(gram + kernel_module.RIDGE * np.eye(N_PHOTOS), targets)
+    np.testing.assert_allclose(KernelRidge.fit(inputs, targets).predict(inputs), wanted, atol=1e-4)
+
+
+def test_landmarks_bound_the_regression_and_lose_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, targets = vectors(MEANING, 0.0), MEANING[:, :2].astype(np.float32)
+    exact = KernelRidge.fit(inputs, targets).predict(PHOTOS.vectors["resnet"])
+    monkeypatch.setattr(kernel_module, "N_LANDMARKS", 150)
+    monkeypatch.setattr(kernel_module, "ROWS_AT_ONCE", 7)
+    few = KernelRidge.fit(inputs, targets)
+    assert few.weights.shape == (150, 2)
+    assert np.corrcoef(few.predict(PHOTOS.vectors["resnet"]).ravel(), exact.ravel())[0, 1] > 0.95

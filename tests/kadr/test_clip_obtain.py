@@ -37,6 +37,8 @@ def params(init: Path, source: str = "train", epochs: int = 30) -> ClipParams:
         batch_size=12,
         learning_rate=3e-3,
         weight_decay=0.1,
+        image_layers=None,
+        text_layers=None,
     )
 
 
@@ -165,3 +167,18 @@ def test_the_copy_of_a_real_clip_gives_its_vectors(shared: Path, tmp_path: Path)
             load_clip(f"local-dir:{folder}", None).encode_image(pixels) for folder in (tmp_path / "clip", source)
         )
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_locked_layers_of_a_real_clip_stay_as_they_are(
+    shared: Path, tables: tuple[pa.Table, pa.Table], tmp_path: Path
+) -> None:
+    source = shared / "encoders" / "clip-mobilenetv2-flickr8k"
+    asked = params(source, epochs=1).model_copy(update={"image_layers": 2, "text_layers": 0})
+    obtain_clip(asked, 0, *tables, tmp_path / "tuned")
+    before, after = (load_clip(f"local-dir:{folder}", None).state_dict() for folder in (source, tmp_path / "tuned"))
+    moved = {name for name, tensor in before.items() if not torch.equal(after[name], tensor)}
+    assert "visual.trunk.conv_head.weight" in moved
+    assert "visual.head.proj.weight" in moved
+    stay = ("visual.trunk.conv_stem", "visual.trunk.blocks.4", "transformer", "token_embedding")
+    assert not [name for name in moved if name.startswith(stay) or "running_" in name]

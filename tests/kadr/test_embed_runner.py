@@ -31,11 +31,11 @@ class FakeImageEncoder(ImageEncoder):
     def prepare(self, image: Image.Image) -> Pixels:
         return np.asarray(image.resize((4, 4)), dtype=np.float32).transpose(2, 0, 1)
 
-    def encode(self, pixels: Pixels) -> Vectors:
+    def encode(self, photos: Sequence[Pixels]) -> Vectors:
         if len(self.batches) >= self._left:
             raise KeyboardInterrupt
-        self.batches.append(len(pixels))
-        return np.stack([hashed(one.tobytes()) for one in pixels])
+        self.batches.append(len(photos))
+        return np.stack([hashed(one.tobytes()) for one in photos])
 
 
 class FakeTextEncoder(TextEncoder):

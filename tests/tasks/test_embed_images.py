@@ -1,6 +1,7 @@
 """Stage embed_images@<encoder>: the ok photos of both tables, once, by the encoder that is named."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ class FakeEncoder(ImageEncoder):
     def prepare(self, image: Image.Image) -> Pixels:
         return np.asarray(image, dtype=np.float32)[:1, :1].transpose(2, 0, 1)
 
-    def encode(self, pixels: Pixels) -> np.ndarray:
-        return unit(pixels[:, :, 0, 0] + 1, "fake")
+    def encode(self, photos: Sequence[Pixels]) -> np.ndarray:
+        return unit(np.stack(photos)[:, :, 0, 0] + 1, "fake")
 
 
 def row(name: str, split: str, status: str = "ok") -> dict[str, object]:
@@ -74,7 +75,7 @@ def test_a_photo_that_ingest_read_and_that_does_not_decode_ends_the_stage_after_
     Path("bad.png").write_bytes(b"no photo")
     write_table(pa.Table.from_pylist([row("a", "train"), bad], IMAGES), paths.IMAGES, IMAGES)
     write_table(pa.Table.from_pylist([], IMAGES), paths.CORPUS, IMAGES)
-    with pytest.raises(InputError, match=r"1 photos .* do not decode: bad \(unreadable\); mend"):
+    with pytest.raises(InputError, match=r"1 of 2 photos .* do not decode: bad \(unreadable\); .*Mend"):
         embed_images.stage(params, "clip")
     write_table(pa.Table.from_pylist([row("a", "train")], IMAGES), paths.IMAGES, IMAGES)
     assert embed_images.stage(params, "clip")["n"] == 1

@@ -1,0 +1,66 @@
+"""Stage embed_images with `embed.engine: ray` and a real encoder: the vectors of the local engine."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from kadr.embeddings import Embeddings
+from kadr.schemas import IMAGES, write_table
+from tasks import paths
+
+pytestmark = pytest.mark.slow
+
+N = 24
+
+
+def embed(project: Path, folder: Path, engine: str, model: str) -> tuple[Embeddings, str]:
+    """What the stage's command writes, and what it says."""
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    params["embed"] |= {"engine": engine}
+    params["embed_images"]["encoders"]["mobilenet"] = {"backend": "timm", "model": model}
+    params["embed_images"]["batch_size"] = 2
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    environment = {"PYTHONPATH": str(project), "KADR_CACHE": f"cache_{engine}", "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks.embed_images", "mobilenet"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Embeddings.read(folder / paths.IMAGE_EMBEDDINGS / "mobilenet.parquet"), done.stderr
+
+
+def test_the_stage_on_ray_gives_the_vectors_of_the_local_engine(shared: Path, project: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    rows = [
+        {
+            "image_id": path.name,
+            "path": str(path),
+            "split": "train",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "status": "ok",
+        }
+        for path in sorted((shared / "flickr8k" / "train_images").iterdir())[:N]
+    ]
+    write_table(pa.Table.from_pylist(rows, IMAGES), tmp_path / paths.IMAGES, IMAGES)
+    write_table(IMAGES.empty_table(), tmp_path / paths.CORPUS, IMAGES)
+    model = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
+    by_ray, said = embed(project, tmp_path, "ray", model)
+    assert f"embed by ray: {N} of {N}" in said
+    assert "embed photos: 0 computed" in said, "the local engine has nothing left to do"
+    local, said = embed(project, tmp_path, "local", model)
+    assert f"embed photos: {N} computed" in said
+    assert by_ray.ids == local.ids
+    assert by_ray.metadata == local.metadata
+    np.testing.assert_allclose(by_ray.vectors, local.vectors, atol=1e-5)
