@@ -55,8 +55,8 @@ class ByColour(ImageEncoder):
     def prepare(self, image: Image.Image) -> np.ndarray:
         return np.asarray(image.resize((1, 1)), dtype=np.float32).transpose(2, 0, 1)
 
-    def encode(self, pixels: np.ndarray) -> Vectors:
-        return np.concatenate([vector_of(WORDS[int(pixel.argmax())]) for pixel in pixels.reshape(len(pixels), 3)])
+    def encode(self, photos: Sequence[np.ndarray]) -> Vectors:
+        return np.concatenate([vector_of(WORDS[int(photo.argmax())]) for photo in photos])
 
 
 class ByCosine:
