@@ -1,6 +1,6 @@
 """Search over made photos beside its peers: time of a whole query and of the vector search alone, recall, build, bytes.
 
-`python benchmarks/search.py --sizes 10000 100000` prints one JSON object; all in one run, on the cores that
+`python benchmarks/search.py --sizes 10000 100000` prints a JSON object for each size; all in one run, on the cores that
 OMP_NUM_THREADS allows. Photos are unit vectors of 512 from clusters of uneven sizes on a curved surface of 64
 dimensions; queries come from the same clusters, shifted as texts are from photos in a CLIP. A whole query is a new text
 through all-MiniLM-L6-v2, the vector search, and a relevance model with the default features reordering 100.
@@ -220,12 +220,10 @@ def main() -> None:
         fit_text_encoder(SPEC, "auto", [], 0).save(Path(folder))
         sbert = load_text_encoder(SPEC, "auto", Path(folder))
     model = make_model(made)
-    figures = {
-        f"{n}, exact up to {exact_max}": measure(made, n, exact_max, asked, model=model, sbert=sbert)
-        for n in asked.sizes
-        for exact_max in asked.exact_max
-    }
-    print(json.dumps(figures, indent=2))
+    for n in asked.sizes:
+        for exact_max in asked.exact_max:
+            figures = measure(made, n, exact_max, asked, model=model, sbert=sbert)
+            print(json.dumps({"photos": n, "exact up to": exact_max, **figures}, indent=2), flush=True)
 
 
 if __name__ == "__main__":

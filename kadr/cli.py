@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from kadr import cli_cache, cli_search
+from kadr import cli_cache, cli_index, cli_search
 from kadr.errors import InputError, KadrError
 
 PARAMS = Path("params.yaml")
@@ -40,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_cache.app, name="cache")
+app.add_typer(cli_index.app)
 app.add_typer(cli_search.app)
 
 

@@ -1,4 +1,4 @@
-"""The command line's part for photos: `kadr index`, `export`, `search`, `similar` and `recommend`."""
+"""The command line's part for questions: `kadr search`, `similar` and `recommend`."""
 
 import json
 import logging
@@ -16,15 +16,12 @@ from rich.text import Text
 from kadr.errors import InputError
 
 if TYPE_CHECKING:
-    from kadr.collection import Update
     from kadr.search import Filters, Match, Searcher
 
 PARAMS = Path("params.yaml")
 INDEX = Path("models/index")
-PHOTOS = Path("models/photos")
 RELEVANCE_MODEL = Path("models/relevance")
 TEXT_ENCODERS = Path("models/text_encoders")
-TEXT_EMBEDDINGS = Path("data/embeddings/texts")
 
 app = typer.Typer()
 
@@ -42,45 +39,6 @@ Grid = Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also write t
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the photos as one picture in the desktop's viewer.")]
 Duplicates = Annotated[bool, typer.Option("--duplicates", help="Show near-duplicates, not only the best of them.")]
-
-
-@app.command("index")
-def index_(
-    photos: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PHOTOS", help="Folders, files or fsspec addresses; none: those of the last time."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The index, a link to its newest version.")] = PHOTOS,
-) -> None:
-    """Index photos of any folders, so that they can be searched; again: what is new, changed, moved or gone."""
-    from kadr.collection import index_photos
-    from kadr.embeddings import Embeddings
-    from kadr.model import RelevanceModel
-    from kadr.params import load_params
-
-    params = load_params(PARAMS)
-    model = RelevanceModel.load(RELEVANCE_MODEL) if RELEVANCE_MODEL.is_dir() else None
-    encoders = list(params.embed_images.encoders) if model else params.shared_encoders[:1]
-    encoders.sort(key=lambda name: name != params.shared_encoders[0])
-    texts = TEXT_EMBEDDINGS / f"{encoders[0]}.parquet"
-    vectors = Embeddings.read(texts).vectors if texts.is_file() else None
-    update = index_photos(photos or [], out, params, encoders, texts=vectors, model=model)
-    for line in _told(update, out):
-        typer.echo(line)
-
-
-@app.command()
-def export(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of Qdrant, e.g. http://host:6333, or a folder.")],
-    index: IndexFolder = PHOTOS,
-    collection: Annotated[str, typer.Option(metavar="NAME", help="Of the photos in Qdrant.")] = "photos",
-) -> None:
-    """Upload an index to Qdrant, a distributed vector store."""
-    from kadr.index import Index
-    from kadr.index.export import export_to_qdrant
-
-    n = export_to_qdrant(Index.load(index), address, collection)
-    typer.echo(f"{address}: collection {collection} holds {n:,} photos")
 
 
 @app.command()
@@ -138,7 +96,7 @@ def similar(
     """Find the photos that look like PHOTO."""
     content = _content(photo)
     filters = _filters(folder, after, before, min_side=min_side, colour=colour)
-    _show(f"like {photo}", _searcher(index).similar(content, k, filters=filters), grid, as_json, open_)
+    _show(f"like {photo}", _searcher(index, for_texts=False).similar(content, k, filters=filters), grid, as_json, open_)
 
 
 @app.command()
@@ -159,7 +117,7 @@ def recommend(
     liked, disliked = (
         [_content(path) for path in paths] for paths in ([*(likes or []), *(photos or [])], dislikes or [])
     )
-    found = _searcher(index).recommend(liked, disliked, k, diversity, _filters(folder))
+    found = _searcher(index, for_texts=False).recommend(liked, disliked, k, diversity, _filters(folder))
     _show("recommended", found, grid, as_json, open_)
 
 
@@ -168,12 +126,12 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200)
 
 
-def _searcher(index: Path) -> "Searcher":
+def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
     from kadr.params import load_params
     from kadr.search import load_searcher
 
     logging.getLogger().setLevel(logging.WARNING)
-    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL)
+    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL, for_texts=for_texts)
 
 
 def _filters(
@@ -195,20 +153,6 @@ def _content(photo: Path) -> bytes:
         return photo.read_bytes()
     except OSError as error:
         raise InputError(f"{photo}: the photo cannot be read ({error.strerror}); mend the path") from error
-
-
-def _told(update: "Update", out: Path) -> list[str]:
-    """What happened, in lines."""
-    described = update.index.describe()
-    changes = ", ".join(f"{n:,} {what}" for what, n in update.changes.items() if n)
-    lines = [f"{out}: {described['n_images']:,} photos ({changes}){'' if update.published else ', as before'}"]
-    lines.append(f"  {described['kind']}, recall@10 {described['recall_at_10']:.3f}, nprobe {described['nprobe']}")
-    if update.set_aside:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(update.set_aside.items()))
-        lines.append(f"  set aside: {reasons} ({out}/set_aside.parquet names them)")
-    if update.n_others:
-        lines.append(f"  passed over: {update.n_others:,} files that are no photos by their names")
-    return [*lines, f'search it: kadr search "a dog in the snow" --index {out}']
 
 
 def _show(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:

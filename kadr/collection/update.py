@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def index_photos(
         SearchError: no photo is left, another process is at work on the index, or it cannot be written.
     """
     versions = Versions(folder)
-    with versions.alone():
+    with _written(folder), versions.alone():
         old = Index.load(folder) if folder.exists() else None
         addresses = list(addresses) or _addresses(old, folder)
         files, n_others = list_files(addresses)
@@ -132,14 +133,20 @@ def _publish(versions: Versions, index: Index, photos: pd.DataFrame) -> None:
     for field in QUARANTINE:
         if field.name not in aside.column_names:
             aside = aside.append_column(field, pa.nulls(len(bad), field.type))
+    with versions.new() as folder:
+        index.write(folder)
+        write_table(aside, folder / SET_ASIDE, QUARANTINE)
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """A block that writes. Raises SearchError where it cannot."""
     try:
-        with versions.new() as folder:
-            index.write(folder)
-            write_table(aside, folder / SET_ASIDE, QUARANTINE)
-    except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError where a disk is full
+        yield
+    except OSError as error:
         raise SearchError(
-            f"{versions.folder}: the new version cannot be written ({error}); the old one stays. Make room, or name "
-            "another folder by --out, and run the same command again: what was embedded is kept"
+            f"{folder}: the new version cannot be written ({error}); the old one stays. Make room, or name another "
+            "folder by --out, and run the same command again: what was embedded is kept"
         ) from error
 
 

@@ -109,8 +109,13 @@ class Nearest:
         return {"kind": self.kind, "nprobe": self.nprobe, "recall_at_10": self.recall}
 
     def write(self, path: Path) -> None:
-        """Write to `path`; the same gives the same bytes."""
-        _faiss().write_index(self.faiss_index, str(path))
+        """Write to `path`; the same gives the same bytes. Raises OSError."""
+        try:
+            _faiss().write_index(self.faiss_index, str(path))
+        except RuntimeError as error:
+            raise OSError(
+                f"{path}: FAISS could not write ({str(error).rsplit(':', maxsplit=1)[-1].strip()})"
+            ) from error
 
     @classmethod
     def read(cls, path: Path, described: Mapping[str, Any]) -> "Nearest":

@@ -19,7 +19,9 @@ logger = logging.getLogger(__name__)
 _PREPARED_AT_ONCE = 5000  # photos whose part of the model's features is computed at the start, where the index lacks it
 
 
-def load_searcher(index_folder: Path, encoders_folder: Path, params: Params, model_folder: Path) -> Searcher:
+def load_searcher(
+    index_folder: Path, encoders_folder: Path, params: Params, model_folder: Path, *, for_texts: bool = True
+) -> Searcher:
     """Load what a search needs; without reranking neither the model nor the other text encoders.
 
     Photo encoders are loaded by the first query with a photo that is not in the index.
@@ -29,12 +31,16 @@ def load_searcher(index_folder: Path, encoders_folder: Path, params: Params, mod
         encoders_folder: where stage embed_texts wrote, a folder for each encoder.
         params: the encoders, `index.rerank` and `ingest.near_duplicate_bits`.
         model_folder: where stage train wrote.
+        for_texts: whether texts will be asked; for photos alone neither text encoders nor the model are loaded.
 
     Raises:
         SearchError: the index or the model is missing, or the texts' encoder is not the one that embedded the photos.
         EncoderError: a text encoder cannot be loaded.
     """
     index, texts, rerank = Index.load(index_folder), params.embed_texts, params.index.rerank
+    photos, bits = PhotoVectors(_photo_encoders(index, params)), params.ingest.near_duplicate_bits
+    if not for_texts:
+        return Searcher(index, {}, None, 0, photos, bits)
     names = list(texts.encoders) if rerank else [index.encoder]
     if index.encoder not in texts.encoders:
         raise SearchError(
@@ -49,10 +55,13 @@ def load_searcher(index_folder: Path, encoders_folder: Path, params: Params, mod
     if model and len(index.photos) <= _PREPARED_AT_ONCE:
         index = index.prepare(model.prepare, model.key)
     elif model and index.prepared_for != model.key:
-        logger.warning("%s: made for another relevance model; searches are slow until `kadr index` runs", index_folder)
+        logger.warning(
+            "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. "
+            "`kadr index` of the photos keeps it",
+            index_folder,
+        )
         index = replace(index, prepared={}, prepared_for="")
-    photos = PhotoVectors(_photo_encoders(index, params))
-    return Searcher(index, encoders, model, rerank, photos, params.ingest.near_duplicate_bits)
+    return Searcher(index, encoders, model, rerank, photos, bits)
 
 
 def _photo_encoders(index: Index, params: Params) -> dict[str, Callable[[], ImageEncoder]]:

@@ -1,5 +1,6 @@
 """The command line: what it prints and writes, its exit codes, and messages without a trace."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -40,11 +41,13 @@ def searchable(folder: Path) -> Path:
     assert isinstance(spec, TfidfParams)
     encoder = fit_text_encoder(spec, "fp32", list(CAPTIONS.values()), 0)
     encoder.save(cli_search.TEXT_ENCODERS / "tfidf")
-    for name in CAPTIONS:
-        Image.new("RGB", (40, 30), "red").save(name)
-    photos = pa.Table.from_pylist(
-        [{"image_id": name, "path": name, "split": "test", "status": "ok"} for name in CAPTIONS], IMAGES
-    )
+    rows = []
+    for name, colour in zip(CAPTIONS, ("red", "green", "yellow"), strict=True):
+        Image.new("RGB", (40, 30), colour).save(name)
+        sha256 = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        known = {"sha256": sha256, "width": 40, "height": 30, "status": "ok"}
+        rows.append({"image_id": name, "path": name, "split": "test", **known})
+    photos = pa.Table.from_pylist(rows, IMAGES)
     vectors = encoder.transform(list(CAPTIONS.values()))
     embeddings = Embeddings(list(CAPTIONS), vectors, encoder.identity.metadata)
     cli_search.INDEX.mkdir(parents=True)
@@ -61,7 +64,7 @@ def test_the_paths_are_those_of_the_stages() -> None:
     assert (paths.TEXT_ENCODERS, paths.METRICS) == (cli_search.TEXT_ENCODERS, cli.METRICS)
 
 
-@pytest.mark.parametrize("command", ["sample", "use", "search", "show"])
+@pytest.mark.parametrize("command", ["sample", "use", "index", "export", "search", "similar", "recommend", "show"])
 def test_help(command: str) -> None:
     assert command in run("--help").stdout
     result = run(command, "--help")
@@ -103,6 +106,41 @@ def test_search_writes_a_grid(searchable: Path) -> None:
     result = run("search", "a dog", "--grid", "grid.nothing")
     assert result.exit_code == 1
     assert "name a .png or .jpg file" in result.stderr
+
+
+def test_search_by_sums_filters_and_photos(searchable: Path) -> None:
+    answer = json.loads(run("search", "dog - ball", "-k", "1", "--json").stdout)
+    assert answer["matches"][0]["path"] == "dog.jpg"
+    result = run("search", "a dog", "--min-side", "31")
+    assert (result.exit_code, result.stdout) == (0, "no photo is found; loosen the filters\n")
+    assert "no model judges this" in run("search", "a dog", "--min-relevance", "0.5").stderr
+    assert run("search", "a dog", "--after", "yesterday").exit_code == 2
+
+
+def test_similar_and_recommend_by_photos_of_the_index(searchable: Path) -> None:
+    similar = json.loads(run("similar", "dog.jpg", "-k", "5", "--json").stdout)["matches"]
+    assert sorted(match["path"] for match in similar) == sorted({*CAPTIONS} - {"dog.jpg"})
+    recommended = run("recommend", "--likes", "dog.jpg", "ball.jpg", "-k", "5", "--json")
+    assert [match["path"] for match in json.loads(recommended.stdout)["matches"]] == [
+        *({*CAPTIONS} - {"dog.jpg", "ball.jpg"})
+    ]
+    Image.new("RGB", (40, 30), "blue").save("new.jpg")
+    assert "there is no photo encoder 'tfidf'" in run("similar", "new.jpg").stderr
+    assert "nothing.jpg: the photo cannot be read" in run("similar", "nothing.jpg").stderr
+    assert "give one or more" in run("recommend").stderr
+
+
+def test_an_index_elsewhere(searchable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli_search.INDEX.rename("elsewhere")
+    assert run("search", "a dog", "--index", "elsewhere").exit_code == 0
+    monkeypatch.setenv("KADR_INDEX", "elsewhere")
+    assert run("search", "a dog").exit_code == 0
+
+
+def test_index_without_photos(folder: Path) -> None:
+    use_preset("sample", [], cli.PARAMS, cli.PRESETS)
+    assert "models/photos: there is no index yet, so name what it is to hold" in run("index").stderr
+    assert "nowhere: no such file or folder" in run("index", "nowhere").stderr
 
 
 def test_errors_of_search_are_one_message(searchable: Path) -> None:
