@@ -17,7 +17,6 @@ from kadr.errors import EncoderError, InputError
 from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.params import EmbedImagesParams, EmbedTextsParams
-from kadr.photos import decode
 from kadr.storage import read_bytes
 
 PHOTO, PHOTO_BYTES, TEXT, PREDICTED = "photo", "photo_bytes", "text", "relevance"
@@ -120,12 +119,12 @@ def _embed(encoder: ImageEncoder, photos: Sequence[Content]) -> Vectors:
     """(n, d) float32, unit norm, of n photos; decoded in threads, a few batches of them in memory at once."""
 
     def prepare(photo: Content) -> Pixels:
-        return encoder.prepare(decode(_read(photo), _name(photo), encoder.side))
+        return encoder.read(_read(photo), _name(photo))
 
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     prepared = in_threads(prepare, photos, threads, 2 * _BATCH)
     batches = (range(at, min(at + _BATCH, len(photos))) for at in range(0, len(photos), _BATCH))
-    return np.concatenate([encoder.encode(np.stack([next(prepared) for _ in batch])) for batch in batches])
+    return np.concatenate([encoder.encode([next(prepared) for _ in batch]) for batch in batches])
 
 
 def _read(photo: Content) -> bytes:

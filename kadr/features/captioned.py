@@ -69,7 +69,10 @@ class Captioned:
         vectors, first = corpus.captions.vectors, corpus.starts[:-1]
         counts = np.diff(corpus.starts)[:, None].astype(np.float32)
         means = {name: of.mean(axis=0) for name, of in vectors.items()}
-        captions = {name: np.add.reduceat(of - means[name], first) / counts for name, of in vectors.items()}
+        captions: dict[str, Vectors] = {
+            name: np.asarray(np.add.reduceat(of - means[name], first) / counts, dtype=np.float32)
+            for name, of in vectors.items()
+        }
         shares = Vocabulary.of(corpus.captions.texts).shares(corpus.captions.texts, corpus.starts)
         targets = np.concatenate([*captions.values(), shares - shares.mean(axis=0)], axis=1)
         maps = {name: ridge_map(photos, of, RIDGE) for name, of in captions.items()}
