@@ -72,17 +72,19 @@ def fold(ranked: Ranked, phashes: Sequence[str | None], bits: int) -> tuple[list
         bits: perceptual hashes that differ in at most so many of 64 bits are near-duplicates.
     """
     codes = np.array([int(phash or "0", 16) for phash in phashes], dtype=np.uint64)
-    shown: list[int] = []
-    n_folded: list[int] = []
-    for place, phash in enumerate(phashes):
-        distances = np.bitwise_count(codes[shown] ^ codes[place]) if phash and shown else ()
-        best = next((at for at, distance in enumerate(distances) if distance <= bits and phashes[shown[at]]), None)
-        if best is None:
-            shown.append(place)
-            n_folded.append(0)
+    known = np.array([bool(phash) for phash in phashes], dtype=bool)
+    shown = np.empty(len(codes), dtype=np.int64)
+    n_folded = np.zeros(len(codes), dtype=np.int64)
+    n = 0
+    for place in range(len(codes)):
+        before = shown[:n]
+        near = known[before] & (np.bitwise_count(codes[before] ^ codes[place]) <= bits)
+        if known[place] and near.any():
+            n_folded[near.argmax()] += 1
         else:
-            n_folded[best] += 1
-    return shown, n_folded
+            shown[n] = place
+            n += 1
+    return shown[:n].tolist(), n_folded[:n].tolist()
 
 
 def as_matches(photos: pa.Table, ranked: Ranked, n_folded: Sequence[int]) -> list[Match]:
