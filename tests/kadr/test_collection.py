@@ -39,9 +39,9 @@ class Mean(ImageEncoder):
     def prepare(self, image: Image.Image) -> Pixels:
         return np.asarray(image).reshape(-1, 3).mean(axis=0)
 
-    def encode(self, pixels: Pixels) -> Vectors:
-        Mean.seen += len(pixels)
-        return unit(pixels + 1, "mean")
+    def encode(self, photos: Sequence[Pixels]) -> Vectors:
+        Mean.seen += len(photos)
+        return unit(np.stack(photos) + 1, "mean")
 
 
 @pytest.fixture
