@@ -16,6 +16,7 @@ from kadr.errors import EncoderError, InputError
 from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.params import EmbedImagesParams, EmbedTextsParams
+from kadr.photos import decode
 from kadr.storage import read_bytes
 from kadr.texts import normalise
 
@@ -119,7 +120,7 @@ def _embed(encoder: ImageEncoder, photos: Sequence[Content]) -> Vectors:
     """(n, d) float32, unit norm, of n photos; decoded in threads, a few batches of them in memory at once."""
 
     def prepare(photo: Content) -> Pixels:
-        return encoder.read(_read(photo), _name(photo))
+        return encoder.prepare(decode(_read(photo), _name(photo), encoder.side))
 
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     prepared = in_threads(prepare, photos, threads, 2 * _BATCH)

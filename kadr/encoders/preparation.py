@@ -63,7 +63,8 @@ class Preparation:
         try:
             photos = _decode(jpegs, device)
         except RuntimeError as error:
-            raise UndecodableError(f"{device} does not decode one of {len(jpegs)} JPEGs ({error})", "broken") from error
+            message = f"{device} does not decode one of {len(jpegs)} JPEGs ({error})"
+            raise UndecodableError(message, "unreadable") from error
         return torch.stack([self.cropped(photo) for photo in photos])
 
     def cropped(self, photo: "torch.Tensor") -> "torch.Tensor":

@@ -17,6 +17,7 @@ And in words: the kernel regression predicts the share of the photo's captions t
 words, the mean share, the mean and the least of its lift over the corpus (kadr.features.words).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +41,7 @@ from kadr.schemas import CAPTIONS, read_table, write_table
 
 CAPTION_TABLE = "captions.parquet"
 VECTORS = "vectors.safetensors"
+WORDS = "words.json"
 N_BACKGROUND = 1000  # captioned photos that stand for all, for means and deviations
 TEMPERATURE = 0.05  # of the softmax over their likeness to the photo
 RIDGE = 1e-4  # strength of the map's regression
@@ -55,12 +57,16 @@ class Captioned:
         means: text encoder -> (d_text,) mean caption vector.
         weights: of the kernel regression from joined photo vectors, side by side: the centred caption vectors of each
             text encoder, then the words' shares above the usual; (n_landmarks, sum of d_text + n_words).
+        vocabulary: the words.
+        usual: (n_words,) mean share of a photo's captions that have each word.
     """
 
     corpus: Corpus
     maps: Mapping[str, Vectors]
     means: Mapping[str, Vectors]
     weights: Vectors
+    vocabulary: Vocabulary
+    usual: npt.NDArray[np.float32]
 
     @classmethod
     def fit(cls, corpus: Corpus) -> "Captioned":
@@ -73,10 +79,12 @@ class Captioned:
             name: np.asarray(np.add.reduceat(of - means[name], first) / counts, dtype=np.float32)
             for name, of in vectors.items()
         }
-        shares = Vocabulary.of(corpus.captions.texts).shares(corpus.captions.texts, corpus.starts)
-        targets = np.concatenate([*captions.values(), shares - shares.mean(axis=0)], axis=1)
+        vocabulary = Vocabulary.of(corpus.captions.texts)
+        shares = vocabulary.shares(corpus.captions.texts, corpus.starts)
+        usual = shares.mean(axis=0)
+        targets = np.concatenate([*captions.values(), shares - usual], axis=1)
         maps = {name: ridge_map(photos, of, RIDGE) for name, of in captions.items()}
-        return cls(corpus, maps, means, KernelRidge.fit(corpus.joined, targets).weights)
+        return cls(corpus, maps, means, KernelRidge.fit(corpus.joined, targets).weights, vocabulary, usual)
 
     def save(self, folder: Path) -> None:
         """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
@@ -93,7 +101,9 @@ class Captioned:
             "mean": self.means,
         }
         tensors = {f"{part}/{name}": np.ascontiguousarray(v) for part, of in parts.items() for name, v in of.items()}
-        save_file(tensors | {"kernel/weights": np.ascontiguousarray(self.weights)}, folder / VECTORS)
+        tensors |= {"kernel/weights": np.ascontiguousarray(self.weights), "kernel/usual": self.usual}
+        save_file(tensors, folder / VECTORS)
+        (folder / WORDS).write_text(json.dumps(self.vocabulary.words), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Captioned":
@@ -103,18 +113,19 @@ class Captioned:
 
         try:
             tensors = load_file(folder / VECTORS)
-            weights = tensors.pop("kernel/weights")
-        except (OSError, KeyError, SafetensorError) as error:
-            raise ModelError(f"{folder / VECTORS}: not readable ({error}); run `dvc repro train`") from error
+            weights, usual = tensors.pop("kernel/weights"), tensors.pop("kernel/usual")
+            vocabulary = Vocabulary(json.loads((folder / WORDS).read_text(encoding="utf-8")))
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            raise ModelError(f"{folder}: not readable ({error}); run `dvc repro train`") from error
         parts: dict[str, dict[str, Vectors]] = {"image": {}, "text": {}, "map": {}, "mean": {}}
-        for key, values in tensors.items():
+        for key, values in sorted(tensors.items()):
             part, name = key.split("/", 1)
             parts[part][name] = values
         captions = read_table(folder / CAPTION_TABLE, CAPTIONS).to_pandas()
         image_ids, photo = np.unique(captions["image_id"].to_numpy(dtype=str), return_inverse=True)
         texts = Texts(captions["caption_id"].tolist(), captions["text"].tolist(), parts["text"])
         corpus = Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo)
-        return cls(corpus, parts["map"], parts["mean"], weights)
+        return cls(corpus, parts["map"], parts["mean"], weights, vocabulary, usual)
 
     @cached_property
     def captions(self) -> dict[str, Vectors]:
@@ -135,17 +146,6 @@ class Captioned:
         """The caption vectors that the map predicts for joined photo vectors: (n, d_text), unit norm."""
         centred: Vectors = joined - self.corpus.joined_mean
         return unit(centred @ self.maps[name])
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """The words that the kernel regression predicts."""
-        return Vocabulary.of(self.corpus.captions.texts)
-
-    @cached_property
-    def usual(self) -> Vectors:
-        """(n_words,) mean share of a photo's captions that have each word."""
-        usual: Vectors = self.vocabulary.shares(self.corpus.captions.texts, self.corpus.starts).mean(axis=0)
-        return usual
 
     def kernel(self, joined: Vectors) -> tuple[dict[str, Vectors], Vectors]:
         """What the kernel regression predicts of joined photo vectors.

@@ -43,6 +43,7 @@ class Corpus:
         kept = captions[captions["image_id"].isin(taken)].sort_values(["image_id", "caption_id"])
         photo = np.searchsorted(taken, kept["image_id"].to_numpy(dtype=str))
         text_of = dict(zip(kept["caption_id"], kept["text"], strict=True))
+        images, texts = dict(sorted(images.items())), dict(sorted(texts.items()))  # as a saved corpus is read again
         return cls(Images.select(images, taken.tolist()), Texts.select(texts, text_of), photo)
 
     @cached_property

@@ -85,6 +85,22 @@ def test_saved_and_loaded_is_the_same(fitted: Captioned, tmp_path: Path) -> None
         Captioned.load(tmp_path)
 
 
+def test_encoders_in_any_order_are_loaded_as_they_were_learned(tmp_path: Path) -> None:
+    def both(table: dict[str, Embeddings]) -> dict[str, Embeddings]:
+        (own,) = table.values()
+        other = Embeddings(own.ids, vectors(RNG.normal(size=(len(own.ids), 5)), 0), {})
+        return {"z": own, "a": other}
+
+    fitted = Captioned.fit(Corpus.select(both(IMAGE_TABLE), both(TEXT_TABLE), CAPTIONS, limit=1000))
+    fitted.save(tmp_path)
+    loaded = Captioned.load(tmp_path)
+    photos = Images(["x"], {"z": PHOTOS.vectors["resnet"][:1], "a": vectors(RNG.normal(size=(1, 5)), 0)})
+    wanted, got = fitted.prepare(photos), loaded.prepare(photos)
+    assert list(wanted) == list(got)
+    for name in wanted:
+        np.testing.assert_array_equal(got[name], wanted[name], err_msg=name)
+
+
 def test_the_limit_bounds_the_corpus() -> None:
     corpus = Corpus.select(IMAGE_TABLE, TEXT_TABLE, CAPTIONS, limit=10)
     assert len(corpus.images.ids) == 10

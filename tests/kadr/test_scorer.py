@@ -19,6 +19,7 @@ class Colours(ImageEncoder):
 
     identity = Identity("colours", "a", "b", "c", "fp32")
     dim = 3
+    side = 8
 
     def __init__(self) -> None:
         self.encoded: list[int] = []
@@ -26,9 +27,9 @@ class Colours(ImageEncoder):
     def prepare(self, image: Image.Image) -> np.ndarray:
         return np.asarray(image, dtype=np.float32).mean(axis=(0, 1)).reshape(3, 1, 1)
 
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
-        self.encoded.append(len(pixels))
-        vectors = pixels.reshape(-1, 3)
+    def encode(self, photos: list[np.ndarray]) -> np.ndarray:
+        self.encoded.append(len(photos))
+        vectors = np.stack(photos).reshape(-1, 3)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
