@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kadr.embed import normalise
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Texts
@@ -12,6 +11,7 @@ from kadr.index import Index
 from kadr.search.filters import allowed_rows
 from kadr.search.match import Cosines
 from kadr.search.query import Query, Term
+from kadr.texts import normalise
 
 VectorOf = Callable[[Term], tuple[Vectors, int | None]]
 
