@@ -59,9 +59,10 @@ def test_every_encoder_of_the_page_is_valid(project: Path) -> None:
 def test_every_command_of_the_page_on_encoders(project: Path, folder: Path) -> None:
     shown = "".join(blocks(project / "docs" / "encoders.md", "bash"))
     commands = [line.split("  #")[0] for line in shown.splitlines()]
-    assert len(commands) == 5
+    assert len(commands) == 6
     outputs = [run(command, folder, project) for command in commands]
-    assert "embed_texts.encoders.stems.words: null -> stems" in outputs[0]
+    assert "clip.image_layers: null -> 4" in outputs[0]
+    assert "embed_texts.encoders.stems.words: null -> stems" in outputs[1]
 
 
 @pytest.mark.slow
