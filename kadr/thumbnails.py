@@ -20,6 +20,8 @@ def open_thumbnail(path: Location, side: int) -> Image.Image:
             photo.draft("RGB", (side, side))
             thumbnail = upright(photo).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot show the photo ({error}); was it moved since? Run `dvc repro`") from error
+        raise InputError(
+            f"{path}: cannot show the photo ({error}); was it moved since? Restore it, or index anew"
+        ) from error
     thumbnail.thumbnail((side, side))
     return thumbnail

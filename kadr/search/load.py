@@ -56,8 +56,8 @@ def load_searcher(
         index = index.prepare(model.prepare, model.key)
     elif model and index.prepared_for != model.key:
         logger.warning(
-            "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. "
-            "`kadr index` of the photos keeps it",
+            "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. An "
+            "index that `kadr index PHOTOS` makes after `dvc repro` keeps it (models/photos; search it with --index)",
             index_folder,
         )
         index = replace(index, prepared={}, prepared_for="")
