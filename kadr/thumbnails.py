@@ -5,7 +5,7 @@ import io
 from PIL import Image, UnidentifiedImageError
 
 from kadr.errors import InputError
-from kadr.photos import upright
+from kadr.photos import FORMATS, upright
 from kadr.storage import Location, read_bytes
 
 
@@ -16,7 +16,7 @@ def open_thumbnail(path: Location, side: int) -> Image.Image:
         InputError: the file is missing or cannot be decoded.
     """
     try:
-        with Image.open(io.BytesIO(read_bytes(path))) as photo:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as photo:
             photo.draft("RGB", (side, side))
             thumbnail = upright(photo).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:

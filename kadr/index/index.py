@@ -121,7 +121,7 @@ class Index:
 
     @classmethod
     def load(cls, folder: Path) -> "Index":
-        """Read what `write` wrote. Raises SearchError or SchemaError where it is missing, damaged or of an older version."""
+        """Read what `write` wrote. Raises SearchError or SchemaError: it is missing, damaged or of another version."""
         version = folder.resolve()  # of kadr.index.publish: all files are of the same one
         try:
             described = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))

@@ -13,9 +13,8 @@ from kadr.embed import normalise
 from kadr.embeddings import Vectors
 from kadr.errors import InputError, SearchError, UndecodableError
 from kadr.features import Texts
-from kadr.photos import decode
+from kadr.photos import FORMATS, decode
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # none that starts another program
 _REMEMBERED = 4096  # texts
 
 
@@ -95,9 +94,9 @@ class PhotoVectors:
 
     def _decode(self, content: bytes, name: str) -> Image.Image:
         try:
-            Image.open(io.BytesIO(content), formats=_FORMATS).close()
+            Image.open(io.BytesIO(content), formats=FORMATS).close()
         except Image.DecompressionBombError as error:
             raise UndecodableError(f"the photo is too large to decode ({error})", "too_large") from error
         except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"this is no photo in one of the formats {', '.join(_FORMATS)}") from error
+            raise InputError(f"this is no photo in one of the formats {', '.join(FORMATS)}") from error
         return decode(content, "the photo", self._encoder(name).side)
