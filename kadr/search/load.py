@@ -82,12 +82,15 @@ def check_same_encoder(index: Index, metadata: Mapping[str, str], name: str | No
     Args:
         index: the photos.
         metadata: the identity of the encoder of `what`.
-        name: the encoder's; by default the one whose space texts share.
+        name: the encoder's, for photos; by default the one whose space texts share.
         what: is embedded now.
     """
+    fields = ["architecture", "weights_sha256"]
+    if name is not None:  # photos, as the index's are: they are prepared alike
+        fields.append("preprocessing")
     name = name or index.encoder
     photo_metadata = index.vectors[name].metadata
-    for field in ("architecture", "weights_sha256"):
+    for field in fields:
         if photo_metadata.get(field) != metadata.get(field):
             raise SearchError(
                 f"encoder {name!r} embeds {what} by another {field} ({_short(metadata.get(field))}) than "
