@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError
 
+PAIR = ["image_id", "query_id"]
+"""The columns that say which pair a row is of."""
+
 
 def _required(name: str, type_: pa.DataType) -> pa.Field:
     return pa.field(name, type_, nullable=False)

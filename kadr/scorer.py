@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from kadr.embed import normalise
 from kadr.embed.reader import in_threads
 from kadr.embeddings import Rows, Vectors
 from kadr.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
@@ -19,6 +18,7 @@ from kadr.model import RelevanceModel
 from kadr.params import EmbedImagesParams, EmbedTextsParams
 from kadr.photos import decode
 from kadr.storage import read_bytes
+from kadr.texts import normalise
 
 PHOTO, PHOTO_BYTES, TEXT, PREDICTED = "photo", "photo_bytes", "text", "relevance"
 """Columns of a table of pairs to score: a photo's path or URI, or else its file's bytes; the text; what comes out."""

@@ -17,23 +17,23 @@ from kadr.model.folds import Cell, Mask
 from kadr.model.lightgbm import Scores
 from kadr.params import Params
 from kadr.progress import progress
-from kadr.schemas import PREDICTIONS, QUERIES, RATINGS, read_table
+from kadr.schemas import PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
 from tasks import paths, tracking
 from tasks.stage import Metrics, run
 from tasks.train import Pairs, Tables, choose_features, make_grid, read_pairs
 
 logger = logging.getLogger(__name__)
 
-PAIR = ["image_id", "query_id"]
 FIGURES = ("tau_c", "tau_b")  # on the ratings themselves, which no variant changes
 
 
 def ablate(params: Params) -> Metrics:
     """Train every variant of ablate.rows on the same cells, and compare it with the model on the same pairs."""
+    variants = list(choose_variants(params))  # an unknown group is said before any work
     bench = Bench.read(params)
     model = bench.figures(bench.stored("model"))
     found: dict[str, dict[str, Figures]] = {}
-    for group, variant in choose_variants(params):
+    for group, variant in variants:
         try:
             scores = bench.score(variant)
         except (InputError, ModelError) as error:
@@ -63,9 +63,9 @@ class Bench:
         """Read what stage train read; the cells are those of ablate.cells."""
         tables = Tables.read(params)
         pairs = read_pairs(tables)
-        grid, n = make_grid(pairs, params), params.train.query_folds
+        grid = make_grid(pairs, params)
         if params.ablate.cells == "diagonal":
-            grid = [cell for cell in grid if cell.fold // n == cell.fold % n] or grid
+            grid = [cell for cell in grid if cell.on_diagonal] or grid
         return cls(params, tables, pairs, grid, read_table(paths.RATINGS, RATINGS).to_pandas())
 
     @cached_property

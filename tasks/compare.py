@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from kadr.metrics.gates import LOWER_IS_BETTER
 from kadr.params import load_params
 from tasks import paths, tracking
 from tasks.commands import command
@@ -18,7 +19,6 @@ from tasks.lineage import MODEL_TAG, ROLE_TAG, folder_digest
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-LOWER_IS_BETTER = {"rmse", "ece"}
 FIGURES = ("tau_c", "tau_b", "spearman", "rmse", "auc", "recall_at_1", "mrr")  # those of them that a run has
 MANY = 1000  # trainings among which a run is looked for by the start of its id
 

@@ -5,12 +5,13 @@ from functools import partial
 
 import pyarrow as pa
 
-from kadr.embed import EmbeddingCache, by_engine, cache_root, embed_texts, normalise
+from kadr.embed import EmbeddingCache, by_engine, cache_root, embed_texts
 from kadr.encoders import fit_text_encoder
 from kadr.errors import ParamsError
 from kadr.memory import keep_freed_memory
 from kadr.params import Params
 from kadr.schemas import CAPTIONS, QUERIES, read_table
+from kadr.texts import normalise
 from tasks import paths
 from tasks.stage import Metrics, run
 

@@ -26,7 +26,7 @@ from kadr.metrics.evaluate import (
 )
 from kadr.model import RelevanceModel
 from kadr.params import Params
-from kadr.schemas import IMAGES, PREDICTIONS, QUERIES, RATINGS, read_table
+from kadr.schemas import IMAGES, PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
 from tasks import paths, tracking
 from tasks.run_plots import predictions_plot, reliability_plot
 from tasks.stage import Metrics, run, write_csv, write_json
@@ -34,7 +34,6 @@ from tasks.stage import Metrics, run, write_csv, write_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAIR = ["image_id", "query_id"]
 BASELINES = ("mean", "cosine", "concat")
 CLAIMED = ("cosine", "concat")  # baselines that the model is said to beat
 HAS = {"mean": ERRORS, "cosine": RANKING}  # what of a baseline's figures means something
@@ -45,12 +44,14 @@ def evaluate(params: Params) -> Metrics:
 
     Raises GateError, after the figures are written, where the model does not pass evaluate.gates.
     """
+    check_gates(params)
     judge, found = Judge.read(params), retrieve(params)
+    predictions = {name: read_predictions(paths.PREDICTIONS, name) for name in ("model", *BASELINES)}
     figures: dict[str, Figures] = {}
-    for name in ("model", *BASELINES):
-        agreed = judge.figures(read_predictions(paths.PREDICTIONS, name), HAS.get(name, RANKING + ERRORS))
+    for name, predicted in predictions.items():
+        agreed = judge.figures(predicted, HAS.get(name, RANKING + ERRORS))
         figures[name] = no_figures() | agreed | found.get(name, {})
-    model = read_predictions(paths.PREDICTIONS, "model")
+    model = predictions["model"]
     table = reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
     write_csv(paths.RELIABILITY, table)
     others = {
@@ -67,7 +68,7 @@ def evaluate(params: Params) -> Metrics:
     plots = {"reliability": reliability_plot(table), "predictions": predictions_plot(model)}
     record(params, figures, others, plots)
     write_json(paths.METRICS / "evaluate.json", metrics)  # before the gates: whoever fails wants to see the figures
-    gates.hold(failed_gates(params, judge, figures))
+    gates.hold(failed_gates(judge, model, figures))
     return metrics
 
 
@@ -98,30 +99,35 @@ def read_predictions(folder: Path, name: str) -> pd.DataFrame:
     return predictions
 
 
-def failed_gates(params: Params, judge: Judge, figures: Mapping[str, Figures]) -> list[str]:
-    """What the model is worse in than the rivals of evaluate.gates, by more than noise."""
-    asked, model = params.evaluate.gates, figures["model"]
+def check_gates(params: Params) -> None:
+    """Raise ParamsError where evaluate.gates names a figure or a champion that is not there."""
+    asked, known = params.evaluate.gates, no_figures()
     for name in asked.figures:
-        if name not in model:
-            raise ParamsError(f"evaluate.gates.figures: unknown figure {name!r}; the figures are {', '.join(model)}")
+        if name not in known:
+            raise ParamsError(f"evaluate.gates.figures: unknown figure {name!r}; the figures are {', '.join(known)}")
+    if asked.champion and not (Path(asked.champion) / "model.parquet").is_file():
+        raise ParamsError(
+            f"evaluate.gates.champion: got {asked.champion}, which has no model.parquet, wanted a copy of the folder "
+            f"{paths.PREDICTIONS} of the run to compare with; name one, or null"
+        )
+
+
+def failed_gates(judge: Judge, model: pd.DataFrame, figures: Mapping[str, Figures]) -> list[str]:
+    """What the model is worse in than the rivals of evaluate.gates, by more than noise; `model` are its predictions."""
+    asked = judge.params.evaluate.gates
     failed: list[str] = []
     if asked.above:
-        failed += gates.worse(model, f"baseline {asked.above}", figures[asked.above], asked.figures)
+        failed += gates.worse(figures["model"], f"baseline {asked.above}", figures[asked.above], asked.figures)
     if asked.champion:
         names = [name for name in asked.figures if name in RANKING + ERRORS]
-        ours, theirs = (judge.figures(table, names) for table in pairs_of_both(Path(asked.champion)))
-        failed += gates.worse(ours, f"champion {asked.champion}", theirs, names)
+        ours, theirs = (judge.figures(table, names) for table in pairs_of_both(model, Path(asked.champion)))
+        failed += gates.worse(ours, f"champion {asked.champion}", theirs, asked.figures)
     return failed
 
 
-def pairs_of_both(champion: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def pairs_of_both(ours: pd.DataFrame, champion: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The model's and the champion's predictions of the pairs that both have, against today's relevance."""
-    if not (champion / "model.parquet").is_file():
-        raise ParamsError(
-            f"evaluate.gates.champion: got {champion}, which has no model.parquet, wanted a copy of the folder "
-            f"{paths.PREDICTIONS} of the run to compare with; name one, or null"
-        )
-    ours, theirs = (read_predictions(folder, "model") for folder in (paths.PREDICTIONS, champion))
+    theirs = read_predictions(champion, "model")
     both = ours.merge(theirs[[*PAIR, "score"]], on=PAIR, suffixes=("", "_champion"))
     if both.empty:
         raise ParamsError(f"evaluate.gates.champion: {champion} has no pair of this run; name one of the same ratings")

@@ -7,6 +7,7 @@ from typing import Any
 
 from kadr.embeddings import Embeddings
 from kadr.encoders.sentences import PACKAGE
+from kadr.encoders.words import Words
 from kadr.openclip import LOCAL
 from kadr.params import Params
 from tasks import paths
@@ -16,7 +17,6 @@ LIBRARIES = (
     *("pydantic", "pyyaml", "rich", "safetensors", "scikit-learn", "scipy", "sentence-transformers", "timm", "torch"),
     *("torchvision", "transformers"),
 )
-WORD_LIBRARIES = {"lemmas": ("spacy", "spacy-lookups-data"), "stems": ("nltk",)}
 
 
 def artifacts(params: Params) -> dict[str, str]:
@@ -55,7 +55,8 @@ def requirements(params: Params) -> list[str]:
     """The libraries that scoring imports, pinned to the versions of this environment; no addresses."""
     names = {*LIBRARIES}
     for spec in _specs(params):
-        names |= {*WORD_LIBRARIES.get(spec.get("words", ""), ())}
+        if spec["backend"] == "tfidf":
+            names |= {*Words(spec["words"], spec["language"], spec["stop_words"]).libraries}
         if str(spec.get("model")).startswith(PACKAGE):
             module = spec["model"].removeprefix(PACKAGE).partition("/")[0]
             names |= {*packages_distributions().get(module, [])}

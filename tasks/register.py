@@ -20,7 +20,7 @@ from kadr.errors import ModelError
 from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.params import Params, load_params
-from kadr.schemas import IMAGES, QUERIES, RELEVANCE, read_table
+from kadr.schemas import IMAGES, PAIR, QUERIES, RELEVANCE, read_table
 from kadr.scorer import PHOTO, PHOTO_BYTES, PREDICTED, TEXT
 from kadr.thumbnails import open_thumbnail
 from tasks import packed, paths, tracking
@@ -69,7 +69,7 @@ def register(params: Params) -> tuple[str, str]:
 
 def checked_pairs() -> pd.DataFrame:
     """The first rated pairs: columns image_id, query_id, photo, text."""
-    pairs: pd.DataFrame = read_table(paths.RELEVANCE, RELEVANCE).to_pandas().head(N_CHECKED)[["image_id", "query_id"]]
+    pairs: pd.DataFrame = read_table(paths.RELEVANCE, RELEVANCE).to_pandas().head(N_CHECKED)[PAIR]
     path_of = read_table(paths.IMAGES, IMAGES).to_pandas().set_index("image_id")["path"]
     text_of = read_table(paths.QUERIES, QUERIES).to_pandas().set_index("query_id")["text"]
     return pairs.assign(**{PHOTO: pairs["image_id"].map(path_of), TEXT: pairs["query_id"].map(text_of)})

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from kadr.embed import normalise
 from kadr.embeddings import Embeddings
 from kadr.index import Index
 from kadr.model import RelevanceModel
@@ -16,6 +15,7 @@ from kadr.report.page import Page, render_page
 from kadr.report.ratings_page import RatingsPage, render_ratings_page
 from kadr.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
 from kadr.search import Searcher
+from kadr.texts import normalise
 from tasks import paths
 from tasks.stage import Metrics, run, write_text
 

@@ -130,7 +130,10 @@ def record_evaluation(
 
 
 def record_children(params: Params, model: Path, figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Add child runs (role -> metrics) to the newest run of the model in folder `model`; one that is there is kept."""
+    """Add child runs (role -> metrics) to the newest run of the model in folder `model`.
+
+    One that is there gets the new figures.
+    """
     with recorded("the child runs"):
         import mlflow
 

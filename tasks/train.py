@@ -18,7 +18,7 @@ from kadr.model.relevance import CAPTIONED
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
 from kadr.params import Params
 from kadr.progress import progress
-from kadr.schemas import CAPTIONS, PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
+from kadr.schemas import CAPTIONS, PAIR, PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
 from tasks import paths, tracking
 from tasks.run_plots import importance_plot
 from tasks.stage import Metrics, run
@@ -129,7 +129,7 @@ def baselines(pairs: Pairs, params: Params) -> Iterator[tuple[str, FitPredict]]:
 
 def write_predictions(name: str, pairs: Pairs, scores: Scores, fold: Folds) -> None:
     """Write one model's out-of-fold scores to the predictions folder."""
-    table = pairs.table[["image_id", "query_id", "relevance"]].assign(score=scores, fold=fold)
+    table = pairs.table[[*PAIR, "relevance"]].assign(score=scores, fold=fold)
     write_table(pa.Table.from_pandas(table, preserve_index=False), paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS)
 
 

@@ -22,9 +22,10 @@ from kadr.errors import ModelError
 from kadr.features import FeatureMatrix
 from kadr.metrics import Interval, bootstrap, crowd_pairs, expert_pairs
 from kadr.model.folds import Cell, query_groups
+from kadr.model.relevance import CAPTIONED
 from kadr.params import Params, load_params
 from kadr.progress import progress
-from kadr.schemas import QUERIES, RATINGS, read_table
+from kadr.schemas import PAIR, QUERIES, RATINGS, read_table
 from tasks import paths, tune_study
 from tasks.commands import command
 from tasks.lineage import dvc_md5
@@ -56,18 +57,26 @@ class Problem:
 
     @cached_property
     def outer(self) -> list[Cell]:
-        """The cells on the diagonal of stage train's grid: together they hold out each photo and each text once."""
+        """The cells on the diagonal of stage train's grid, or all of it where no pair lies there.
+
+        Of equally many folds of photos and texts, those on it together hold out each photo and each text once.
+        """
         grid = make_grid(self.pairs, self.params)
-        on_diagonal = [cell for cell in grid if len({*divmod(cell.fold, self.params.train.query_folds)}) == 1]
-        if not on_diagonal:
+        if not grid:
             raise ModelError("no pair can be held out; lower train.image_folds and train.query_folds, or add ratings")
-        return on_diagonal
+        return [cell for cell in grid if cell.on_diagonal] or grid
 
     def inner(self, outer: Cell) -> list[Cell]:
-        """The inner cells of an outer one."""
+        """The inner cells of an outer one. Raises ModelError where its training part has too few photos or texts."""
         table = self.pairs.table
         groups = query_groups(table["query_id"].tolist(), self.pairs.own_image)
-        return tune_study.inner_cells(outer, table["image_id"].tolist(), groups, self.params.seed + 2)
+        found = tune_study.inner_cells(outer, table["image_id"].tolist(), groups, self.params.seed + 2)
+        if not found:
+            raise ModelError(
+                "too few photos or texts to search by inner folds; lower train.image_folds and train.query_folds, or "
+                "add ratings"
+            )
+        return found
 
     def fit_predict(self, settings: Settings) -> tune_study.FitPredict:
         """Training with these settings in place of those of params.yaml."""
@@ -78,11 +87,19 @@ class Problem:
         """The figure after each inner cell."""
         return tune_study.running(self.fit_predict(settings), inner, self.people, len(self.pairs.table))
 
+    @property
+    def files(self) -> list[Path]:
+        """The tables that a trial depends on."""
+        images = [paths.IMAGE_EMBEDDINGS / f"{name}.parquet" for name in self.params.embed_images.encoders]
+        texts = [paths.TEXT_EMBEDDINGS / f"{name}.parquet" for name in self.params.embed_texts.encoders]
+        captions = [paths.CAPTIONS] if CAPTIONED in self.params.train.features else []
+        return [paths.RELEVANCE, paths.RATINGS, paths.QUERIES, *captions, *images, *texts]
+
     @cached_property
     def key(self) -> str:
         """Of all that a study's trials have in common: studies of other data or features are other studies."""
         settings = self.params.train.model_dump(exclude=set(tune_study.SPACE))
-        data = [dvc_md5(paths.RELEVANCE), self.matrix.names, self.params.seed, settings, tune_study.SPACE]
+        data = [*map(dvc_md5, self.files), self.matrix.names, self.params.seed, settings, tune_study.SPACE]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:10]
 
 
@@ -105,40 +122,55 @@ class Tuned:
 def read_people(pairs: Pairs) -> tune_study.People:
     """The expert ratings, by the public protocol, or the crowd's where there are none, joined to the pairs' rows."""
     ratings, queries = read_table(paths.RATINGS, RATINGS).to_pandas(), read_table(paths.QUERIES, QUERIES).to_pandas()
-    rows = pairs.table[["image_id", "query_id"]].assign(row=np.arange(len(pairs.table)))
-    figure, of_pairs = "tau_c", expert_pairs(ratings, queries).merge(rows, on=["image_id", "query_id"])
+    rows = pairs.table[PAIR].assign(row=np.arange(len(pairs.table)))
+    figure, of_pairs = "tau_c", expert_pairs(ratings, queries).merge(rows, on=PAIR)
     if of_pairs.empty:
-        figure, of_pairs = "tau_b", crowd_pairs(ratings).merge(rows, on=["image_id", "query_id"])
+        figure, of_pairs = "tau_b", crowd_pairs(ratings).merge(rows, on=PAIR)
     return tune_study.People(figure, of_pairs["row"].to_numpy(), of_pairs["rating"].to_numpy(dtype=float))
 
 
 def tune(problem: Problem, n_trials: int, studies: Path = STUDIES) -> "tuple[Tuned, list[optuna.Study]]":
     """Search in every outer cell, choose, and judge on what each search did not see."""
     now = tune_study.as_now(problem.params)
-    found = []
+    found, inner = [], [problem.inner(cell) for cell in problem.outer]
     with progress("trials", n_trials * len(problem.outer)) as advance:
-        for cell in problem.outer:
+        for cell, parts in zip(problem.outer, inner, strict=True):
             name = f"{problem.params.train.experiment}-{problem.key}-cell{cell.fold}"
             study = tune_study.open_study(studies, name, problem.params.seed + cell.fold)
             advance(min(n_trials, len(tune_study.finished(study))))
-            tune_study.search(study, n_trials, now, partial(problem.steps, problem.inner(cell)), advance)
+            tune_study.search(study, n_trials, now, partial(problem.steps, parts), advance)
             found.append(study)
     return judge(problem, [study.best_trial.params for study in found]), found
 
 
 def judge(problem: Problem, finds: list[Settings]) -> Tuned:
-    """Judge each outer cell's find on the cell's test part, and choose one of them for all by the inner folds."""
+    """Judge each outer cell's find on the cell's test part, and choose one of them for all."""
     now, n_pairs = tune_study.as_now(problem.params), len(problem.pairs.table)
     scores = {"tuned": np.full(n_pairs, np.nan), "now": np.full(n_pairs, np.nan)}
-    for cell, find in zip(problem.outer, finds, strict=True):
-        for name, settings in (("tuned", find), ("now", now)):
-            rows = np.flatnonzero(cell.train), np.flatnonzero(cell.test)
-            scores[name][cell.test] = problem.fit_predict(settings)(*rows)
+    with progress("judge", 2 * len(finds)) as advance:
+        for cell, find in zip(problem.outer, finds, strict=True):
+            for name, settings in (("tuned", find), ("now", now)):
+                rows = np.flatnonzero(cell.train), np.flatnonzero(cell.test)
+                scores[name][cell.test] = problem.fit_predict(settings)(*rows)
+                advance(1)
+    best, people = choose(problem, finds), problem.people
+    return Tuned(best, people.judge(scores["tuned"]), people.judge(scores["now"]), _gain(problem, **scores))
+
+
+def choose(problem: Problem, finds: list[Settings]) -> Settings:
+    """The find with the best mean over the inner folds of all outer cells."""
     inner = [problem.inner(cell) for cell in problem.outer]
     distinct = [find for at, find in enumerate(finds) if find not in finds[:at]]
-    best = max(distinct, key=lambda find: float(np.mean([[*problem.steps(cells, find)][-1] for cells in inner])))
-    people = problem.people
-    return Tuned(best, people.judge(scores["tuned"]), people.judge(scores["now"]), _gain(problem, **scores))
+    with progress("choose", len(distinct) * sum(map(len, inner))) as advance:
+
+        def inner_figure(cells: list[Cell], find: Settings) -> float:
+            figures = []
+            for figure in problem.steps(cells, find):
+                figures.append(figure)
+                advance(1)
+            return figures[-1]
+
+        return max(distinct, key=lambda find: float(np.mean([inner_figure(cells, find) for cells in inner])))
 
 
 def _gain(problem: Problem, tuned: Scores, now: Scores) -> Interval | None:

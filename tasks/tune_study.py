@@ -66,7 +66,7 @@ def inner_cells(outer: Cell, image_ids: Sequence[str], groups: Sequence[str], se
     image_folds = assign_folds([image_ids[row] for row in rows.tolist()], N_INNER, seed)
     query_folds = assign_folds([groups[row] for row in rows.tolist()], N_INNER, seed + 1)
     return [
-        Cell(cell.fold, *(_among(len(image_ids), rows[part]) for part in (cell.test, cell.train)))
+        Cell(cell.fold, _among(len(image_ids), rows[cell.test]), _among(len(image_ids), rows[cell.train]))
         for cell in cells(image_folds, query_folds)
     ]
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from kadr.aggregate.patterns import PAIR
+from kadr.schemas import PAIR
 
 
 class Majority:

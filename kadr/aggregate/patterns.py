@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from kadr.schemas import PAIR
+
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-PAIR = ["image_id", "query_id"]
 EXPERTS, CROWD, BOTH = range(3)
 """The strata: who rated a pair. Whom one asks depends on the pair, so each stratum has a distribution of its own."""
 

@@ -7,10 +7,10 @@ from kadr.aggregate.crowd import to_expert_scale
 from kadr.aggregate.graded_response import GradedResponse, fit
 from kadr.aggregate.mean import Mean
 from kadr.aggregate.methods import GRADED_RESPONSE, choose_aggregator
-from kadr.aggregate.patterns import CROWD, PAIR
+from kadr.aggregate.patterns import CROWD
 from kadr.errors import InputError
 from kadr.params import AggregateParams
-from kadr.schemas import RELEVANCE
+from kadr.schemas import PAIR, RELEVANCE
 
 _EPSILON = 1e-6  # keeps the weight above 0 where no pair differs from another
 

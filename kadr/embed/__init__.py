@@ -3,6 +3,5 @@
 from kadr.embed.cache import EmbeddingCache, cache_root
 from kadr.embed.on_ray import by_engine
 from kadr.embed.runner import bad_photos, embed_images, embed_texts
-from kadr.texts import normalise
 
-__all__ = ["EmbeddingCache", "bad_photos", "by_engine", "cache_root", "embed_images", "embed_texts", "normalise"]
+__all__ = ["EmbeddingCache", "bad_photos", "by_engine", "cache_root", "embed_images", "embed_texts"]

@@ -32,13 +32,17 @@ class Words:
     stop_words: bool
 
     @property
+    def libraries(self) -> list[str]:
+        """The packages that `prepare` imports."""
+        return list(dict.fromkeys([*_LIBRARIES[self.form], *(["spacy"] if self.stop_words else [])]))
+
+    @property
     def description(self) -> str:
         """What they depend on, for an identity; empty where texts stay as they are."""
-        libraries = [*_LIBRARIES[self.form], *(["spacy"] if self.stop_words else [])]
         parts = [self.form if self.form != "as_is" else "", "without stop words" if self.stop_words else ""]
-        if not libraries:
+        if not self.libraries:
             return ""
-        versions = [f"{name} {version(name)}" for name in dict.fromkeys(libraries)]
+        versions = [f"{name} {version(name)}" for name in self.libraries]
         return ", ".join(filter(None, [*parts, self.language, *versions]))
 
     def prepare(self, texts: Sequence[str]) -> list[str]:

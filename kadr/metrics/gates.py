@@ -1,10 +1,13 @@
 """The gates: a model that is worse than a rival by more than noise does not pass."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from kadr.errors import GateError
 from kadr.metrics.bootstrap import Interval
 from kadr.metrics.evaluate import Figures, differences
+
+logger = logging.getLogger(__name__)
 
 LOWER_IS_BETTER = ("rmse", "ece")
 
@@ -16,9 +19,13 @@ def worse(model: Figures, rival: str, theirs: Figures, names: Sequence[str]) -> 
         model: its figures.
         rival: what the rival is called.
         theirs: the rival's figures, of the same rows.
-        names: what is compared; a figure that one of the two does not have is passed.
+        names: what is compared; a figure that one of the two does not have is passed, with a warning.
     """
-    for name, gap in differences(model, theirs).items():
+    gaps = differences(model, theirs)
+    for name in names:
+        if name not in gaps:
+            logger.warning("evaluate.gates: %s is not compared with %s, as not both have it", name, rival)
+    for name, gap in gaps.items():
         if name in names and (gap.low > 0 if name in LOWER_IS_BETTER else gap.high < 0):
             yield (
                 f"{name}: {_value(model[name])}, {rival} {_value(theirs[name])}; the difference of {gap.value:+.3g} is "

@@ -17,11 +17,13 @@ class Cell:
         fold: image fold * n query folds + query fold.
         test: (n_pairs,) True for pairs whose photo is in the image fold and whose text is in the query fold.
         train: (n_pairs,) True for pairs of which neither the photo nor the text is in the cell's folds.
+        on_diagonal: whether the image fold and the query fold have the same number.
     """
 
     fold: int
     test: Mask
     train: Mask
+    on_diagonal: bool = False
 
 
 def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
@@ -47,7 +49,7 @@ def cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
             test = (image_folds == i) & (query_folds == j)
             train = (image_folds != i) & (query_folds != j)
             if test.any() and train.any():
-                yield Cell(int(i) * n_query_folds + int(j), test, train)
+                yield Cell(int(i) * n_query_folds + int(j), test, train, on_diagonal=bool(i == j))
 
 
 def image_cells(image_folds: Folds) -> Iterator[Cell]:

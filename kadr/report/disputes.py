@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kadr.report.examples import photo_address
-
-_PAIR = ["image_id", "query_id"]
+from kadr.schemas import PAIR
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def experts_apart(ratings: pd.DataFrame, n: int) -> pd.DataFrame:
         ratings: columns of RATINGS.
         n: how many.
     """
-    by_pair = ratings[ratings["source"] == "expert"].groupby(_PAIR)["rating"]
+    by_pair = ratings[ratings["source"] == "expert"].groupby(PAIR)["rating"]
     apart = pd.DataFrame({"range": by_pair.max() - by_pair.min(), "sd": by_pair.std(ddof=0)}).query("range > 0")
     return _first(apart.round(9), ["range", "sd"], n)
 
@@ -44,7 +43,7 @@ def experts_against_crowd(ratings: pd.DataFrame, n: int) -> pd.DataFrame:
     A crowd is stricter than experts throughout, so each is ranked among the pairs that both rated.
     """
     unit = (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
-    sums = ratings.assign(unit=unit * ratings["votes"]).groupby([*_PAIR, "source"])[["unit", "votes"]].sum()
+    sums = ratings.assign(unit=unit * ratings["votes"]).groupby([*PAIR, "source"])[["unit", "votes"]].sum()
     both = (sums["unit"] / sums["votes"]).unstack("source").reindex(columns=["expert", "crowd"]).dropna()
     rank = both.rank(pct=True)
     far = (rank["expert"] - rank["crowd"]).abs().round(9).rename("far").to_frame()
@@ -53,8 +52,8 @@ def experts_against_crowd(ratings: pd.DataFrame, n: int) -> pd.DataFrame:
 
 def _first(scored: pd.DataFrame, by: list[str], n: int) -> pd.DataFrame:
     """The n first pairs by falling score, ties by id, one per photo."""
-    ordered = scored.reset_index().sort_values([*by, *_PAIR], ascending=[False] * len(by) + [True, True])
-    return ordered.drop_duplicates("image_id").head(n)[_PAIR]
+    ordered = scored.reset_index().sort_values([*by, *PAIR], ascending=[False] * len(by) + [True, True])
+    return ordered.drop_duplicates("image_id").head(n)[PAIR]
 
 
 def with_ratings(
@@ -65,10 +64,10 @@ def with_ratings(
     path_of: Mapping[str, str],
 ) -> list[RatedPair]:
     """The pairs (image_id, query_id) with what was said of them. Raises InputError where a photo cannot be read."""
-    said = dict(list(ratings.merge(pairs[_PAIR], on=_PAIR).groupby(_PAIR)))
-    chosen = pairs[_PAIR].merge(relevance, on=_PAIR)
+    said = dict(list(ratings.merge(pairs[PAIR], on=PAIR).groupby(PAIR)))
+    chosen = pairs[PAIR].merge(relevance, on=PAIR)
     found = []
-    for image_id, query_id, mean, sd in zip(*(chosen[name] for name in (*_PAIR, "relevance", "sd")), strict=True):
+    for image_id, query_id, mean, sd in zip(*(chosen[name] for name in (*PAIR, "relevance", "sd")), strict=True):
         own = said[image_id, query_id]
         around = 0.0 if np.isnan(sd) else float(sd)
         found.append(

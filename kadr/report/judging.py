@@ -9,6 +9,7 @@ import pandas as pd
 
 from kadr.metrics import agreement
 from kadr.report.figures import COLUMNS, METRICS, Cell, figure_cell
+from kadr.schemas import PAIR
 
 GROUPS = {
     "modality": "vectors alone, learned from texts, from photos, from both",
@@ -21,7 +22,6 @@ NUMBER = r"\b(?:two|three|four|five|six|seven|eight|nine|ten|три|два|дв�
 NEGATION = r"\b(?:no|not|none|nobody|nothing|never|without|не|нет|без|никто|ничего)\b|n't\b"
 LENGTHS = ((0, 7, "up to 7 words"), (8, 12, "8 to 12 words"), (13, np.inf, "13 words and more"))  # of a text
 SPREADS = ((0.0, 0.1, "agree"), (0.1, 0.25, "differ"), (0.25, np.inf, "are far apart"))  # deviation of ratings on 0..1
-_PAIR = ["image_id", "query_id"]
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def kind_table(predictions: pd.DataFrame, relevance: pd.DataFrame, queries: pd.D
         relevance: columns of RELEVANCE.
         queries: columns of QUERIES.
     """
-    described = relevance[[*_PAIR, "n_expert", "spread"]].merge(
+    described = relevance[[*PAIR, "n_expert", "spread"]].merge(
         queries[["query_id", "text", "image_id"]].rename(columns={"image_id": "own"}), on="query_id"
     )
-    pairs = predictions.merge(described, on=_PAIR)
+    pairs = predictions.merge(described, on=PAIR)
     rows = [_kind(name, meaning, pairs[chosen]) for name, meaning, chosen in _kinds(pairs) if chosen.any()]
     return Judged(["pairs", "people", "model", METRICS["rmse"].label, METRICS["auc"].label], rows)
 

@@ -8,9 +8,9 @@ import pandas as pd
 from kadr.report import plots
 from kadr.report.figures import COLUMNS, METRICS
 from kadr.report.plots import Plot
+from kadr.schemas import PAIR
 
 _LEVELS = 10  # more different ratings than these are no levels to count one by one
-_PAIR = ["image_id", "query_id"]
 _LOOKS = (  # key of metrics/train.json, title, caption, axis
     (
         "importance",
@@ -56,7 +56,7 @@ def agreement_plots(ratings: pd.DataFrame) -> list[Plot]:
 
 
 def _expert_spread(expert: pd.DataFrame) -> Iterator[Plot]:
-    by_pair = expert.groupby(_PAIR)["rating"].agg(["min", "max", "size"])
+    by_pair = expert.groupby(PAIR)["rating"].agg(["min", "max", "size"])
     several = by_pair[by_pair["size"] > 1]
     apart = (several["max"] - several["min"]).round(2).value_counts(normalize=True).sort_index()
     if len(several) and len(apart) <= _LEVELS:
@@ -70,7 +70,7 @@ def _expert_spread(expert: pd.DataFrame) -> Iterator[Plot]:
 def _crowd_by_expert(expert: pd.DataFrame, crowd: pd.DataFrame) -> Iterator[Plot]:
     if not len(expert) or not len(crowd):
         return
-    both = pd.DataFrame({"level": expert.groupby(_PAIR)["rating"].median(), "share": _crowd_share(crowd)}).dropna()
+    both = pd.DataFrame({"level": expert.groupby(PAIR)["rating"].median(), "share": _crowd_share(crowd)}).dropna()
     levels = both.groupby(both["level"].round(1))["share"]
     if 0 < levels.ngroups <= _LEVELS:
         groups = {f"{level:g}": share.to_numpy() for level, share in levels}
@@ -118,7 +118,7 @@ def _standing(evaluate: Mapping[str, Any]) -> Iterator[Plot]:
 
 
 def _score_by_rating(predictions: pd.DataFrame, ratings: pd.DataFrame) -> Iterator[Plot]:
-    expert = _of_source(ratings, "expert").merge(predictions, on=_PAIR)
+    expert = _of_source(ratings, "expert").merge(predictions, on=PAIR)
     levels = expert.groupby(expert["rating"].round(2))["score"]
     if 0 < levels.ngroups <= _LEVELS:
         groups = {f"{level:g}": score.to_numpy() for level, score in levels}
@@ -135,5 +135,5 @@ def _of_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
 
 def _crowd_share(crowd: pd.DataFrame) -> "pd.Series[float]":
     """Share of yes of each pair over all its votes; index image_id, query_id."""
-    voted = crowd.assign(yes=crowd["unit"] * crowd["votes"]).groupby(_PAIR)[["yes", "votes"]].sum()
+    voted = crowd.assign(yes=crowd["unit"] * crowd["votes"]).groupby(PAIR)[["yes", "votes"]].sum()
     return voted["yes"] / voted["votes"]

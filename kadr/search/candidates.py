@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kadr.embed import normalise
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Texts
 from kadr.index import Index
 from kadr.search.match import Cosines
 from kadr.search.query import Query, Term
+from kadr.texts import normalise
 
 VectorOf = Callable[[Term], tuple[Vectors, int | None]]
 

@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from kadr.embed import normalise
 from kadr.embeddings import Vectors
 from kadr.errors import InputError, SearchError, UndecodableError
 from kadr.features import Texts
 from kadr.photos import FORMATS, decode
+from kadr.texts import normalise
 
 _REMEMBERED = 4096  # texts
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kadr.embed import normalise
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images, Texts
@@ -18,6 +17,7 @@ from kadr.search.encoding import PhotoVectors, TextEncoder, TextVectors
 from kadr.search.filters import allowed_rows
 from kadr.search.match import Match, Scores, as_matches, by_relevance, diverse, fold
 from kadr.search.query import Filters, Query, Term, photo_term
+from kadr.texts import normalise
 
 Photo = str | bytes  # the image_id of a photo of the index, or the bytes of a file
 _DISLIKE = 0.5  # what a disliked photo weighs against a liked one

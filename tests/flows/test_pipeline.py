@@ -64,19 +64,16 @@ def wait_for(path: Path) -> None:
 
 
 def left_behind(project: Path) -> list[list[str]]:
-    """Commands of processes that still run in the project's folder."""
+    """Commands of processes that still run in the project's folder, ten seconds after they were told to end."""
     found = []
     for process in psutil.process_iter():
         try:
-            if (
-                process.pid != os.getpid()
-                and process.cwd() == str(project)
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process.cmdline())
+            if process.pid != os.getpid() and process.cwd() == str(project):
+                found.append(process)
         except psutil.Error:
             continue
-    return found
+    _, alive = psutil.wait_procs(found, timeout=10)
+    return [process.cmdline() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.slow

@@ -46,6 +46,15 @@ def test_every_pair_is_tested_once_without_its_photo_where_its_text_may_be_seen(
     assert list(image_cells(np.zeros(3, dtype=np.int32))) == []
 
 
+def test_the_diagonal_is_that_of_the_folds_that_exist() -> None:
+    image_folds, query_folds = assign_folds(IMAGES, 5, seed=1), assign_folds([q[-1] for q in QUERIES], 5, seed=2)
+    three = query_folds[query_folds < 3]
+    found = {cell.fold: cell for cell in cells(image_folds[query_folds < 3], three) if cell.on_diagonal}
+    assert list(found) == [0, 4, 8]
+    for number, cell in enumerate(found.values()):
+        assert set(three[cell.test]) == {number}
+
+
 def test_texts_written_for_one_photo_are_one_group() -> None:
     own = {"q1": "a.jpg", "q2": "a.jpg", "q3": None}
     assert query_groups(["q1", "q2", "q3", "q4"], own) == ["a.jpg", "a.jpg", "q3", "q4"]

@@ -206,7 +206,15 @@ def test_a_gate_shuts_on_more_than_noise(
     if worse:
         with pytest.raises(GateError, match=rf"{name}: .*champion old .*more than noise \(100% interval .* to .*\)"):
             gates.hold(failed)
-    assert list(gates.worse(model, "rival", {name: None}, [name])) == []
+
+
+def test_a_gate_with_nothing_to_compare_is_open_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    model = {"tau_c": Interval(1.0, (1.0, 1.0), 1.0), "tau_b": None}
+    assert list(gates.worse(model, "the rival", {"tau_c": None, "tau_b": None}, ["tau_c", "tau_b", "mrr"])) == []
+    assert caplog.messages == [
+        f"evaluate.gates: {name} is not compared with the rival, as not both have it"
+        for name in ("tau_c", "tau_b", "mrr")
+    ]
 
 
 def test_reliability_has_a_row_per_filled_bin() -> None:

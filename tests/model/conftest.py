@@ -17,12 +17,11 @@ from kadr.encoders import TextEncoder, fit_text_encoder, load_image_encoder
 from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.params import OpenClipParams, Params, SentenceTransformersParams, load_params
-from kadr.schemas import CAPTIONS, QUERIES, RELEVANCE, write_table
+from kadr.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, write_table
 from tasks import paths
 from tasks.train import train
 
 N_RATED, N_CAPTIONED, N_ASKED = 120, 240, 80
-PAIR = ["image_id", "query_id"]
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,12 @@ def test_rows_are_child_runs_once(small_project: Path, small_params: Params) -> 
     assert child.data.metrics["tau_c"] == pytest.approx(wanted, abs=1e-5)
 
 
-def test_an_unknown_group_is_named(small_project: Path, small_params: Params) -> None:
-    train(small_params)
+def test_an_unknown_group_is_named_before_anything_is_read(
+    tmp_path: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ParamsError, match="unknown group 'block'; the groups are modality"):
-        ablate(ablating(small_params, ["block"]))
+        ablate(ablating(small_params, ["blocks", "block"]))
 
 
 def test_a_variant_that_sees_nothing_is_left_out_and_said(

@@ -63,10 +63,14 @@ def test_a_model_below_the_cosine_fails_after_its_figures_are_written(
     evaluate(with_gates(small_params, above="concat"))
 
 
-def test_a_model_below_the_champion_fails(small_project: Path, small_params: Params) -> None:
+def test_a_model_below_the_champion_fails(
+    small_project: Path, small_params: Params, caplog: pytest.LogCaptureFixture
+) -> None:
     train(small_params)
     champion = shutil.copytree(paths.PREDICTIONS, small_project / "champion")
-    evaluate(with_gates(small_params, champion=str(champion)))
+    evaluate(with_gates(small_params, champion=str(champion), figures=("tau_c", "mrr")))
+    assert f"evaluate.gates: mrr is not compared with champion {champion}" in caplog.text
+    assert "tau_c is not" not in caplog.text
     better = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
     better["score"] = better["relevance"]
     write_table(pa.Table.from_pandas(better), champion / "model.parquet", PREDICTIONS)
@@ -78,10 +82,10 @@ def test_a_model_below_the_champion_fails(small_project: Path, small_params: Par
     ("changed", "said"),
     [({"champion": "nowhere"}, "nowhere, which has no model.parquet"), ({"figures": ("tau",)}, "unknown figure 'tau'")],
 )
-def test_a_gate_that_cannot_be_held_is_named(
-    changed: dict[str, object], said: str, small_project: Path, small_params: Params
+def test_a_gate_that_cannot_be_held_is_named_before_anything_is_read(
+    changed: dict[str, object], said: str, tmp_path: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(small_params)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ParamsError, match=said):
         evaluate(with_gates(small_params, **changed))
 

@@ -132,6 +132,23 @@ def test_mlflow_predicts_what_kadr_does_and_nothing_else_is_registered(real_proj
         check_numbers(params, packed.config(params), checked_pairs())
 
 
+@pytest.mark.parametrize(
+    ("words", "stop_words", "wanted"),
+    [
+        ("as_is", False, set()),
+        ("as_is", True, {"spacy"}),
+        ("stems", True, {"spacy", "nltk"}),
+        ("stems", False, {"nltk"}),
+    ],
+)
+def test_the_libraries_of_words_are_packed(words: str, stop_words: bool, wanted: set[str], params: Params) -> None:
+    texts = params.embed_texts.encoders
+    tfidf = texts["tfidf"].model_copy(update={"words": words, "stop_words": stop_words})
+    section = params.embed_texts.model_copy(update={"encoders": texts | {"tfidf": tfidf}})
+    pins = packed.requirements(params.model_copy(update={"embed_texts": section}))
+    assert {pin.partition("==")[0] for pin in pins} & {"spacy", "nltk"} == wanted
+
+
 def test_a_model_that_no_run_has_is_said(small_project: Path, small_params: Params) -> None:
     with pytest.raises(tracking.TrackingError, match="dvc repro --force --single-item train"), tracking.opened():
         register(small_params)

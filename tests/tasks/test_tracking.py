@@ -56,7 +56,7 @@ def test_a_run_leads_to_its_data_code_settings_and_machine(trained: Path, small_
         client = mlflow.MlflowClient()
         run = tracking.find_run("sample", folder_digest(paths.RELEVANCE_MODEL))
         assert run is not None
-        assert run.info.run_name == "clip / graded_response / 15 leaves" == run_name(small_params)
+        assert run.info.run_name == "clip / graded_response / 6 leaves" == run_name(small_params)
         (data,) = run.inputs.dataset_inputs
         assert (data.dataset.name, data.dataset.digest) == ("sample", dvc_md5(paths.RELEVANCE)[:8])
         tags = run.data.tags

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from optuna.trial import TrialState
 
+from kadr.errors import ModelError
 from kadr.model.folds import Cell, assign_folds, cells
 from kadr.params import Params
-from tasks import tune_study
+from tasks import paths, tune_study
 from tasks.tune import Problem, tune
 from tasks.tune_record import record_tuning
 from tasks.tune_study import People, finished, inner_cells, open_study, search
@@ -144,8 +146,31 @@ def test_other_data_is_another_study(problem: Problem) -> None:
     assert replace(problem, params=problem.params.model_copy(update={"train": trees})).key == problem.key
 
 
+@pytest.mark.parametrize("changed", ["RATINGS", "QUERIES", "IMAGE_EMBEDDINGS", "TEXT_EMBEDDINGS"])
+def test_other_values_of_any_table_are_another_study(problem: Problem, changed: str) -> None:
+    before = problem.key
+    path = getattr(paths, changed)
+    path = path / "clip.parquet" if path.is_dir() else path
+    pq.write_table(pq.read_table(path).slice(1), path)
+    assert replace(problem).key != before
+
+
 def test_the_outer_cells_hold_out_each_photo_and_each_text_once(problem: Problem) -> None:
     outer: list[Cell] = problem.outer
     table = problem.pairs.table
     photos = [set(table["image_id"][cell.test]) for cell in outer]
     assert sum(map(len, photos)) == len(set().union(*photos)) == 24
+
+
+def test_more_folds_than_texts_leave_the_diagonal_where_it_is(problem: Problem) -> None:
+    folds = problem.params.train.model_copy(update={"query_folds": 30})
+    outer = replace(problem, params=problem.params.model_copy(update={"train": folds})).outer
+    assert [cell.fold for cell in outer] == [0, 24 + 1, 2 * 24 + 2]
+
+
+def test_a_training_part_of_one_text_is_said_before_any_trial(problem: Problem, tmp_path: Path) -> None:
+    few = problem.pairs.table["query_id"].isin(["00.jpg#0", "01.jpg#0"]).to_numpy()
+    pairs = replace(problem.pairs, table=problem.pairs.table[few].reset_index(drop=True))
+    with pytest.raises(ModelError, match=r"too few photos or texts to search by inner folds; lower train.image_folds"):
+        tune(replace(problem, pairs=pairs), 2, tmp_path / "studies.db")
+    assert not (tmp_path / "studies.db").exists()
