@@ -156,19 +156,22 @@ def _content(photo: Path) -> bytes:
 
 
 def _show(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:
-    """Print the matches, and draw them where it is wanted."""
+    """Print the matches, then draw them where it is wanted."""
     from kadr.search import draw_grid
 
-    if grid is not None:
-        _save(draw_grid(title, matches), grid)
-    if open_:
-        draw_grid(title, matches).show()
     if as_json:
         typer.echo(json.dumps({"text": title, "matches": [asdict(match) for match in matches]}, ensure_ascii=False))
     elif matches:
         console().print(_match_table(title, matches))
     else:
         typer.echo("no photo is found; loosen the filters")
+    if grid is None and not open_:
+        return
+    picture = draw_grid(title, matches)
+    if grid is not None:
+        _save(picture, grid)
+    if open_:
+        picture.show()
 
 
 def _match_table(title: str, matches: "list[Match]") -> Table:

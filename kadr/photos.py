@@ -9,6 +9,9 @@ from PIL import Image, ImageOps
 from kadr.errors import InputError, UndecodableError
 from kadr.storage import Location, read_bytes
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""What a photo may be: no format that starts another program."""
+
 DETAIL = 3
 """A JPEG is decoded at a half, a quarter or an eighth of its size where that leaves this many times the wanted side.
 
@@ -39,10 +42,12 @@ def read_content(path: Location, sha256: str) -> bytes:
         content = read_bytes(path)
     except OSError as error:
         raise InputError(
-            f"{path}: the photo cannot be read ({error.strerror or error}); restore it or run `dvc repro`"
+            f"{path}: the photo cannot be read ({error.strerror or error}); restore it, or index anew"
         ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise InputError(f"{path}: the photo has changed since ingest; run `dvc repro` to take in what it is now")
+        raise InputError(
+            f"{path}: the photo has changed since ingest; run `dvc repro` (or `kadr index`) to take in what it is now"
+        )
     return content
 
 

@@ -5,7 +5,7 @@ import io
 from PIL import Image, UnidentifiedImageError
 
 from kadr.errors import InputError
-from kadr.photos import upright
+from kadr.photos import FORMATS, upright
 from kadr.storage import Location, read_bytes
 
 
@@ -16,10 +16,12 @@ def open_thumbnail(path: Location, side: int) -> Image.Image:
         InputError: the file is missing or cannot be decoded.
     """
     try:
-        with Image.open(io.BytesIO(read_bytes(path))) as photo:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as photo:
             photo.draft("RGB", (side, side))
             thumbnail = upright(photo).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot show the photo ({error}); was it moved since? Run `dvc repro`") from error
+        raise InputError(
+            f"{path}: cannot show the photo ({error}); was it moved since? Restore it, or index anew"
+        ) from error
     thumbnail.thumbnail((side, side))
     return thumbnail

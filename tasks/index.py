@@ -16,7 +16,9 @@ def stage(params: Params) -> Metrics:
     images = pa.concat_tables(tables)
     images = images.filter(pa.compute.is_in(images["split"], pa.array(params.index.splits)))
     vectors = Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders)
-    index = build_index(images, vectors, params.shared_encoders[0], params.index.exact_max)
+    encoder = params.shared_encoders[0]
+    texts = Embeddings.read(paths.TEXT_EMBEDDINGS / f"{encoder}.parquet").vectors  # of other photos too: to ask by
+    index = build_index(images, vectors, encoder, params.index.exact_max, texts=texts)
     with published(paths.INDEX) as folder:
         index.write(folder)
     size = sum(path.stat().st_size for path in paths.INDEX.rglob("*") if path.is_file())

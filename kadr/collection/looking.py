@@ -15,9 +15,9 @@ import pyarrow as pa
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kadr.index.colours import colours_of
-from kadr.ingest.photos import FORMATS, LOOKED_AT
+from kadr.ingest.photos import LOOKED_AT
 from kadr.ingest.pixels import look_at
-from kadr.photos import upright
+from kadr.photos import FORMATS, upright
 from kadr.schemas import INDEXED
 from kadr.storage import read_bytes
 

@@ -66,7 +66,8 @@ class Notes:
 
     def _look(self, files: pd.DataFrame) -> Iterator[dict[str, object]]:
         """Look at each file, and write a note now and then."""
-        rows = [dict(zip(_STAMP, row, strict=True)) for row in files[_STAMP].itertuples(index=False, name=None)]
+        stamps = files[_STAMP].astype(object).where(files[_STAMP].notna(), None)
+        rows = [dict(zip(_STAMP, row, strict=True)) for row in stamps.itertuples(index=False, name=None)]
         number = len(list(self._folder.glob("*.parquet")))
         with progress("look at photos", len(rows)) as advance:
             looked = look_at_all(rows)

@@ -1,6 +1,7 @@
 """The collection's way into an index: only what is new or changed is read and embedded, then a version is published."""
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ from kadr.collection.notes import Notes
 from kadr.embed import EmbeddingCache, bad_photos, cache_root, embed_images
 from kadr.embeddings import Embeddings, Vectors
 from kadr.encoders import load_image_encoder
-from kadr.errors import SearchError
+from kadr.errors import SchemaError, SearchError
 from kadr.index import Index, build_index
 from kadr.index.publish import Versions
 from kadr.memory import keep_freed_memory
 from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.schemas import IMAGES, QUARANTINE, write_table
+
+logger = logging.getLogger(__name__)
 
 SET_ASIDE = "set_aside.parquet"
 
@@ -57,7 +60,7 @@ def index_photos(
     """Bring the index `folder` up to date: afterwards it holds the photos below `addresses` and no others.
 
     What was read and embedded is kept as it goes, so that an interrupted run goes on where it was. The old version
-    serves until the new one is whole.
+    serves until the new one is whole; where it cannot be read, the index is made anew.
 
     Args:
         addresses: folders, files, or fsspec addresses; none: those of the last time.
@@ -73,7 +76,7 @@ def index_photos(
     """
     versions = Versions(folder)
     with _written(folder), versions.alone():
-        old = Index.load(folder) if folder.exists() else None
+        old = _old(folder)
         addresses = list(addresses) or _addresses(old, folder)
         files, n_others = list_files(addresses)
         notes = Notes(versions.home, old)
@@ -87,7 +90,7 @@ def index_photos(
         if good.empty:
             raise SearchError(f"none of {len(photos)} photos can be read ({_counted(photos['status'])})")
         about = {"addresses": addresses}
-        index = old if old is not None and _is_same(old, good, vectors, about) else None
+        index = old if old is not None and _is_same(old, good, vectors, about, params.index.exact_max) else None
         index = index or build_index(images, vectors, encoders[0], params.index.exact_max, texts=texts, about=about)
         index = index.prepare(model.prepare, model.key) if model else index
         if index is not old:
@@ -103,9 +106,22 @@ def photo_id(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
+def _old(folder: Path) -> Index | None:
+    """The index that is there; None where there is none, or none that can be read."""
+    if not folder.exists():
+        return None
+    try:
+        return Index.load(folder)
+    except (SchemaError, SearchError) as error:
+        logger.warning("the index is made anew, because the old one cannot be read: %s", error)
+        return None
+
+
 def _addresses(old: Index | None, folder: Path) -> list[str]:
     if old is None:
-        raise SearchError(f"{folder}: there is no index yet, so name what it is to hold: `kadr index PHOTOS`")
+        raise SearchError(
+            f"{folder}: there is no index yet that can be read, so name what it is to hold: `kadr index PHOTOS`"
+        )
     found = old.about.get("addresses")
     return [str(address) for address in found] if isinstance(found, list) else []
 
@@ -119,7 +135,7 @@ def _embed(images: pa.Table, params: Params, encoders: Sequence[str]) -> tuple[d
     )
     vectors: dict[str, Embeddings] = {}
     bad: dict[str, str] = {}
-    for name in encoders:
+    for name in (name for name in section.encoders if name in encoders):  # the model's features keep this order
         encoder = load_image_encoder(section.encoders[name], section.precision)
         cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
         vectors[name] = embed_images(encoder, table, cache, section.batch_size)
@@ -150,13 +166,16 @@ def _written(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_same(old: Index, good: pd.DataFrame, vectors: Mapping[str, Embeddings], about: Mapping[str, object]) -> bool:
+def _is_same(
+    old: Index, good: pd.DataFrame, vectors: Mapping[str, Embeddings], about: Mapping[str, object], exact_max: int
+) -> bool:
     known = dict(zip(old.photos["image_id"].to_pylist(), old.photos["sha256"].to_pylist(), strict=True))
     return (
         known == dict(zip(good["image_id"], good["sha256"], strict=True))
-        and {name: of.metadata for name, of in old.vectors.items()}
-        == {name: of.metadata for name, of in vectors.items()}
+        and [(name, of.metadata) for name, of in old.vectors.items()]
+        == [(name, of.metadata) for name, of in vectors.items()]
         and old.about == about
+        and (old.neighbours.nprobe > 0) == (len(good) > exact_max)
     )
 
 

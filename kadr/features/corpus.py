@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from kadr.embeddings import Embeddings, Rows, Vectors
+from kadr.errors import ModelError
 from kadr.features.inputs import Images, Texts
 
 Places = npt.NDArray[np.int64]
@@ -64,7 +65,16 @@ class Corpus:
 
 
 def join_spaces(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
-    """The vectors of several encoders as one unit vector, in which each encoder has the same say: (n, sum of d)."""
+    """The vectors of several encoders as one unit vector, in which each encoder has the same say: (n, sum of d).
+
+    Raises:
+        ModelError: `vectors` lack an encoder.
+    """
+    if lacking := [name for name in names if name not in vectors]:
+        raise ModelError(
+            f"the photos have no vectors by encoder {', '.join(lacking)}, which this model judges by; index them anew "
+            "(`kadr index`, or `dvc repro index`)"
+        )
     joined = np.concatenate([vectors[name] for name in names], axis=1, dtype=np.float32)
     return np.asarray(joined / np.float32(np.sqrt(len(names))), dtype=np.float32)
 

@@ -121,7 +121,7 @@ class Index:
 
     @classmethod
     def load(cls, folder: Path) -> "Index":
-        """Read what `write` wrote. Raises SearchError where it is missing or damaged."""
+        """Read what `write` wrote. Raises SearchError or SchemaError: it is missing, damaged or of another version."""
         version = folder.resolve()  # of kadr.index.publish: all files are of the same one
         try:
             described = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
@@ -141,13 +141,14 @@ class Index:
                 name: np.load(version / _PREPARED / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 for name in described["prepared"]
             }
+            prepared_for: str = described["prepared_for"]
             neighbours = Nearest.read(version / _FAISS.format(encoder), described)
         except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_DAMAGED.format(folder, error)) from error
         own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", *neighbours.describe()}
         about = {key: value for key, value in described.items() if key not in own}
         photos = read_table(version / _PHOTOS, INDEXED).combine_chunks()
-        return cls(encoder, photos, vectors, neighbours, about, prepared, described["prepared_for"])
+        return cls(encoder, photos, vectors, neighbours, about, prepared, prepared_for)
 
 
 def build_index(

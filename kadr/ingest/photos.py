@@ -16,10 +16,10 @@ from PIL import Image, UnidentifiedImageError
 
 from kadr.errors import InputError
 from kadr.ingest.pixels import SIDE, look_at
+from kadr.photos import FORMATS
 from kadr.progress import progress
 
 LOOKED_AT = (SIDE, SIDE)  # a JPEG is decoded no larger than needed to look at it; all of its bytes are read even so
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # no format that starts another program
 _SIDEWAYS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 _UNDECODABLE = (

@@ -8,7 +8,6 @@ from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Texts
 from kadr.index import Index
-from kadr.search.filters import allowed_rows
 from kadr.search.match import Cosines
 from kadr.search.query import Query, Term
 from kadr.texts import normalise
@@ -30,10 +29,11 @@ class Candidates:
     cosines: Cosines
     all: bool
 
-    def __init__(self, index: Index, query: Query, vector: Vectors, own: list[int], n: int) -> None:
+    def __init__(
+        self, index: Index, query: Query, vector: Vectors, own: list[int], n: int, *, allowed: Rows | None
+    ) -> None:
         self.query = query
-        self._index, self._vector, self._own, self._n = index, vector, own, n
-        self._allowed = allowed_rows(index, query.filters)
+        self._index, self._allowed, self._vector, self._own, self._n = index, allowed, vector, own, n
         self._find()
 
     def more(self) -> None:

@@ -37,7 +37,7 @@ def draw_grid(text: str, matches: Sequence[Match]) -> Image.Image:
 
 def _draw_match(grid: Image.Image, draw: ImageDraw.ImageDraw, rank: int, match: Match, corner: tuple[int, int]) -> None:
     left, top = corner
-    photo = open_thumbnail(Path(match.path), _SIDE)
+    photo = open_thumbnail(match.path, _SIDE)
     grid.paste(photo, (left + (_SIDE - photo.width) // 2, top + _SIDE - photo.height))
     label, font = _font(13), _font(11)
     score = f"cosine {match.score:.2f}" if match.relevance is None else f"relevance {match.relevance:.2f}"

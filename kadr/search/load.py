@@ -56,8 +56,8 @@ def load_searcher(
         index = index.prepare(model.prepare, model.key)
     elif model and index.prepared_for != model.key:
         logger.warning(
-            "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. "
-            "`kadr index` of the photos keeps it",
+            "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. An "
+            "index that `kadr index PHOTOS` makes after `dvc repro` keeps it (models/photos; search it with --index)",
             index_folder,
         )
         index = replace(index, prepared={}, prepared_for="")
@@ -82,12 +82,15 @@ def check_same_encoder(index: Index, metadata: Mapping[str, str], name: str | No
     Args:
         index: the photos.
         metadata: the identity of the encoder of `what`.
-        name: the encoder's; by default the one whose space texts share.
+        name: the encoder's, for photos; by default the one whose space texts share.
         what: is embedded now.
     """
+    fields = ["architecture", "weights_sha256"]
+    if name is not None:  # photos, as the index's are: they are prepared alike
+        fields.append("preprocessing")
     name = name or index.encoder
     photo_metadata = index.vectors[name].metadata
-    for field in ("architecture", "weights_sha256"):
+    for field in fields:
         if photo_metadata.get(field) != metadata.get(field):
             raise SearchError(
                 f"encoder {name!r} embeds {what} by another {field} ({_short(metadata.get(field))}) than "

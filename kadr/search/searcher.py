@@ -1,9 +1,9 @@
 """Search in two steps: the nearest photos by cosine, then the first of them in the order of predicted relevance."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from kadr.features import Images, Texts
 from kadr.index import Index
 from kadr.search.candidates import Candidates, query_vector, text_vector
 from kadr.search.encoding import PhotoVectors, TextEncoder, TextVectors
+from kadr.search.filters import allowed_rows
 from kadr.search.match import Match, Scores, as_matches, by_relevance, diverse, fold
 from kadr.search.query import Filters, Query, Term, photo_term
 from kadr.texts import normalise
@@ -21,6 +22,7 @@ from kadr.texts import normalise
 Photo = str | bytes  # the image_id of a photo of the index, or the bytes of a file
 _DISLIKE = 0.5  # what a disliked photo weighs against a liked one
 _POOL = 10  # candidates for each recommendation
+_FILTERS = 8  # whose rows are remembered
 
 
 class Relevance(Protocol):
@@ -143,6 +145,11 @@ class Searcher:
     def _text_vectors(self) -> TextVectors:
         return TextVectors(self.encoders)
 
+    @cached_property
+    def _allowed(self) -> Callable[[Filters], Rows | None]:
+        """`allowed_rows`, the last few remembered: a query typed letter by letter keeps its filters."""
+        return lru_cache(maxsize=_FILTERS)(partial(allowed_rows, self.index))
+
     def _candidates(self, query: Query, texts: Texts, n: int) -> Candidates:
         encoder = self.index.encoder
 
@@ -160,7 +167,7 @@ class Searcher:
                 "the least relevance is asked for, but no model judges this: it takes a query of texts alone, and "
                 "index.rerank above 0 (params.yaml)"
             )
-        return Candidates(self.index, query, *query_vector(query, vector_of), n)
+        return Candidates(self.index, query, *query_vector(query, vector_of), n, allowed=self._allowed(query.filters))
 
     def _judges(self, query: Query) -> bool:
         return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)

@@ -7,15 +7,12 @@ from functools import lru_cache
 from PIL import Image
 
 from kadr.errors import InputError
-from kadr.photos import decode
+from kadr.photos import FORMATS, decode
 from kadr.storage import read_bytes
 from kadr.thumbnails import open_thumbnail
 
 SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "AVIF": "image/avif"}
 """Formats that browsers show as they are."""
-
-READ = (*SHOWN, "BMP", "TIFF")
-"""Formats that an upload may have: those of stage ingest."""
 
 _QUALITY = 82
 _KEPT = 2000  # thumbnails of some 20 KB each
@@ -47,17 +44,17 @@ def thumbnail_content(path: str, side: int, version: str) -> bytes:
 def check_upload(content: bytes, max_pixels: int) -> None:
     """Raise InputError unless `content` begins as a photo of a format and size that may be decoded."""
     try:
-        with Image.open(io.BytesIO(content), formats=READ) as photo:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
             width, height = photo.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"the upload is no photo that can be read; send one of {', '.join(READ)}") from error
+        raise InputError(f"the upload is no photo that can be read; send one of {', '.join(FORMATS)}") from error
     if width * height > max_pixels:
         raise InputError(f"the photo has {width} x {height} pixels; send one of at most {max_pixels:,}")
 
 
 def _format(content: bytes) -> str:
     try:
-        with Image.open(io.BytesIO(content), formats=READ) as photo:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
             return str(photo.format)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError("the photo's file is no photo any more; index it again") from error

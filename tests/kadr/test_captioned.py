@@ -11,7 +11,7 @@ from kadr.embeddings import Embeddings
 from kadr.errors import ModelError
 from kadr.features import Captioned, Corpus, Images, Texts, build_features
 from kadr.features import kernel as kernel_module
-from kadr.features.corpus import best_captions, ridge_map, unit
+from kadr.features.corpus import best_captions, join_spaces, ridge_map, unit
 from kadr.features.kernel import KernelRidge, kernel
 from kadr.features.words import Vocabulary, lift
 
@@ -99,6 +99,13 @@ def test_encoders_in_any_order_are_loaded_as_they_were_learned(tmp_path: Path) -
     assert list(wanted) == list(got)
     for name in wanted:
         np.testing.assert_array_equal(got[name], wanted[name], err_msg=name)
+
+
+def test_photos_without_an_encoder_of_the_corpus_are_refused(fitted: Captioned) -> None:
+    lacking = replace(PHOTOS, vectors={"another": PHOTOS.vectors["resnet"]})
+    with pytest.raises(ModelError, match=r"no vectors by encoder resnet.*kadr index"):
+        fitted.prepare(lacking)
+    assert join_spaces(PHOTOS.vectors, ["resnet"]).shape == (20, DIM)
 
 
 def test_the_limit_bounds_the_corpus() -> None:

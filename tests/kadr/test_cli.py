@@ -108,6 +108,14 @@ def test_search_writes_a_grid(searchable: Path) -> None:
     assert "name a .png or .jpg file" in result.stderr
 
 
+def test_a_lost_photo_spoils_the_grid_but_not_the_answer(searchable: Path) -> None:
+    Path("dog.jpg").unlink()
+    result = run("search", "a dog", "--grid", "grid.png", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["matches"][0]["path"] == "dog.jpg"
+    assert "dog.jpg: cannot show the photo" in result.stderr
+
+
 def test_search_by_sums_filters_and_photos(searchable: Path) -> None:
     answer = json.loads(run("search", "dog - ball", "-k", "1", "--json").stdout)
     assert answer["matches"][0]["path"] == "dog.jpg"
@@ -139,7 +147,7 @@ def test_an_index_elsewhere(searchable: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_index_without_photos(folder: Path) -> None:
     use_preset("sample", [], cli.PARAMS, cli.PRESETS)
-    assert "models/photos: there is no index yet, so name what it is to hold" in run("index").stderr
+    assert "models/photos: there is no index yet that can be read, so name what it is to hold" in run("index").stderr
     assert "nowhere: no such file or folder" in run("index", "nowhere").stderr
 
 

@@ -1,6 +1,7 @@
 """Indexing any folders: what is listed and seen, and that only what has changed is read and embedded."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import fsspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -23,7 +25,7 @@ from kadr.errors import InputError, SearchError
 from kadr.index import Index, Versions
 from kadr.index.colours import colours_of
 from kadr.params import Params, load_params
-from kadr.schemas import QUARANTINE, read_table
+from kadr.schemas import INDEXED, QUARANTINE, read_table
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 
@@ -142,6 +144,90 @@ def test_a_folder_that_is_gone_leaves_the_index(photos: Path, tmp_path: Path) ->
     assert len(Index.load(out).photos) == 3
     with pytest.raises(SearchError, match="there is no index yet"):
         run(tmp_path / "other")
+
+
+@pytest.mark.parametrize("lost", ["clip.faiss", "metadata.parquet"])
+def test_an_index_that_cannot_be_read_is_made_anew(
+    lost: str, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "index"
+    run(out, photos)
+    photos_as_of_old = read_table(out / "metadata.parquet", INDEXED).drop_columns(["colours"])
+    if lost == "metadata.parquet":
+        pq.write_table(photos_as_of_old, out / lost)
+    else:
+        (out / lost).write_bytes(b"half")
+    with pytest.raises(SearchError, match="no index yet that can be read"):
+        run(out)
+    assert changed(run(out, photos)) == {"new": 3}
+    assert "made anew, because the old one cannot be read" in caplog.text
+    assert len(Index.load(out).photos) == Mean.seen == 3
+
+
+def test_one_address_without_photos_leaves_the_index(photos: Path, tmp_path: Path) -> None:
+    out, disk = tmp_path / "index", tmp_path / "disk"
+    write(disk / "white.png", "white")
+    run(out, photos, disk)
+    (disk / "white.png").unlink()  # as where the disk is not mounted
+    with pytest.raises(InputError, match=r"disk: no photos .* or mount"):
+        run(out)
+    assert len(Index.load(out).photos) == 4
+
+
+def test_a_new_exact_max_makes_the_index_anew(photos: Path, tmp_path: Path) -> None:
+    out, few = tmp_path / "index", PARAMS.model_copy(update={"index": PARAMS.index.model_copy(update={"exact_max": 2})})
+    run(out, photos)
+    assert run(out, params=few).published
+    assert Index.load(out).describe()["kind"] == "IVF3,SQfp16"
+    assert not run(out, params=few).published
+    assert run(out).published
+
+
+def test_the_vectors_stand_in_the_order_of_params(photos: Path, tmp_path: Path) -> None:
+    encoders = {"first": PARAMS.embed_images.encoders["clip"]} | PARAMS.embed_images.encoders
+    section = PARAMS.embed_images.model_copy(update={"encoders": encoders})
+    params = PARAMS.model_copy(update={"embed_images": section})
+    index = index_photos([str(photos)], tmp_path / "index", params, ["clip", "first"]).index
+    assert (index.encoder, list(index.vectors)) == ("clip", ["first", "clip"])
+
+
+def test_names_and_links_that_are_passed_over_are_counted(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        write(Path(os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png")), "red")
+    except OSError as error:
+        pytest.skip(f"this file system has UTF-8 names alone: {error}")
+    (photos / "link").symlink_to(tmp_path, target_is_directory=True)
+    (photos / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert changed(run(tmp_path / "index", photos)) == {"new": 3}
+    assert "1 photos are passed over, because their names are not UTF-8" in caplog.text
+    assert f"1 folders are links and are not followed ({photos}/link)" in caplog.text
+
+
+def test_an_archive(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(photos / "100% #1?.png", "white")
+    shutil.make_archive(str(tmp_path / "album"), "zip", photos)
+    monkeypatch.chdir(tmp_path)
+    done = run(tmp_path / "index", "zip://::album.zip")  # its files have no time of modification
+    assert (changed(done), done.set_aside) == ({"new": 4}, {"not_an_image": 1})
+    assert f"zip://100% #1?.png::{tmp_path}/album.zip" in done.index.photos["path"].to_pylist()
+    assert done.index.photos["modified"].null_count == 4
+    assert changed(run(tmp_path / "index")) == {"unchanged": 4}
+    assert set(list_files(["zip://2024::album.zip"])[0]["path"]) < set(done.index.photos["path"].to_pylist())
+
+
+def test_a_store_that_does_not_tell_sizes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.put(str(photos), "/album", recursive=True)
+    listed = {path: {"name": path, "size": None} for path in memory.find("/album")}
+    with monkeypatch.context() as patched:
+        patched.setattr(type(memory), "find", lambda *_, **__: listed)
+        done = run(tmp_path / "index", "memory://album")
+        assert changed(done) == {"new": 3}
+        assert min(done.index.photos["bytes"].to_pylist()) > 0
+        assert changed(run(tmp_path / "index")) == {"unchanged": 3}
+    memory.rm("/album", recursive=True)
 
 
 def test_what_an_interrupted_run_saw_is_not_looked_at_again(

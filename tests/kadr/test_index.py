@@ -1,5 +1,6 @@
 """The index: which photos it takes, what it finds, its bytes, and the folder that is there whole or not at all."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,20 @@ def test_only_allowed_rows_are_found(exact_max: int, few: int, monkeypatch: pyte
     assert index.nearest(embeddings.vectors[:1], 5, allowed[:2])[0].tolist() == [0, 7]
 
 
+@pytest.mark.parametrize(("every", "k"), [(1, 2000), (2, 30), (100, 30), (100, 8), (700, 10)])
+def test_past_exact_max_as_many_are_found_as_there_are(every: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "FEW", 0)
+    embeddings = clusters(3000)
+    index = build_index(photos(*((name, "ok") for name in embeddings.ids)), {"clip": embeddings}, "clip", 1)
+    assert 0 < index.neighbours.nprobe < 200
+    rows = np.arange(0, 3000, every)
+    found, cosines = index.nearest(embeddings.vectors[:1], k, None if every == 1 else rows)
+    assert len(found) == min(k, len(rows))
+    assert np.isin(found, rows).all()
+    assert len(np.unique(found)) == len(found)
+    assert (np.diff(cosines) <= 0).all()
+
+
 def test_the_share_of_wanted_rows_that_are_found() -> None:
     assert nearest.recall_at(np.array([[1, 2], [3, 4]]), np.array([[2, 5, 1], [9, 8, 3]])) == 0.75
 
@@ -155,6 +170,15 @@ def test_a_missing_and_a_damaged_index_say_what_to_do(tmp_path: Path, index: Ind
         Index.load(tmp_path)
     (tmp_path / "clip.faiss").unlink()
     with pytest.raises(SearchError, match="the index cannot be read"):
+        Index.load(tmp_path)
+
+
+def test_an_index_of_an_older_kadr_cannot_be_read(tmp_path: Path, index: Index) -> None:
+    index.write(tmp_path)
+    described = json.loads((tmp_path / "index.json").read_text())
+    del described["prepared_for"]
+    (tmp_path / "index.json").write_text(json.dumps(described))
+    with pytest.raises(SearchError, match=r"the index cannot be read .*prepared_for"):
         Index.load(tmp_path)
 
 

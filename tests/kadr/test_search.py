@@ -96,6 +96,10 @@ def test_other_weights_are_refused(index: Index) -> None:
     check_same_encoder(index, {"architecture": "tiny", "weights_sha256": "00ff", "precision": "bf16"})
     with pytest.raises(SearchError, match=r"another weights_sha256 \(1234\) than the photos of the index \(00ff\)"):
         check_same_encoder(index, {"architecture": "tiny", "weights_sha256": "1234"})
+    same = {"architecture": "tiny", "weights_sha256": "00ff", "preprocessing": "crop"}
+    check_same_encoder(index, same)
+    with pytest.raises(SearchError, match=r"another preprocessing \(crop\) than"):
+        check_same_encoder(index, same, "clip", "the photo")
 
 
 def test_no_index(tmp_path: Path) -> None:

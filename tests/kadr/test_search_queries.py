@@ -1,5 +1,7 @@
 """Queries: what people write, sums of texts and photos, filters, folding, and recommendations."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from kadr.errors import InputError, SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
 from kadr.schemas import INDEXED
-from kadr.search import Filters, Match, Query, Searcher, Term, parse_query
+from kadr.search import Filters, Match, Query, Searcher, Term, encoding, parse_query
 from kadr.search.encoding import PhotoVectors, TextVectors
 from kadr.search.match import diverse
 
@@ -234,3 +236,47 @@ def test_texts_are_encoded_once() -> None:
     assert vectors(["east", " east", "north"]).texts == ["east", "north"]
     assert np.array_equal(vectors(["north", "west"]).vectors["clip"], directions([90, 180]))
     assert encoder.seen == ["east", "north", "west"]
+
+
+def test_the_newest_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_REMEMBERED", 2)
+    encoder = Compass()
+    vectors = TextVectors({"clip": encoder})
+    for texts in (["east", "north"], ["east"], ["west"], ["east"], ["west", "east"], ["north"]):
+        vectors(texts)
+    assert encoder.seen == ["east", "north", "west", "north"]
+
+
+def test_threads_share_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_REMEMBERED", 2)
+    vectors, loaded = TextVectors({"clip": Compass()}), []
+
+    def load() -> Compass:
+        time.sleep(0.05)
+        loaded.append(Compass())
+        return loaded[-1]
+
+    photos = PhotoVectors({"clip": load})
+    Image.new("L", (8, 8), 90).save(tmp_path / "north.png")
+    content = (tmp_path / "north.png").read_bytes()
+
+    def ask(number: int) -> None:
+        photos(content, ["clip"])
+        for step in range(200):
+            name = list(ANGLES)[(number + step) % len(ANGLES)]
+            assert np.array_equal(vectors([name]).vectors["clip"], directions([ANGLES[name]]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert len(loaded) == 1
+
+
+def test_filters_are_asked_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "kadr.search.searcher.allowed_rows", lambda _, filters: asked.append(filters) or np.array([0, 2])
+    )
+    searcher = Searcher(index, {"clip": Compass()}, None, 0)
+    for filters in (Filters(min_side=80), Filters(min_side=80), Filters(min_side=90)):
+        assert ids(searcher.search(Query((Term(1.0, text="east"),), filters), 5)) == "ac"
+    assert asked == [Filters(min_side=80), Filters(min_side=90)]

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kadr.embeddings import Embeddings
+from kadr.embeddings import Embeddings, Vectors
 from kadr.errors import SearchError
-from kadr.index import Index
+from kadr.index import Index, build_index
 from kadr.params import Params
 from kadr.schemas import IMAGES, read_table, write_table
 from tasks import paths
@@ -52,6 +52,20 @@ def test_the_chosen_splits(with_corpus: Path, small_params: Params) -> None:
     assert index.photos["image_id"].to_pylist() == [f"{i:02d}.jpg" for i in range(29)]
     assert stage(of_splits(small_params, "corpus"))["n_images"] == 1
     assert Index.load(paths.INDEX).photos["image_id"].to_pylist() == ["corpus.jpg"]
+
+
+def test_the_recall_is_measured_by_texts(
+    with_corpus: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def build(*args: object, texts: Vectors, **_: object) -> Index:
+        asked.append(texts)
+        return build_index(*args, texts=texts)
+
+    monkeypatch.setattr("tasks.index.build_index", build)
+    stage(small_params)
+    assert np.array_equal(asked[0], Embeddings.read(paths.TEXT_EMBEDDINGS / "clip.parquet").vectors)
 
 
 def test_twice_the_same_bytes(with_corpus: Path, small_params: Params) -> None:

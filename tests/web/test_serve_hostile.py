@@ -38,6 +38,7 @@ def test_addresses_that_may_be_listened_at(host: str, token: str | None) -> None
         ("0.0.0.0", None, "lets other machines ask"),
         ("::", None, "lets other machines ask"),
         ("photos.example", None, "lets other machines ask"),
+        ("127.0.0.2", None, "lets other machines ask"),  # no name that the server answers to
         ("127.0.0.1", "short", "16 or more ASCII"),
         ("0.0.0.0", "", "16 or more ASCII"),
         ("0.0.0.0", "пароль-из-16-букв", "16 or more ASCII"),
