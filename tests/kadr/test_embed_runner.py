@@ -136,7 +136,7 @@ def test_a_photo_that_changed_since_ingest_is_named(images: pa.Table, cache: Emb
     with pytest.raises(InputError, match=f"{path}.*changed.*dvc repro"):
         embed_images(FakeImageEncoder(), images, cache, 2)
     path.unlink()
-    with pytest.raises(InputError, match=f"{path}.*cannot be read.*dvc repro"):
+    with pytest.raises(InputError, match=f"{path}.*cannot be read.*restore it"):
         embed_images(FakeImageEncoder(), images, cache, 2)
 
 
