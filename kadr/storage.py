@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
+
+from kadr.errors import InputError
 
 Location = str | Path
 
@@ -100,3 +103,21 @@ class Folder:
     def delete_all(self) -> None:
         """Delete the folder with all that is in it."""
         self._system.delete_dir(self._path)
+
+
+def find_remote(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
+    """The fsspec filesystem of an address, the path there, and its files below it: path -> what is known of it.
+
+    Raises:
+        InputError: the address cannot be read, or what reads it is not installed.
+    """
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(address)
+        found = filesystem.find(root, detail=True)
+    except ImportError as error:
+        raise InputError(f"{address}: {error}; install what it names into .venv") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{address}: cannot be read ({error}); mend the address, or its permissions") from error
+    return filesystem, root, found

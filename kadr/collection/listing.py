@@ -10,6 +10,7 @@ from typing import NoReturn
 import pandas as pd
 
 from kadr.errors import InputError
+from kadr.storage import find_remote
 
 logger = logging.getLogger(__name__)
 
@@ -111,15 +112,7 @@ def _stat(path: Path) -> File | None:
 
 
 def _remote(address: str) -> Iterator[File]:
-    import fsspec
-
-    try:
-        system, root = fsspec.core.url_to_fs(address)
-        found = system.find(root, detail=True)
-    except ImportError as error:
-        raise InputError(f"{address}: {error}; install what it names into .venv") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{address}: cannot be read ({error}); mend the address, or its permissions") from error
+    system, root, found = find_remote(address)
     head, chained, archive = address.partition("::")
     archive = os.path.abspath(Path(archive).expanduser()) if is_local(archive) else archive
     inside = chained + archive if chained and "://" in head else ""  # of zip://::a.zip is zip://a.jpg::/home/me/a.zip

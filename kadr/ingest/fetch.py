@@ -7,6 +7,7 @@ from typing import Any
 
 from kadr.errors import InputError
 from kadr.progress import progress
+from kadr.storage import find_remote
 
 _THREADS = 8  # they wait for the network
 
@@ -43,15 +44,7 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
 
 def _list(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
     """Path below the address -> path in its file system and size in bytes; and that file system."""
-    import fsspec
-
-    try:
-        filesystem, root = fsspec.core.url_to_fs(address)
-        found = filesystem.find(root, detail=True)
-    except ImportError as error:
-        raise InputError(f"{address}: {error}; install what it names into .venv") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{address}: cannot be read ({error}); mend the address, or its permissions") from error
+    filesystem, root, found = find_remote(address)
     files = {
         str(PurePosixPath(path).relative_to(root.rstrip("/") or "/")): (path, int(entry["size"]))
         for path, entry in sorted(found.items())
