@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 import typer
 from dvc.exceptions import DvcException
-from prefect import State, Task, flow
+from prefect import State, Task, flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
 from prefect.exceptions import FailedRun
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.dag import Upstream, read_upstream
+from flows.dag import Plan, read_plan, why
 from flows.stage import Outcome, StageError, run_stage
 
 StageTask = Task[[str, bool], Coroutine[Any, Any, Outcome]]
@@ -54,29 +54,48 @@ async def pipeline(
         force: run every stage even where nothing changed.
     """
     try:
-        upstream = read_upstream(targets)
+        plan = read_plan(targets)
     except DvcException as error:
         return Failed(message=str(error))
+    await _announce(plan, force)
     stage_task = run_stage.with_options(retries=retries, timeout_seconds=stage_timeout_s)
-    runs = await _run_stages(upstream, stage_task, max_parallel, force)
+    runs = await _run_stages(plan, stage_task, max_parallel, force)
     await acreate_table_artifact([asdict(run) for run in runs], key="pipeline", description="What became of each stage")
     return _verdict(runs)
 
 
-async def _run_stages(upstream: Upstream, stage_task: StageTask, max_parallel: int, force: bool) -> list[StageRun]:
-    """Run each stage when all before it succeeded, `max_parallel` at a time; those after a failed one are skipped."""
-    slots = asyncio.Semaphore(max_parallel)
-    started: dict[str, asyncio.Task[tuple[State[Outcome], StageRun]]] = {}
+async def _announce(plan: Plan, force: bool) -> None:
+    """Say which stages will run and why, in the log and as an artifact."""
+    logger = get_run_logger()
+    reasons = {stage: "force" if force else why(plan, stage) for stage in plan}
+    for stage, reason in reasons.items():
+        if reason:
+            logger.info("%s will run: %s", stage, reason)
+    logger.info("%d of %d stages are up to date", sum(not reason for reason in reasons.values()), len(plan))
+    table = [{"stage": stage, "why": reason or "up to date"} for stage, reason in reasons.items()]
+    await acreate_table_artifact(table, key="plan", description="Which stages will run, and why")
 
-    async def run(stage: str) -> tuple[State[Outcome], StageRun]:
-        before = [(await started[name])[0] for name in upstream[stage]]
+
+async def _run_stages(plan: Plan, stage_task: StageTask, max_parallel: int, force: bool) -> list[StageRun]:
+    """Run each stage when all before it succeeded, `max_parallel` at a time; those after a failed one are skipped.
+
+    A stage without a change, all of whose upstream turned out unchanged, is not handed to DVC.
+    """
+    slots = asyncio.Semaphore(max_parallel)
+    started: dict[str, asyncio.Task[tuple[State[Outcome] | None, StageRun]]] = {}
+
+    async def run(stage: str) -> tuple[State[Outcome] | None, StageRun]:
+        before = [await started[name] for name in plan[stage].upstream]
+        if not (force or plan[stage].changes) and all(ended.status == "unchanged" for _, ended in before):
+            return None, StageRun(stage, "unchanged", 0.0)
+        states = [state for state, _ in before if state is not None]
         async with slots:
             start = time.monotonic()
-            state = await stage_task(stage, force, wait_for=before, return_state=True)  # type: ignore[misc]  # a coroutine
+            state = await stage_task(stage, force, wait_for=states, return_state=True)  # type: ignore[misc]  # a coroutine
             return state, await _stage_run(stage, state, time.monotonic() - start)
 
     async with asyncio.TaskGroup() as group:
-        for stage in upstream:
+        for stage in plan:
             started[stage] = group.create_task(run(stage))
     return [task.result()[1] for task in started.values()]
 
