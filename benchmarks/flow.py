@@ -2,8 +2,8 @@
 
 `python benchmarks/flow.py` clones the project twice, runs the whole DAG of the sample by `dvc repro` in one and by
 `python -m flows.pipeline` in the other, then both again with nothing to do, and prints seconds and their ratios. Each
-clone has an embedding cache and a DVC cache of its own. The flow starts Prefect's temporary server, or uses the one that
-PREFECT_API_URL names. `--preset flickr8k` takes another preset; its data is read from `../shared` of this project.
+clone has an embedding cache and a DVC cache of its own. The flow starts Prefect's temporary server, or uses the one of
+PREFECT_API_URL. `--preset flickr8k` takes another preset; its data is read from `../shared` of this project.
 `--targets ingest aggregate` runs only these.
 """
 
