@@ -46,7 +46,7 @@ class Trained:
 def lock_towers(model: Any, params: ClipParams) -> None:
     """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022).
 
-    open_clip's `freeze_bn_stats` is not used: of a timm tower it drops the activations that are part of its batch norms.
+    open_clip's `freeze_bn_stats` is not used: it drops the activations that are part of timm's batch norms.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of open_clip's, for timm's older names
