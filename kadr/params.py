@@ -82,10 +82,16 @@ class OpenClipParams(Section):
 
 
 class TimmParams(Section):
-    """An image encoder by timm: `local-dir:FOLDER` or a hub name; its pooled features before the classifier."""
+    """An image encoder by timm: `local-dir:FOLDER` or a hub name; its pooled features before the classifier.
+
+    `image_size`: pixels of a side that the model sees, null for its own; a CNN knows more of a larger photo.
+    `whole_photo`: the photo squashed to a square, where the model's own preparation may cut off its ends.
+    """
 
     backend: Literal["timm"]
     model: str
+    image_size: Count | None = None
+    whole_photo: bool = False
 
 
 class SentenceTransformersParams(Section):

@@ -44,11 +44,14 @@ class Trained:
 
 
 def lock_towers(model: Any, params: ClipParams) -> None:
-    """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022)."""
+    """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022).
+
+    open_clip's `freeze_bn_stats` is not used: it drops the activations that are part of timm's batch norms.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of open_clip's, for timm's older names
         if params.image_layers is not None:
-            model.lock_image_tower(unlocked_groups=params.image_layers, freeze_bn_stats=True)
+            model.lock_image_tower(unlocked_groups=params.image_layers)
         if params.text_layers is not None:
             model.lock_text_tower(unlocked_layers=params.text_layers, freeze_layer_norm=True)
 

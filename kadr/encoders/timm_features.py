@@ -15,7 +15,7 @@ from kadr.params import Precision, TimmParams
 
 
 class TimmImageEncoder(TorchImageEncoder):
-    """Any timm model without its classifier, with the preprocessing that its pretrained config gives."""
+    """Any timm model without its classifier, with the preprocessing of its pretrained config, or what `spec` asks."""
 
     def __init__(self, spec: TimmParams, precision: Precision) -> None:
         import timm
@@ -26,7 +26,8 @@ class TimmImageEncoder(TorchImageEncoder):
             _check_folder(Path(spec.model.removeprefix(LOCAL)))
         with loading(spec.model):
             model: Any = timm.create_model(spec.model, pretrained=True, num_classes=0).eval()
-        config = resolve_data_config({}, model=model)  # type: ignore[no-untyped-call]
+            _resize(model, spec)
+        config = resolve_data_config(_asked(spec), model=model)  # type: ignore[no-untyped-call]
         *geometry, _to_tensor, _normalise = create_transform(**config, is_training=False).transforms
         identity = Identity(
             encoder=f"timm {spec.model}",
@@ -38,6 +39,21 @@ class TimmImageEncoder(TorchImageEncoder):
         side = math.floor(max(config["input_size"][1:]) / config["crop_pct"])
         preparation = Preparation(geometry, config["mean"], config["std"], side)
         super().__init__(model, "forward", preparation, identity, int(model.head_hidden_size))
+
+
+def _resize(model: Any, spec: TimmParams) -> None:
+    """Have a model with positions for its own size alone (a transformer) take photos of `image_size`."""
+    if spec.image_size and model.pretrained_cfg.get("fixed_input_size"):
+        if not hasattr(model, "set_input_size"):
+            side = model.pretrained_cfg["input_size"][-1]
+            raise EncoderError(f"{spec.model} takes photos of {side} x {side} only; leave its image_size out")
+        model.set_input_size(img_size=spec.image_size)
+
+
+def _asked(spec: TimmParams) -> dict[str, Any]:
+    """What `spec` changes of the model's own preparation, in timm's words."""
+    size = {"img_size": spec.image_size} if spec.image_size else {}
+    return size | ({"crop_mode": "squash", "crop_pct": 1.0} if spec.whole_photo else {})
 
 
 def _check_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from kadr.clip import obtain_clip
+from kadr.clip.training import lock_towers
 from kadr.errors import EncoderError, InputError
 from kadr.openclip import load_clip
 from kadr.params import ClipParams
@@ -167,6 +168,17 @@ def test_the_copy_of_a_real_clip_gives_its_vectors(shared: Path, tmp_path: Path)
             load_clip(f"local-dir:{folder}", None).encode_image(pixels) for folder in (tmp_path / "clip", source)
         )
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_to_lock_a_real_clip_leaves_its_vectors(shared: Path) -> None:
+    source = shared / "encoders" / "clip-mobilenetv2-flickr8k"
+    clip = load_clip(f"local-dir:{source}", None)
+    pixels = torch.from_numpy(np.random.default_rng(0).random((2, 3, 224, 224), dtype=np.float32))
+    with torch.inference_mode():
+        before = clip.encode_image(pixels)
+        lock_towers(clip, params(source).model_copy(update={"image_layers": 2, "text_layers": 0}))
+        torch.testing.assert_close(clip.encode_image(pixels), before, rtol=0, atol=0)
 
 
 @pytest.mark.slow

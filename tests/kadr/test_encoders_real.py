@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,18 +71,28 @@ def test_open_clip_vectors_are_those_of_its_own_pipeline(
 
 
 @pytest.mark.slow
-def test_timm_vectors_are_those_of_its_own_pipeline(shared: Path, photos: list[Image.Image]) -> None:
+@pytest.mark.parametrize(
+    ("asked", "theirs"),
+    [
+        ({}, {}),
+        ({"image_size": 288, "whole_photo": True}, {"img_size": 288, "crop_mode": "squash", "crop_pct": 1.0}),
+    ],
+)
+def test_timm_vectors_are_those_of_its_own_pipeline(
+    shared: Path, photos: list[Image.Image], asked: dict[str, Any], theirs: dict[str, Any]
+) -> None:
     import timm
     import torch
 
     name = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
     model = timm.create_model(name, pretrained=True).eval()
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    config = timm.data.resolve_data_config(theirs, model=model)
+    transform = timm.data.create_transform(**config, is_training=False)
     with torch.inference_mode():
         pixels = torch.stack([transform(photo) for photo in photos])
         features = model.forward_head(model.forward_features(pixels), pre_logits=True).numpy()
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    encoder = load_image_encoder(TimmParams(backend="timm", model=name), "auto")
+    encoder = load_image_encoder(TimmParams(backend="timm", model=name, **asked), "auto")
     vectors = encoder.transform(photos)
     assert vectors.shape == (len(photos), encoder.dim)
     assert (vectors * features).sum(axis=1).min() >= FAITHFUL
