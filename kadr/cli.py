@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,6 +132,14 @@ def show() -> None:
     for fact in headline(stages):
         table.add_row(fact.name, f"[bold]{fact.value}[/bold]", fact.note)
     cli_search.console().print(table)
+
+
+@app.command()
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Say what is stale, missing or misconfigured, and the command that mends it; exit code 1 where there is any."""
+    options = ["--json"] if as_json else []  # a process of its own: this room never imports DVC and MLflow
+    done = subprocess.run([sys.executable, "-m", "tasks.doctor", *options], check=False)  # noqa: S603  # no shell
+    raise typer.Exit(done.returncode)
 
 
 def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int) -> bool:

@@ -54,9 +54,14 @@ def opened() -> Iterator[None]:
     try:
         yield
     except (mlflow.exceptions.MlflowException, SQLAlchemyError, CommandError, OSError) as error:
-        said = str(error).strip() or type(error).__name__
-        reason = next((saying for words, saying in _SAYINGS.items() if words in said), said.splitlines()[0])
-        raise TrackingError(f"{store}: {reason.replace('{store}', store)}") from error
+        raise store_error(store, error) from error
+
+
+def store_error(store: str, error: Exception) -> TrackingError:
+    """What failed with the store, and what to do."""
+    said = str(error).strip() or type(error).__name__
+    reason = next((saying for words, saying in _SAYINGS.items() if words in said), said.splitlines()[0])
+    return TrackingError(f"{store}: {reason.replace('{store}', store)}")
 
 
 @contextmanager

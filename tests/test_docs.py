@@ -89,3 +89,13 @@ def test_the_script_of_the_page_on_scale(project: Path, folder: Path, shared: Pa
     embeddings = Embeddings.read(folder / "vectors" / "3f.parquet")
     assert list(embeddings.ids) == [path.name for path in photos]
     assert len(list((folder / "cache" / "parts" / "3f").rglob("*.parquet"))) == 1
+
+
+def test_every_message_of_the_page_on_trouble_is_one_of_ours(project: Path) -> None:
+    page = (project / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"(?m)^\| `([^`]+)` \|", page)
+    assert len(messages) >= 10
+    code = "".join(
+        path.read_text(encoding="utf-8") for room in ("kadr", "tasks") for path in (project / room).rglob("*.py")
+    )
+    assert [message for message in messages if message not in code] == []

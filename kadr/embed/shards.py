@@ -104,6 +104,17 @@ class Shards:
             return self._try(name, lambda file: file.read(columns=list(columns)))
         return self._try(name, lambda file: file.read_row_groups(list(groups), columns=list(columns)))
 
+    def damage(self, name: str) -> str | None:
+        """Why a shard cannot be read, by its columns and its end alone; None where it looks whole. Changes nothing."""
+        try:
+            with self.folder.open(name) as content:
+                self._opened(content)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError) as error:
+            return str(error)
+        return None
+
     def delete(self, name: str) -> None:
         """Delete a shard; nothing where it is gone already."""
         with self.working("changed"):
@@ -113,10 +124,7 @@ class Shards:
         """What `use` makes of a shard whose columns are checked; None where it is damaged."""
         try:
             with self.folder.open(name) as content:
-                file = pq.ParquetFile(content, page_checksum_verification=True)
-                if file.schema_arrow.remove_metadata() != self.format.schema:
-                    raise pa.ArrowInvalid(f"its columns are {_kinds(file.schema_arrow)}")
-                return use(file)
+                return use(self._opened(content))
         except FileNotFoundError:
             raise
         except PermissionError as error:
@@ -124,6 +132,12 @@ class Shards:
         except (pa.ArrowException, OSError) as error:
             self.set_aside(name, str(error))
             return None
+
+    def _opened(self, content: pa.NativeFile) -> pq.ParquetFile:
+        file = pq.ParquetFile(content, page_checksum_verification=True)
+        if file.schema_arrow.remove_metadata() != self.format.schema:
+            raise pa.ArrowInvalid(f"its columns are {_kinds(file.schema_arrow)}")
+        return file
 
     def set_aside(self, name: str, reason: str) -> None:
         """Rename a damaged shard, with a warning: it is no shard then, and what was in it is computed anew."""

@@ -36,7 +36,10 @@ STAGES = [
 ]
 SHARED_SECTIONS = {"embed"}
 SHARED_TASKS = {"__init__", "stage", "paths", "tracking", "lineage", "run_plots"}
-COMMANDS = {"commands", "compare", "packed", "pyfunc", "register", "tune", "tune_record", "tune_study"}  # no stages
+COMMANDS = {  # no stages
+    *("commands", "compare", "doctor", "doctor_tools", "packed", "pyfunc", "register"),
+    *("tune", "tune_record", "tune_study"),
+}
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
 PRESETS = sorted((PROJECT / "presets").glob("*.yaml"))
 

@@ -1,0 +1,127 @@
+"""The doctor part's look at the project: params.yaml, the source, encoders' weights, the embedding cache, indexes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kadr.doctor.finding import Finding, note, ok, wrong
+from kadr.errors import CacheError, ParamsError
+from kadr.params import Params, load_params
+
+_LOCAL, _PACKAGE = "local-dir:", "package:"
+
+
+def check_params(path: Path) -> tuple[Params | None, list[Finding]]:
+    """The settings, where they are valid, and what is wrong with them elsewhere."""
+    try:
+        return load_params(path), [ok("params", f"{path} is valid")]
+    except ParamsError as error:
+        return None, [wrong("params", str(error), f"mend it, or `git checkout {path}`")]
+
+
+def check_source(params: Params) -> Iterator[Finding]:
+    """Whether the input is there."""
+    source = Path(params.ingest.source)
+    if not source.is_dir():
+        how = "make sample" if source.name == "sample" else "kadr fetch ADDRESS DIR, or name your folder in it"
+        yield wrong("source", f"ingest.source: there is no folder {source}", how)
+        return
+    corpus = params.ingest.corpus
+    lacking = [source / name for name in ((corpus.captions, corpus.images) if corpus else ())]
+    lacking = [path for path in lacking if not path.exists()]
+    for path in lacking:
+        yield wrong("source", f"ingest.corpus: there is no {path}", "put it there, or set `ingest.corpus: null`")
+    if not lacking:
+        yield ok("source", f"{source} is there")
+
+
+def check_encoders(params: Params, made: Path) -> Iterator[Finding]:
+    """Whether the weights that params.yaml names are on this machine; `made` is the folder that stage clip writes."""
+    named: dict[str, object] = {
+        f"embed_images.encoders.{name}": one for name, one in params.embed_images.encoders.items()
+    }
+    named |= {f"embed_texts.encoders.{name}": one for name, one in params.embed_texts.encoders.items()}
+    models = {key: str(getattr(encoder, "model", "")) for key, encoder in named.items()}
+    if params.clip.source != "hub":
+        models["clip.init"] = f"{_LOCAL}{params.clip.init}"
+    lacking = [key for key, model in models.items() if not _is_there(model, made)]
+    for key in lacking:
+        yield wrong("encoders", f"{key}: {models[key]} is not there", f"put the weights there, or set {key}")
+    if not lacking:
+        yield ok("encoders", f"the folders and packages of {len(models)} are there; names of a hub were not asked for")
+
+
+def _is_there(model: str, made: Path) -> bool:
+    if model.startswith(_LOCAL):
+        folder = Path(model.removeprefix(_LOCAL))
+        return folder == made or folder.is_dir()
+    if model.startswith(_PACKAGE):
+        return find_spec(model.removeprefix(_PACKAGE).split("/")[0]) is not None
+    return True
+
+
+def check_cache(root: str) -> Iterator[Finding]:
+    """Whether the embedding cache can be read: each shard's columns and end; its bytes are `kadr cache verify`'s."""
+    from kadr.embed.shards import DAMAGED
+    from kadr.embed.upkeep import caches
+
+    n = 0
+    try:
+        for cached in caches(root):
+            for name, _ in cached.shards.sizes():
+                n += 1
+                if reason := cached.shards.damage(name):
+                    said = f"{cached.shards.folder}/{name} is damaged ({reason})"
+                    yield wrong("cache", said, "kadr cache verify (its vectors are then computed anew)")
+            aside = [entry for entry in cached.shards.folder.entries() if entry.base_name.endswith(DAMAGED)]
+            if aside:
+                yield note("cache", f"{cached.shards.folder}: {len(aside)} damaged shards set aside", "kadr cache gc")
+    except CacheError as error:
+        yield wrong("cache", str(error), "kadr cache list says more")
+        return
+    yield ok("cache", f"{root}: {n} shards; `kadr cache verify` reads every byte of them")
+
+
+def check_indexes(params: Params, embeddings: Path, indexes: Mapping[Path, str]) -> Iterator[Finding]:
+    """Whether indexes are of the encoders that params.yaml names, with the weights that embedded the photos last.
+
+    Args:
+        params: the settings.
+        embeddings: where stage embed_images wrote, <encoder>.parquet.
+        indexes: folder -> the command that makes it.
+    """
+    current = {name: _key(embeddings / f"{name}.parquet") for name in params.embed_images.encoders}
+    for folder, command in indexes.items():
+        try:
+            described = json.loads((folder.resolve() / "index.json").read_text(encoding="utf-8"))
+            keys = {str(name): str(one["key"]) for name, one in described["encoders"].items()}
+        except FileNotFoundError:
+            yield note("index", f"{folder}: there is no index", command)
+            continue
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            yield wrong("index", f"{folder}/index.json cannot be read ({error})", command)
+            continue
+        differing = _differing(keys, current, params.shared_encoders)
+        yield wrong("index", f"{folder}: {differing}", command) if differing else ok("index", f"{folder} fits")
+
+
+def _differing(keys: Mapping[str, str], current: Mapping[str, str | None], shared: Sequence[str]) -> str:
+    if unknown := [name for name in keys if name not in current]:
+        return f"it is of encoder {', '.join(unknown)}, which embed_images.encoders (params.yaml) does not name"
+    if not any(name in keys for name in shared):
+        return f"it has none of the encoders that photos and texts share ({', '.join(shared)})"
+    other = [name for name, key in keys.items() if current[name] not in (None, key)]
+    return f"encoder {', '.join(other)} has other weights or preparation now" if other else ""
+
+
+def _key(table: Path) -> str | None:
+    """The key of the encoder that wrote the embeddings; None where they are missing or cannot be read."""
+    try:
+        found = pq.read_metadata(table).metadata or {}
+    except (OSError, pa.ArrowException):
+        return None
+    return found[b"key"].decode() if b"key" in found else None
