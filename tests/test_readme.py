@@ -46,7 +46,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """This interpreter first on the path, and a cache of the copy's own."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     cache = tmp_path_factory.mktemp("cache")
-    return {**os.environ, "PATH": path, "PYTHONPATH": ".", "KADR_CACHE": str(cache), "GIT_CONFIG_NOSYSTEM": "1"}
+    person = {f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    ours = {"PATH": path, "PYTHONPATH": ".", "KADR_CACHE": str(cache), "GIT_CONFIG_NOSYSTEM": "1"}
+    return {**os.environ, **person, **ours}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def copy(project: Path, environment: dict[str, str], tmp_path_factory: pytest.Te
     run("kadr use sample " + " ".join(f"-S {override}" for override in SMALL), folder, environment)
     run("git init -q", folder, environment)
     run("git add -A", folder, environment)
-    run("git -c user.name=test -c user.email=test@localhost commit -qm copy", folder, environment)
+    run("git commit -qm copy", folder, environment)
     run("dvc repro", folder, environment)
     return folder
 
@@ -93,6 +95,34 @@ def restored(copy: Path, environment: dict[str, str]) -> Iterator[Path]:
 
 def test_a_second_repro_does_nothing(copy: Path, environment: dict[str, str]) -> None:
     assert "Data and pipelines are up to date" in run("dvc repro", copy, environment)
+
+
+def test_what_the_page_on_dvc_shows(project: Path, copy: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """A run is pushed, pulled into a clone of other path, found up to date there, pushed with its input, tried on."""
+    page = (project / "docs/dvc.md").read_text(encoding="utf-8").replace("/mnt/store", str(tmp_path / "store"))
+    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    share, pull, add, experiments = ([line.split("  #")[0] for line in block.splitlines()] for block in blocks)
+    for command in share:
+        run(command, copy, environment)
+    clone = tmp_path / "clone"
+    run(f"git clone -q {copy} {clone}", tmp_path, environment)
+    for address in re.findall(r"`(dvc remote add[^`]*)`", page):
+        run(address.replace("-d store", "--local other -f"), clone, environment)
+    assert "data/raw/sample" in run(f"{pull[0]} && dvc status", clone, environment)
+    for command in pull[1:]:
+        output = run(f"{command} {' '.join(COUNTS)}" if "sample" in command else command, clone, environment)
+    assert "Data and pipelines are up to date" in output
+    assert not ran(output)
+    for command in add:
+        run(command, clone, environment)
+    last = tmp_path / "last"
+    run(f"git clone -q {clone} {last}", tmp_path, environment)
+    assert "Data and pipelines are up to date" in run("dvc pull && dvc status", last, environment)
+    # the first is one of the README; of the two that are queued, one is enough
+    commands = [command for command in experiments if not re.search("run -S|num_leaves=31", command)]
+    output = "".join(run(command, last, environment) for command in commands)
+    assert re.search(r"\[[\w-]+\] +[\d.]+ +4 ", output)
+    assert (last / "dvc_plots/index.html").is_file()
 
 
 SERVERS = ("mlflow ui", "kadr serve")
