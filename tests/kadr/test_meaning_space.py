@@ -15,7 +15,7 @@ STARTS = np.arange(0, N_PHOTOS * PER_PHOTO + 1, PER_PHOTO)
 
 
 def captions(seed: int) -> np.ndarray:
-    """What is on the photo in 4 numbers, and in 12 others, twice as loud, how somebody words it: (n_captions, 16)."""
+    """What is on the photo in 4 numbers, and in 12 others, twice as loud, how it is worded: (n_captions, 16)."""
     rng = np.random.default_rng(seed)
     meaning = np.repeat(rng.normal(size=(N_PHOTOS, 4)), PER_PHOTO, axis=0)
     return unit(np.concatenate([meaning, 2 * rng.normal(size=(len(meaning), 12))], axis=1).astype(np.float32))
@@ -27,12 +27,13 @@ def agreement(vectors: np.ndarray) -> float:
     return float(np.mean((first * second).sum(axis=1) > (first * np.roll(second, 1, axis=0)).sum(axis=1)))
 
 
-def test_unseen_captions_of_one_photo_come_closer() -> None:
+def test_unseen_captions_of_one_photo_come_closer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space_module, "DIM", 4)
     space = MeaningSpace.fit({"sbert": captions(0)}, STARTS)
     unseen = captions(1)
     meant = space.of({"sbert": unseen})
     np.testing.assert_allclose(np.linalg.norm(meant, axis=1), 1, atol=1e-5)
-    assert agreement(meant) > agreement(unseen) + 0.05
+    assert agreement(meant) > agreement(unseen) + 0.1
 
 
 def test_every_encoder_has_a_say_and_only_dim_directions_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
