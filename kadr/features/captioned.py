@@ -87,7 +87,7 @@ class Captioned:
 
     def save(self, folder: Path) -> None:
         """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         folder.mkdir(parents=True, exist_ok=True)
         ids = pd.Index(self.corpus.images.ids)[self.corpus.photo]
@@ -97,7 +97,8 @@ class Captioned:
         tensors |= {f"mean/{name}": of for name, of in self.space.means.items()}
         tensors |= {"space": self.space.map, "captions": self.captions, "map": self.map}
         tensors |= {"weights": self.weights, "usual": self.usual}
-        save_file({name: np.ascontiguousarray(of) for name, of in tensors.items()}, folder / VECTORS)
+        content = save({name: np.ascontiguousarray(of) for name, of in tensors.items()})
+        (folder / VECTORS).write_bytes(content)  # save_file would let only this user read it
         (folder / WORDS).write_text(json.dumps(self.vocabulary.words), encoding="utf-8")
 
     @classmethod
