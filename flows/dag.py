@@ -1,6 +1,6 @@
 """The orchestration room's view of the DAG: its stages, which come before which, and what changed for each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
-SHOWN = 4  # changes of a stage that are named; the others are counted
-_SAYINGS = {"always changed": "it is to run always", "changed command": "cmd modified"}
+from tasks.stale import changes_of, in_words
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,11 @@ class Planned:
 
     Attributes:
         upstream: addresses of the stages whose outs it reads.
-        changes: what differs from its last run, e.g. `params.yaml: seed modified`; none where it is up to date.
+        changes: what differs from its last run, e.g. (`params.yaml: seed`, `modified`); none where it is up to date.
     """
 
     upstream: tuple[str, ...]
-    changes: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]
 
 
 Plan = dict[str, Planned]
@@ -55,43 +54,22 @@ def read_plan(targets: Sequence[str] | None = None) -> Plan:
 def why(plan: Plan, stage: str) -> str:
     """Why a stage of the plan will run, for people; empty where it will not.
 
-    >>> why({"train": Planned((), ("params.yaml: seed modified",))}, "train")
+    >>> why({"train": Planned((), (("params.yaml: seed", "modified"),))}, "train")
     'params.yaml: seed modified'
-    >>> why({"ingest": Planned((), ("cmd modified",)), "train": Planned(("ingest",), ())}, "train")
+    >>> why({"ingest": Planned((), (("", "cmd modified"),)), "train": Planned(("ingest",), ())}, "train")
     'after ingest, if what it reads changes'
     """
-    changes = plan[stage].changes
-    if changes:
-        more = [f"{len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
-        return ", ".join([*changes[:SHOWN], *more])
+    if changes := plan[stage].changes:
+        return in_words(changes)
     waited_for = [name for name in plan[stage].upstream if why(plan, name)]
     return f"after {', '.join(waited_for)}, if what it reads changes" if waited_for else ""
 
 
-def _changes(stage: Any) -> Iterator[str]:
+def _changes(stage: Any) -> list[tuple[str, str]]:
     """What DVC finds changed for a stage; where it cannot tell now, that counts as a change."""
-    if stage.cmd and not any(out.hash_info for out in stage.outs):
-        yield "it has not run yet"
-        return
     try:
-        (found,) = stage.status().values() or [()]
+        return changes_of(stage)
     except LockError:
-        yield "another DVC process is using its files"
-        return
+        return [("", "another DVC process is using its files")]
     except DvcException as error:
-        yield str(error)
-        return
-    for entry in found:
-        if isinstance(entry, str):
-            yield _SAYINGS.get(entry, entry)
-        else:
-            for files in entry.values():
-                yield from _files(files)
-
-
-def _files(files: Mapping[str, str | Mapping[str, str]]) -> Iterator[str]:
-    for path, state in files.items():
-        if isinstance(state, str):
-            yield f"{path} {state}"
-        else:  # a file of params, by key
-            yield from (f"{path}: {key} {how}" for key, how in state.items())
+        return [("", str(error))]

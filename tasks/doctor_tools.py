@@ -8,19 +8,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 
 from kadr.doctor import Finding, note, ok, wrong
 from tasks import tracking
+from tasks.stale import NOT_RUN, changes_of, in_words
 
-SHOWN = 4  # changes of a stage that are named; the others are counted
 RWLOCK = Path(".dvc/tmp/rwlock")
 WAIT_S = 3.0
 _SQLITE = "sqlite:///"
-_NOT_RUN = "it has not run yet"
 
 
 def check_dvc() -> Iterator[Finding]:
@@ -35,7 +33,7 @@ def check_dvc() -> Iterator[Finding]:
         return
     try:
         with Repo() as repo, repo.lock:
-            stages = {stage.addressing: _changes(stage) for stage in repo.index.stages}
+            stages = {stage.addressing: changes_of(stage) for stage in repo.index.stages}
             remote = bool(repo.config["core"].get("remote"))
     except NotDvcRepoError:
         yield wrong(
@@ -53,15 +51,13 @@ def check_dvc() -> Iterator[Finding]:
 
 def _stale(stages: dict[str, list[tuple[str, str]]], remote: bool) -> Iterator[Finding]:
     counts = Counter(bool(changes) for changes in stages.values())
-    if stages and all(changes == [("", _NOT_RUN)] for changes in stages.values()):
+    if stages and all(changes == [("", NOT_RUN)] for changes in stages.values()):
         yield wrong("stages", "none has run yet", "dvc pull, or: dvc repro" if remote else "dvc repro")
         return
     for name, changes in stages.items():
         if not changes:
             continue
-        said = [f"{what} {how}".strip() for what, how in changes]
-        more = [f"{len(said) - SHOWN} more"] if len(said) > SHOWN else []
-        yield wrong(f"stage {name}", ", ".join([*said[:SHOWN], *more]), _command({how for _, how in changes}, remote))
+        yield wrong(f"stage {name}", in_words(changes), _command({how for _, how in changes}, remote))
     if not counts[True]:
         yield ok("stages", f"{counts[False]} are up to date")
 
@@ -73,21 +69,6 @@ def _command(states: set[str], remote: bool) -> str:
     if states <= {"deleted", "not in cache"}:
         return "dvc pull" if remote else "dvc repro"
     return "dvc repro"
-
-
-def _changes(stage: Any) -> list[tuple[str, str]]:
-    """What DVC finds changed for a stage: (file or key, how)."""
-    if stage.cmd and not any(out.hash_info for out in stage.outs):
-        return [("", _NOT_RUN)]
-    found: list[tuple[str, str]] = []
-    for entry in next(iter(stage.status().values()), []):
-        if isinstance(entry, str):
-            found.append(("", entry))
-            continue
-        for path, state in (item for files in entry.values() for item in files.items()):
-            keys = {path: state} if isinstance(state, str) else {f"{path}: {key}": how for key, how in state.items()}
-            found += keys.items()
-    return found
 
 
 def _sentence(error: Exception) -> str:

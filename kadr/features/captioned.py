@@ -1,6 +1,6 @@
 """The block `captioned`: how a text compares with the captions of the photos that look like the photo.
 
-Views of a corpus of captioned photos, in the space of every text encoder:
+Texts and captions are compared in the space of meaning that the captions' own vectors span (kadr.features.space):
 
 - map: a ridge regression from photos to captions predicts the photo's caption vector; its cosine to the text
   (DeViSE, Frome et al. 2013).
@@ -18,8 +18,7 @@ words, the mean share, the mean and the least of its lift over the corpus (kadr.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from kadr.features.blocks import Features
 from kadr.features.corpus import Corpus, join_spaces, nearest, ridge_map, unit
 from kadr.features.inputs import Images, Texts
 from kadr.features.kernel import KernelRidge, landmarks
+from kadr.features.space import MeaningSpace
 from kadr.features.views import NEAREST, Standard, View, Words
 from kadr.features.words import Vocabulary
 from kadr.schemas import CAPTIONS, read_table, write_table
@@ -52,18 +52,20 @@ class Captioned:
     """A corpus and what was learned from it.
 
     Attributes:
-        corpus: captioned photos and their captions.
-        maps: text encoder -> (d_images, d_text) map from joined, centred photo vectors to centred caption vectors.
-        means: text encoder -> (d_text,) mean caption vector.
-        weights: of the kernel regression from joined photo vectors, side by side: the centred caption vectors of each
-            text encoder, then the words' shares above the usual; (n_landmarks, sum of d_text + n_words).
+        corpus: captioned photos and their captions, these without vectors.
+        space: where texts and captions are compared, of k dimensions.
+        captions: (n_captions, k) the captions there, unit norm.
+        map: (d_images, k) from joined, centred photo vectors to the mean of the photo's captions.
+        weights: of the kernel regression from joined photo vectors to that mean and, beside it, to the words' shares
+            above the usual; (n_landmarks, k + n_words).
         vocabulary: the words.
         usual: (n_words,) mean share of a photo's captions that have each word.
     """
 
     corpus: Corpus
-    maps: Mapping[str, Vectors]
-    means: Mapping[str, Vectors]
+    space: MeaningSpace
+    captions: Vectors
+    map: Vectors
     weights: Vectors
     vocabulary: Vocabulary
     usual: npt.NDArray[np.float32]
@@ -71,38 +73,32 @@ class Captioned:
     @classmethod
     def fit(cls, corpus: Corpus) -> "Captioned":
         """Learn from the corpus. It holds no rated photo, so no fold has to be kept out of it."""
-        photos: Vectors = corpus.joined - corpus.joined_mean
-        vectors, first = corpus.captions.vectors, corpus.starts[:-1]
+        space = MeaningSpace.fit(corpus.captions.vectors, corpus.starts)
+        captions = space.of(corpus.captions.vectors)
         counts = np.diff(corpus.starts)[:, None].astype(np.float32)
-        means = {name: of.mean(axis=0) for name, of in vectors.items()}
-        captions: dict[str, Vectors] = {
-            name: np.asarray(np.add.reduceat(of - means[name], first) / counts, dtype=np.float32)
-            for name, of in vectors.items()
-        }
+        means = np.asarray(np.add.reduceat(captions, corpus.starts[:-1]) / counts, dtype=np.float32)
         vocabulary = Vocabulary.of(corpus.captions.texts)
         shares = vocabulary.shares(corpus.captions.texts, corpus.starts)
         usual = shares.mean(axis=0)
-        targets = np.concatenate([*captions.values(), shares - usual], axis=1)
-        maps = {name: ridge_map(photos, of, RIDGE) for name, of in captions.items()}
-        return cls(corpus, maps, means, KernelRidge.fit(corpus.joined, targets).weights, vocabulary, usual)
+        weights = KernelRidge.fit(corpus.joined, np.concatenate([means, shares - usual], axis=1)).weights
+        linear = ridge_map(corpus.joined - corpus.joined_mean, means, RIDGE)
+        bare = replace(corpus, captions=replace(corpus.captions, vectors={}))
+        return cls(bare, space, captions, linear, weights, vocabulary, usual)
 
     def save(self, folder: Path) -> None:
         """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         folder.mkdir(parents=True, exist_ok=True)
         ids = pd.Index(self.corpus.images.ids)[self.corpus.photo]
         captions = {"caption_id": self.corpus.captions.ids, "image_id": ids, "text": self.corpus.captions.texts}
         write_table(pa.table(captions), folder / CAPTION_TABLE, CAPTIONS)
-        parts = {
-            "image": self.corpus.images.vectors,
-            "text": self.corpus.captions.vectors,
-            "map": self.maps,
-            "mean": self.means,
-        }
-        tensors = {f"{part}/{name}": np.ascontiguousarray(v) for part, of in parts.items() for name, v in of.items()}
-        tensors |= {"kernel/weights": np.ascontiguousarray(self.weights), "kernel/usual": self.usual}
-        save_file(tensors, folder / VECTORS)
+        tensors = {f"image/{name}": of for name, of in self.corpus.images.vectors.items()}
+        tensors |= {f"mean/{name}": of for name, of in self.space.means.items()}
+        tensors |= {"space": self.space.map, "captions": self.captions, "map": self.map}
+        tensors |= {"weights": self.weights, "usual": self.usual}
+        content = save({name: np.ascontiguousarray(of) for name, of in tensors.items()})
+        (folder / VECTORS).write_bytes(content)  # save_file would let only this user read it
         (folder / WORDS).write_text(json.dumps(self.vocabulary.words), encoding="utf-8")
 
     @classmethod
@@ -112,25 +108,21 @@ class Captioned:
         from safetensors.numpy import load_file
 
         try:
-            tensors = load_file(folder / VECTORS)
-            weights, usual = tensors.pop("kernel/weights"), tensors.pop("kernel/usual")
+            tensors = dict(sorted(load_file(folder / VECTORS).items()))
+            learned = [tensors.pop(name) for name in ("space", "captions", "map", "weights", "usual")]
             vocabulary = Vocabulary(json.loads((folder / WORDS).read_text(encoding="utf-8")))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ModelError(f"{folder}: not readable ({error}); run `dvc repro train`") from error
-        parts: dict[str, dict[str, Vectors]] = {"image": {}, "text": {}, "map": {}, "mean": {}}
-        for key, values in sorted(tensors.items()):
-            part, name = key.split("/", 1)
-            parts[part][name] = values
-        captions = read_table(folder / CAPTION_TABLE, CAPTIONS).to_pandas()
-        image_ids, photo = np.unique(captions["image_id"].to_numpy(dtype=str), return_inverse=True)
-        texts = Texts(captions["caption_id"].tolist(), captions["text"].tolist(), parts["text"])
-        corpus = Corpus(Images(image_ids.tolist(), parts["image"]), texts, photo)
-        return cls(corpus, parts["map"], parts["mean"], weights, vocabulary, usual)
-
-    @cached_property
-    def captions(self) -> dict[str, Vectors]:
-        """Text encoder -> (n_captions, d) centred unit vectors."""
-        return {name: self.centred(name, vectors) for name, vectors in self.corpus.captions.vectors.items()}
+        images, means = (
+            {key.removeprefix(part): of for key, of in tensors.items() if key.startswith(part)}
+            for part in ("image/", "mean/")
+        )
+        table = read_table(folder / CAPTION_TABLE, CAPTIONS).to_pandas()
+        image_ids, photo = np.unique(table["image_id"].to_numpy(dtype=str), return_inverse=True)
+        texts = Texts(table["caption_id"].tolist(), table["text"].tolist(), {})
+        corpus = Corpus(Images(image_ids.tolist(), images), texts, photo)
+        space, captions, linear, weights, usual = learned
+        return cls(corpus, MeaningSpace(means, space), captions, linear, weights, vocabulary, usual)
 
     @cached_property
     def background(self) -> Rows:
@@ -138,64 +130,51 @@ class Captioned:
         n_photos = len(self.corpus.images.ids)
         return np.unique(np.linspace(0, n_photos - 1, min(N_BACKGROUND, n_photos)).astype(np.int64))
 
-    def centred(self, name: str, vectors: Vectors) -> Vectors:
-        """Text vectors of encoder `name` as the maps and the captions have them."""
-        return unit(vectors - self.means[name])
-
-    def mapped(self, name: str, joined: Vectors) -> Vectors:
-        """The caption vectors that the map predicts for joined photo vectors: (n, d_text), unit norm."""
+    def mapped(self, joined: Vectors) -> Vectors:
+        """The captions that the map predicts for joined photo vectors: (n, k), unit norm."""
         centred: Vectors = joined - self.corpus.joined_mean
-        return unit(centred @ self.maps[name])
+        return unit(centred @ self.map)
 
-    def kernel(self, joined: Vectors) -> tuple[dict[str, Vectors], Vectors]:
-        """What the kernel regression predicts of joined photo vectors.
-
-        Returns:
-            Text encoder -> (n, d_text) unit caption vectors, and the words' shares (n, n_words).
-        """
+    def kernel(self, joined: Vectors) -> tuple[Vectors, Vectors]:
+        """The captions (n, k), unit norm, and the words' shares (n, n_words) that the kernel regression predicts."""
         known = self.corpus.joined[landmarks(len(self.corpus.joined))]
-        predicted = KernelRidge(known, self.weights).predict(joined)
-        *captions, words = np.split(predicted, np.cumsum([len(mean) for mean in self.means.values()]), axis=1)
-        return dict(zip(self.means, map(unit, captions), strict=True)), words + self.usual
+        captions, words = np.split(KernelRidge(known, self.weights).predict(joined), [self.captions.shape[1]], axis=1)
+        return unit(captions), words + self.usual
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
         """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
         near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
-        back = Standard.of(photos @ self.corpus.joined[self.background].T)
         likeness = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
+        mapped = self.mapped(photos)
         captions, shares = self.kernel(photos)
-        parts = {
+        first = self.corpus.starts[self.background]
+        return {
             "near": near.astype(np.int32),
             "density": similarity.mean(axis=1),
             "likeness": likeness / likeness.sum(axis=1, keepdims=True),
-            "back": back.parts,
+            "back": Standard.of(photos @ self.corpus.joined[self.background].T).parts,
+            "map": mapped,
+            "map_z": Standard.of(mapped @ self.captions[first].T).parts,
+            "kernel": captions,
             "shares": shares.astype(np.float16),
         }
-        parts |= {f"kernel/{name}": of for name, of in captions.items()}
-        first = self.corpus.starts[self.background]
-        for name in self.maps:
-            mapped = self.mapped(name, photos)
-            parts |= {f"map/{name}": mapped, f"z/{name}": Standard.of(mapped @ self.captions[name][first].T).parts}
-        return parts
 
     @cached_property
-    def background_mapped(self) -> dict[str, Vectors]:
-        """Text encoder -> (n_background, d_text) what the map predicts for the background."""
-        return {name: self.mapped(name, self.corpus.joined[self.background]) for name in self.maps}
+    def background_mapped(self) -> Vectors:
+        """(n_background, k) what the map predicts for the background."""
+        return self.mapped(self.corpus.joined[self.background])
 
     def features(self, images: Images, texts: Texts) -> Features:
         """The block for these photos and texts."""
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
         prepared = images.prepared or self.prepare(images)
-        views = [View(self, name, photos, texts.vectors[name], prepared) for name in self.maps]
+        view = View(self, photos, self.space.of(texts.vectors), prepared)
         words = Words(self, texts, prepared["shares"])
         n_words = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
 
         def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
-            columns = [column for view in views for column in view.columns(image_rows, text_rows)]
-            columns += [*words.columns(image_rows, text_rows), prepared["density"][image_rows], n_words[text_rows]]
-            np.stack(columns, axis=1, out=out)
+            columns = [*view.columns(image_rows, text_rows), *words.columns(image_rows, text_rows)]
+            np.stack([*columns, prepared["density"][image_rows], n_words[text_rows]], axis=1, out=out)
 
-        names = [f"{view}.{name}" for name in self.maps for view in View.NAMES]
-        return Features([*names, *Words.NAMES, "near.density", "text.n_words"], fill)
+        return Features([*View.NAMES, *Words.NAMES, "near.density", "text.n_words"], fill)

@@ -1,4 +1,4 @@
-"""What the block `captioned` sees: a corpus beside given photos and texts, in one text encoder's space and in words."""
+"""What the block `captioned` sees: a corpus beside given photos and texts, in the space of meaning and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ N_BEST = 10  # of which the best caption is taken
 
 
 class View:
-    """The corpus as one text encoder sees it, beside given photos and texts."""
+    """The corpus beside given photos and texts, in the space of meaning."""
 
     NAMES = (
         *("map", "map.z_text", "map.z_photo", "kernel"),
@@ -30,17 +30,15 @@ class View:
     )
 
     def __init__(
-        self, fitted: "Captioned", name: str, photos: Vectors, texts: Vectors, prepared: Mapping[str, npt.NDArray[Any]]
+        self, fitted: "Captioned", photos: Vectors, texts: Vectors, prepared: Mapping[str, npt.NDArray[Any]]
     ) -> None:
-        self._texts = fitted.centred(name, texts)
-        self._photos = photos
-        self._mapped = np.asarray(prepared[f"map/{name}"], dtype=np.float32)
-        self._kernel = np.asarray(prepared[f"kernel/{name}"], dtype=np.float32)
+        self._photos, self._texts = photos, texts
+        self._mapped, self._kernel = (np.asarray(prepared[name], dtype=np.float32) for name in ("map", "kernel"))
         self._nearest, self._likeness = prepared["near"], prepared["likeness"]
-        self._best, found = best_captions(self._texts, fitted.captions[name], fitted.corpus.starts, NEAREST[-1])
+        self._best, found = best_captions(texts, fitted.captions, fitted.corpus.starts, NEAREST[-1])
         self._near = Standard.of(self._best[:, fitted.background])
-        self._map_of_text = Standard.of(self._texts @ fitted.background_mapped[name].T)
-        self._map_of_photo = Standard(prepared[f"z/{name}"])
+        self._map_of_text = Standard.of(texts @ fitted.background_mapped.T)
+        self._map_of_photo = Standard(prepared["map_z"])
         self._back_of_photo = Standard(prepared["back"])
         corpus = fitted.corpus
         self._back = np.stack([corpus.joined[corpus.photo[rows]].mean(axis=0) for rows in found])

@@ -44,7 +44,7 @@ def test_a_target_is_reached_with_all_that_it_needs(
 
 def test_a_frozen_stage_is_not_brought_up_to_date_by_way_of_its_deps(toy: Callable[[dict[str, Any]], Path]) -> None:
     toy({**STAGES, "right": {**STAGES["right"], "frozen": True}})
-    assert read_plan(["right"]) == {"right": Planned((), ("it has not run yet",))}
+    assert read_plan(["right"]) == {"right": Planned((), (("", "it has not run yet"),))}
 
 
 def test_an_unknown_target_is_named(toy: Callable[[dict[str, Any]], Path]) -> None:
@@ -73,7 +73,7 @@ def test_why_a_stage_will_run(toy: Callable[[dict[str, Any]], Path], environment
     (project / "input.txt").write_text("2\n")
     (project / "second.txt").unlink()
     plan = read_plan()
-    assert plan["first"].changes == ("input.txt modified", "params.yaml: b modified")
+    assert plan["first"].changes == (("input.txt", "modified"), ("params.yaml: b", "modified"))
     assert why(plan, "second") == "second.txt deleted"
 
     (project / "second.txt").write_text("1\n")
@@ -83,5 +83,5 @@ def test_why_a_stage_will_run(toy: Callable[[dict[str, Any]], Path], environment
 
 
 def test_many_changes_are_counted() -> None:
-    plan = {"a": Planned((), tuple("uvwxyz"))}
-    assert why(plan, "a") == "u, v, w, x, 2 more"
+    plan = {"a": Planned((), tuple((name, "modified") for name in "uvwxyz"))}
+    assert why(plan, "a") == "u modified, v modified, w modified, x modified, 2 more"

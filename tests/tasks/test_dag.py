@@ -37,7 +37,7 @@ STAGES = [
 SHARED_SECTIONS = {"embed"}
 SHARED_TASKS = {"__init__", "stage", "paths", "tracking", "lineage", "run_plots"}
 COMMANDS = {  # no stages
-    *("commands", "compare", "doctor", "doctor_tools", "packed", "pyfunc", "register"),
+    *("commands", "compare", "doctor", "doctor_tools", "packed", "pyfunc", "register", "stale"),
     *("tune", "tune_record", "tune_study"),
 }
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
