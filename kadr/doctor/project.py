@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.doctor.finding import Finding, note, ok, wrong
+from kadr.encoders.sentences import PACKAGE
 from kadr.errors import CacheError, ParamsError
+from kadr.openclip import LOCAL
 from kadr.params import Params, load_params
-
-_LOCAL, _PACKAGE = "local-dir:", "package:"
 
 
 def check_params(path: Path) -> tuple[Params | None, list[Finding]]:
@@ -47,7 +47,7 @@ def check_encoders(params: Params, made: Path) -> Iterator[Finding]:
     named |= {f"embed_texts.encoders.{name}": one for name, one in params.embed_texts.encoders.items()}
     models = {key: str(getattr(encoder, "model", "")) for key, encoder in named.items()}
     if params.clip.source != "hub":
-        models["clip.init"] = f"{_LOCAL}{params.clip.init}"
+        models["clip.init"] = f"{LOCAL}{params.clip.init}"
     lacking = [key for key, model in models.items() if not _is_there(model, made)]
     for key in lacking:
         yield wrong("encoders", f"{key}: {models[key]} is not there", f"put the weights there, or set {key}")
@@ -56,11 +56,11 @@ def check_encoders(params: Params, made: Path) -> Iterator[Finding]:
 
 
 def _is_there(model: str, made: Path) -> bool:
-    if model.startswith(_LOCAL):
-        folder = Path(model.removeprefix(_LOCAL))
+    if model.startswith(LOCAL):
+        folder = Path(model.removeprefix(LOCAL))
         return folder == made or folder.is_dir()
-    if model.startswith(_PACKAGE):
-        return find_spec(model.removeprefix(_PACKAGE).split("/")[0]) is not None
+    if model.startswith(PACKAGE):
+        return find_spec(model.removeprefix(PACKAGE).split("/")[0]) is not None
     return True
 
 
