@@ -31,7 +31,7 @@ import pyarrow as pa
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import ModelError
 from kadr.features.blocks import Features
-from kadr.features.corpus import Corpus, join_spaces, nearest, ridge_map, unit
+from kadr.features.corpus import Corpus, group_means, join_spaces, nearest, ridge_map, unit
 from kadr.features.inputs import Images, Texts
 from kadr.features.kernel import KernelRidge, landmarks
 from kadr.features.space import MeaningSpace
@@ -75,8 +75,7 @@ class Captioned:
         """Learn from the corpus. It holds no rated photo, so no fold has to be kept out of it."""
         space = MeaningSpace.fit(corpus.captions.vectors, corpus.starts)
         captions = space.of(corpus.captions.vectors)
-        counts = np.diff(corpus.starts)[:, None].astype(np.float32)
-        means = np.asarray(np.add.reduceat(captions, corpus.starts[:-1]) / counts, dtype=np.float32)
+        means = group_means(captions, corpus.starts)
         vocabulary = Vocabulary.of(corpus.captions.texts)
         shares = vocabulary.shares(corpus.captions.texts, corpus.starts)
         usual = shares.mean(axis=0)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,18 @@ def unit(vectors: Vectors) -> Vectors:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     return scaled
+
+
+def group_means(values: npt.NDArray[Any], starts: Rows) -> npt.NDArray[Any]:
+    """Mean of the rows of each group, which stand side by side: (n_groups, d), in the type of `values`.
+
+    Args:
+        values: (n, d).
+        starts: (n_groups + 1,) first row of each group, and n.
+    """
+    sizes = np.diff(starts)[:, None].astype(values.dtype)
+    means: npt.NDArray[Any] = np.add.reduceat(values, starts[:-1]) / sizes
+    return means
 
 
 def ridge_map(inputs: Vectors, targets: Vectors, strength: float) -> Vectors:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import ModelError
-from kadr.features.corpus import join_spaces, unit
+from kadr.features.corpus import group_means, join_spaces, unit
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +52,8 @@ class MeaningSpace:
         if not means:
             raise ModelError(f"block captioned wants a text encoder of at most {WIDEST} numbers; set its dim")
         joined = _joined(captions, means).astype(np.float64)
-        counts = np.diff(starts)[:, None]
-        apart = joined - np.repeat(np.add.reduceat(joined, starts[:-1]) / counts, counts[:, 0], axis=0)
-        within = apart.T @ apart / max(1, len(joined) - len(counts))
+        apart = joined - np.repeat(group_means(joined, starts), np.diff(starts), axis=0)
+        within = apart.T @ apart / max(1, len(joined) - (len(starts) - 1))
         total = joined.T @ joined / len(joined)
         shrunken = within.copy()
         shrunken[np.diag_indices_from(shrunken)] += SHRINKAGE * max(np.trace(total) / len(total), 1e-12)
