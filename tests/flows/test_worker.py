@@ -1,6 +1,5 @@
 """The commands of docs/flows.md, as typed: deployed, run by a worker, scheduled, on a real server."""
 
-import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.conftest import PROJECT, Toy
+from tests.test_docs import blocks
 
 STAGES = {
     "copy": {"cmd": "cp input.txt output.txt", "deps": ["input.txt"], "outs": ["output.txt"]},
@@ -19,8 +19,7 @@ STAGES = {
 
 def commands() -> list[list[str]]:
     """Every command of the page, without its comment, in order."""
-    page = (PROJECT / "docs" / "flows.md").read_text(encoding="utf-8")
-    shown = "".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
+    shown = "".join(blocks(PROJECT / "docs" / "flows.md", "bash"))
     return [shlex.split(line, comments=True) for line in shown.splitlines()]
 
 
