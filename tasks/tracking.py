@@ -6,7 +6,7 @@ record, never the training: the stage warns and goes on.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,11 +95,12 @@ def record_training(
 
         tags = lineage(inputs) | {MODEL_TAG: folder_digest(model)}
         mlflow.set_experiment(params.train.experiment)
-        mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
+        _shared(lambda: mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development"))
         own = tags | {ROLE_TAG: MODEL_ROLE, "mlflow.note.content": way_back(tags)}
         with mlflow.start_run(run_name=run_name(params), tags=own) as run:
             mlflow.log_params(flat_params(params))
-            mlflow.log_input(_dataset(params.train.experiment, inputs["relevance"]), "training")
+            data = _dataset(params.train.experiment, inputs["relevance"])
+            _shared(lambda: mlflow.log_input(data, "training"))
             for path in (PARAMS_FILE, *(model / name for name in SMALL)):
                 if path.is_file():
                     mlflow.log_artifact(str(path))
@@ -154,6 +155,21 @@ def record_children(params: Params, model: Path, figures: Mapping[str, Mapping[s
                 continue
             with mlflow.start_run(run_id=known.info.run_id):
                 mlflow.log_metrics(dict(metrics))
+
+
+def _shared(write: Callable[[], object]) -> None:
+    """Write a row that trainings share.
+
+    MLflow looks whether the row is there, then adds it. Where another training added it in between, the second look
+    finds it.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        write()
+    except (MlflowException, SQLAlchemyError):
+        write()
 
 
 def _record_child(parent: "Run", name: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:

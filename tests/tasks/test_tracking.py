@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from kadr.params import Params
 from tasks import paths, tracking
@@ -104,6 +105,28 @@ def test_a_deleted_store_is_made_anew(trained: Path, small_params: Params) -> No
     record(small_params)
     with tracking.opened():
         assert tracking.find_run("sample", folder_digest(paths.RELEVANCE_MODEL)) is not None
+
+
+def test_a_data_set_that_another_training_just_added_is_taken(
+    trained: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(small_params)
+    first = iter([True])
+    log_input = mlflow.log_input
+
+    def too_late(*args: object) -> None:
+        if next(first, False):
+            raise IntegrityError("insert into datasets", None, sqlite3.IntegrityError("UNIQUE constraint failed"))
+        log_input(*args)
+
+    monkeypatch.setattr(mlflow, "log_input", too_late)
+    record(small_params)
+    assert "did not record" not in caplog.text
+    with tracking.opened():
+        runs = mlflow.search_runs(experiment_names=["sample"], output_format="list")
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert [len(run.inputs.dataset_inputs) for run in parents] == [1, 1]
+    assert len({run.inputs.dataset_inputs[0].dataset.digest for run in parents}) == 1
 
 
 def test_two_trainings_at_once_are_both_whole(trained: Path, project: Path) -> None:
