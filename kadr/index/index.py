@@ -143,7 +143,7 @@ class Index:
             }
             prepared_for: str = described["prepared_for"]
             neighbours = Nearest.read(version / _FAISS.format(encoder), described)
-        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_DAMAGED.format(folder, error)) from error
         own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", *neighbours.describe()}
         about = {key: value for key, value in described.items() if key not in own}
