@@ -90,7 +90,7 @@ class RelevanceModel:
     def save(self, folder: Path) -> None:
         """Write the model into `folder`; the same model gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.booster.save_model(folder / MODEL)
+        (folder / MODEL).write_text(self.booster.model_to_string(), encoding="utf-8")
         if self.blocks.captioned:
             self.blocks.captioned.save(folder / CAPTIONED)
         description = {"blocks": list(self.blocks.names), "features": self.features, "sha256": _digests(folder)}
