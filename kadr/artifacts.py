@@ -1,4 +1,4 @@
-"""The library room's view of what a pipeline leaves to those who search and score: of the project, or of its champion."""
+"""The library room's view of what a search and a scoring read: of the project as it is, or of its champion."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ class Artifacts:
 
     @classmethod
     def of_index(cls, index: Path) -> "Artifacts":
-        """Those that belong to what is searched: all of a champion (`models/champion`), or the project's, by `index`."""
+        """Those that belong to what is searched: a whole champion's, or the project's with this index."""
         if champion := cls.of_champion(index):
             return champion
         ours = cls.of_project()
