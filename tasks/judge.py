@@ -25,11 +25,8 @@ def judged(version: Path, params: Params) -> dict[str, Any]:
         rejected: why the champion stays; empty where the challenger passes.
         passed: why it does.
     """
-    judge, model, names = (
-        Judge.read(params),
-        read_predictions(paths.PREDICTIONS, "model"),
-        params.evaluate.gates.figures,
-    )
+    judge, model = Judge.read(params), read_predictions(paths.PREDICTIONS, "model")
+    names = [name for name in params.evaluate.gates.figures if name in RANKING + ERRORS]
     both = pairs_of_both(of_the_same(model, version), version / paths.PREDICTIONS.name)
     content = both[0][[*PAIR, "relevance"]].to_csv(index=False)
     pairs = {
@@ -37,7 +34,7 @@ def judged(version: Path, params: Params) -> dict[str, Any]:
         "not_judged": len(model) - len(both[0]),
         "sha256": hashlib.sha256(content.encode()).hexdigest(),
     }
-    ours, theirs = (judge.figures(table, [name for name in names if name in RANKING + ERRORS]) for table in both)
+    ours, theirs = (judge.figures(table, names) for table in both)
     gaps = differences(ours, theirs)
     figures = [_row(name, ours, theirs, gap) for name, gap in gaps.items()]
     worse = list(gates.worse(ours, f"champion {version.name}", theirs, list(gaps)))
