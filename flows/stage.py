@@ -1,4 +1,4 @@
-"""The orchestration room's one task: run one DVC stage in a process of its own, and leave none behind."""
+"""The orchestration room's tasks: run a DVC stage, or a command, in a process of its own, and leave none behind."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from prefect import State, Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 Outcome = Literal["ran", "from cache", "unchanged"]
@@ -61,25 +62,41 @@ async def run_stage(stage: str, force: bool = False) -> Outcome:
         StageError: it ended with an error.
         StageBusyError: another DVC process is using its files.
     """
-    process = await _start(["--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage])
-    try:
-        lines = await _log_lines(cast(asyncio.StreamReader, process.stdout), get_run_logger())
-        code = await process.wait()
-    finally:
-        await _stop(process)
+    options = ["--single-item", *(["--force"] if force else [])]
+    code, lines = await _run("dvc", ["--wait-for-lock", "repro", *options, stage])
     if code:
         raise (StageBusyError if any(map(_BUSY.search, lines)) else StageError)(last_message(lines))
     said = (outcome for line in lines for text, outcome in _OUTCOMES.items() if f"'{stage}{text}" in line)
     return next(said, "ran")
 
 
-async def _start(arguments: list[str]) -> asyncio.subprocess.Process:
-    """Start DVC by this interpreter, in a process group of its own; `python` in dvc.yaml is the same interpreter."""
+@task(task_run_name="{module}", cache_policy=NO_CACHE, persist_result=False)
+async def run_command(module: str, arguments: list[str]) -> None:
+    """Run `python -m MODULE ARGUMENTS`, its log line by line in Prefect's. Raises StageError where it fails."""
+    code, lines = await _run(module, arguments)
+    if code:
+        raise StageError(last_message(lines))
+
+
+async def _run(module: str, arguments: list[str]) -> tuple[int, list[str]]:
+    """Run a module to its end; its exit code and what it wrote. Nothing of it is left, however this ends."""
+    process = await _start(module, arguments)
+    try:
+        lines = await _log_lines(cast(asyncio.StreamReader, process.stdout), get_run_logger())
+        return await process.wait(), lines
+    finally:
+        await _stop(process)
+
+
+async def _start(module: str, arguments: list[str]) -> asyncio.subprocess.Process:
+    """Start a module by this interpreter, in a process group of its own; `python` in dvc.yaml is the same one."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    page = flow_run.ui_url if PREFECT_API_URL.value() else None  # a temporary server's is gone with it
+    ours = {"PREFECT__FLOW_RUN_ID": flow_run.id or "", "KADR_FLOW_RUN_URL": page or ""}
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "dvc", *arguments),
-        env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "PREFECT__FLOW_RUN_ID": flow_run.id or ""},
+        *("-m", module, *arguments),
+        env={**os.environ, **ours, "PATH": path, "PYTHONUNBUFFERED": "1"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -13,15 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kadr.artifacts import Artifacts
 from kadr.errors import InputError
 
 if TYPE_CHECKING:
     from kadr.search import Filters, Match, Searcher
 
-PARAMS = Path("params.yaml")
 INDEX = Path("models/index")
-RELEVANCE_MODEL = Path("models/relevance")
-TEXT_ENCODERS = Path("models/text_encoders")
 
 app = typer.Typer()
 
@@ -33,7 +31,13 @@ MinRelevance = Annotated[float | None, typer.Option(min=0, max=1, help="Only pho
 Colour = Annotated[str | None, typer.Option(help="Only photos that a colour covers much of, e.g. red.")]
 K = Annotated[int, typer.Option("-k", help="How many photos to find.")]
 IndexFolder = Annotated[
-    Path, typer.Option("--index", "-i", envvar="KADR_INDEX", help="What to search; `kadr index` makes models/photos.")
+    Path,
+    typer.Option(
+        "--index",
+        "-i",
+        envvar="KADR_INDEX",
+        help="What to search: models/photos of `kadr index`; models/champion, with its own models.",
+    ),
 ]
 Grid = Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also write the photos as one picture.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
@@ -127,11 +131,17 @@ def console() -> Console:
 
 
 def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
+    logging.getLogger().setLevel(logging.WARNING)
+    return load(index, for_texts=for_texts)
+
+
+def load(index: Path, *, for_texts: bool = True) -> "Searcher":
+    """The searcher of an index or a champion, as the files are now."""
     from kadr.params import load_params
     from kadr.search import load_searcher
 
-    logging.getLogger().setLevel(logging.WARNING)
-    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL, for_texts=for_texts)
+    its = Artifacts.of_index(index)
+    return load_searcher(its.index, its.text_encoders, load_params(its.params), its.relevance, for_texts=for_texts)
 
 
 def _filters(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli_search import INDEX, PARAMS, RELEVANCE_MODEL, TEXT_ENCODERS, IndexFolder
+from kadr.artifacts import Artifacts
+from kadr.cli_search import INDEX, IndexFolder, load
 from kadr.errors import InputError
 
 if TYPE_CHECKING:
-    from kadr.search import Searcher
     from kadr.serve import Judging
 
 TABLES = Path("data/tables")
@@ -38,20 +38,13 @@ def serve(
     from kadr.params import load_params
 
     check_address(host, token)
-    params = load_params(PARAMS)
-    watched = (index, TEXT_ENCODERS, RELEVANCE_MODEL, PARAMS)
-    live = Live(partial(_load, index), watched)
+    its = Artifacts.of_index(index)
+    params = load_params(its.params)
+    watched = (index, its.text_encoders, its.relevance, its.params)
+    live = Live(partial(load, index), watched)
     service = Service(live, _judging(ratings or Path(params.ingest.source) / "ratings_long.csv"), Limits(), Metrics())
     _announce(service.judging, f"http://{host}:{port}/", len(service.searcher.index.photos))
     run(service, host, port, token)
-
-
-def _load(index: Path) -> "Searcher":
-    """The searcher as the files are now."""
-    from kadr.params import load_params
-    from kadr.search import load_searcher
-
-    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL)
 
 
 def _judging(path: Path) -> "Judging":

@@ -67,6 +67,18 @@ def use_preset(name: str, overrides: Sequence[str], params_path: Path, folder: P
     return [Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
 
 
+def set_value(key: str, value: str, params_path: Path) -> None:
+    """Write one value, given as YAML, into params.yaml; all else in it stays as it is.
+
+    Raises:
+        ParamsError: there is no such section, or the value is not valid; nothing is written then.
+    """
+    values = _read(params_path)
+    _override(values, f"{key}={value}")
+    parse_params(values, f"{params_path} with {key}: {value}")
+    _write(values, params_path)
+
+
 def _assign(mapping: CommentedMap, key: str, value: object) -> None:
     """Give `key` the value; a mapping is emptied and filled in place, so that the comments of its keys stay."""
     present = mapping.get(key)

@@ -120,7 +120,12 @@ def failed_gates(judge: Judge, model: pd.DataFrame, figures: Mapping[str, Figure
         failed += gates.worse(figures["model"], f"baseline {asked.above}", figures[asked.above], asked.figures)
     if asked.champion:
         names = [name for name in asked.figures if name in RANKING + ERRORS]
-        ours, theirs = (judge.figures(table, names) for table in pairs_of_both(model, Path(asked.champion)))
+        both = pairs_of_both(model, Path(asked.champion))
+        if both[0].empty:
+            raise ParamsError(
+                f"evaluate.gates.champion: {asked.champion} has no pair of this run; name one of the same ratings"
+            )
+        ours, theirs = (judge.figures(table, names) for table in both)
         failed += gates.worse(ours, f"champion {asked.champion}", theirs, asked.figures)
     return failed
 
@@ -129,8 +134,6 @@ def pairs_of_both(ours: pd.DataFrame, champion: Path) -> tuple[pd.DataFrame, pd.
     """The model's and the champion's predictions of the pairs that both have, against today's relevance."""
     theirs = read_predictions(champion, "model")
     both = ours.merge(theirs[[*PAIR, "score"]], on=PAIR, suffixes=("", "_champion"))
-    if both.empty:
-        raise ParamsError(f"evaluate.gates.champion: {champion} has no pair of this run; name one of the same ratings")
     return both, both.assign(score=both["score_champion"])
 
 

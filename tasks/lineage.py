@@ -53,14 +53,19 @@ def lineage(inputs: Mapping[str, Path]) -> dict[str, str]:
     tags = {f"dvc.md5.{name}": dvc_md5(path) for name, path in inputs.items()}
     tags["git.commit"] = _git("rev-parse", "HEAD") or "unknown"
     tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no")))
-    if run_id := os.environ.get("PREFECT__FLOW_RUN_ID"):
-        tags["prefect.flow_run_id"] = run_id
+    tags |= {f"prefect.{key}": value for key, value in prefect_run().items()}
     tags |= {f"env.{package}": version(package) for package in PACKAGES}
     return tags | {
         "env.python": platform.python_version(),
         "env.platform": platform.platform(),
         "env.cpus": str(os.cpu_count()),
     }
+
+
+def prefect_run() -> dict[str, str]:
+    """flow_run_id and, where a server shows it, flow_run_url of the Prefect run that this process is started by."""
+    named = {"flow_run_id": "PREFECT__FLOW_RUN_ID", "flow_run_url": "KADR_FLOW_RUN_URL"}
+    return {key: value for key, name in named.items() if (value := os.environ.get(name))}
 
 
 def way_back(tags: Mapping[str, str]) -> str:

@@ -10,8 +10,6 @@ from filelock import FileLock, Timeout
 
 from kadr.errors import SearchError
 
-_KEPT = 2  # versions: the newest, and the one before it, which somebody may be reading
-
 
 @contextmanager
 def published(folder: Path) -> Iterator[Path]:
@@ -40,17 +38,20 @@ class Versions:
     The link changes by one rename, so that at any moment, whatever is killed, it leads to a whole version. Readers
     follow it once (`Path.resolve`) and then read one version.
 
+    Args:
+        folder: the link.
+        kept: versions that stay when a new one comes: by default it, and the one before, which somebody may be reading.
+
     Raises:
         SearchError: `folder` is there and is no such link.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: int = 2) -> None:
         self.folder = folder
         self.home = folder.with_name(f".{folder.name}")
+        self.kept = kept
         if folder.exists() and not folder.is_symlink():
-            raise SearchError(
-                f"{folder} is there already and `kadr index` did not make it; name another folder by --out"
-            )
+            raise SearchError(f"{folder} is there already and is no link to a version; move it away, or name another")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -60,7 +61,18 @@ class Versions:
             with FileLock(self.home / "lock", timeout=0):
                 yield
         except Timeout as error:
-            raise SearchError(f"{self.folder}: another `kadr index` is at work on it; wait until it is done") from error
+            raise SearchError(f"{self.folder}: another process is at work on it; wait until it is done") from error
+
+    def all(self) -> list[Path]:
+        """The versions that there are, oldest first."""
+        return sorted(self.home.glob("v*[0-9]"), key=_number)
+
+    def switch(self, version: Path) -> None:
+        """Let the link lead to this version, by one rename. Only for the process that is `alone`."""
+        link = self.home / "link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(version.absolute(), self.folder.parent.absolute()))
+        link.replace(self.folder)
 
     @contextmanager
     def new(self) -> Iterator[Path]:
@@ -70,8 +82,8 @@ class Versions:
         """
         for leftover in self.home.glob("*.partial"):
             shutil.rmtree(leftover)
-        version = self.home / f"v{1 + max(map(_number, self.home.glob('v*')), default=0):06d}"
-        partial, link = version.with_suffix(".partial"), self.home / "link"
+        version = self.home / f"v{1 + max(map(_number, self.all()), default=0):06d}"
+        partial = version.with_suffix(".partial")
         partial.mkdir()
         try:
             yield partial
@@ -79,12 +91,10 @@ class Versions:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        link.unlink(missing_ok=True)
-        link.symlink_to(os.path.relpath(version.absolute(), self.folder.parent.absolute()))
-        link.replace(self.folder)
-        for old in sorted(self.home.glob("v*"), key=_number)[:-_KEPT]:
+        self.switch(version)
+        for old in self.all()[: -self.kept]:
             shutil.rmtree(old)
 
 
 def _number(version: Path) -> int:
-    return int(version.stem[1:])
+    return int(version.name[1:])

@@ -1,5 +1,6 @@
 """The ingest part's fetching: a remote folder, by its fsspec address, becomes a local one that DVC can watch."""
 
+import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,21 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
         shutil.rmtree(folder)
     partial.rename(folder)
     return len(files)
+
+
+def listing_key(address: str) -> str:
+    """Sixteen hexadecimal digits that change when a file comes, goes, or changes as its file system sees it.
+
+    They are of names, sizes, times and checksums, whatever the file system lists; no file is read.
+
+    Raises:
+        InputError: where the address cannot be read, or holds no file.
+    """
+    _, root, found = find_remote(address)
+    listed = sorted((path.removeprefix(root), sorted(map(str, entry.items()))) for path, entry in found.items())
+    if not listed:
+        raise InputError(f"{address}: no files in it, wanted a folder with photos, texts and ratings")
+    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
 def _list(address: str) -> tuple[dict[str, tuple[str, int]], Any]:

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from kadr import cli, cli_search
+from kadr.artifacts import CHAMPION, Artifacts
 from kadr.embeddings import Embeddings
 from kadr.encoders import fit_text_encoder
 from kadr.index import build_index
@@ -40,7 +41,7 @@ def searchable(folder: Path) -> Path:
     spec = load_params(cli.PARAMS).embed_texts.encoders["tfidf"]
     assert isinstance(spec, TfidfParams)
     encoder = fit_text_encoder(spec, "fp32", list(CAPTIONS.values()), 0)
-    encoder.save(cli_search.TEXT_ENCODERS / "tfidf")
+    encoder.save(Artifacts.of_project().text_encoders / "tfidf")
     rows = []
     for name, colour in zip(CAPTIONS, ("red", "green", "yellow"), strict=True):
         Image.new("RGB", (40, 30), colour).save(name)
@@ -60,8 +61,10 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_paths_are_those_of_the_stages() -> None:
-    assert (paths.INDEX, paths.RELEVANCE_MODEL) == (cli_search.INDEX, cli_search.RELEVANCE_MODEL)
-    assert (paths.TEXT_ENCODERS, paths.METRICS) == (cli_search.TEXT_ENCODERS, cli.METRICS)
+    ours = Artifacts.of_project()
+    assert (ours.index, ours.relevance) == (paths.INDEX, paths.RELEVANCE_MODEL)
+    assert (ours.text_encoders, ours.clip) == (paths.TEXT_ENCODERS, paths.CLIP)
+    assert (paths.INDEX, paths.METRICS) == (cli_search.INDEX, cli.METRICS)
 
 
 @pytest.mark.parametrize("command", ["sample", "use", "index", "export", "search", "similar", "recommend", "show"])
@@ -143,6 +146,18 @@ def test_an_index_elsewhere(searchable: Path, monkeypatch: pytest.MonkeyPatch) -
     assert run("search", "a dog", "--index", "elsewhere").exit_code == 0
     monkeypatch.setenv("KADR_INDEX", "elsewhere")
     assert run("search", "a dog").exit_code == 0
+
+
+def test_a_champion_is_searched_by_its_own_settings_and_models(searchable: Path) -> None:
+    version = CHAMPION.with_name(".champion") / "v000001"
+    Path("models").rename("version")
+    Path("version/relevance").mkdir()
+    version.parent.mkdir(parents=True)
+    Path("version").rename(version)
+    cli.PARAMS.rename(version / "params.yaml")
+    CHAMPION.symlink_to(".champion/v000001")
+    answer = json.loads(run("search", "a dog", "-k", "1", "--json", "--index", str(CHAMPION)).stdout)
+    assert answer["matches"][0]["path"] == "dog.jpg"
 
 
 def test_index_without_photos(folder: Path) -> None:

@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_the_old_version(photos: Path, tmp_path: Path, monkey
 
 def test_a_second_indexer_is_refused(photos: Path, tmp_path: Path) -> None:
     versions = Versions(tmp_path / "index")
-    with versions.alone(), pytest.raises(SearchError, match="another `kadr index` is at work"):
+    with versions.alone(), pytest.raises(SearchError, match="another process is at work"):
         run(tmp_path / "index", photos)
     run(tmp_path / "index", photos)
 

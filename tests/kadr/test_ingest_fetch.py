@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from kadr.cli import app
 from kadr.errors import InputError
 from kadr.ingest import fetch as fetching
-from kadr.ingest.fetch import fetch
+from kadr.ingest.fetch import fetch, listing_key
 
 FILES = {
     "ratings_long.csv": b"image,text,rater,rating\n",
@@ -87,3 +87,18 @@ def test_the_command_says_what_to_set(address: str, tmp_path: Path, monkeypatch:
     assert f"data/raw/{name}: 3 files" in result.stdout
     assert f"ingest.source: data/raw/{name}" in result.stdout
     assert held(tmp_path / "data/raw" / name) == FILES
+
+
+def test_the_key_of_a_listing_is_the_same_until_a_file_changes(address: str) -> None:
+    filesystem, root = fsspec.core.url_to_fs(address)
+    key = listing_key(address)
+    assert listing_key(address) == key
+    filesystem.pipe_file(f"{root}/more", b"1")
+    more = listing_key(address)
+    filesystem.pipe_file(f"{root}/more", b"2")
+    assert len({key, more, listing_key(address)}) == 3
+
+
+def test_an_empty_folder_has_no_key(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no files in it"):
+        listing_key(str(tmp_path))

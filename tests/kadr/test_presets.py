@@ -7,7 +7,7 @@ import pytest
 
 from kadr.errors import ParamsError
 from kadr.params import load_params
-from kadr.presets import Change, preset_names, use_preset
+from kadr.presets import Change, preset_names, set_value, use_preset
 
 
 @pytest.fixture
@@ -90,3 +90,15 @@ def test_what_is_not_valid_is_not_written(
 def test_no_params_file(tmp_path: Path, presets: Path) -> None:
     with pytest.raises(ParamsError, match="no such file"):
         use_preset("sample", [], tmp_path / "params.yaml", presets)
+
+
+def test_one_value_is_set_and_a_wrong_one_is_not(params_path: Path) -> None:
+    before = params_path.read_text()
+    set_value("ingest.source", "data/raw/new", params_path)
+    assert params_path.read_text() == before.replace("source: data/raw/sample ", "source: data/raw/new ").replace(
+        "data/raw/new            # folder", "data/raw/new               # folder"
+    )
+    changed = params_path.read_text()
+    with pytest.raises(ParamsError, match="max_pixels"):
+        set_value("ingest.max_pixels", "0", params_path)
+    assert params_path.read_text() == changed
