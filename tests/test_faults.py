@@ -112,7 +112,7 @@ def test_damaged_files_are_mended(finished: Finished, tmp_path: Path) -> None:
     kept.chmod(0o644)
     files = ["data/tables/ratings.parquet", "models/relevance/model.txt", "models/index/clip.faiss"]
     for path in (kept, *(copy / name for name in files)):
-        path.write_bytes(path.read_bytes()[:200])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     output = run("dvc repro", copy, finished.environment)
     assert re.findall(r"Running stage '([^']+)'", output) == ["index"]  # what DVC itself keeps whole is put back
     assert lock_of(copy) == lock_of(finished.folder)
@@ -135,10 +135,9 @@ def test_clocks_that_jump_and_what_a_killed_stage_left_make_nothing_stale(finish
     assert lock_of(copy) == lock_of(finished.folder)
 
 
-@pytest.mark.parametrize("content", ["<<<<<<< HEAD\n", "", "schema: '2.0'\nstages:\n  ing"])
-def test_a_damaged_lock_is_named_and_nothing_runs(content: str, finished: Finished, tmp_path: Path) -> None:
+def test_a_damaged_lock_is_named_and_nothing_runs(finished: Finished, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
-    (copy / "dvc.lock").write_text(content)
+    (copy / "dvc.lock").write_text("<<<<<<< HEAD\n")
     for command in ("dvc repro", "python -m flows.pipeline", "kadr doctor"):
         done = subprocess.run(
             command.split(), cwd=copy, env=finished.environment, capture_output=True, text=True, check=False
