@@ -17,9 +17,9 @@ STAGES = {
 }
 
 
-def commands() -> list[list[str]]:
+def commands(page: str = "flows.md") -> list[list[str]]:
     """Every command of the page, without its comment, in order."""
-    shown = "".join(blocks(PROJECT / "docs" / "flows.md", "bash"))
+    shown = "".join(blocks(PROJECT / "docs" / page, "bash"))
     return [shlex.split(line, comments=True) for line in shown.splitlines()]
 
 

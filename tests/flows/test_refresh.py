@@ -1,0 +1,161 @@
+"""The commands of docs/refresh.md on a small real pipeline: two snapshots come, by a command and by a worker."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import mlflow
+import pytest
+import torch
+import yaml
+
+from flows import refresh
+from kadr.clip.folder import save_clip
+from kadr.openclip import load_clip, read_config
+from kadr.presets import set_value
+from kadr.sample import write_sample
+from tasks import challenge
+from tests.flows.conftest import PROJECT
+from tests.flows.test_worker import commands
+
+pytestmark = pytest.mark.slow
+
+# The stages that a champion is of, in one process, which saves the imports of many.
+STAGES = """
+from kadr.params import load_params
+from tasks import aggregate, clip, embed_images, embed_texts, index, ingest, train
+params = load_params()
+for stage in (ingest.main, aggregate.main, clip.stage):
+    stage(params)
+embed_images.stage(params, "clip")
+for encoder in ("clip", "tfidf"):
+    embed_texts.stage(params, encoder)
+for stage in (train.train, index.stage):
+    stage(params)
+"""
+OUTS = ["data/tables", "data/embeddings", "data/predictions", "models/clip", "models/text_encoders", "models/relevance"]
+SMALL = {
+    "ingest.max_bad_rows": "0.5",
+    "ingest.max_bad_images": "0.5",
+    "aggregate.expert": "mean",
+    "clip.source": "local",
+    "clip.init": "random_clip",
+    "train.features": "[cosine]",
+    "train.image_folds": "2",
+    "train.query_folds": "2",
+    "train.n_estimators": "10",
+    "evaluate.n_bootstrap": "20",
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of one stage, with a snapshot in data/raw/sample."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for name in ("params.yaml", "prefect.yaml"):
+        shutil.copy(PROJECT / name, home)
+    for name in ("presets", "expectations", "flows"):
+        (home / name).symlink_to(PROJECT / name)
+    for key, value in SMALL.items():
+        set_value(key, value, home / "params.yaml")
+    params = yaml.safe_load((home / "params.yaml").read_text())
+    del params["embed_texts"]["encoders"]["sbert"]
+    (home / "params.yaml").write_text(yaml.safe_dump(params))
+    (home / "stages.py").write_text(STAGES)
+    stage = {"cmd": "python stages.py", "deps": ["stages.py", "${ingest.source}"], "outs": [*OUTS, "models/index"]}
+    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"all": stage}}))
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], env=environment, check=True)
+    write_sample(home / "data/raw/sample", 1, 30, 5, 30)
+    tiny = PROJECT / "presets" / "clip-tiny"
+    torch.manual_seed(0)
+    save_clip(
+        load_clip(f"local-dir:{tiny}", None, weights=False), read_config(tiny)["model_cfg"], None, Path("random_clip")
+    )
+    return home
+
+
+@pytest.fixture
+def worker(home: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
+    """The environment of a shell on the server, while the worker of docs/flows.md is at work."""
+    own = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache")}
+    _, pool, deploy, start, *_ = (command for command in commands() if command[0] == "prefect")
+    subprocess.run([sys.executable, "-m", *pool, "--overwrite"], env=own, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", *deploy], env=own, check=True, capture_output=True)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-m", *start], env=own, **silent) as process:
+        try:
+            yield own
+        finally:
+            process.terminate()
+
+
+def run(command: list[str], environment: dict[str, str]) -> str:
+    """Run a command of the page; what it wrote."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    call = [str(shutil.which(command[0], path=path)), *command[1:]]
+    done = subprocess.run(call, env=environment | {"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def artifact(server: str, key: str) -> Any:
+    found = httpx.post(f"{server}/artifacts/latest/filter", json={"artifacts": {"key": {"any_": [key]}}}).json()
+    return found[0]["data"]
+
+
+def in_use() -> str:
+    return os.readlink("models/champion")
+
+
+def test_the_page(home: Path, worker: dict[str, str], server: str, tmp_path: Path) -> None:
+    first, later, search, list_, rollback, deployed = (
+        command for command in commands("refresh.md") if command[0] != "export"
+    )
+    assert "in state Promoted('there was no champion'" in run(first, worker)
+    assert in_use() == ".champion/v000001"
+
+    new = Path(shutil.copytree("data/raw/sample", tmp_path / "latest"))
+    rated = new / "train_dataset.csv"
+    rated.write_text("".join(rated.read_text().splitlines(keepends=True)[:-20]))  # fewer ratings than before
+    said = run([*deployed[:-1], f"snapshot={new}"], worker)
+    assert "Promoted" in said
+    assert in_use() == ".champion/v000002"
+    _check_lineage(server)
+
+    assert "images/" in run(search, worker)
+    assert "v000002*" in run(list_, worker)
+    assert "models/champion is v000001 now, and was v000002" in run(rollback, worker)
+    said = run([*later[:-1], str(new)], worker)
+    assert "3 of 3 stages are up to date" in said  # the snapshots are DVC's stages too
+    assert "in state Unchanged('v000002 is this model, and was rolled back; " in said
+    assert in_use() == ".champion/v000001"
+
+
+def _check_lineage(server: str) -> None:
+    """From the flow's artifact to MLflow's run, and from there to the flow's run on the server."""
+    report = json.loads(refresh.REPORT.read_text())
+    verdict = artifact(server, "refresh")
+    assert verdict.startswith("# Promoted\n\nnot worse than champion v000001 by more than noise: tau_c ")
+    assert report["mlflow_run"] in verdict
+    assert "| tau_c |" in verdict
+    drift = {row["variable"]: row["says"] for row in json.loads(artifact(server, "drift"))}
+    assert {"ratings, expert", "relevance", "photos, clip", "texts, tfidf"} <= set(drift)
+    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    tags = client.get_run(report["mlflow_run"]).data.tags
+    for key in ("prefect.flow_run_id", "refresh.flow_run_id"):
+        assert httpx.get(f"{server}/flow_runs/{tags[key]}").is_success
+    page = f"{server.removesuffix('/api')}/flow-runs/flow-run/{tags['refresh.flow_run_id']}"
+    assert tags["refresh.flow_run_url"] == page
+    assert str(client.get_model_version_by_alias("kadr-sample", "champion").version) == report["mlflow"][1]
+
+
+def test_the_report_is_where_the_challenge_writes_it() -> None:
+    assert refresh.REPORT == challenge.REPORT
