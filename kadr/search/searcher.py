@@ -7,13 +7,13 @@ from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index
 from kadr.search.candidates import Candidates, query_vector
-from kadr.search.cores import one_core
 from kadr.search.encoding import Encoding, PhotoVectors, TextEncoder, TextVectors
 from kadr.search.filters import allowed_rows
 from kadr.search.match import Match, Scores, as_matches, by_relevance, diverse, fold
@@ -77,7 +77,7 @@ class Searcher:
             raise SearchError(f"k is {k}, the number of photos to find, after the first {offset}; ask for 1 or more")
         asked = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
         coming = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
-        with one_core():
+        with self._blas.limit(limits=1):
             found = [self._candidates(query, coming, max(offset + k, self.rerank)) for query in asked]
             judged = self._relevances(found, coming.all())
             return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
@@ -146,6 +146,11 @@ class Searcher:
     @cached_property
     def _text_vectors(self) -> TextVectors:
         return TextVectors(self.encoders)
+
+    @cached_property
+    def _blas(self) -> ThreadpoolController:
+        """Of NumPy's products: on one core, for threads of theirs wait long for each other where the cores are busy."""
+        return ThreadpoolController().select(user_api="blas")
 
     @cached_property
     def _allowed(self) -> Callable[[Filters], Rows | None]:

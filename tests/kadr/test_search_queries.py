@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import InputError, SearchError
@@ -19,7 +20,6 @@ from kadr.features import Images, Texts
 from kadr.index import Index, build_index
 from kadr.schemas import INDEXED
 from kadr.search import Filters, Match, Query, Searcher, Term, encoding, match, parse_query
-from kadr.search.cores import OneCore
 from kadr.search.encoding import PhotoVectors, TextVectors
 from kadr.search.match import diverse
 
@@ -264,25 +264,19 @@ def test_a_vector_is_there_while_another_encoder_is_at_work() -> None:
     assert set(coming.all().vectors) == {"clip", "slow"}
 
 
-def test_products_use_one_core_until_the_last_is_done() -> None:
-    def n_threads() -> list[int]:
-        return [blas["num_threads"] for blas in threadpool_info() if blas.get("threading_layer") == "pthreads"]
+def test_products_use_one_core_while_a_search_is_at_work(index: Index) -> None:
+    def n_threads() -> set[int]:
+        return {blas["num_threads"] for blas in threadpool_info() if blas.get("threading_layer") == "pthreads"}
 
-    before, one, inside, leave = n_threads(), OneCore(), threading.Barrier(2), threading.Event()
+    class Watching(ByText):
+        def predict(self, *arguments: Any) -> np.ndarray:
+            seen.append(n_threads())
+            return super().predict(*arguments)
 
-    def other() -> None:
-        with one():
-            inside.wait(10)
-            assert leave.wait(10)
-
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(other)
-        with one():
-            inside.wait(10)
-        assert set(n_threads()) == {1}
-        leave.set()
-        done.result()
-    assert n_threads() == before
+    seen: list[set[int]] = []
+    with threadpool_limits(2):
+        Searcher(index, {"clip": Compass()}, Watching(), 3).search("east", 2)
+        assert (seen, n_threads()) == ([{1}], {2})
 
 
 def test_folding_takes_the_first_of_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
