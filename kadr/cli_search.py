@@ -131,7 +131,8 @@ def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
     from kadr.search import load_searcher
 
     logging.getLogger().setLevel(logging.WARNING)
-    return load_searcher(index, TEXT_ENCODERS, load_params(PARAMS), RELEVANCE_MODEL, for_texts=for_texts)
+    params = load_params(PARAMS)
+    return load_searcher(index, TEXT_ENCODERS, params, RELEVANCE_MODEL, for_texts=for_texts, for_many=False)
 
 
 def _filters(

@@ -249,3 +249,8 @@ def test_what_a_model_needs_of_the_photos_is_kept_for_that_model(tmp_path: Path,
     assert images.prepared["first"].tolist() == images.vectors["clip"][:, 0].tolist() == [0, 1]
     assert (images.prepared["first"].dtype, images.prepared["long/first"].dtype) == (np.float32, np.float16)
     assert read.prepare(prepare, "key of another").prepared_for == "key of another"
+    assert read.prepare_when_taken(pytest.fail, "key of the model") is read
+    taken = index.prepare_when_taken(prepare, "key of the model").images(np.array([1]))
+    for name, values in prepared.images(np.array([1])).prepared.items():
+        assert np.array_equal(taken.prepared[name], values)
+        assert taken.prepared[name].dtype == values.dtype
