@@ -132,16 +132,18 @@ def console() -> Console:
 
 def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
     logging.getLogger().setLevel(logging.WARNING)
-    return load(index, for_texts=for_texts)
+    return load(index, for_texts=for_texts, for_many=False)
 
 
-def load(index: Path, *, for_texts: bool = True) -> "Searcher":
+def load(index: Path, *, for_texts: bool = True, for_many: bool = True) -> "Searcher":
     """The searcher of an index or a champion, as the files are now."""
     from kadr.params import load_params
     from kadr.search import load_searcher
 
     its = Artifacts.of_index(index)
-    return load_searcher(its.index, its.text_encoders, load_params(its.params), its.relevance, for_texts=for_texts)
+    params = load_params(its.params)
+    folders = (its.index, its.text_encoders, params, its.relevance)
+    return load_searcher(*folders, for_texts=for_texts, for_many=for_many)
 
 
 def _filters(

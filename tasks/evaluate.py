@@ -14,6 +14,7 @@ from kadr.features import Images, Texts
 from kadr.metrics import crowd_pairs, expert_pairs, gates, ranks, reliability
 from kadr.metrics.evaluate import (
     ERRORS,
+    NDCG,
     RANKING,
     Figures,
     agreement_figures,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 BASELINES = ("mean", "cosine", "concat")
 CLAIMED = ("cosine", "concat")  # baselines that the model is said to beat
+JUDGED = 100  # candidates whose reordering is judged where index.rerank is 0
 HAS = {"mean": ERRORS, "cosine": RANKING}  # what of a baseline's figures means something
 
 
@@ -63,6 +65,9 @@ def evaluate(params: Params) -> Metrics:
         **as_json(figures["model"]),
         "baselines": {name: as_json(figures[name]) for name in BASELINES},
         "differences": {name: as_json(differences(figures["model"], figures[name])) for name in CLAIMED},
+        "reordering": as_json(
+            differences({NDCG: figures["model"][NDCG], **found.get("reordered", {})}, figures["cosine"])
+        ),
         **{name: as_json(own) for name, own in others.items()},
     }
     plots = {"reliability": reliability_plot(table), "predictions": predictions_plot(model)}
@@ -138,7 +143,11 @@ def pairs_of_both(ours: pd.DataFrame, champion: Path) -> tuple[pd.DataFrame, pd.
 
 
 def retrieve(params: Params) -> dict[str, Figures]:
-    """Retrieval figures of the model and of the cosine: a test query has to find its own photo."""
+    """Retrieval figures: a test query has to find its own photo.
+
+    By `model` and by `cosine`; `reordered` is by both, as search does it: the first index.rerank by cosine in the
+    order of the model, then the others.
+    """
     queries = read_table(paths.QUERIES, QUERIES).to_pandas()
     images = read_table(paths.IMAGES, IMAGES).to_pandas()
     collection = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
@@ -155,6 +164,8 @@ def retrieve(params: Params) -> dict[str, Figures]:
         "model": model.predict(photos, texts, image_rows, text_rows).reshape(len(asked), len(collection)),
         "cosine": texts.vectors[shared] @ photos.vectors[shared].T,
     }
+    first = np.argsort(np.argsort(-scores["cosine"], axis=1, kind="stable"), axis=1) < (params.index.rerank or JUDGED)
+    scores["reordered"] = np.where(first, 2 + scores["model"], scores["cosine"])
     target = pd.Index(collection).get_indexer(asked["image_id"])
     own = asked["image_id"].tolist()
     return {

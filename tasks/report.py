@@ -59,6 +59,7 @@ def make_page(params: Params) -> Page:
         differences=judging.difference_table(stages["evaluate"]),
         ablations=judging.ablation_table(stages["ablate"]),
         kinds=judging.kind_table(predictions, relevance, queries),
+        reordering=judging.reordering_table(stages["evaluate"], params.index.rerank),
         best=best,
         worst=worst,
         searches=examples.run_searches(_searcher(params, queries), queries, N_SEARCHES, N_FOUND),

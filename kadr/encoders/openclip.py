@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,12 @@ from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
 from kadr.encoders.preparation import Preparation
 from kadr.encoders.torch_images import OURS, TorchImageEncoder
-from kadr.encoders.torch_models import device, dtype_of, resolve_precision, weights_sha256
+from kadr.encoders.torch_models import columns_first, device, dtype_of, resolve_precision, weights_sha256
 from kadr.openclip import load_clip, loading, quiet
 from kadr.params import OpenClipParams, Precision
+
+if TYPE_CHECKING:
+    import torch
 
 
 class OpenClipImageEncoder(TorchImageEncoder):
@@ -37,7 +40,7 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
         import open_clip
 
         model, identity, self.dim = _load(spec, precision)
-        self._model = model.to(device(), dtype_of(identity.precision))
+        self._model: Any = columns_first(model.to(device(), dtype_of(identity.precision)))
         with loading(spec.model), quiet():
             self._tokenize = open_clip.get_tokenizer(spec.model)
         preprocessing = f"{type(self._tokenize).__name__}, {self._tokenize.context_length} tokens"
@@ -50,8 +53,25 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         with torch.inference_mode():
-            tokens = self._tokenize(list(texts)).to(device())
-            return unit(self._model.encode_text(tokens).float().cpu().numpy(), self.identity.encoder)
+            features = self._encode(self._tokenize(list(texts)).to(device()))
+            return unit(features.float().cpu().numpy(), self.identity.encoder)
+
+    def _encode(self, tokens: "torch.Tensor") -> Any:
+        """The forward pass without the tokens behind the longest text's end, where nothing before depends on them."""
+        from torch.func import functional_call
+
+        if not _reads_up_to_the_end(self._model):
+            return self._model.encode_text(tokens)
+        n = int(tokens.argmax(dim=1).max()) + 1
+        own = {"positional_embedding": self._model.positional_embedding[:n], "attn_mask": self._model.attn_mask[:n, :n]}
+        return functional_call(self._model, own, (None, tokens[:, :n]), tie_weights=False)[1]
+
+
+def _reads_up_to_the_end(model: Any) -> bool:
+    """Whether a text's vector is what a causal tower says at the token of the highest number, its end, as in CLIP."""
+    import open_clip
+
+    return type(model) is open_clip.CLIP and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
 def _load(spec: OpenClipParams, precision: Precision) -> tuple[Any, Identity, int]:

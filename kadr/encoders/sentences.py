@@ -5,12 +5,13 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
-from kadr.encoders.torch_models import device, dtype_of, resolve_precision, weights_sha256
+from kadr.encoders.torch_models import columns_first, device, dtype_of, resolve_precision, weights_sha256
 from kadr.errors import EncoderError
 from kadr.openclip import loading, quiet
 from kadr.params import Precision, SentenceTransformersParams
@@ -38,16 +39,20 @@ class SentenceEncoder(PretrainedTextEncoder):
             preprocessing=f"{model.max_seq_length} tokens, tokenizer {_tokenizer_sha256(model.tokenizer)}",
             precision=resolved,
         )
-        self._model = model.to(on, dtype_of(resolved))
+        self._model: Any = columns_first(model.to(on, dtype_of(resolved)))
+        self._prompt = model.prompts.get(model.default_prompt_name or "")
 
     def transform(self, texts: Sequence[str]) -> Vectors:
         """(n, d) float32, unit norm, of n texts."""
+        import torch
+        from sentence_transformers.util import batch_to_device
+
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
-        vectors = self._model.encode(
-            list(texts), batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False
-        )
-        return unit(vectors.float().cpu().numpy(), self.identity.encoder)
+        with torch.inference_mode():  # what `encode` does, without its walks over all modules: 2 ms of one text's 16
+            features = batch_to_device(self._model.preprocess(list(texts), prompt=self._prompt), self._model.device)
+            vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
+            return unit(vectors.float().cpu().numpy(), self.identity.encoder)
 
 
 def _resolve(model: str) -> str:

@@ -54,7 +54,8 @@ class Captioned:
     Attributes:
         corpus: captioned photos and their captions, these without vectors.
         space: where texts and captions are compared, of k dimensions.
-        captions: (n_captions, k) the captions there, unit norm.
+        captions: (n_captions, k) the captions there, unit norm; column by column in memory, which few texts are
+            compared with twice as fast.
         map: (d_images, k) from joined, centred photo vectors to the mean of the photo's captions.
         weights: of the kernel regression from joined photo vectors to that mean and, beside it, to the words' shares
             above the usual; (n_landmarks, k + n_words).
@@ -82,7 +83,7 @@ class Captioned:
         weights = KernelRidge.fit(corpus.joined, np.concatenate([means, shares - usual], axis=1)).weights
         linear = ridge_map(corpus.joined - corpus.joined_mean, means, RIDGE)
         bare = replace(corpus, captions=replace(corpus.captions, vectors={}))
-        return cls(bare, space, captions, linear, weights, vocabulary, usual)
+        return cls(bare, space, np.asfortranarray(captions), linear, weights, vocabulary, usual)
 
     def save(self, folder: Path) -> None:
         """Write the corpus and what was learned into `folder`; the same gives the same bytes."""
@@ -121,7 +122,7 @@ class Captioned:
         texts = Texts(table["caption_id"].tolist(), table["text"].tolist(), {})
         corpus = Corpus(Images(image_ids.tolist(), images), texts, photo)
         space, captions, linear, weights, usual = learned
-        return cls(corpus, MeaningSpace(means, space), captions, linear, weights, vocabulary, usual)
+        return cls(corpus, MeaningSpace(means, space), np.asfortranarray(captions), linear, weights, vocabulary, usual)
 
     @cached_property
     def background(self) -> Rows:

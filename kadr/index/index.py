@@ -31,6 +31,9 @@ _DAMAGED = (
 )
 
 
+Preparing = Callable[[Images], Mapping[str, npt.NDArray[Any]]]
+
+
 @dataclass(frozen=True)
 class Index:
     """Photos that can be searched by a vector.
@@ -40,8 +43,10 @@ class Index:
         photos: schema INDEXED, sorted by image_id; row i is the photo of vector i.
         vectors: encoder name -> the photos' vectors, in the order of `photos`.
         neighbours: FAISS over the vectors of `encoder`.
-        prepared: what the relevance model of key `prepared_for` computed of the photos alone, (n, ...) each.
         about: what index.json says beside: where the photos came from.
+        prepared: what the relevance model of key `prepared_for` computed of the photos alone, (n, ...) each.
+        prepared_for: that key.
+        preparing: computes the same of the photos that are taken, where nothing is prepared.
     """
 
     encoder: str
@@ -51,6 +56,7 @@ class Index:
     about: Mapping[str, object]
     prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     prepared_for: str = ""
+    preparing: Preparing | None = None
 
     def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Found:
         """The k photos (or all, where there are fewer) whose vectors are nearest to `vector`, nearest first.
@@ -69,17 +75,22 @@ class Index:
         """Photos with their vectors, and what was prepared of them."""
         ids = self._ids[rows] if isinstance(rows, slice) else self._ids.take(rows)
         vectors = {name: of.take(rows) for name, of in self.vectors.items()}
-        return Images(ids.to_pylist(), vectors, {name: np.asarray(of[rows]) for name, of in self.prepared.items()})
+        images = Images(ids.to_pylist(), vectors, {name: np.asarray(of[rows]) for name, of in self.prepared.items()})
+        return replace(images, prepared=_halved(self.preparing(images))) if self.preparing else images
 
-    def prepare(self, prepare: Callable[[Images], Mapping[str, npt.NDArray[Any]]], key: str) -> "Index":
+    def prepare(self, prepare: Preparing, key: str) -> "Index":
         """The index with what the relevance model of this key computes of its photos."""
         if self.prepared_for == key:
             return self
-        bare = replace(self, prepared={}, prepared_for="")
+        bare = replace(self, prepared={}, prepared_for="", preparing=None)
         starts = range(0, len(self.photos), _AT_ONCE)
         parts = [_halved(prepare(bare.images(slice(start, start + _AT_ONCE)))) for start in starts]
         prepared = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return replace(bare, prepared=prepared, prepared_for=key)
+
+    def prepare_when_taken(self, prepare: Preparing, key: str) -> "Index":
+        """The index that has what the relevance model of this key computes of photos computed at every search."""
+        return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", preparing=prepare)
 
     def row_of(self, image_id: str) -> int | None:
         """Row of the photo, None where there is none."""

@@ -1,6 +1,6 @@
 """LightGBM as the learner: relevance 0..1 from a feature matrix, deterministic for a seed and a number of threads."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from kadr.params import TrainParams
 
 if TYPE_CHECKING:
     import lightgbm as lgb
+
+_FEW = 10_000  # rows that one thread predicts as fast: threads that wait for each other cost more
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -50,7 +52,10 @@ class Learner:
 
 def predict(booster: "lgb.Booster", values: Vectors) -> Scores:
     """Scores 0..1 of (n, n_features) float32 rows; (n,) float64."""
-    return np.asarray(booster.predict(values), dtype=np.float64) if len(values) else np.empty(0)
+    if not len(values):
+        return np.empty(0)
+    threads: dict[str, Any] = {"num_threads": 1} if len(values) <= _FEW else {}
+    return np.asarray(booster.predict(values, **threads), dtype=np.float64)
 
 
 def _settings(params: TrainParams, seed: int) -> dict[str, object]:

@@ -35,10 +35,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Judged:
-    """A table of figures; a difference whose interval leaves out 0 is `sure`."""
+    """A table of figures, and what it comes to; a difference whose interval leaves out 0 is `sure`."""
 
     columns: Sequence[str]
     rows: Sequence[Row]
+    verdict: str = ""
 
 
 def difference_table(evaluate: Mapping[str, Any]) -> Judged:
@@ -49,6 +50,25 @@ def difference_table(evaluate: Mapping[str, Any]) -> Judged:
         for key, metric in METRICS.items()
     ]
     return Judged([f"model − {COLUMNS.get(name, name)}" for name in sources], [row for row in rows if any(row.cells)])
+
+
+def reordering_table(evaluate: Mapping[str, Any], rerank: int) -> Judged:
+    """The order of a search's both steps less that by cosine alone, and whether `index.rerank` should be on."""
+    found = {key: figure for key, figure in (evaluate.get("reordering") or {}).items() if figure}
+    cells = {key: figure_cell(figure, METRICS[key].digits, "+") for key, figure in found.items()}
+    rows = [Row(METRICS[key].label, METRICS[key].meaning, [cell]) for key, cell in cells.items()]
+    better, worse = (
+        [METRICS[key].label for key, cell in cells.items() if cell and cell.sure and sign * found[key]["value"] > 0]
+        for sign in (1, -1)
+    )
+    if worse:
+        verdict = f"It makes {', '.join(worse)} worse by more than noise, so it should be off"
+    elif better:
+        verdict = f"It makes {', '.join(better)} better by more than noise and nothing worse, so it should be on"
+    else:
+        verdict = "It changes no figure by more than noise, so it should be off: a search is quicker without it"
+    now = f"index.rerank is {rerank}: it is {'on' if rerank else 'off'}."
+    return Judged(["both steps − cosine"], rows, f"{verdict}; {now}" if rows else "")
 
 
 def ablation_table(ablate: Mapping[str, Any]) -> Judged:

@@ -35,6 +35,7 @@ class Page:
     differences: Judged
     ablations: Judged
     kinds: Judged
+    reordering: Judged
     leaks: Sequence[LeakCount] = ()
     duplicates: Sequence[DuplicatePair] = ()
 

@@ -6,11 +6,9 @@ import numpy as np
 
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
-from kadr.features import Texts
 from kadr.index import Index
 from kadr.search.match import Cosines
 from kadr.search.query import Query, Term
-from kadr.texts import normalise
 
 VectorOf = Callable[[Term], tuple[Vectors, int | None]]
 
@@ -60,9 +58,3 @@ def query_vector(query: Query, vector_of: VectorOf) -> tuple[Vectors, list[int]]
     if length < 1e-4 * max(abs(weight) for weight, _, _ in parts):
         raise SearchError("the terms of the query cancel out; take away something else than what is asked for")
     return np.asarray(total / length, dtype=np.float32), [row for _, _, row in parts if row is not None]
-
-
-def text_vector(term: Term, texts: Texts, encoder: str) -> Vectors:
-    """The (1, d) vector of a text that `texts` has."""
-    row = list(texts.texts).index(normalise(term.text or ""))
-    return texts.vectors[encoder][row : row + 1]

@@ -1,8 +1,12 @@
 """The search's encoding of what people ask: texts remembered, photos from anywhere, encoders loaded when needed."""
 
 import io
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -10,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from kadr.embeddings import Vectors
+from kadr.encoders.torch_models import cores
 from kadr.errors import InputError, SearchError, UndecodableError
 from kadr.features import Texts
 from kadr.photos import FORMATS, decode
@@ -35,24 +40,25 @@ class ImageEncoder(Protocol):
 
 
 class TextVectors:
-    """The vectors of texts by several encoders; those of the newest texts are remembered. Threads may share it."""
+    """The vectors of texts by several encoders; those of the newest texts are remembered. Threads may share it.
+
+    The encoders work side by side, each on its share of the cores: one text's forward pass is too small to be split.
+    """
 
     def __init__(self, encoders: Mapping[str, TextEncoder]) -> None:
         self._encoders = encoders
         self._known: dict[str, dict[str, Vectors]] = {}  # the newest stand last
         self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(max(1, len(encoders)), "text encoder", partial(_use_cores, len(encoders)))
 
-    def __call__(self, texts: Sequence[str]) -> Texts:
-        """The distinct texts, as `normalise` has them, each its own id, with their vectors."""
+    def __call__(self, texts: Sequence[str]) -> "Encoding":
+        """Begin to encode the texts; what is known already is not encoded again."""
         wanted = list(dict.fromkeys(map(normalise, texts)))
         with self._lock:
             known = {text: self._known[text] for text in wanted if text in self._known}
-        if new := [text for text in wanted if text not in known]:
-            encoded = {name: encoder.transform(new) for name, encoder in self._encoders.items()}
-            known |= {text: {name: of[at] for name, of in encoded.items()} for at, text in enumerate(new)}
-        self._remember({text: known[text] for text in wanted})
-        vectors = {name: np.stack([known[text][name] for text in wanted]) for name in self._encoders if wanted}
-        return Texts(wanted, wanted, vectors)
+        new = [text for text in wanted if text not in known]
+        jobs = {name: self._pool.submit(encoder.transform, new) for name, encoder in self._encoders.items() if new}
+        return Encoding(wanted, new, known, jobs, self._remember)
 
     def _remember(self, texts: Mapping[str, dict[str, Vectors]]) -> None:
         with self._lock:
@@ -61,6 +67,50 @@ class TextVectors:
                 self._known[text] = vectors
             for oldest in list(islice(self._known, max(0, len(self._known) - _REMEMBERED))):
                 del self._known[oldest]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Texts whose vectors may still be on their way.
+
+    Attributes:
+        wanted: the distinct texts, as `normalise` has them.
+        new: those of them that are encoded now.
+        known: text -> encoder name -> vector (d,) of the others.
+        jobs: encoder name -> vectors of the new texts to come.
+        remember: is told all vectors once they are there.
+    """
+
+    wanted: list[str]
+    new: list[str]
+    known: Mapping[str, dict[str, Vectors]]
+    jobs: "Mapping[str, Future[Vectors]]"
+    remember: Callable[[Mapping[str, dict[str, Vectors]]], None]
+
+    def vector(self, text: str, encoder: str) -> Vectors:
+        """The (1, d) vector of one of the texts, as soon as this encoder is done."""
+        text = normalise(text)
+        if text in self.known:
+            return self.known[text][encoder][None]
+        return self.jobs[encoder].result()[[self.new.index(text)]]
+
+    def all(self) -> Texts:
+        """The distinct texts, each its own id, with their vectors by all encoders."""
+        encoded = {name: job.result() for name, job in self.jobs.items()}
+        known = {
+            **self.known,
+            **{text: {name: of[at] for name, of in encoded.items()} for at, text in enumerate(self.new)},
+        }
+        self.remember({text: known[text] for text in self.wanted})
+        names = known[self.wanted[0]] if self.wanted else ()
+        vectors = {name: np.stack([known[text][name] for text in self.wanted]) for name in names}
+        return Texts(self.wanted, self.wanted, vectors)
+
+
+def _use_cores(n_encoders: int) -> None:
+    """Have this thread's torch, where an encoder has loaded it, use its share of the cores."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(max(1, cores() // n_encoders))
 
 
 class PhotoVectors:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,13 @@ _PREPARED_AT_ONCE = 5000  # photos whose part of the model's features is compute
 
 
 def load_searcher(
-    index_folder: Path, encoders_folder: Path, params: Params, model_folder: Path, *, for_texts: bool = True
+    index_folder: Path,
+    encoders_folder: Path,
+    params: Params,
+    model_folder: Path,
+    *,
+    for_texts: bool = True,
+    for_many: bool = True,
 ) -> Searcher:
     """Load what a search needs; without reranking neither the model nor the other text encoders.
 
@@ -32,6 +37,7 @@ def load_searcher(
         params: the encoders, `index.rerank` and `ingest.near_duplicate_bits`.
         model_folder: where stage train wrote.
         for_texts: whether texts will be asked; for photos alone neither text encoders nor the model are loaded.
+        for_many: whether many queries will be asked, so that what the model needs of each photo is computed at once.
 
     Raises:
         SearchError: the index or the model is missing, or the texts' encoder is not the one that embedded the photos.
@@ -52,16 +58,24 @@ def load_searcher(
     }
     check_same_encoder(index, encoders[index.encoder].identity.metadata)
     model = _load_model(model_folder) if rerank else None
-    if model and len(index.photos) <= _PREPARED_AT_ONCE:
-        index = index.prepare(model.prepare, model.key)
-    elif model and index.prepared_for != model.key:
+    if model:
+        index = (
+            _prepared(index, model, index_folder) if for_many else index.prepare_when_taken(model.prepare, model.key)
+        )
+    return Searcher(index, encoders, model, rerank, photos, bits)
+
+
+def _prepared(index: Index, model: RelevanceModel, folder: Path) -> Index:
+    """The index with what the model needs of each photo; where the photos are many, computed by each search."""
+    if len(index.photos) <= _PREPARED_AT_ONCE:
+        return index.prepare(model.prepare, model.key)
+    if index.prepared_for != model.key:
         logger.warning(
             "%s: what this relevance model needs of each photo is not in it, so every search computes it: slow. An "
             "index that `kadr index PHOTOS` makes after `dvc repro` keeps it (models/photos; search it with --index)",
-            index_folder,
+            folder,
         )
-        index = replace(index, prepared={}, prepared_for="")
-    return Searcher(index, encoders, model, rerank, photos, bits)
+    return index.prepare_when_taken(model.prepare, model.key)
 
 
 def _photo_encoders(index: Index, params: Params) -> dict[str, Callable[[], ImageEncoder]]:

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from kadr.embeddings import Rows, Vectors
 
+_AT_ONCE = 256  # candidates whose hashes are compared with those before them together
+
 Cosines = npt.NDArray[np.float32]
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -73,18 +75,19 @@ def fold(ranked: Ranked, phashes: Sequence[str | None], bits: int) -> tuple[list
     """
     codes = np.array([int(phash or "0", 16) for phash in phashes], dtype=np.uint64)
     known = np.array([bool(phash) for phash in phashes], dtype=bool)
-    shown = np.empty(len(codes), dtype=np.int64)
+    shown = np.ones(len(codes), dtype=bool)
     n_folded = np.zeros(len(codes), dtype=np.int64)
-    n = 0
-    for place in range(len(codes)):
-        before = shown[:n]
-        near = known[before] & (np.bitwise_count(codes[before] ^ codes[place]) <= bits)
-        if known[place] and near.any():
-            n_folded[near.argmax()] += 1
-        else:
-            shown[n] = place
-            n += 1
-    return shown[:n].tolist(), n_folded[:n].tolist()
+    for start in range(0, len(codes), _AT_ONCE):
+        rows, before = slice(start, start + _AT_ONCE), slice(start + _AT_ONCE)
+        near = known[rows, None] & known[before] & (np.bitwise_count(codes[rows, None] ^ codes[before]) <= bits)
+        near = np.tril(near, start - 1)  # to those that stand before
+        for row in np.flatnonzero(near.any(axis=1)):
+            same = near[row] & shown[before]
+            if same.any():
+                shown[start + row] = False
+                n_folded[same.argmax()] += 1
+    places = np.flatnonzero(shown)
+    return places.tolist(), n_folded[places].tolist()
 
 
 def as_matches(photos: pa.Table, ranked: Ranked, n_folded: Sequence[int]) -> list[Match]:

@@ -7,13 +7,14 @@ from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index
-from kadr.search.candidates import Candidates, query_vector, text_vector
-from kadr.search.encoding import PhotoVectors, TextEncoder, TextVectors
+from kadr.search.candidates import Candidates, query_vector
+from kadr.search.encoding import Encoding, PhotoVectors, TextEncoder, TextVectors
 from kadr.search.filters import allowed_rows
 from kadr.search.match import Match, Scores, as_matches, by_relevance, diverse, fold
 from kadr.search.query import Filters, Query, Term, photo_term
@@ -75,10 +76,11 @@ class Searcher:
         if k < 1 or offset < 0:
             raise SearchError(f"k is {k}, the number of photos to find, after the first {offset}; ask for 1 or more")
         asked = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
-        texts = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
-        found = [self._candidates(query, texts, max(offset + k, self.rerank)) for query in asked]
-        judged = self._relevances(found, texts)
-        return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
+        coming = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
+        with self._blas.limit(limits=1):
+            found = [self._candidates(query, coming, max(offset + k, self.rerank)) for query in asked]
+            judged = self._relevances(found, coming.all())
+            return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
 
     def similar(self, photo: Photo, k: int, offset: int = 0, filters: Filters | None = None) -> list[Match]:
         """The photos that look most like a photo of the index (its image_id) or a file (its bytes)."""
@@ -115,7 +117,7 @@ class Searcher:
         """The relevance 0..1 of a photo (image_id or bytes of a file) and a text. Raises SearchError: no model."""
         if self.model is None:
             raise SearchError("there is no relevance model; train one with `dvc repro train` and set index.rerank")
-        texts = self._text_vectors([Term(1.0, text=text).text or ""])
+        texts = self._text_vectors([Term(1.0, text=text).text or ""]).all()
         names = list(self.index.vectors)
         row = self.row_of(photo)
         images = (
@@ -146,16 +148,22 @@ class Searcher:
         return TextVectors(self.encoders)
 
     @cached_property
+    def _blas(self) -> ThreadpoolController:
+        """Of NumPy's products: on one core, for threads of theirs wait long for each other where the cores are busy."""
+        return ThreadpoolController().select(user_api="blas")
+
+    @cached_property
     def _allowed(self) -> Callable[[Filters], Rows | None]:
         """`allowed_rows`, the last few remembered: a query typed letter by letter keeps its filters."""
         return lru_cache(maxsize=_FILTERS)(partial(allowed_rows, self.index))
 
-    def _candidates(self, query: Query, texts: Texts, n: int) -> Candidates:
+    def _candidates(self, query: Query, coming: Encoding, n: int) -> Candidates:
+        """They are found while encoders that the model alone needs are still at work."""
         encoder = self.index.encoder
 
         def vector_of(term: Term) -> tuple[Vectors, int | None]:
             if term.text is not None:
-                return text_vector(term, texts, encoder), None
+                return coming.vector(term.text, encoder), None
             photo = term.photo if term.photo is not None else term.image_id or ""
             row = self.row_of(photo)
             if isinstance(photo, bytes) and row is None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kadr.encoders import fit_text_encoder, load_image_encoder, load_text_encoder
+from kadr.encoders import fit_text_encoder, load_image_encoder, load_text_encoder, sentences
 from kadr.errors import EncoderError
 from kadr.params import OpenClipParams, SentenceTransformersParams, TimmParams
 
@@ -67,7 +67,9 @@ def test_open_clip_vectors_are_those_of_its_own_pipeline(
         images = model.encode_image(torch.stack([transform(photo) for photo in photos]), normalize=True).numpy()
         words = model.encode_text(open_clip.get_tokenizer(clip.model)(texts), normalize=True).numpy()
     assert (load_image_encoder(clip, "auto").transform(photos) * images).sum(axis=1).min() >= FAITHFUL
-    assert (fit_text_encoder(clip, "auto", [], 0).transform(texts) * words).sum(axis=1).min() >= FAITHFUL
+    encoder = fit_text_encoder(clip, "fp32", [], 0)
+    np.testing.assert_allclose(encoder.transform(texts), words, atol=1e-5)
+    np.testing.assert_allclose(encoder.transform(texts[:1]), words[:1], atol=1e-5)  # shorter than the longest
 
 
 @pytest.mark.slow
@@ -107,6 +109,20 @@ def test_sentences_of_like_meaning_are_near_and_batches_change_nothing() -> None
     assert vectors[0] @ vectors[1] > 0.5 > vectors[0] @ vectors[2] + 0.2
     alone = np.concatenate([encoder.transform([text]) for text in texts])
     np.testing.assert_allclose(vectors, alone, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_sentences_vectors_are_those_of_its_own_pipeline_with_its_prompt(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(sentences._resolve(SBERT.model), device="cpu")
+    model.prompts, model.default_prompt_name = {"query": "search: "}, "query"
+    model.save(str(tmp_path))
+    texts = ["A dog runs over the grass.", "Two women", "word " * 400]
+    asked = SentenceTransformersParams(backend="sentence_transformers", model=str(tmp_path))
+    vectors = fit_text_encoder(asked, "fp32", [], 0).transform(texts)
+    np.testing.assert_allclose(vectors, model.encode(texts), atol=1e-5)
+    assert np.abs(vectors - fit_text_encoder(SBERT, "fp32", [], 0).transform(texts)).max() > 0.01
 
 
 @pytest.mark.slow

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from kadr.embeddings import Embeddings
+from kadr.embeddings import Embeddings, Vectors
 from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index import Index, build_index, nearest, published
@@ -144,6 +145,21 @@ def test_past_exact_max_as_many_are_found_as_there_are(every: int, k: int, monke
     assert (np.diff(cosines) <= 0).all()
 
 
+@pytest.mark.parametrize("needed", [1, 2, 37, 100])
+def test_hardly_more_lists_are_searched_than_it_takes(needed: int) -> None:
+    class Lists:
+        nlist = 100
+
+        def search(self, asked: Vectors, k: int, params: Any) -> tuple[None, np.ndarray]:
+            missed = min(1, max(0, needed - params.nprobe) / 20)  # of the queries, each found by one list more
+            return None, np.where(np.arange(len(asked))[:, None] < missed * len(asked), -1, wanted)
+
+    wanted = np.tile(np.arange(10), (512, 1))
+    nprobe, recall = nearest._enough_lists(Lists(), np.empty((512, 2), np.float32), wanted)
+    assert needed <= nprobe <= needed + max(1, needed // 8)
+    assert recall >= 0.98
+
+
 def test_the_share_of_wanted_rows_that_are_found() -> None:
     assert nearest.recall_at(np.array([[1, 2], [3, 4]]), np.array([[2, 5, 1], [9, 8, 3]])) == 0.75
 
@@ -236,3 +252,8 @@ def test_what_a_model_needs_of_the_photos_is_kept_for_that_model(tmp_path: Path,
     assert images.prepared["first"].tolist() == images.vectors["clip"][:, 0].tolist() == [0, 1]
     assert (images.prepared["first"].dtype, images.prepared["long/first"].dtype) == (np.float32, np.float16)
     assert read.prepare(prepare, "key of another").prepared_for == "key of another"
+    assert read.prepare_when_taken(pytest.fail, "key of the model") is read
+    taken = index.prepare_when_taken(prepare, "key of the model").images(np.array([1]))
+    for name, values in prepared.images(np.array([1])).prepared.items():
+        assert np.array_equal(taken.prepared[name], values)
+        assert taken.prepared[name].dtype == values.dtype

@@ -113,6 +113,24 @@ def test_differences_from_the_baselines() -> None:
     assert judging.difference_table({}).rows == []
 
 
+@pytest.mark.parametrize(
+    ("recall", "mrr", "verdict"),
+    [
+        ((0.1, 0.2), (-0.1, 0.1), "It makes recall@1 better by more than noise and nothing worse, so it should be on;"),
+        ((0.1, 0.2), (-0.2, -0.1), "It makes MRR worse by more than noise, so it should be off;"),
+        ((-0.1, 0.2), (-0.1, 0.1), "It changes no figure by more than noise, so it should be off:"),
+    ],
+)
+def test_whether_reordering_helps(recall: tuple[float, float], mrr: tuple[float, float], verdict: str) -> None:
+    both = {"recall_at_1": recall, "mrr": mrr}
+    found = {key: {"value": sum(of) / 2, "low": of[0], "high": of[1]} for key, of in both.items()}
+    table = judging.reordering_table({"reordering": found | {"ndcg_at_10": None}}, 0)
+    assert [row.name for row in table.rows] == ["recall@1", "MRR"]
+    assert table.verdict.startswith(verdict)
+    assert table.verdict.endswith("index.rerank is 0: it is off.")
+    assert judging.reordering_table({}, 100).rows == []
+
+
 def test_ablations_beside_the_model() -> None:
     gap = {"tau_c": {"value": -1.0, "low": -2.5, "high": 0.5}}
     ablate = {
@@ -310,6 +328,7 @@ def page(photo: str, text: str = "a <b>dog</b>") -> Page:
         differences=judging.difference_table(EVALUATE),
         ablations=judging.Judged([], []),
         kinds=judging.Judged(["pairs"], [judging.Row("negates", "", [figures.Cell("1", "")])]),
+        reordering=judging.reordering_table({"reordering": {"mrr": {"value": 0.1, "low": 0.05, "high": 0.2}}}, 100),
         best=[example],
         worst=[example],
         searches=[examples.Query(text, [], True)],
@@ -326,6 +345,7 @@ def test_the_page_is_whole_and_loads_nothing(photo_path: str) -> None:
         for address in outline.addresses
     )
     assert "48.9" in html
+    assert "It makes MRR better by more than noise and nothing worse, so it should be on" in html
     assert "mean</th>" not in html  # no run has that baseline here
     assert html == render_page(page(examples.photo_address(photo_path)))
 
@@ -352,6 +372,7 @@ def test_a_run_without_expert_ratings_or_test_texts() -> None:
         differences=judging.difference_table({}),
         ablations=judging.ablation_table({}),
         kinds=judging.Judged([], []),
+        reordering=judging.reordering_table({}, 100),
         best=[],
         worst=[],
         searches=[],

@@ -1,21 +1,25 @@
 """Queries: what people write, sums of texts and photos, filters, folding, and recommendations."""
 
+import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import InputError, SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
 from kadr.schemas import INDEXED
-from kadr.search import Filters, Match, Query, Searcher, Term, encoding, parse_query
+from kadr.search import Filters, Match, Query, Searcher, Term, encoding, match, parse_query
 from kadr.search.encoding import PhotoVectors, TextVectors
 from kadr.search.match import diverse
 
@@ -233,8 +237,8 @@ def test_diverse_takes_the_like_and_unlike_each_other() -> None:
 def test_texts_are_encoded_once() -> None:
     encoder = Compass()
     vectors = TextVectors({"clip": encoder})
-    assert vectors(["east", " east", "north"]).texts == ["east", "north"]
-    assert np.array_equal(vectors(["north", "west"]).vectors["clip"], directions([90, 180]))
+    assert vectors(["east", " east", "north"]).all().texts == ["east", "north"]
+    assert np.array_equal(vectors(["north", "west"]).all().vectors["clip"], directions([90, 180]))
     assert encoder.seen == ["east", "north", "west"]
 
 
@@ -243,8 +247,44 @@ def test_the_newest_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> Non
     encoder = Compass()
     vectors = TextVectors({"clip": encoder})
     for texts in (["east", "north"], ["east"], ["west"], ["east"], ["west", "east"], ["north"]):
-        vectors(texts)
+        vectors(texts).all()
     assert encoder.seen == ["east", "north", "west", "north"]
+
+
+def test_a_vector_is_there_while_another_encoder_is_at_work() -> None:
+    class Slow(Compass):
+        def transform(self, texts: Sequence[str]) -> Vectors:
+            assert found.wait(10)
+            return super().transform(texts)
+
+    found = threading.Event()
+    coming = TextVectors({"clip": Compass(), "slow": Slow()})(["east", "north"])
+    assert np.array_equal(coming.vector(" north", "clip"), directions([90]))
+    found.set()
+    assert set(coming.all().vectors) == {"clip", "slow"}
+
+
+def test_products_use_one_core_while_a_search_is_at_work(index: Index) -> None:
+    def n_threads() -> set[int]:
+        return {blas["num_threads"] for blas in threadpool_info() if blas.get("threading_layer") == "pthreads"}
+
+    class Watching(ByText):
+        def predict(self, *arguments: Any) -> np.ndarray:
+            seen.append(n_threads())
+            return super().predict(*arguments)
+
+    seen: list[set[int]] = []
+    with threadpool_limits(2):
+        Searcher(index, {"clip": Compass()}, Watching(), 3).search("east", 2)
+        assert (seen, n_threads()) == ([{1}], {2})
+
+
+def test_folding_takes_the_first_of_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "_AT_ONCE", 3)
+    hashes = ["0", "1", "", "ff", "3", "7f", "0", "7", ""]  # 3 is near 1, which is folded, but not near 0
+    ranked = match.by_relevance(np.arange(9), np.zeros(9, np.float32), np.empty(0))
+    assert match.fold(ranked, hashes, 1) == ([0, 2, 3, 4, 8], [2, 0, 1, 1, 0])
+    assert match.fold(ranked, hashes, -1) == (list(range(9)), [0] * 9)
 
 
 def test_threads_share_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +304,7 @@ def test_threads_share_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         photos(content, ["clip"])
         for step in range(200):
             name = list(ANGLES)[(number + step) % len(ANGLES)]
-            assert np.array_equal(vectors([name]).vectors["clip"], directions([ANGLES[name]]))
+            assert np.array_equal(vectors([name]).all().vectors["clip"], directions([ANGLES[name]]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(8)))

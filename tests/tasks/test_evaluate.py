@@ -13,7 +13,7 @@ from kadr.errors import GateError, ParamsError
 from kadr.params import Params
 from kadr.schemas import PREDICTIONS, read_table, write_table
 from tasks import paths
-from tasks.evaluate import evaluate
+from tasks.evaluate import evaluate, retrieve
 from tasks.train import train
 
 pytestmark = pytest.mark.slow
@@ -25,11 +25,14 @@ NAMES = AGREEMENT | {"recall_at_1", "recall_at_5", "recall_at_10", "mrr"}
 def test_figures(small_project: Path, small_params: Params) -> None:
     train(small_params)
     metrics = evaluate(small_params)
-    assert set(metrics) == NAMES | {"baselines", "differences", "ceiling", "human", "seen_text"}
+    assert set(metrics) == NAMES | {"baselines", "differences", "reordering", "ceiling", "human", "seen_text"}
     assert set(metrics["seen_text"]) == AGREEMENT
     gap = metrics["differences"]["concat"]["tau_c"]
     assert gap["value"] == pytest.approx(metrics["tau_c"]["value"] - metrics["baselines"]["concat"]["tau_c"]["value"])
     assert gap["low"] <= gap["value"] <= gap["high"]
+    both = metrics["reordering"]
+    assert set(both) == {"ndcg_at_10", "recall_at_1", "recall_at_5", "recall_at_10", "mrr"}
+    assert both["ndcg_at_10"] == metrics["differences"]["cosine"]["ndcg_at_10"]
     human = metrics["human"]
     assert human["share"]["value"] == pytest.approx(100 * human["model"]["value"] / human["tau_c"]["value"], rel=1e-5)
     assert set(metrics["baselines"]) == {"mean", "cosine", "concat"}
@@ -43,6 +46,16 @@ def test_figures(small_project: Path, small_params: Params) -> None:
     assert metrics["baselines"]["mean"]["tau_c"] is None
     assert metrics["tau_c"]["value"] > 50
     assert metrics["rmse"]["value"] < metrics["baselines"]["mean"]["rmse"]["value"]
+
+
+def test_only_the_first_candidates_are_reordered(small_project: Path, small_params: Params) -> None:
+    train(small_params)
+    first, all_ = (
+        retrieve(small_params.model_copy(update={"index": small_params.index.model_copy(update={"rerank": rerank})}))
+        for rerank in (1, 1000)
+    )
+    assert first["reordered"] == first["cosine"]
+    assert all_["reordered"] == all_["model"]
 
 
 # Gates. In the small project the ratings are the cosine, so that no model is above it.
