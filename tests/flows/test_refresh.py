@@ -55,13 +55,13 @@ SMALL = {
 
 
 @pytest.fixture
-def home(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of one stage, with a snapshot in data/raw/sample."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
-    for name in ("params.yaml", "prefect.yaml"):
-        shutil.copy(PROJECT / name, home)
+    for path in (PROJECT / "params.yaml", PROJECT / "prefect.yaml", empty_store):
+        shutil.copy(path, home)
     for name in ("presets", "expectations", "flows"):
         (home / name).symlink_to(PROJECT / name)
     for key, value in SMALL.items():
@@ -85,7 +85,7 @@ def home(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.Monkey
 @pytest.fixture
 def worker(home: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
     """The environment of a shell on the server, while the worker of docs/flows.md is at work."""
-    own = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache")}
+    own = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
     _, pool, deploy, start, *_ = (command for command in commands() if command[0] == "prefect")
     subprocess.run([sys.executable, "-m", *pool, "--overwrite"], env=own, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", *deploy], env=own, check=True, capture_output=True)
