@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from kadr import cli_cache, cli_index, cli_search, cli_serve
 from kadr.errors import InputError, KadrError
+from kadr.storage import said_clearly
 
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
@@ -27,7 +28,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with said_clearly():
+                return super().invoke(ctx)
         except KadrError as error:
             typer.echo(f"kadr: {error}", err=True)
             raise typer.Exit(1) from error

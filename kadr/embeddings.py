@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError
-from kadr.schemas import check_schema, embeddings_schema, write_table
+from kadr.schemas import check_schema, embeddings_schema, read_parquet, write_table
 
 Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -64,14 +63,7 @@ class Embeddings:
     @classmethod
     def read(cls, path: Path) -> "Embeddings":
         """Read what `write` wrote. Raises SchemaError where the file is missing or is no embeddings table."""
-        try:
-            table = pq.read_table(path)
-        except FileNotFoundError as error:
-            raise SchemaError(f"{path}: no such embeddings. Run `dvc repro` to make them.") from error
-        except pa.ArrowInvalid as error:
-            raise SchemaError(
-                f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`."
-            ) from error
+        table = read_parquet(path, "embeddings")
         kind = table.schema.field("vector").type if "vector" in table.schema.names else None
         if not isinstance(kind, pa.FixedSizeListType):
             raise SchemaError(f"{path}: no column `vector` of fixed_size_list; this is not an embeddings table")

@@ -5,6 +5,7 @@ KadrError
 ├── InputError       the user's photos, texts or ratings cannot be read as what they should be
 │   ├── TooManyBad   more rows or photos were set aside than the limits in params allow
 │   └── UndecodableError  a photo does not decode
+├── DiskError        a disk is full, or a file or folder there cannot be written
 ├── SchemaError      a table does not have the columns that kadr/schemas.py gives it
 ├── EncoderError     an encoder cannot be found, loaded or run
 ├── CacheError       the embedding cache cannot be read or written
@@ -39,6 +40,10 @@ class UndecodableError(InputError):
     def __init__(self, message: str, status: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class DiskError(KadrError):
+    """A disk is full, or a file or folder there cannot be written."""
 
 
 class SchemaError(KadrError):

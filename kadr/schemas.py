@@ -158,7 +158,8 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         words = [field.name for field in schema if pa.types.is_string(field.type)]
-        pq.write_table(table, partial, compression="zstd", use_dictionary=words)  # numbers repeat too little
+        options = {"compression": "zstd", "use_dictionary": words, "write_page_checksum": True}
+        pq.write_table(table, partial, **options)  # numbers repeat too little for a dictionary
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -166,11 +167,16 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read the Parquet file `path` and check it against `schema`. Raises SchemaError where it is missing or differs."""
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError as error:
-        raise SchemaError(f"{path}: no such table. Run `dvc repro` to make it.") from error
-    except pa.ArrowInvalid as error:
-        raise SchemaError(f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`.") from error
+    table = read_parquet(path, "table")
     check_schema(table, schema, str(path))
     return table
+
+
+def read_parquet(path: Path, kind: str) -> pa.Table:
+    """Read a Parquet file, its pages by their checksums. Raises SchemaError where it is missing or damaged."""
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except FileNotFoundError as error:
+        raise SchemaError(f"{path}: no such {kind}. Run `dvc repro` to make it.") from error
+    except (pa.ArrowException, OSError) as error:  # Arrow has an OSError for bytes that do not unpack
+        raise SchemaError(f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`.") from error

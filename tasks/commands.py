@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from kadr.errors import KadrError
+from kadr.storage import said_clearly
 
 
 @contextmanager
@@ -19,6 +20,7 @@ def command(name: str) -> Iterator[Console]:
     for room in ("kadr", "tasks"):
         logging.getLogger(room).setLevel(logging.INFO)
     try:
-        yield Console(width=None if sys.stdout.isatty() else 200)  # a file or a pipe gets whole lines
+        with said_clearly():
+            yield Console(width=None if sys.stdout.isatty() else 200)  # a file or a pipe gets whole lines
     except KadrError as error:
         sys.exit(f"{name}: {error}")

@@ -25,3 +25,4 @@ RELIABILITY = Path("reports/reliability.csv")
 REPORT = Path("reports/index.html")
 RATINGS_REPORT = Path("reports/ratings.html")
 METRICS = Path("metrics")  # <stage>.json
+SCORE_SUMMARY = "_summary.json"  # in a folder of scores (tasks/score.py): what the last scoring did

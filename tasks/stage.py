@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kadr.errors import KadrError
 from kadr.params import Params, load_params
+from kadr.storage import said_clearly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,17 +21,18 @@ Metrics = dict[str, object]
 def run(name: str, stage: Callable[[Params], Metrics]) -> None:
     """Run `stage` with params.yaml and write what it returns to metrics/<name>.json.
 
-    A KadrError ends the process with its message alone and exit code 1; any other exception is a bug with its trace.
+    A KadrError, a full disk and a closed folder end the process with their message alone and exit code 1; any other
+    exception is a bug with its trace.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # stages share cores: no spinning
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")
     for room in ("kadr", "tasks"):  # what the libraries below say at INFO is about themselves
         logging.getLogger(room).setLevel(logging.INFO)
     try:
-        metrics = stage(load_params())
+        with said_clearly():
+            write_json(Path("metrics") / f"{name}.json", stage(load_params()))
     except KadrError as error:
         sys.exit(f"{name}: {error}")
-    write_json(Path("metrics") / f"{name}.json", metrics)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -47,5 +49,8 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -32,6 +32,8 @@ _SAYINGS = {
     "by `mlflow db upgrade {store}` (copy it first); one of a newer version wants that version",
     "database is locked": "another process keeps the store locked; end that one",
     "not a database": "this is no SQLite database; move it away, and a new one is made",
+    "disk I/O error": "its disk is full, or fails; make room there",
+    "database or disk is full": "its disk is full; make room there",
     "malformed": "the database is damaged; move it away, and a new one is made",
 }
 

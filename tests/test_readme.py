@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,18 +15,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.conftest import COUNTS, Finished, run
+
 pytestmark = pytest.mark.slow
 
-SMALL = [
-    "clip.epochs=1",
-    "evaluate.n_bootstrap=20",
-    "evaluate.gates.above=null",
-    "ablate.rows=[modality]",
-    "train.image_folds=2",
-    "train.query_folds=2",
-    "train.n_estimators=20",
-]
-COUNTS = ["--n-train", "60", "--n-test", "10", "--n-corpus", "150"]
 WAIT_S = 300
 PAGES = ("README.md", "docs/data.md", "docs/mlflow.md")
 
@@ -42,37 +32,15 @@ def readme_commands(project: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """This interpreter first on the path, and a cache of the copy's own."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    cache = tmp_path_factory.mktemp("cache")
-    person = {f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    ours = {"PATH": path, "PYTHONPATH": ".", "KADR_CACHE": str(cache), "GIT_CONFIG_NOSYSTEM": "1"}
-    return {**os.environ, **person, **ours}
+def environment(finished: Finished) -> dict[str, str]:
+    """That of the finished project."""
+    return finished.environment
 
 
 @pytest.fixture(scope="module")
-def copy(project: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A committed copy of the project with a small sample, its pipeline run once by `dvc repro`."""
-    folder = tmp_path_factory.mktemp("copy") / "kadr"
-    tracked = subprocess.run(["git", "ls-files"], cwd=project, check=True, capture_output=True, text=True).stdout
-    for name in tracked.splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(project / name, folder / name)
-    run(f"kadr sample {' '.join(COUNTS)}", folder, environment)
-    run("kadr use sample " + " ".join(f"-S {override}" for override in SMALL), folder, environment)
-    run("git init -q", folder, environment)
-    run("git add -A", folder, environment)
-    run("git commit -qm copy", folder, environment)
-    run("dvc repro", folder, environment)
-    return folder
-
-
-def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """Run a command as a user types it; its output."""
-    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+def copy(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished project that these tests may change."""
+    return finished.copy_to(tmp_path_factory.mktemp("copy") / "kadr")
 
 
 def stale(folder: Path, environment: dict[str, str]) -> set[str]:

@@ -6,6 +6,7 @@ of unit norm, like nothing that has known words, and like every other text witho
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from pickle import PickleError
 from typing import Any, Self
@@ -86,11 +87,13 @@ class TfidfEncoder(TextEncoder):
             raise EncoderError(f"{path} cannot be read ({error}); delete it and run `dvc repro embed_texts`") from error
 
     def save(self, folder: Path) -> None:
-        """Write the identity and what was fitted."""
+        """Write the identity and what was fitted; the same bytes whichever process fitted it."""
         import joblib
 
         super().save(folder)
-        joblib.dump((self._words, self._vectorizer, self._components), folder / MODEL_NAME)
+        vectorizer = copy(self._vectorizer)
+        vars(vectorizer).pop("_stop_words_id", None)  # where they lie in memory: scikit-learn's note that it saw them
+        joblib.dump((self._words, vectorizer, self._components), folder / MODEL_NAME)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
         """(n, d) float32, unit norm, of n texts."""

@@ -16,7 +16,7 @@ from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images
 from kadr.index.nearest import Found, Nearest
-from kadr.index.vectors import PhotoVectors
+from kadr.index.vectors import PhotoVectors, write_array
 from kadr.schemas import INDEXED, read_table, write_table
 
 _DESCRIPTION = "index.json"
@@ -102,8 +102,7 @@ class Index:
         for name, vectors in self.vectors.items():
             vectors.write(folder / _VECTORS / f"{name}.npy")
         for name, values in self.prepared.items():
-            (folder / _PREPARED / f"{name}.npy").parent.mkdir(parents=True, exist_ok=True)
-            np.save(folder / _PREPARED / f"{name}.npy", values, allow_pickle=False)
+            write_array(folder / _PREPARED / f"{name}.npy", values)
         (folder / _DESCRIPTION).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
@@ -143,7 +142,7 @@ class Index:
             }
             prepared_for: str = described["prepared_for"]
             neighbours = Nearest.read(version / _FAISS.format(encoder), described)
-        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_DAMAGED.format(folder, error)) from error
         own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", *neighbours.describe()}
         about = {key: value for key, value in described.items() if key not in own}

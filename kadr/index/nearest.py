@@ -118,12 +118,8 @@ class Nearest:
 
     def write(self, path: Path) -> None:
         """Write to `path`; the same gives the same bytes. Raises OSError."""
-        try:
-            _faiss().write_index(self.faiss_index, str(path))
-        except RuntimeError as error:
-            raise OSError(
-                f"{path}: FAISS could not write ({str(error).rsplit(':', maxsplit=1)[-1].strip()})"
-            ) from error
+        with path.open("wb") as file:  # FAISS's own writing does not see a disk that fills up at the end
+            _faiss().write_index(self.faiss_index, _faiss().PyCallbackIOWriter(file.write))
 
     @classmethod
     def read(cls, path: Path, described: Mapping[str, Any]) -> "Nearest":

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,13 @@ from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
 
 Halves = npt.NDArray[np.float16]
+
+
+def write_array(path: Path, values: npt.NDArray[Any]) -> None:
+    """Write a NumPy file; the same gives the same bytes. Raises OSError, which says why, as NumPy's own does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.save(cast(Any, SimpleNamespace(write=file.write)), np.ascontiguousarray(values), allow_pickle=False)
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,7 @@ class PhotoVectors:
 
     def write(self, path: Path) -> None:
         """Write to a NumPy file; the same gives the same bytes."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.ascontiguousarray(self.values), allow_pickle=False)
+        write_array(path, self.values)
 
     @classmethod
     def of(cls, embeddings: Embeddings, ids: list[str]) -> "PhotoVectors":

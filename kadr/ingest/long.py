@@ -81,7 +81,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             name: pc.utf8_trim_whitespace(pc.fill_null(table.column(name).cast(pa.string()), "")).to_pandas()
             for name in table.column_names
         }
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable table ({error}); write it as Parquet with plain columns") from error
     rows = pd.DataFrame(columns)
     return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))

@@ -90,11 +90,11 @@ class RelevanceModel:
     def save(self, folder: Path) -> None:
         """Write the model into `folder`; the same model gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.booster.save_model(folder / MODEL)
-        description = {"blocks": list(self.blocks.names), "features": self.features}
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        (folder / MODEL).write_text(self.booster.model_to_string(), encoding="utf-8")
         if self.blocks.captioned:
             self.blocks.captioned.save(folder / CAPTIONED)
+        description = {"blocks": list(self.blocks.names), "features": self.features, "sha256": _digests(folder)}
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "RelevanceModel":
@@ -103,15 +103,23 @@ class RelevanceModel:
 
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            digests = _digests(folder)
+            if description.get("sha256", digests) != digests:  # LightGBM ends the whole process at half a file of trees
+                raise ValueError("its files are damaged: not those that were written")
             booster = lgb.Booster(model_file=folder / MODEL)
-        except (OSError, ValueError, lgb.basic.LightGBMError) as error:
+        except (OSError, ValueError, AttributeError, lgb.basic.LightGBMError) as error:
             raise ModelError(f"{folder}: no readable relevance model ({error}); run `dvc repro train`") from error
         captioned = Captioned.load(folder / CAPTIONED) if CAPTIONED in description["blocks"] else None
         blocks = FeatureBlocks(description["blocks"], captioned)
-        return cls(blocks, description["features"], booster, _digest(folder / CAPTIONED))
+        return cls(blocks, description["features"], booster, digests[CAPTIONED])
 
 
-def _digest(folder: Path) -> str:
-    """The sha256 of the files' contents, "" where there is none."""
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*"))]
-    return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
+def _digests(folder: Path) -> dict[str, str]:
+    """The sha256 of the trees, and of the captioned corpus, "" where there is none."""
+    corpus = [_sha256(path) for path in sorted((folder / CAPTIONED).glob("*"))]
+    key = hashlib.sha256("".join(corpus).encode()).hexdigest() if corpus else ""
+    return {MODEL: _sha256(folder / MODEL), CAPTIONED: key}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,22 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(environment: dict[str, str]) -> Iterator[str]:
     """Address of a real Prefect server on loopback with an empty database."""
+    with serving(environment) as (_, api):
+        yield api
+
+
+@contextmanager
+def serving(environment: dict[str, str], port: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A Prefect server on a free port of loopback, or on this one, and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port = port or free.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         api = f"http://127.0.0.1:{port}/api"
         try:
             _wait_until_healthy(process, api)
-            yield api
+            yield process, api
         finally:
             process.terminate()
 

@@ -164,10 +164,13 @@ def test_a_missing_and_a_damaged_index_say_what_to_do(tmp_path: Path, index: Ind
     with pytest.raises(SearchError, match="there is no index; make one with `dvc repro index`"):
         Index.load(tmp_path / "none")
     index.write(tmp_path)
-    whole = (tmp_path / "clip.faiss").read_bytes()
-    (tmp_path / "clip.faiss").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SearchError, match="the index cannot be read"):
-        Index.load(tmp_path)
+    for name in ("clip.faiss", "vectors/clip.npy", "index.json"):
+        whole = (tmp_path / name).read_bytes()
+        for damaged in (whole[: len(whole) // 2], b""):
+            (tmp_path / name).write_bytes(damaged)
+            with pytest.raises(SearchError, match="the index cannot be read"):
+                Index.load(tmp_path)
+        (tmp_path / name).write_bytes(whole)
     (tmp_path / "clip.faiss").unlink()
     with pytest.raises(SearchError, match="the index cannot be read"):
         Index.load(tmp_path)

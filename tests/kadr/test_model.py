@@ -65,3 +65,13 @@ def test_saved_and_loaded_is_the_same(eager: TrainParams, tmp_path: Path) -> Non
 def test_no_model_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no readable relevance model"):
         RelevanceModel.load(tmp_path)
+
+
+def test_half_a_model_and_another_ones_trees_are_refused(eager: TrainParams, tmp_path: Path) -> None:
+    booster = Learner(VALUES[:, :2].copy(), RELEVANCE, np.ones(20), eager, seed=0).fit(ALL)
+    RelevanceModel(FeatureBlocks(["product"], None), ["product:clip.0", "product:clip.1"], booster).save(tmp_path)
+    trees = (tmp_path / "model.txt").read_bytes()
+    for damaged in (trees[: len(trees) // 2], trees.replace(b"leaf_value=", b"leaf_value=1", 1), b""):
+        (tmp_path / "model.txt").write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"no readable relevance model .*damaged.*dvc repro train"):
+            RelevanceModel.load(tmp_path)

@@ -37,8 +37,8 @@ STAGES = [
 SHARED_SECTIONS = {"embed"}
 SHARED_TASKS = {"__init__", "stage", "paths", "tracking", "lineage", "run_plots"}
 COMMANDS = {  # no stages
-    *("commands", "compare", "doctor", "doctor_tools", "packed", "pyfunc", "register", "stale"),
-    *("tune", "tune_record", "tune_study"),
+    *("challenge", "champion", "commands", "compare", "doctor", "doctor_tools", "drift", "judge", "packed", "pyfunc"),
+    *("register", "score", "snapshot", "stale", "tune", "tune_record", "tune_study"),
 }
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
 PRESETS = sorted((PROJECT / "presets").glob("*.yaml"))

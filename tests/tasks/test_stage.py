@@ -1,16 +1,22 @@
 """The stages' shell: metrics on success; the message alone, or the trace of a bug, on failure."""
 
+import errno
 import json
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kadr.errors import InputError
 from kadr.params import Params
-from tasks.stage import run, write_json
+from kadr.schemas import IMAGES, write_table
+from tasks import index, paths, train
+from tasks.stage import Metrics, run, write_json
 
 
 @pytest.fixture
@@ -63,3 +69,53 @@ def test_a_value_that_is_not_json_leaves_the_old_file(tmp_path: Path) -> None:
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@contextmanager
+def disk_of(n_bytes: int) -> Iterator[None]:
+    """A block in which no file grows beyond `n_bytes`, whoever runs it: writing fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("name", "stage"), [("train", train.train), ("index", index.stage)])
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(
+    name: str,
+    stage: Callable[[Params], Metrics],
+    small_project: Path,
+    small_params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.stage.load_params", lambda: small_params)
+    write_table(IMAGES.empty_table(), paths.CORPUS, IMAGES)
+    with disk_of(1000), pytest.raises(SystemExit, match=rf"^{name}: .*File too large.*: make room on that disk"):
+        run(name, stage)
+    assert not list(small_project.rglob("*.partial"))
+    assert not (small_project / "metrics").exists()
+    run(name, stage)
+    assert (small_project / "metrics" / f"{name}.json").is_file()
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(folder: Path) -> None:
+    (folder / "metrics").write_text("")
+    with pytest.raises(SystemExit, match=r"^toy: .*metrics.*: a file is where a folder is wanted: move it away"):
+        run("toy", lambda params: {})
+
+
+def test_a_disk_that_cannot_be_written_is_said_and_other_trouble_is_a_bug(folder: Path) -> None:
+    def fails(number: int) -> None:
+        def stage(_params: Params) -> dict[str, object]:
+            raise OSError(number, "no", "data")
+
+        run("toy", stage)
+
+    with pytest.raises(SystemExit, match="'data': let this user write there"):
+        fails(errno.EROFS)
+    with pytest.raises(SystemExit, match="'data': make room on that disk"):
+        fails(errno.ENOSPC)
+    with pytest.raises(OSError, match="no"):
+        fails(errno.EIO)

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,6 +99,28 @@ def test_a_locked_store_costs_the_record_and_not_the_training(
     record(small_params)
     store.close()
     assert "another process keeps the store locked" in caplog.text
+
+
+def damaged(content: bytes) -> bytes:
+    """The same database with every second page overwritten."""
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    return b"".join(b"\xff" * 4096 if number % 2 else page for number, page in enumerate(pages))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(lambda _content: b"hello" * 1000, "this is no SQLite database"), (damaged, "the database is damaged")],
+)
+def test_a_damaged_store_costs_the_record_and_not_the_training(
+    trained: Path,
+    small_params: Params,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[bytes], bytes],
+    said: str,
+) -> None:
+    Path("mlflow.db").write_bytes(damage(Path("mlflow.db").read_bytes()))
+    record(small_params)
+    assert f"{said}; move it away, and a new one is made" in caplog.text
 
 
 def test_a_deleted_store_is_made_anew(trained: Path, small_params: Params) -> None:

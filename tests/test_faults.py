@@ -1,0 +1,149 @@
+"""The real pipeline under faults: whatever was killed or damaged, `dvc repro` ends in the bytes of an undisturbed run.
+
+KADR_FAULTS=all kills every stage, from an empty project on (about five minutes); by default a few that write in all
+the ways there are: a folder, the embedding cache, MLflow's store, a published index.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import Finished, run
+
+pytestmark = pytest.mark.slow
+
+KILLS = 2  # of each stage
+KILLED = ["clip", "embed_texts@tfidf", "train", "index"]
+
+
+def lock_of(folder: Path) -> dict[str, Any]:
+    """Stage -> command, deps, params and outs of its last run, with their md5."""
+    return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
+
+
+def seconds_of(finished: Finished) -> dict[str, float]:
+    """Stage -> how long it took: each writes its metrics last, and DVC ran one after another."""
+    ends = sorted((path.stat().st_mtime, path.stem) for path in (finished.folder / "metrics").iterdir())
+    return {name: end - before for (before, _), (end, name) in zip([(ends[0][0] - 10, ""), *ends], ends, strict=False)}
+
+
+def undo(folder: Path, stages: list[str], environment: dict[str, str]) -> None:
+    """Make the project forget that these stages ran: no outs, no entries in dvc.lock, nothing in DVC's cache."""
+    lock = lock_of(folder)
+    for stage in stages:
+        for out in lock.pop(stage)["outs"]:
+            path = folder / out["path"]
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock}), encoding="utf-8")
+    run("dvc gc --workspace --force", folder, environment)
+    shutil.rmtree(folder / ".dvc/cache/runs")
+
+
+class Killer:
+    """Runs `dvc repro` again and again, and kills all of it at the planned moments of its stages."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], moments: dict[str, list[float]]) -> None:
+        self.folder, self.environment, self.moments = folder, environment, moments
+        self.killed: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Go on until a run is left to its end."""
+        while not self._run_once():
+            pass
+
+    def _run_once(self) -> bool:
+        command = ["dvc", "repro", *(KILLED if len(self.moments) == len(KILLED) else [])]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        lines: list[str] = []
+        kills: list[str] = []
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, start_new_session=True, **pipes
+        ) as process:
+            timer = threading.Timer(0, int)
+            for line in process.stdout or ():
+                lines.append(line)
+                if started := re.search(r"Running stage '([^']+)'", line):
+                    timer.cancel()
+                    if self.moments.get(started[1]):
+                        timer = threading.Timer(self.moments[started[1]].pop(), _kill, (process.pid, started[1], kills))
+                        timer.start()
+            timer.cancel()
+        self.killed.update(kills)
+        assert process.returncode == (-signal.SIGKILL if kills else 0), "".join(lines)
+        return not kills
+
+
+def _kill(group: int, stage: str, kills: list[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+        kills.append(stage)
+
+
+def test_killed_stages_end_in_the_bytes_of_an_undisturbed_run(finished: Finished, tmp_path: Path) -> None:
+    copy = finished.copy_to(tmp_path / "kadr")
+    environment = {**finished.environment, "KADR_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"}
+    stages = list(lock_of(copy)) if os.environ.get("KADR_FAULTS") == "all" else KILLED
+    undo(copy, stages, environment)
+    rng, seconds = random.Random(0), seconds_of(finished)
+    killer = Killer(
+        copy, environment, {stage: [rng.random() * seconds[stage] for _ in range(KILLS)] for stage in stages}
+    )
+    killer.run()
+    assert sum(killer.killed.values()) >= len(stages), "most stages lived until their moment"
+    assert lock_of(copy) == lock_of(finished.folder)
+    assert "Data and pipelines are up to date" in run("dvc status", copy, environment)
+
+
+def test_damaged_files_are_mended(finished: Finished, tmp_path: Path) -> None:
+    copy = finished.copy_to(tmp_path / "kadr")
+    outs = {out["path"]: out["md5"] for stage in lock_of(copy).values() for out in stage["outs"]}
+    kept = copy / ".dvc/cache/files/md5" / outs["metrics/index.json"][:2] / outs["metrics/index.json"][2:]
+    kept.chmod(0o644)
+    files = ["data/tables/ratings.parquet", "models/relevance/model.txt", "models/index/clip.faiss"]
+    for path in (kept, *(copy / name for name in files)):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    output = run("dvc repro", copy, finished.environment)
+    assert re.findall(r"Running stage '([^']+)'", output) == ["index"]  # what DVC itself keeps whole is put back
+    assert lock_of(copy) == lock_of(finished.folder)
+    for name in (*files, str(kept.relative_to(copy))):
+        assert (copy / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+def test_clocks_that_jump_and_what_a_killed_stage_left_make_nothing_stale(finished: Finished, tmp_path: Path) -> None:
+    copy = finished.copy_to(tmp_path / "kadr")
+    cache = Path(shutil.copytree(finished.environment["KADR_CACHE"], tmp_path / "cache"))
+    files = sorted(path for folder in (copy, cache) for path in folder.rglob("*") if path.is_file())
+    for number, path in enumerate(files):
+        os.utime(path, ((0, 4102444800)[number % 2],) * 2)  # 1970, 2100
+    for folder in ("images", "texts"):
+        (copy / f"data/embeddings/{folder}/.clip.parquet.1.partial").write_bytes(b"half")
+    assert "Data and pipelines are up to date" in run("dvc status", copy, finished.environment)
+    environment = {**finished.environment, "KADR_CACHE": str(cache)}
+    output = run("dvc repro --force --single-item embed_texts@tfidf", copy, environment)
+    assert "embed texts" not in output  # nothing was computed: every vector was in the cache
+    assert lock_of(copy) == lock_of(finished.folder)
+
+
+def test_a_damaged_lock_is_named_and_nothing_runs(finished: Finished, tmp_path: Path) -> None:
+    copy = finished.copy_to(tmp_path / "kadr")
+    (copy / "dvc.lock").write_text("<<<<<<< HEAD\n")
+    for command in ("dvc repro", "python -m flows.pipeline", "kadr doctor"):
+        done = subprocess.run(
+            command.split(), cwd=copy, env=finished.environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert "dvc.lock' validation failed" in output
+        assert "Traceback" not in output
+        assert "Running stage" not in output
