@@ -120,6 +120,20 @@ def test_script_of_the_page_on_mlflow(project: Path, copy: Path, environment: di
     assert "relevance" in run("python -m tasks.register", copy, environment) + run("python score.py", copy, environment)
 
 
+def test_what_the_page_on_flows_shows_of_scoring(project: Path, copy: Path, environment: dict[str, str]) -> None:
+    _, section = (project / "docs/flows.md").read_text(encoding="utf-8").split("## Scoring in bulk\n")
+    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    write, first, again, latest, read = (line.split("  #")[0] for line in block.splitlines())
+    run(write, copy, environment)
+    assert "10 scored, 0 known, 0 set_aside" in run(first, copy, environment)
+    assert "0 scored, 10 known, 0 set_aside" in run(again, copy, environment)
+    assert "10 had a score" in run(latest, copy, environment)
+    assert "[10 rows" in run(read, copy, environment)
+    with (copy / "data/pairs.csv").open("a") as pairs:
+        pairs.write("nosuch.jpg,a tree\n")
+    assert "1 rows are set aside: the photo cannot be read: No such file" in run(latest, copy, environment)
+
+
 def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:
     command = next(c for c in readme_commands(Path(__file__).parents[1]) if c.startswith("mlflow ui"))
     with serving(f"{command} --workers 1 --port", copy, environment) as address:
