@@ -63,7 +63,7 @@ class Embeddings:
     @classmethod
     def read(cls, path: Path) -> "Embeddings":
         """Read what `write` wrote. Raises SchemaError where the file is missing or is no embeddings table."""
-        table = read_parquet(path, "embeddings")
+        table = read_parquet(path)
         kind = table.schema.field("vector").type if "vector" in table.schema.names else None
         if not isinstance(kind, pa.FixedSizeListType):
             raise SchemaError(f"{path}: no column `vector` of fixed_size_list; this is not an embeddings table")

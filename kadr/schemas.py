@@ -167,16 +167,16 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read the Parquet file `path` and check it against `schema`. Raises SchemaError where it is missing or differs."""
-    table = read_parquet(path, "table")
+    table = read_parquet(path)
     check_schema(table, schema, str(path))
     return table
 
 
-def read_parquet(path: Path, kind: str) -> pa.Table:
+def read_parquet(path: Path) -> pa.Table:
     """Read a Parquet file, its pages by their checksums. Raises SchemaError where it is missing or damaged."""
     try:
         return pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError as error:
-        raise SchemaError(f"{path}: no such {kind}. Run `dvc repro` to make it.") from error
+        raise SchemaError(f"{path}: no such table. Run `dvc repro` to make it.") from error
     except (pa.ArrowException, OSError) as error:  # Arrow has an OSError for bytes that do not unpack
         raise SchemaError(f"{path}: not a readable Parquet file ({error}). Delete it and run `dvc repro`.") from error

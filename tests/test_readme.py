@@ -128,10 +128,10 @@ def test_what_the_page_on_flows_shows_of_scoring(project: Path, copy: Path, envi
     assert "10 scored, 0 known, 0 set_aside" in run(first, copy, environment)
     assert "0 scored, 10 known, 0 set_aside" in run(again, copy, environment)
     assert "10 had a score" in run(latest, copy, environment)
-    assert "relevance" in run(read, copy, environment)
+    assert "[10 rows" in run(read, copy, environment)
     with (copy / "data/pairs.csv").open("a") as pairs:
         pairs.write("nosuch.jpg,a tree\n")
-    assert "1 set aside: the photo cannot be read: No such file or directory" in run(first, copy, environment)
+    assert "1 rows are set aside: the photo cannot be read: No such file" in run(latest, copy, environment)
 
 
 def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:
