@@ -12,8 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from kadr import cli_cache, cli_index, cli_search, cli_serve
-from kadr.errors import InputError, KadrError
-from kadr.storage import said_clearly
+from kadr.errors import InputError, KadrError, said_clearly
 
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")

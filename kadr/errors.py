@@ -17,6 +17,10 @@ Every message says what was got, what was wanted and what to do. The command lin
 alone; the stack trace is for bugs.
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class KadrError(Exception):
     """Base of every error that a user can cause and mend."""
@@ -68,3 +72,21 @@ class GateError(KadrError):
 
 class SearchError(KadrError):
     """A query or an index that cannot be searched."""
+
+
+_MENDS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room on that disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "let this user write there"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file is where a folder is wanted: move it away"),
+}
+
+
+@contextmanager
+def said_clearly() -> Iterator[None]:
+    """A block in which a full disk, or a file or folder that cannot be written, raises DiskError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MENDS:
+            raise
+        raise DiskError(f"{error}: {_MENDS[error.errno]}, then run this again") from error

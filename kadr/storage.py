@@ -1,35 +1,15 @@
 """The library room's door to files on a disk or in object storage: read by path or URI, written whole or not at all."""
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
-from kadr.errors import DiskError, InputError
+from kadr.errors import InputError
 
 Location = str | Path
-
-_MENDS = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room on that disk"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "let this user write there"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file is where a folder is wanted: move it away"),
-}
-
-
-@contextmanager
-def said_clearly() -> Iterator[None]:
-    """A block in which a full disk, or a file or folder that cannot be written, raises DiskError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _MENDS:
-            raise
-        raise DiskError(f"{error}: {_MENDS[error.errno]}, then run this again") from error
 
 
 def locate(where: Location) -> tuple[fs.FileSystem, str]:

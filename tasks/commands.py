@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from kadr.errors import KadrError
-from kadr.storage import said_clearly
+from kadr.errors import KadrError, said_clearly
 
 
 @contextmanager

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kadr.errors import KadrError
+from kadr.errors import KadrError, said_clearly
 from kadr.params import Params, load_params
-from kadr.storage import said_clearly
 
 if TYPE_CHECKING:
     import pandas as pd
