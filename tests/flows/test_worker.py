@@ -41,7 +41,7 @@ def worker(folder: Path, environment: dict[str, str], server: str) -> Iterator[d
     """The environment of a shell while the worker that the page starts is at work."""
     own = environment | {"PREFECT_API_URL": server}
     before = [command for command in commands() if command[0] == "prefect"][1:4]
-    for command in before[:2]:
+    for command in ([*before[0], "--overwrite"], before[1]):  # another test of this server may have made the pool
         subprocess.run(prefect(command), cwd=folder, env=own, check=True, capture_output=True)
     with subprocess.Popen(
         prefect(before[2]), cwd=folder, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
