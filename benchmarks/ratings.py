@@ -14,10 +14,10 @@ from scipy.stats import norm, spearmanr
 
 from kadr.aggregate import AGGREGATORS, GRADED_RESPONSE, fit
 from kadr.aggregate.judge import leave_one_out
-from kadr.aggregate.patterns import CROWD, on_unit
+from kadr.aggregate.patterns import CROWD
 from kadr.metrics import bootstrap
 from kadr.sample.ratings import EXPERTS
-from kadr.schemas import PAIR, QUERIES, RATINGS, read_table
+from kadr.schemas import PAIR, QUERIES, RATINGS, on_unit, read_table
 from tasks import paths
 
 N_FOLDS, SEED, N_BOOTSTRAP, CONFIDENCE = 5, 0, 300, 0.95

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from kadr.embeddings import Embeddings, Vectors
+from kadr.schemas import on_unit
 
 Values = npt.NDArray[np.float64]
 
@@ -120,5 +121,4 @@ def _samples(tables: Mapping[str, pd.DataFrame]) -> dict[str, Values]:
 
 def _ratings(ratings: pd.DataFrame, source: str) -> Values:
     """The ratings of a source, brought to 0..1."""
-    of = ratings[ratings["source"] == source]
-    return ((of["rating"] - of["scale_min"]) / (of["scale_max"] - of["scale_min"])).to_numpy(dtype=float)
+    return np.asarray(on_unit(ratings[ratings["source"] == source]), dtype=np.float64)

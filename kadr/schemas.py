@@ -5,25 +5,30 @@ Dtypes and required columns belong here; Great Expectations owns values and dist
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PAIR = ["image_id", "query_id"]
 """The columns that say which pair a row is of."""
 
 
-def _required(name: str, type_: pa.DataType) -> pa.Field:
+def required(name: str, type_: pa.DataType) -> pa.Field:
+    """A column that has a value in every row."""
     return pa.field(name, type_, nullable=False)
 
 
 IMAGES = pa.schema(
     [
-        _required("image_id", pa.string()),
-        _required("path", pa.string()),  # absolute, or relative to the project
-        _required("split", pa.string()),  # train (may be rated), test (for retrieval), corpus (captioned only)
+        required("image_id", pa.string()),
+        required("path", pa.string()),  # absolute, or relative to the project
+        required("split", pa.string()),  # train (may be rated), test (for retrieval), corpus (captioned only)
         pa.field("sha256", pa.string()),  # of the file's bytes; null where there is no file
         pa.field("bytes", pa.int64()),
         pa.field("width", pa.int32()),
@@ -31,83 +36,83 @@ IMAGES = pa.schema(
         pa.field("phash", pa.string()),  # 64-bit perceptual hash, hexadecimal
         pa.field("blur", pa.float64()),  # variance of the Laplacian; the lower, the more blurred
         pa.field("exposure", pa.float64()),  # mean luminance, 0 black to 1 white
-        _required("status", pa.string()),  # ok, or the reason why the photo is set aside
+        required("status", pa.string()),  # ok, or the reason why the photo is set aside
     ]
 )
 QUERIES = pa.schema(
     [
-        _required("query_id", pa.string()),
-        _required("text", pa.string()),
+        required("query_id", pa.string()),
+        required("text", pa.string()),
         pa.field("image_id", pa.string()),  # the photo that the text was written for, where known
-        _required("split", pa.string()),  # train or test
+        required("split", pa.string()),  # train or test
     ]
 )
 CAPTIONS = pa.schema(
     [
-        _required("caption_id", pa.string()),
-        _required("image_id", pa.string()),
-        _required("text", pa.string()),
+        required("caption_id", pa.string()),
+        required("image_id", pa.string()),
+        required("text", pa.string()),
     ]
 )
 RATINGS = pa.schema(
     [
-        _required("image_id", pa.string()),
-        _required("query_id", pa.string()),
-        _required("source", pa.string()),  # expert or crowd
+        required("image_id", pa.string()),
+        required("query_id", pa.string()),
+        required("source", pa.string()),  # expert or crowd
         pa.field("rater", pa.string()),  # null where the rater is unknown
-        _required("rating", pa.float64()),
-        _required("scale_min", pa.float64()),
-        _required("scale_max", pa.float64()),
-        _required("votes", pa.int32()),  # how many persons stand behind the rating
+        required("rating", pa.float64()),
+        required("scale_min", pa.float64()),
+        required("scale_max", pa.float64()),
+        required("votes", pa.int32()),  # how many persons stand behind the rating
     ]
 )
 QUARANTINE = pa.schema(
     [
-        _required("file", pa.string()),  # relative to ingest.source
+        required("file", pa.string()),  # relative to ingest.source
         pa.field("row", pa.int64()),  # 1-based line of data in that file (the header is not counted); null for photos
         pa.field("column", pa.string()),
         pa.field("value", pa.string()),
-        _required("rule", pa.string()),
-        _required("kind", pa.string()),  # row or image
+        required("rule", pa.string()),
+        required("kind", pa.string()),  # row or image
     ]
 )
 LEAKS = pa.schema(  # pairs of nearly equal photos, or of equal texts, that may stand on both sides of a split or fold
     [
-        _required("kind", pa.string()),  # photo or text
-        _required("left_split", pa.string()),  # train, test or corpus
-        _required("left_id", pa.string()),  # image_id, query_id, or caption_id
-        _required("right_split", pa.string()),
-        _required("right_id", pa.string()),
+        required("kind", pa.string()),  # photo or text
+        required("left_split", pa.string()),  # train, test or corpus
+        required("left_id", pa.string()),  # image_id, query_id, or caption_id
+        required("right_split", pa.string()),
+        required("right_id", pa.string()),
         pa.field("distance", pa.int32()),  # in how many of 64 bits the photos' perceptual hashes differ; null for texts
     ]
 )
 RELEVANCE = pa.schema(
     [
-        _required("image_id", pa.string()),
-        _required("query_id", pa.string()),
-        _required("relevance", pa.float64()),  # 0..1
-        _required("weight", pa.float64()),  # > 0
-        _required("n_expert", pa.int32()),  # expert ratings behind the relevance
-        _required("n_crowd", pa.int32()),  # crowd votes behind the relevance
+        required("image_id", pa.string()),
+        required("query_id", pa.string()),
+        required("relevance", pa.float64()),  # 0..1
+        required("weight", pa.float64()),  # > 0
+        required("n_expert", pa.int32()),  # expert ratings behind the relevance
+        required("n_crowd", pa.int32()),  # crowd votes behind the relevance
         pa.field("spread", pa.float64()),  # standard deviation of the ratings on 0..1; null for a single rating
         pa.field("sd", pa.float64()),  # posterior standard deviation of the relevance; null where the method has none
     ]
 )
 PREDICTIONS = pa.schema(
     [
-        _required("image_id", pa.string()),
-        _required("query_id", pa.string()),
-        _required("relevance", pa.float64()),
-        _required("score", pa.float64()),
-        _required("fold", pa.int32()),  # the cell of (image fold, query fold) that held the pair out
+        required("image_id", pa.string()),
+        required("query_id", pa.string()),
+        required("relevance", pa.float64()),
+        required("score", pa.float64()),
+        required("fold", pa.int32()),  # the cell of (image fold, query fold) that held the pair out
     ]
 )
 
 INDEXED = pa.schema(
     [
-        _required("row", pa.int64()),  # of the photo's vector in the index
-        _required("image_id", pa.string()),
-        _required("path", pa.string()),
+        required("row", pa.int64()),  # of the photo's vector in the index
+        required("image_id", pa.string()),
+        required("path", pa.string()),
         pa.field("split", pa.string()),  # null for photos that did not come through ingest
         pa.field("sha256", pa.string()),
         pa.field("bytes", pa.int64()),
@@ -132,7 +137,12 @@ INDEXED = pa.schema(
 def embeddings_schema(dim: int) -> pa.Schema:
     """Schema of an embeddings table: `id` and a unit-norm float32 `vector` of `dim` numbers."""
     vector = pa.field("vector", pa.list_(pa.field("item", pa.float32()), dim), nullable=False)
-    return pa.schema([_required("id", pa.string()), vector])
+    return pa.schema([required("id", pa.string()), vector])
+
+
+def on_unit(ratings: "pd.DataFrame") -> "pd.Series[float]":
+    """The ratings of a RATINGS table on 0..1, from their own scales."""
+    return (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
 
 
 def check_schema(table: pa.Table, schema: pa.Schema, where: str) -> None:

@@ -5,9 +5,8 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.aggregate import aggregate, agreement, figures, fit, rate_next, voting
-from kadr.aggregate.patterns import on_unit
 from kadr.params import Params
-from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
+from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, on_unit, read_table, write_table
 from tasks import paths
 from tasks.stage import Metrics, run, write_csv
 

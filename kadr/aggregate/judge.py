@@ -19,8 +19,8 @@ from kadr.aggregate.graded_response import GradedResponse, fit
 from kadr.aggregate.majority import Majority
 from kadr.aggregate.mean import Mean
 from kadr.aggregate.median import Median
-from kadr.aggregate.patterns import Matrix, Values, find_levels, nearest, on_unit
-from kadr.schemas import PAIR
+from kadr.aggregate.patterns import Matrix, Values, find_levels, nearest
+from kadr.schemas import PAIR, on_unit
 
 SMOOTHING = 4.0
 CROWD_WEIGHT = 0.3  # in `mean_and_crowd`

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from kadr.schemas import PAIR
+from kadr.schemas import PAIR, on_unit
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -94,11 +94,6 @@ def _numbered(table: pd.DataFrame, columns: list[Any]) -> Numbers:
     """The number of each row's group, the groups in ascending order."""
     numbers: Numbers = table.groupby(columns, sort=True).ngroup().to_numpy().astype(np.int64)
     return numbers
-
-
-def on_unit(ratings: pd.DataFrame) -> "pd.Series[float]":
-    """The ratings on 0..1, from their own scales."""
-    return (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
 
 
 def nearest(levels: Values, ratings: "pd.Series[float]") -> Numbers:

@@ -10,7 +10,7 @@ from kadr.aggregate.methods import GRADED_RESPONSE, choose_aggregator
 from kadr.aggregate.patterns import CROWD
 from kadr.errors import InputError
 from kadr.params import AggregateParams
-from kadr.schemas import PAIR, RELEVANCE
+from kadr.schemas import PAIR, RELEVANCE, on_unit
 
 _EPSILON = 1e-6  # keeps the weight above 0 where no pair differs from another
 
@@ -90,9 +90,7 @@ def _by_source(scaled: pd.DataFrame, pairs: pd.DataFrame, params: AggregateParam
 
 def _scaled(ratings: pd.DataFrame) -> pd.DataFrame:
     """The ratings on 0..1, their ids as categories: grouping by them is many times as fast."""
-    length = ratings["scale_max"] - ratings["scale_min"]
-    scaled = ratings.assign(rating=(ratings["rating"] - ratings["scale_min"]) / length)
-    return scaled.astype({"image_id": "category", "query_id": "category"})
+    return ratings.assign(rating=on_unit(ratings)).astype({"image_id": "category", "query_id": "category"})
 
 
 def _describe(ratings: pd.DataFrame) -> pd.DataFrame:

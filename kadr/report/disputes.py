@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kadr.report.examples import photo_address
-from kadr.schemas import PAIR
+from kadr.schemas import PAIR, on_unit
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ def experts_against_crowd(ratings: pd.DataFrame, n: int) -> pd.DataFrame:
 
     A crowd is stricter than experts throughout, so each is ranked among the pairs that both rated.
     """
-    unit = (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
-    sums = ratings.assign(unit=unit * ratings["votes"]).groupby([*PAIR, "source"])[["unit", "votes"]].sum()
+    sums = ratings.assign(unit=on_unit(ratings) * ratings["votes"]).groupby([*PAIR, "source"])[["unit", "votes"]].sum()
     both = (sums["unit"] / sums["votes"]).unstack("source").reindex(columns=["expert", "crowd"]).dropna()
     rank = both.rank(pct=True)
     far = (rank["expert"] - rank["crowd"]).abs().round(9).rename("far").to_frame()

@@ -8,7 +8,7 @@ import pandas as pd
 from kadr.report import plots
 from kadr.report.figures import COLUMNS, METRICS
 from kadr.report.plots import Plot
-from kadr.schemas import PAIR
+from kadr.schemas import PAIR, on_unit
 
 _LEVELS = 10  # more different ratings than these are no levels to count one by one
 _LOOKS = (  # key of metrics/train.json, title, caption, axis
@@ -130,7 +130,7 @@ def _score_by_rating(predictions: pd.DataFrame, ratings: pd.DataFrame) -> Iterat
 def _of_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
     """Ratings of one source, with `unit`: the rating on 0..1."""
     chosen = ratings[ratings["source"] == source]
-    return chosen.assign(unit=(chosen["rating"] - chosen["scale_min"]) / (chosen["scale_max"] - chosen["scale_min"]))
+    return chosen.assign(unit=on_unit(chosen))
 
 
 def _crowd_share(crowd: pd.DataFrame) -> "pd.Series[float]":

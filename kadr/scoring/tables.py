@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from kadr.errors import InputError
 from kadr.ingest.files import TEXT_ENDINGS, read_rows, require_columns
+from kadr.schemas import required
 from kadr.scorer import PHOTO, PREDICTED, TEXT
 from kadr.storage import find_remote
 
@@ -21,22 +22,18 @@ SHA256 = "sha256"
 _MEMORY = "2GB"  # of DuckDB; the rest lies in its file
 
 
-def _required(name: str, kind: pa.DataType) -> pa.Field:
-    return pa.field(name, kind, nullable=False)
-
-
 SCORES = pa.schema(
     [
-        *(_required(name, pa.string()) for name in (PHOTO, SHA256, TEXT)),  # sha256 of the photo's bytes
-        _required(PREDICTED, pa.float64()),  # 0..1
+        *(required(name, pa.string()) for name in (PHOTO, SHA256, TEXT)),  # sha256 of the photo's bytes
+        required(PREDICTED, pa.float64()),  # 0..1
     ]
 )
 QUARANTINE = pa.schema(
     [
-        _required("row", pa.int64()),  # 1-based row of the input; a header is not counted
+        required("row", pa.int64()),  # 1-based row of the input; a header is not counted
         pa.field(PHOTO, pa.string()),
         pa.field(TEXT, pa.string()),
-        _required("reason", pa.string()),
+        required("reason", pa.string()),
     ]
 )
 _SET_ASIDE = """
