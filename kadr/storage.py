@@ -1,13 +1,16 @@
 """The library room's door to files on a disk or in object storage: read by path or URI, written whole or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from filelock import FileLock, Timeout
 from pyarrow import fs
 
-from kadr.errors import InputError
+from kadr.errors import InputError, KadrError
 
 Location = str | Path
 
@@ -37,6 +40,16 @@ def read_bytes(where: Location) -> bytes:
     system, path = locate(where)
     with system.open_input_stream(path) as file:
         return bytes(file.read())
+
+
+@contextmanager
+def alone(lock: Path, busy: KadrError) -> Iterator[None]:
+    """A block that only one process is in at a time, by the file `lock`. Raises `busy` where another one is."""
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise busy from error
 
 
 class Folder:

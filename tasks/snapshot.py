@@ -9,19 +9,18 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from filelock import FileLock, Timeout
 
 from kadr.errors import InputError
 from kadr.ingest import ingest
 from kadr.ingest.fetch import fetch, listing_key
 from kadr.params import Params, load_params
 from kadr.presets import set_value
+from kadr.storage import alone
 from tasks.commands import command
 from tasks.ingest import SUITES
 from tasks.stage import write_json
@@ -65,13 +64,9 @@ def take(address: str, params: Params) -> tuple[Path, bool]:
     return folder, is_new
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    try:
-        with FileLock(RAW / ".snapshots.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise InputError(f"{RAW}: another process is taking a snapshot; wait until it is done") from error
+def _alone() -> AbstractContextManager[None]:
+    busy = InputError(f"{RAW}: another process is taking a snapshot; wait until it is done")
+    return alone(RAW / ".snapshots.lock", busy)
 
 
 def _taken() -> dict[str, str]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from kadr.errors import SearchError
+from kadr.storage import alone
 
 
 @contextmanager
@@ -57,11 +56,9 @@ class Versions:
     def alone(self) -> Iterator[None]:
         """A block that only one process is in. Raises SearchError where another one is."""
         self.home.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.home / "lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise SearchError(f"{self.folder}: another process is at work on it; wait until it is done") from error
+        busy = SearchError(f"{self.folder}: another process is at work on it; wait until it is done")
+        with alone(self.home / "lock", busy):
+            yield
 
     def all(self) -> list[Path]:
         """The versions that there are, oldest first."""

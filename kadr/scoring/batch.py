@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from kadr.embed import EmbeddingCache, bad_photos, embed_images, embed_texts
 from kadr.embed.reader import in_threads
@@ -28,7 +27,7 @@ from kadr.progress import progress
 from kadr.schemas import write_table
 from kadr.scorer import PHOTO, PREDICTED, TEXT, Scorer
 from kadr.scoring.tables import QUARANTINE, SCORES, SHA256, Pairs, digest_of
-from kadr.storage import read_bytes
+from kadr.storage import alone, read_bytes
 from kadr.texts import normalise
 
 logger = logging.getLogger(__name__)
@@ -140,16 +139,14 @@ def score_pairs(source: str, out: Path, scorer: BatchScorer) -> dict[str, Any]:
 def _alone(out: Path) -> Iterator[Path]:
     """An empty folder to work in, for the only process that scores into `out`."""
     work = out / "_work"
-    try:
-        with FileLock(out / "_lock", timeout=0):
+    busy = InputError(f"{out}: another process is scoring into it; wait until it is done")
+    with alone(out / "_lock", busy):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+        finally:
             shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            try:
-                yield work
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-    except Timeout as error:
-        raise InputError(f"{out}: another process is scoring into it; wait until it is done") from error
 
 
 def _look_at(photos: Sequence[str], memory: Path) -> Iterator[tuple[str, str | None, str | None]]:
