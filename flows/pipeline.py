@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import sys
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -15,12 +14,11 @@ import typer
 from dvc.exceptions import DvcException
 from prefect import State, Task, flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
-from prefect.exceptions import FailedRun
 from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.dag import Plan, read_plan, why
-from flows.stage import Outcome, StageError, run_stage
+from flows.stage import Outcome, StageError, run_here, run_stage
 
 StageTask = Task[[str, bool], Coroutine[Any, Any, Outcome]]
 
@@ -120,6 +118,9 @@ def _verdict(runs: list[StageRun]) -> State[Any]:
     return Completed(message=", ".join(f"{n} {status}" for status, n in sorted(counts.items())))
 
 
+MaxParallel = Annotated[int, typer.Option(min=1, help="How many stages run side by side.")]
+Retries = Annotated[int, typer.Option(min=0, help="Looks at files that another DVC process is using, 5 s apart.")]
+StageTimeout = Annotated[float, typer.Option(min=1, help="Seconds after which a stage is stopped.")]
 app = typer.Typer(pretty_exceptions_enable=False)
 
 
@@ -128,18 +129,13 @@ def main(
     target: Annotated[
         list[str] | None, typer.Option(help="Stage to reach, with all that it needs; may be repeated.")
     ] = None,
-    max_parallel: Annotated[int, typer.Option(min=1, help="How many stages run side by side.")] = 2,
-    retries: Annotated[
-        int, typer.Option(min=0, help="Looks at files that another DVC process is using, 5 s apart.")
-    ] = 60,
-    stage_timeout_s: Annotated[float, typer.Option(min=1, help="Seconds after which a stage is stopped.")] = 6 * 3600,
+    max_parallel: MaxParallel = 2,
+    retries: Retries = 60,
+    stage_timeout_s: StageTimeout = 6 * 3600,
     force: Annotated[bool, typer.Option("--force", help="Run every stage even where nothing changed.")] = False,
 ) -> None:
     """Bring the stages of dvc.yaml up to date, independent ones side by side."""
-    try:
-        asyncio.run(pipeline(target, max_parallel, retries, stage_timeout_s, force))
-    except FailedRun as failure:
-        sys.exit(str(failure))
+    run_here(pipeline(target, max_parallel, retries, stage_timeout_s, force))
 
 
 if __name__ == "__main__":

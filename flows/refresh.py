@@ -3,21 +3,18 @@
 `python -m flows.refresh SNAPSHOT` runs it, on the server of PREFECT_API_URL or else on a temporary one.
 """
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from prefect import State, flow
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
-from prefect.exceptions import FailedRun
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.pipeline import pipeline
-from flows.stage import StageError, run_command
+from flows.pipeline import MaxParallel, Retries, StageTimeout, pipeline
+from flows.stage import StageError, run_command, run_here
 
 REPORT = Path("reports/refresh.json")
 Report = dict[str, Any]
@@ -91,17 +88,12 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command()
 def main(
     snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="A folder, or of fsspec: s3://bucket/photos.")],
-    max_parallel: Annotated[int, typer.Option(min=1, help="How many stages run side by side.")] = 2,
-    retries: Annotated[
-        int, typer.Option(min=0, help="Looks at files that another DVC process is using, 5 s apart.")
-    ] = 60,
-    stage_timeout_s: Annotated[float, typer.Option(min=1, help="Seconds after which a stage is stopped.")] = 6 * 3600,
+    max_parallel: MaxParallel = 2,
+    retries: Retries = 60,
+    stage_timeout_s: StageTimeout = 6 * 3600,
 ) -> None:
     """Take a snapshot, run the pipeline on it, and promote its model where it is not worse than the champion."""
-    try:
-        asyncio.run(refresh(snapshot, max_parallel, retries, stage_timeout_s))
-    except FailedRun as failure:
-        sys.exit(str(failure))
+    run_here(refresh(snapshot, max_parallel, retries, stage_timeout_s))
 
 
 if __name__ == "__main__":

@@ -3,19 +3,17 @@
 `python -m flows.score PAIRS OUT` runs it, on the server of PREFECT_API_URL or else on a temporary one.
 """
 
-import asyncio
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from prefect import State, flow
 from prefect.artifacts import acreate_table_artifact
-from prefect.exceptions import FailedRun
 from prefect.states import Completed, Failed
 
-from flows.stage import StageError, run_command
+from flows.stage import StageError, run_command, run_here
+from tasks.commands import Latest, PairsFile, ScoresFolder
 from tasks.paths import SCORE_SUMMARY
 
 
@@ -45,19 +43,9 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 
 @app.command()
-def main(
-    pairs: Annotated[str, typer.Argument(help="Parquet or CSV with columns photo and text; a path or fsspec address.")],
-    out: Annotated[str, typer.Argument(help="Folder of scores; what is there of this model is not scored again.")],
-    *,
-    latest: Annotated[
-        bool, typer.Option("--latest", help="By the model that the stages wrote last, not by the champion.")
-    ] = False,
-) -> None:
+def main(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
     """Predict the relevance of every pair that the model in use has not scored yet."""
-    try:
-        asyncio.run(score(pairs, out, latest))
-    except FailedRun as failure:
-        sys.exit(str(failure))
+    run_here(score(pairs, str(out), latest))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,6 +14,7 @@ from typing import Any, Literal, cast
 from prefect import State, Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
+from prefect.exceptions import FailedRun
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
@@ -34,6 +36,14 @@ class StageError(Exception):
 
 class StageBusyError(StageError):
     """Another DVC process is using the files of the stage; it is worth another try."""
+
+
+def run_here(flow: Coroutine[Any, Any, object]) -> None:
+    """Run a flow from a command line; one that fails ends the process with its message alone and exit code 1."""
+    try:
+        asyncio.run(flow)
+    except FailedRun as failure:
+        sys.exit(str(failure))
 
 
 async def _is_busy(_task: Task[..., Any], _run: TaskRun, state: State) -> bool:

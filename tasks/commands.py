@@ -5,10 +5,20 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from kadr.errors import KadrError, said_clearly
+
+PairsFile = Annotated[str, typer.Argument(help="Parquet or CSV with columns photo and text; a path or fsspec address.")]
+ScoresFolder = Annotated[
+    Path, typer.Argument(help="Folder of scores; what is there of this model is not scored again.")
+]
+Latest = Annotated[bool, typer.Option("--latest", help="By the model that the stages wrote last, not by the champion.")]
+"""What both commands of batch scoring ask for: that of the task, and that of the flow."""
 
 
 @contextmanager

@@ -4,8 +4,6 @@ It is no stage of DVC's: its input comes whenever it comes, and what a model has
 """
 
 import logging
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -15,7 +13,7 @@ from kadr.index import Index
 from kadr.params import load_params
 from kadr.scorer import Scorer
 from kadr.scoring import BatchScorer, score_pairs
-from tasks.commands import command
+from tasks.commands import Latest, PairsFile, ScoresFolder, command
 from tasks.lineage import folder_digest
 from tasks.paths import SCORE_SUMMARY
 from tasks.stage import write_json
@@ -34,14 +32,7 @@ def load(found: Artifacts) -> BatchScorer:
 
 
 @app.command()
-def main(
-    pairs: Annotated[str, typer.Argument(help="Parquet or CSV with columns photo and text; a path or fsspec address.")],
-    out: Annotated[Path, typer.Argument(help="Folder of scores; what is there of this model is not scored again.")],
-    *,
-    latest: Annotated[
-        bool, typer.Option("--latest", help="By the model that the stages wrote last, not by the champion.")
-    ] = False,
-) -> None:
+def main(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
     """Predict the relevance of every pair that this model has not scored yet."""
     with command("score") as console:
         champion = None if latest else Artifacts.of_champion()
