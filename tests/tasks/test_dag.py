@@ -140,7 +140,7 @@ def test_a_stage_watches_exactly_the_code_that_it_imports(dag: dict[str, Any], n
 
 
 def test_the_closure_follows_functions_and_packages() -> None:
-    assert {"tasks/stage.py", "kadr/params.py", "kadr/errors.py"} <= closure("tasks.stage")
+    assert {"tasks/stage.py", "kadr/params/__init__.py", "kadr/errors.py"} <= closure("tasks.stage")
     assert "tasks/paths.py" not in closure("tasks.stage")
 
 

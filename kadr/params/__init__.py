@@ -1,0 +1,58 @@
+"""The library room's settings: params.yaml as frozen pydantic models, loaded once in each entry point.
+
+A function is given its own section, never the whole and never a dict.
+"""
+
+from kadr.params.encoders import (
+    ImageEncoderParams,
+    OpenClipParams,
+    SentenceTransformersParams,
+    TextEncoderParams,
+    TfidfParams,
+    TimmParams,
+)
+from kadr.params.section import (
+    Precision,
+)
+from kadr.params.stages import (
+    AggregateParams,
+    ClipParams,
+    CorpusParams,
+    EmbedImagesParams,
+    EmbedParams,
+    EmbedTextsParams,
+    EvaluateParams,
+    GateParams,
+    IngestParams,
+    RayParams,
+    TrainParams,
+)
+from kadr.params.whole import (
+    Params,
+    load_params,
+    parse_params,
+)
+
+__all__ = [
+    "AggregateParams",
+    "ClipParams",
+    "CorpusParams",
+    "EmbedImagesParams",
+    "EmbedParams",
+    "EmbedTextsParams",
+    "EvaluateParams",
+    "GateParams",
+    "ImageEncoderParams",
+    "IngestParams",
+    "OpenClipParams",
+    "Params",
+    "Precision",
+    "RayParams",
+    "SentenceTransformersParams",
+    "TextEncoderParams",
+    "TfidfParams",
+    "TimmParams",
+    "TrainParams",
+    "load_params",
+    "parse_params",
+]
