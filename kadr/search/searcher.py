@@ -76,8 +76,8 @@ class Searcher:
         if k < 1 or offset < 0:
             raise SearchError(f"k is {k}, the number of photos to find, after the first {offset}; ask for 1 or more")
         asked = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
-        coming = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
-        with self._blas.limit(limits=1):
+        with self._threads.limit(limits=1):
+            coming = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
             found = [self._candidates(query, coming, max(offset + k, self.rerank)) for query in asked]
             judged = self._relevances(found, coming.all())
             return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
@@ -148,9 +148,9 @@ class Searcher:
         return TextVectors(self.encoders)
 
     @cached_property
-    def _blas(self) -> ThreadpoolController:
-        """Of NumPy's products: on one core, for threads of theirs wait long for each other where the cores are busy."""
-        return ThreadpoolController().select(user_api="blas")
+    def _threads(self) -> ThreadpoolController:
+        """Of NumPy's products and FAISS: one each, for several wait for each other while encoders use the cores."""
+        return ThreadpoolController()
 
     @cached_property
     def _allowed(self) -> Callable[[Filters], Rows | None]:
