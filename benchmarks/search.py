@@ -28,6 +28,7 @@ from kadr.model import RelevanceModel
 from kadr.model.relevance import FeatureBlocks
 from kadr.params import SentenceTransformersParams, load_params
 from kadr.search import Searcher
+from kadr.search.encoding import TextVectors
 
 DIM, LATENT, N_CLUSTERS = 512, 64, 1000
 N_CORPUS, PER_PHOTO, N_PAIRS = 8000, 5, 4000  # captioned photos as in Flickr8k, and rated pairs
@@ -179,13 +180,13 @@ def measure(
     wanted = exact_nearest(queries, own, K)[0]
     found = np.stack([index.nearest(query[None], K)[0] for query in queries])
     encoders = {"clip": MadeTexts(queries), "sbert": sbert}
-    searcher = Searcher(index, encoders, model, 100)
+    searcher, texts = Searcher(index, encoders, model, 100), TextVectors(encoders)
     figures: dict[str, object] = {
         "kadr": {
             "kind": index.neighbours.kind if index.neighbours.kind != EXACT else "exact fp16",
             "nprobe": index.neighbours.nprobe,
             "whole query": quantiles(lambda at: searcher.search(words(at), 20), asked.queries),
-            "text encode": quantiles(lambda at: sbert.transform([words(at + 10**6)]), asked.queries),
+            "text encode": quantiles(lambda at: texts([words(at + 10**6)]).all(), asked.queries),
             "vector search": quantiles(lambda at: index.nearest(queries[at % len(queries)][None], 100), asked.queries),
             "recall_at_10": round(recall_at(wanted, found), 4),
             "build_s": round(seconds, 1),
