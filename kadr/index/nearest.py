@@ -53,6 +53,11 @@ class Nearest:
     nprobe: int
     recall: float
 
+    def __post_init__(self) -> None:
+        """Have all threads share the lists of a query; FAISS gives each its own query, and one query one thread."""
+        if self.nprobe:
+            self.faiss_index.parallel_mode = 1
+
     @classmethod
     def build(cls, vectors: PhotoVectors, exact_max: int, texts: Vectors | None = None) -> "Nearest":
         """Choose the kind by the number of photos, fill it, and choose `nprobe` by the recall it reaches.

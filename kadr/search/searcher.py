@@ -79,7 +79,7 @@ class Searcher:
         with self._threads.limit(limits=1):
             coming = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
             found = [self._candidates(query, coming, max(offset + k, self.rerank)) for query in asked]
-            judged = self._relevances(found, coming.all())
+            judged = self._relevances(found, coming)
             return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
 
     def similar(self, photo: Photo, k: int, offset: int = 0, filters: Filters | None = None) -> list[Match]:
@@ -180,8 +180,11 @@ class Searcher:
     def _judges(self, query: Query) -> bool:
         return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
 
-    def _relevances(self, found: Sequence[Candidates], texts: Texts) -> list[Scores]:
-        """Relevances of the first candidates of each query, none where the model does not judge it."""
+    def _relevances(self, found: Sequence[Candidates], coming: Encoding) -> list[Scores]:
+        """Relevances of the first candidates of each query, none where the model does not judge it.
+
+        What the photos take is fetched while encoders are still at work.
+        """
         relevances = [np.empty(0) for _ in found]
         asked = [
             (at, term, one.rows[: self.rerank])
@@ -190,13 +193,16 @@ class Searcher:
             for term in one.query.terms
         ]
         if self.model is None or not asked:
+            coming.all()  # remembers them
             return relevances
-        row_of_text = {text: row for row, text in enumerate(texts.texts)}
         rows, image_rows = np.unique(np.concatenate([rows for _, _, rows in asked]), return_inverse=True)
+        images = self.index.images(rows)
+        texts = coming.all()
+        row_of_text = {text: row for row, text in enumerate(texts.texts)}
         text_rows = np.concatenate(
             [np.full(len(rows), row_of_text[normalise(term.text or "")]) for _, term, rows in asked]
         )
-        judged = self.model.predict(self.index.images(rows), texts, image_rows, text_rows)
+        judged = self.model.predict(images, texts, image_rows, text_rows)
         edges = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
         for (at, term, _), relevance in zip(asked, np.split(judged, edges), strict=True):
             power = term.weight / max(abs(other.weight) for other in found[at].query.terms)
