@@ -31,12 +31,12 @@ def index_(
     from kadr.params import load_params
 
     params = load_params(PARAMS)
-    model = RelevanceModel.load(RELEVANCE_MODEL) if RELEVANCE_MODEL.is_dir() else None
+    model = RelevanceModel.load(RELEVANCE_MODEL) if params.index.rerank and RELEVANCE_MODEL.is_dir() else None
     encoders = list(params.embed_images.encoders) if model else params.shared_encoders[:1]
     encoders.sort(key=lambda name: name != params.shared_encoders[0])
     texts = TEXT_EMBEDDINGS / f"{encoders[0]}.parquet"
-    vectors = Embeddings.read(texts).vectors if texts.is_file() else None
-    update = index_photos(photos or [], out, params, encoders, texts=vectors, model=model)
+    known = Embeddings.read(texts) if texts.is_file() else None
+    update = index_photos(photos or [], out, params, encoders, texts=known, model=model)
     for line in _told(update, out):
         typer.echo(line)
 

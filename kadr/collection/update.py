@@ -54,7 +54,7 @@ def index_photos(
     params: Params,
     encoders: Sequence[str],
     *,
-    texts: Vectors | None = None,
+    texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
 ) -> Update:
     """Bring the index `folder` up to date: afterwards it holds the photos below `addresses` and no others.
@@ -67,7 +67,7 @@ def index_photos(
         folder: a link to the newest version.
         params: the encoders, batch size, precision, `index.exact_max`.
         encoders: names of photo encoders; the first one's space is searched.
-        texts: (n, d) vectors of texts by that encoder, to measure the recall by.
+        texts: vectors of texts to measure the recall by, if they are by that encoder's weights.
         model: what of its features depends on the photos alone is computed now, so that searches need not.
 
     Raises:
@@ -91,7 +91,8 @@ def index_photos(
             raise SearchError(f"none of {len(photos)} photos can be read ({_counted(photos['status'])})")
         about = {"addresses": addresses}
         index = old if old is not None and _is_same(old, good, vectors, about, params.index.exact_max) else None
-        index = index or build_index(images, vectors, encoders[0], params.index.exact_max, texts=texts, about=about)
+        asked = _of_same_weights(texts, vectors[encoders[0]])
+        index = index or build_index(images, vectors, encoders[0], params.index.exact_max, texts=asked, about=about)
         index = index.prepare(model.prepare, model.key) if model else index
         if index is not old:
             _publish(versions, index, photos)
@@ -141,6 +142,12 @@ def _embed(images: pa.Table, params: Params, encoders: Sequence[str]) -> tuple[d
         vectors[name] = embed_images(encoder, table, cache, section.batch_size)
         bad |= bad_photos(table, vectors[name], cache)
     return vectors, bad
+
+
+def _of_same_weights(texts: Embeddings | None, photos: Embeddings) -> Vectors | None:
+    """The texts' vectors; None where they are by other weights, as those of a run before the CLIP was changed."""
+    same = texts is not None and texts.metadata.get("weights_sha256") == photos.metadata.get("weights_sha256")
+    return texts.vectors if texts is not None and same else None
 
 
 def _publish(versions: Versions, index: Index, photos: pd.DataFrame) -> None:

@@ -21,7 +21,7 @@ def presets(project: Path) -> Path:
 
 
 def test_the_presets_of_the_project(presets: Path) -> None:
-    assert preset_names(presets) == ["flickr8k", "practicum", "sample"]
+    assert preset_names(presets) == ["captions", "flickr8k", "practicum", "sample"]
 
 
 def test_a_preset_changes_its_values_and_nothing_else(params_path: Path, presets: Path) -> None:
@@ -70,7 +70,7 @@ def test_overrides_come_last(params_path: Path, presets: Path) -> None:
 @pytest.mark.parametrize(
     ("preset", "override", "said"),
     [
-        ("nothing", "seed=1", "no preset 'nothing' in .*; there are: flickr8k, practicum, sample"),
+        ("nothing", "seed=1", "no preset 'nothing' in .*; there are: captions, flickr8k, practicum, sample"),
         ("sample", "seed", "wanted key=value"),
         ("sample", "train.nothing=1", r"train\.nothing: unknown key"),
         ("sample", "train.num_leaves=many", r"train\.num_leaves: .*got 'many'"),
