@@ -19,7 +19,7 @@ from PIL import Image
 from kadr.collection import index_photos, update
 from kadr.collection.listing import list_files
 from kadr.collection.looking import look
-from kadr.embeddings import Vectors
+from kadr.embeddings import Embeddings, Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
 from kadr.errors import InputError, SearchError
 from kadr.index import Index, Versions
@@ -189,6 +189,12 @@ def test_the_vectors_stand_in_the_order_of_params(photos: Path, tmp_path: Path) 
     params = PARAMS.model_copy(update={"embed_images": section})
     index = index_photos([str(photos)], tmp_path / "index", params, ["clip", "first"]).index
     assert (index.encoder, list(index.vectors)) == ("clip", ["first", "clip"])
+
+
+def test_texts_by_other_weights_do_not_measure_the_recall(photos: Path, tmp_path: Path) -> None:
+    texts = Embeddings(["t"], np.ones((1, 1), dtype=np.float32), {"weights_sha256": "of the CLIP before"})
+    index = index_photos([str(photos)], tmp_path / "index", PARAMS, ["clip"], texts=texts).index
+    assert index.describe()["recall_at_10"] == 1
 
 
 def test_names_and_links_that_are_passed_over_are_counted(
