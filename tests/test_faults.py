@@ -112,6 +112,28 @@ def test_killed_stages_end_in_the_bytes_of_an_undisturbed_run(finished: Finished
     assert "Data and pipelines are up to date" in run("dvc status", copy, environment)
 
 
+def test_a_second_run_beside_the_first_is_refused_and_harms_nothing(finished: Finished, tmp_path: Path) -> None:
+    copy = finished.copy_to(tmp_path / "kadr")
+    environment = {**finished.environment, "PYTHONUNBUFFERED": "1"}
+    undo(copy, ["embed_texts@tfidf"], environment)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(["dvc", "repro"], cwd=copy, env=environment, start_new_session=True, **pipes) as first:
+        assert any("Running stage" in line for line in first.stdout or ())
+        os.killpg(first.pid, signal.SIGSTOP)  # it stands still in its stage, however fast this machine is
+        try:
+            second = subprocess.run(["dvc", "repro"], cwd=copy, env=environment, check=False, **pipes)
+        finally:
+            os.killpg(first.pid, signal.SIGCONT)
+        errors = first.communicate()[1]
+    assert first.returncode == 0, errors
+    assert second.returncode != 0
+    assert re.search(rf"is busy, it is being blocked by:\n  \(PID {first.pid}\)", second.stderr)
+    assert "Traceback" not in second.stderr
+    assert "Running stage" not in second.stdout
+    assert "Running stage" not in run("dvc repro", copy, environment)
+    assert lock_of(copy) == lock_of(finished.folder)
+
+
 def test_damaged_files_are_mended(finished: Finished, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
     outs = {out["path"]: out["md5"] for stage in lock_of(copy).values() for out in stage["outs"]}
