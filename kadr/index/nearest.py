@@ -56,7 +56,7 @@ class Nearest:
     def __post_init__(self) -> None:
         """Have all threads share the lists of a query; FAISS gives each its own query, and one query one thread."""
         if self.nprobe:
-            self.faiss_index.parallel_mode = 1
+            _faiss().extract_index_ivf(self.faiss_index).parallel_mode = 1
 
     @classmethod
     def build(cls, vectors: PhotoVectors, exact_max: int, texts: Vectors | None = None) -> "Nearest":
