@@ -47,12 +47,15 @@ def asked_all_the_time(address: str) -> Iterator[list[Any]]:
     """Searches from four threads during the block; what any got that was no answer with all photos of one version."""
     ended, wrong = Event(), list[Any]()
 
-    def ask() -> None:
+    def ask() -> int:
+        n = 0
         with httpx.Client(base_url=address) as client:
             while not ended.is_set():
+                n += 1
                 answer = client.post("/search", json={"text": "dog", "k": 100})
                 if answer.status_code != 200 or len(answer.json()["matches"]) not in SIZES:
                     wrong.append(answer.text)
+        return n
 
     with ThreadPoolExecutor(4) as threads:
         asking = [threads.submit(ask) for _ in range(4)]
@@ -60,8 +63,7 @@ def asked_all_the_time(address: str) -> Iterator[list[Any]]:
             yield wrong
         finally:
             ended.set()
-    for thread in asking:
-        thread.result()
+    assert all(thread.result() for thread in asking)
 
 
 def wait_for(address: str, **wanted: object) -> None:
