@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--preset", default="sample")
     parser.add_argument("--targets", nargs="*", default=[])
     parser.add_argument("--max-parallel", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="an empty folder where the clones stay; else a temporary one")
     asked = parser.parse_args()
     each = [part for target in asked.targets for part in ("--target", target)]
     ways = {
@@ -60,7 +62,7 @@ def main() -> None:
         "flow": [BIN / "python", "-m", "flows.pipeline", "--max-parallel", str(asked.max_parallel), *each],
     }
     seconds: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with nullcontext(asked.folder) if asked.folder else tempfile.TemporaryDirectory() as folder:
         for name, command in ways.items():
             project = clone(Path(folder) / name.replace(" ", "-"), asked.preset)
             seconds[name] = {"all": run(project, *command), "nothing": run(project, *command)}

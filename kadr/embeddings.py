@@ -15,6 +15,11 @@ Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
+def spread(n: int, wanted: int) -> Rows:
+    """At most `wanted` of n rows, evenly spread over them, ascending."""
+    return np.linspace(0, n - 1, min(n, wanted)).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """Unit vectors of photos or texts by one encoder.

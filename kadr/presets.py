@@ -1,7 +1,5 @@
 """The library room's presets: named sets of values for params.yaml, written into it with its comments kept."""
 
-import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from kadr.errors import ParamsError
 from kadr.params import parse_params
+from kadr.storage import whole
 
 
 @dataclass(frozen=True)
@@ -155,8 +154,5 @@ def _read(path: Path) -> CommentedMap:
 
 
 def _write(values: CommentedMap, path: Path) -> None:
-    text = io.StringIO()
-    _yaml().dump(values, text)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    partial.replace(path)
+    with whole(path) as partial:
+        _yaml().dump(values, partial)

@@ -3,7 +3,6 @@
 Dtypes and required columns belong here; Great Expectations owns values and distributions.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError
+from kadr.storage import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,15 +164,10 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     metadata = table.schema.metadata
     table = table.select(schema.names).cast(schema).replace_schema_metadata(metadata)
     check_schema(table, schema, str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        words = [field.name for field in schema if pa.types.is_string(field.type)]
-        options = {"compression": "zstd", "use_dictionary": words, "write_page_checksum": True}
+    words = [field.name for field in schema if pa.types.is_string(field.type)]
+    options = {"compression": "zstd", "use_dictionary": words, "write_page_checksum": True}
+    with whole(path) as partial:
         pq.write_table(table, partial, **options)  # numbers repeat too little for a dictionary
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:

@@ -43,6 +43,18 @@ def read_bytes(where: Location) -> bytes:
 
 
 @contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a name beside `path`; what the block writes there becomes `path` at its end, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
 def alone(lock: Path, busy: KadrError) -> Iterator[None]:
     """A block that only one process is in at a time, by the file `lock`. Raises `busy` where another one is."""
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kadr.errors import KadrError, said_clearly
 from kadr.params import Params, load_params
+from kadr.storage import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,10 +47,5 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def lock_of(folder: Path) -> dict[str, Any]:
 
 
 def seconds_of(finished: Finished) -> dict[str, float]:
-    """Stage -> how long it took: each writes its metrics last, and DVC ran one after another."""
+    """Stage -> how long it took, with DVC's own work: each writes its metrics last, and DVC ran one after another."""
     ends = sorted((path.stat().st_mtime, path.stem) for path in (finished.folder / "metrics").iterdir())
     start = (finished.folder / "params.yaml").stat().st_mtime  # `kadr use` writes it, and `dvc repro` comes next
     return {name: end - before for (before, _), (end, name) in zip([(start, ""), *ends], ends, strict=False)}
@@ -55,23 +55,24 @@ def undo(folder: Path, stages: list[str], environment: dict[str, str]) -> None:
 class Killer:
     """Runs `dvc repro` again and again, and kills all of it at the planned moments of its stages."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], moments: dict[str, list[float]]) -> None:
-        self.folder, self.environment, self.moments = folder, environment, moments
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+        self.moments: dict[str, list[float]] = {}  # stage -> seconds after its start, the next one last
+        self.lock = ""  # of before the first run
         self.killed: Counter[str] = Counter()
-        self.lock = (folder / "dvc.lock").read_text(encoding="utf-8")
 
-    def run(self) -> None:
+    def run(self, moments: dict[str, list[float]]) -> None:
         """Go on until a run is left to its end."""
+        self.moments, self.lock = moments, (self.folder / "dvc.lock").read_text(encoding="utf-8")
         while not self._run_once():
             pass
 
     def _run_once(self) -> bool:
-        command = ["dvc", "repro", *(KILLED if len(self.moments) == len(KILLED) else [])]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         lines: list[str] = []
         kills: list[str] = []
         with subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, start_new_session=True, **pipes
+            ["dvc", "repro"], cwd=self.folder, env=self.environment, start_new_session=True, **pipes
         ) as process:
             timer = threading.Timer(0, int)
             for line in process.stdout or ():
@@ -101,15 +102,37 @@ def test_killed_stages_end_in_the_bytes_of_an_undisturbed_run(finished: Finished
     copy = finished.copy_to(tmp_path / "kadr")
     environment = {**finished.environment, "KADR_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"}
     stages = list(lock_of(copy)) if os.environ.get("KADR_FAULTS") == "all" else KILLED
-    undo(copy, stages, environment)
-    rng, seconds = random.Random(0), seconds_of(finished)
-    killer = Killer(
-        copy, environment, {stage: [rng.random() * seconds[stage] for _ in range(KILLS)] for stage in stages}
-    )
-    killer.run()
-    assert sum(killer.killed.values()) >= len(stages), "most stages lived until their moment"
+    rng, killer = random.Random(0), Killer(copy, environment)
+    lived, seconds = stages, seconds_of(finished)
+    while lived:
+        undo(copy, lived, environment)
+        killer.run({stage: sorted(rng.uniform(0, seconds[stage]) for _ in range(KILLS))[::-1] for stage in lived})
+        lived = [stage for stage in stages if not killer.killed[stage]]  # they ended sooner than their moment
+        seconds = {stage: of / 2 for stage, of in seconds.items()}
     assert lock_of(copy) == lock_of(finished.folder)
     assert "Data and pipelines are up to date" in run("dvc status", copy, environment)
+
+
+def test_a_second_run_beside_the_first_is_refused_and_harms_nothing(finished: Finished, tmp_path: Path) -> None:
+    copy = finished.copy_to(tmp_path / "kadr")
+    environment = {**finished.environment, "PYTHONUNBUFFERED": "1"}
+    undo(copy, ["embed_texts@tfidf"], environment)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(["dvc", "repro"], cwd=copy, env=environment, start_new_session=True, **pipes) as first:
+        assert any("Running stage" in line for line in first.stdout or ())
+        os.killpg(first.pid, signal.SIGSTOP)  # it stands still in its stage, however fast this machine is
+        try:
+            second = subprocess.run(["dvc", "repro"], cwd=copy, env=environment, check=False, **pipes)
+        finally:
+            os.killpg(first.pid, signal.SIGCONT)
+        errors = first.communicate()[1]
+    assert first.returncode == 0, errors
+    assert second.returncode != 0
+    assert re.search(rf"is busy, it is being blocked by:\n  \(PID {first.pid}\)", second.stderr)
+    assert "Traceback" not in second.stderr
+    assert "Running stage" not in second.stdout
+    assert "Running stage" not in run("dvc repro", copy, environment)
+    assert lock_of(copy) == lock_of(finished.folder)
 
 
 def test_damaged_files_are_mended(finished: Finished, tmp_path: Path) -> None:

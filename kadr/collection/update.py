@@ -112,7 +112,7 @@ def _old(folder: Path) -> Index | None:
     if not folder.exists():
         return None
     try:
-        return Index.load(folder)
+        return Index.load(folder, whole=True)
     except (SchemaError, SearchError) as error:
         logger.warning("the index is made anew, because the old one cannot be read: %s", error)
         return None

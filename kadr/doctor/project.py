@@ -87,26 +87,35 @@ def check_cache(root: str) -> Iterator[Finding]:
 
 
 def check_indexes(params: Params, embeddings: Path, indexes: Mapping[Path, str]) -> Iterator[Finding]:
-    """Whether indexes are of the encoders that params.yaml names, with the weights that embedded the photos last.
+    """Whether indexes are whole, and of the encoders in params.yaml with the weights that embedded the photos last.
+
+    Every byte of an index is read.
 
     Args:
         params: the settings.
         embeddings: where stage embed_images wrote, <encoder>.parquet.
         indexes: folder -> the command that makes it.
     """
+    from kadr.index import damaged
+
     current = {name: _key(embeddings / f"{name}.parquet") for name in params.embed_images.encoders}
     for folder, command in indexes.items():
         try:
             described = json.loads((folder.resolve() / "index.json").read_text(encoding="utf-8"))
             keys = {str(name): str(one["key"]) for name, one in described["encoders"].items()}
+            broken = damaged(folder.resolve(), described.get("sha256", {}))
         except FileNotFoundError:
             yield note("index", f"{folder}: there is no index", command)
             continue
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             yield wrong("index", f"{folder}/index.json cannot be read ({error})", command)
             continue
-        differing = _differing(keys, current, params.shared_encoders)
-        yield wrong("index", f"{folder}: {differing}", command) if differing else ok("index", f"{folder} fits")
+        for name in broken:
+            yield wrong("index", f"{folder / name} damaged: not as it was written", f"rm -r {folder}; {command}")
+        if differing := _differing(keys, current, params.shared_encoders):
+            yield wrong("index", f"{folder}: {differing}", command)
+        elif not broken:
+            yield ok("index", f"{folder} is whole and fits")
 
 
 def _differing(keys: Mapping[str, str], current: Mapping[str, str | None], shared: Sequence[str]) -> str:

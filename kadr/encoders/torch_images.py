@@ -13,7 +13,7 @@ from PIL import Image
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
 from kadr.encoders.preparation import Preparation, decodes_jpegs
-from kadr.encoders.torch_models import cores, devices, dtype_of
+from kadr.encoders.torch_models import cores, devices, dtype_of, fold_batch_norms
 from kadr.photos import DETAIL, is_plain_jpeg
 from kadr.storage import Location
 
@@ -64,6 +64,7 @@ class TorchImageEncoder(ImageEncoder):
         self.workers = min(_CPU_WORKERS, cores()) if on == ["cpu"] else _GPU_WORKERS * len(on)
         self._threads = max(1, cores() // self.workers)
         self._free: SimpleQueue[_Place] = SimpleQueue()
+        model = fold_batch_norms(model, method, self._noise())
         replicas = [(self._placed(model, device, copy=n > 0), device) for n, device in enumerate(on)]
         for n in range(self.workers):
             self._free.put(_place(*replicas[n % len(replicas)]))
@@ -121,6 +122,14 @@ class TorchImageEncoder(ImageEncoder):
         if len(parts) == 1:
             return parts[0]
         return torch.cat(parts)[torch.tensor(np.argsort(jpegs + ready), device=device)]
+
+    def _noise(self) -> "torch.Tensor":
+        """Made pixels as the model takes them: (1, 3, height, width) float32."""
+        import torch
+
+        noise = np.random.default_rng(0).integers(256, size=(self._preparation.side,) * 2 + (3,), dtype=np.uint8)
+        pixels = torch.from_numpy(self._preparation.resized(Image.fromarray(noise)))
+        return self._preparation.normalised(pixels[None], torch.float32)
 
     def _placed(self, model: "torch.nn.Module", device: str, *, copy: bool) -> Any:
         import torch

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 from kadr.errors import EncoderError
 from kadr.params import Precision
 
 if TYPE_CHECKING:
     import torch
+
+_ROUNDING = 1e-4  # of a vector's length, by which the order of sums may change it
 
 
 def device() -> str:
@@ -81,6 +84,59 @@ def columns_first(model: "torch.nn.Module") -> "torch.nn.Module":
         if isinstance(layer, torch.nn.Linear):
             layer.weight.data = layer.weight.data.t().contiguous().t()
     return model
+
+
+def fold_batch_norms(model: "torch.nn.Module", method: str, photos: "torch.Tensor") -> "torch.nn.Module":
+    """The model with each batch normalisation folded into the convolution before it (Jacob et al. 2018, section 3.2).
+
+    Both are linear when a model is evaluated, so one convolution does what the two do, which saves a MobileNetV2 a
+    quarter of its time. One forward pass tells which come one after the other.
+
+    Args:
+        model: in evaluation mode, in fp32, on the CPU.
+        method: of the model, that gives the photos' features.
+        photos: (n, 3, height, width) float32, of any content.
+
+    Returns:
+        A changed copy; the model itself where there is no such normalisation or the copy gives other features.
+    """
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    if not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()):
+        return model
+    folded = deepcopy(model)
+    with torch.no_grad():
+        wanted, pairs = _norms_after_convolutions(folded, method, photos)
+        names = {module: name for name, module in folded.named_modules()}
+        for norm, convolution in pairs.items():
+            fused = fuse_conv_bn_eval(convolution, norm)
+            convolution.weight, convolution.bias = fused.weight, fused.bias
+            folded.set_submodule(names[norm], getattr(norm, "act", torch.nn.Identity()))  # timm's norms activate, too
+        moved = (getattr(folded, method)(photos) - wanted).norm()
+    return folded if moved <= _ROUNDING * wanted.norm() else model
+
+
+def _norms_after_convolutions(
+    model: "torch.nn.Module", method: str, photos: "torch.Tensor"
+) -> tuple[Any, dict[Any, Any]]:
+    """What a forward pass gives, and each batch normalisation whose input a convolution gave, with it."""
+    import torch
+
+    given: dict[int, tuple[Any, Any]] = {}  # with the tensor, which keeps its id its own
+    pairs: dict[Any, Any] = {}
+
+    def see(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        if isinstance(module, torch.nn.Conv2d):
+            given[id(output)] = module, output
+        elif isinstance(module, torch.nn.BatchNorm2d) and id(inputs[0]) in given:
+            pairs[module] = given[id(inputs[0])][0]
+
+    handles = [module.register_forward_hook(see) for module in model.modules()]
+    features = getattr(model, method)(photos)
+    for handle in handles:
+        handle.remove()
+    return features, pairs
 
 
 def weights_sha256(model: "torch.nn.Module") -> str:

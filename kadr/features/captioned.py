@@ -28,7 +28,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from kadr.embeddings import Rows, Vectors
+from kadr.embeddings import Rows, Vectors, spread
 from kadr.errors import ModelError
 from kadr.features.blocks import Features
 from kadr.features.corpus import Corpus, group_means, join_spaces, nearest, ridge_map, unit
@@ -127,8 +127,7 @@ class Captioned:
     @cached_property
     def background(self) -> Rows:
         """Rows of the photos that stand for all, evenly spread over the corpus."""
-        n_photos = len(self.corpus.images.ids)
-        return np.unique(np.linspace(0, n_photos - 1, min(N_BACKGROUND, n_photos)).astype(np.int64))
+        return spread(len(self.corpus.images.ids), N_BACKGROUND)
 
     def mapped(self, joined: Vectors) -> Vectors:
         """The captions that the map predicts for joined photo vectors: (n, k), unit norm."""

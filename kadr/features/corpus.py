@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kadr.embeddings import Embeddings, Rows, Vectors
+from kadr.embeddings import Embeddings, Rows, Vectors, spread
 from kadr.errors import ModelError
 from kadr.features.inputs import Images, Texts
 
@@ -41,7 +41,7 @@ class Corpus:
         Of more than `limit` photos, `limit` are taken evenly over the sorted ids, which bounds memory and time.
         """
         image_ids = np.unique(captions["image_id"].to_numpy(dtype=str))
-        taken = image_ids[np.linspace(0, len(image_ids) - 1, min(limit, len(image_ids))).astype(np.int64)]
+        taken = image_ids[spread(len(image_ids), limit)]
         kept = captions[captions["image_id"].isin(taken)].sort_values(["image_id", "caption_id"])
         photo = np.searchsorted(taken, kept["image_id"].to_numpy(dtype=str))
         text_of = dict(zip(kept["caption_id"], kept["text"], strict=True))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kadr.embeddings import Rows, Vectors
+from kadr.embeddings import Rows, Vectors, spread
 
 N_LANDMARKS = 6000  # inputs that stand for all; time grows with their cube, memory with their square
 STEEPNESS = 5.0  # of the kernel: how soon likeness fades with distance
@@ -21,7 +21,7 @@ def kernel(left: Vectors, right: Vectors) -> Vectors:
 
 def landmarks(n: int) -> Rows:
     """The rows of at most N_LANDMARKS landmarks, evenly spread over n inputs."""
-    return np.linspace(0, n - 1, min(N_LANDMARKS, n)).astype(np.int64)
+    return spread(n, N_LANDMARKS)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images
+from kadr.index.checksums import checksums, damaged
 from kadr.index.nearest import Found, Nearest
 from kadr.index.vectors import PhotoVectors, write_array
 from kadr.schemas import INDEXED, read_table, write_table
@@ -24,10 +25,11 @@ _PHOTOS = "metadata.parquet"
 _FAISS = "{}.faiss"
 _VECTORS = "vectors"
 _PREPARED = "prepared"
+_CHECKSUMS = "sha256"
 _SHORT = 16  # numbers in a row that are kept in full
 _AT_ONCE = 4096  # photos that are prepared together
 _DAMAGED = (
-    "{}: the index cannot be read ({}); make it anew with `dvc repro -f index`, or `kadr index` for your own photos"
+    "{}: the index cannot be read ({}); make it anew with `dvc repro -f -s index`, or `kadr index` for your own photos"
 )
 
 
@@ -114,7 +116,8 @@ class Index:
             vectors.write(folder / _VECTORS / f"{name}.npy")
         for name, values in self.prepared.items():
             write_array(folder / _PREPARED / f"{name}.npy", values)
-        (folder / _DESCRIPTION).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
+        described = self.describe() | {_CHECKSUMS: checksums(folder)}
+        (folder / _DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
         """What index.json says: the encoders and their identities, the size and the kind."""
@@ -130,8 +133,17 @@ class Index:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> "Index":
-        """Read what `write` wrote. Raises SearchError or SchemaError: it is missing, damaged or of another version."""
+    def load(cls, folder: Path, *, whole: bool = False) -> "Index":
+        """Read what `write` wrote, FAISS's file and the photos by their checksums.
+
+        Args:
+            folder: of the index, or a link to it.
+            whole: check all files, also those that are mapped, so that searches read only the rows they want.
+
+        Raises:
+            SearchError: it is missing, damaged or of another version.
+            SchemaError: likewise its table of photos.
+        """
         version = folder.resolve()  # of kadr.index.publish: all files are of the same one
         try:
             described = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
@@ -152,10 +164,13 @@ class Index:
                 for name in described["prepared"]
             }
             prepared_for: str = described["prepared_for"]
-            neighbours = Nearest.read(version / _FAISS.format(encoder), described)
+            searched, written = _FAISS.format(encoder), described.get(_CHECKSUMS, {})
+            if broken := damaged(version, {name: written[name] for name in written if whole or name == searched}):
+                raise ValueError(f"{', '.join(broken)} damaged: not as it was written")
+            neighbours = Nearest.read(version / searched, described)
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_DAMAGED.format(folder, error)) from error
-        own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", *neighbours.describe()}
+        own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", _CHECKSUMS, *neighbours.describe()}
         about = {key: value for key, value in described.items() if key not in own}
         photos = read_table(version / _PHOTOS, INDEXED).combine_chunks()
         return cls(encoder, photos, vectors, neighbours, about, prepared, prepared_for)

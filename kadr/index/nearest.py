@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from kadr.embeddings import Rows, Vectors
+from kadr.embeddings import Rows, Vectors, spread
 from kadr.index.vectors import PhotoVectors
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Nearest:
     def __post_init__(self) -> None:
         """Have all threads share the lists of a query; FAISS gives each its own query, and one query one thread."""
         if self.nprobe:
-            self.faiss_index.parallel_mode = 1
+            _faiss().extract_index_ivf(self.faiss_index).parallel_mode = 1
 
     @classmethod
     def build(cls, vectors: PhotoVectors, exact_max: int, texts: Vectors | None = None) -> "Nearest":
@@ -74,11 +74,11 @@ class Nearest:
         index = faiss.index_factory(vectors.dim, kind, faiss.METRIC_INNER_PRODUCT)
         if n_lists:
             index.cp.seed = _SEED
-            index.train(vectors.take(_spread(n, _TRAINED_ON * n_lists)))
+            index.train(vectors.take(spread(n, _TRAINED_ON * n_lists)))
         for start in range(0, n, _AT_ONCE):
             index.add(vectors.take(slice(start, start + _AT_ONCE)))
-        asked = texts[_spread(len(texts), N_ASKED)] if texts is not None and len(texts) else None
-        asked = vectors.take(_spread(n, N_ASKED)) if asked is None else asked
+        asked = texts[spread(len(texts), N_ASKED)] if texts is not None and len(texts) else None
+        asked = vectors.take(spread(n, N_ASKED)) if asked is None else asked
         wanted = exact_nearest(asked, vectors, K)[0]
         nprobe, recall = 0, recall_at(wanted, index.search(asked, wanted.shape[1])[1])
         if n_lists:
@@ -182,11 +182,6 @@ def _ordered(rows: Places, cosines: Cosines, k: int) -> Found:
     """The k greatest, the greatest first; equals stand in the order of rows."""
     order = np.lexsort((rows, -cosines))[:k]
     return rows[order], cosines[order]
-
-
-def _spread(n: int, wanted: int) -> Rows:
-    """At most `wanted` of n rows, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).astype(np.int64))
 
 
 @cache

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from kadr.errors import ParamsError
-from kadr.params import Params
+from kadr.params import Objective, Params
 
 SOURCES = ("expert", "crowd")
 AGGREGATES = ("graded_response", "mean", "median", "majority")  # those that want no raters
@@ -60,6 +61,13 @@ def _aggregates(params: Params) -> Iterator[Variant]:
             yield Variant(f"relevance by {name}", _changed(params, "aggregate", expert=name))
 
 
+def _objectives(params: Params) -> Iterator[Variant]:
+    """Trees that minimise every other loss."""
+    for name in get_args(Objective):
+        if name != params.train.objective:
+            yield Variant(f"trees by {name}", _changed(params, "train", objective=name))
+
+
 def _sources(params: Params) -> Iterator[Variant]:
     """Ratings of the experts alone, and of the crowd alone."""
     for source in SOURCES:
@@ -71,6 +79,7 @@ GROUPS: Mapping[str, Callable[[Params], Iterator[Variant]]] = {
     "encoders": _encoders,
     "blocks": _blocks,
     "aggregates": _aggregates,
+    "objectives": _objectives,
     "sources": _sources,
 }
 """Group of `ablate.rows` -> its variants of a training."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kadr.embeddings import spread
 from kadr.features import FeatureMatrix
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mappin
     A block's contribution to a pair is the sum of its features' SHAP values, in log-odds; its share is that of the
     mean magnitude, over pairs spread evenly over the matrix.
     """
-    n = len(matrix.values)
-    rows = np.unique(np.linspace(0, n - 1, min(N_EXPLAINED, n)).astype(np.int64))
-    values = np.asarray(booster.predict(matrix.values[rows], pred_contrib=True))
+    explained = matrix.values[spread(len(matrix.values), N_EXPLAINED)]
+    values = np.asarray(booster.predict(explained, pred_contrib=True))
     means = {name: float(np.abs(values[:, columns].sum(axis=1)).mean()) for name, columns in matrix.blocks.items()}
     total = sum(means.values())
     return {name: mean / total if total else 0.0 for name, mean in means.items()}

@@ -11,6 +11,7 @@ from kadr.params import TrainParams
 if TYPE_CHECKING:
     import lightgbm as lgb
 
+_HUBER = 0.3  # where Huber's loss bends, in relevance: errors above it count by their size, not its square
 _FEW = 10_000  # rows that one thread predicts as fast: threads that wait for each other cost more
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -51,16 +52,17 @@ class Learner:
 
 
 def predict(booster: "lgb.Booster", values: Vectors) -> Scores:
-    """Scores 0..1 of (n, n_features) float32 rows; (n,) float64."""
+    """Scores of (n, n_features) float32 rows; (n,) float64, cut to 0..1, which some losses leave."""
     if not len(values):
         return np.empty(0)
     threads: dict[str, Any] = {"num_threads": 1} if len(values) <= _FEW else {}
-    return np.asarray(booster.predict(values, **threads), dtype=np.float64)
+    return np.clip(np.asarray(booster.predict(values, **threads), dtype=np.float64), 0, 1)
 
 
 def _settings(params: TrainParams, seed: int) -> dict[str, object]:
     return {
-        "objective": "cross_entropy",
+        "objective": params.objective,
+        "alpha": _HUBER,
         "learning_rate": params.learning_rate,
         "num_leaves": params.num_leaves,
         "min_data_in_leaf": params.min_data_in_leaf,

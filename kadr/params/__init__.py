@@ -24,6 +24,7 @@ from kadr.params.stages import (
     EvaluateParams,
     GateParams,
     IngestParams,
+    Objective,
     RayParams,
     TrainParams,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "GateParams",
     "ImageEncoderParams",
     "IngestParams",
+    "Objective",
     "OpenClipParams",
     "Params",
     "Precision",

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from kadr.params.encoders import ImageEncoderParams, TextEncoderParams
 from kadr.params.section import Count, Name, Positive, Precision, Section, Share
 
+Objective = Literal["cross_entropy", "regression", "huber"]  # LightGBM's names
+
 
 class CorpusParams(Section):
     """Captioned, unrated photos; both paths are relative to `ingest.source`, so that DVC watches them."""
@@ -98,6 +100,7 @@ class TrainParams(Section):
     corpus_limit: Count
     image_folds: Annotated[int, Field(ge=2)]
     query_folds: Annotated[int, Field(ge=2)]
+    objective: Objective
     n_estimators: Count
     learning_rate: Positive
     num_leaves: Annotated[int, Field(ge=2)]

@@ -16,6 +16,7 @@ GROUPS = {
     "encoders": "each encoder left out",
     "blocks": "each block of features left out",
     "aggregates": "the relevance to learn by another aggregate",
+    "objectives": "trees that minimise another loss",
     "sources": "learned from the ratings of one source",
 }
 NUMBER = r"\b(?:two|three|four|five|six|seven|eight|nine|ten|три|два|две|четыре|пять|шесть|семь|восемь|\d+)\b"

@@ -37,6 +37,7 @@ class Live:
         self._seen = self._state()
         self._tried = self._seen
         self.n_failed = 0
+        self.newest = True  # whether what is loaded is the last that was tried
         self.loaded = Loaded(load(), time.time())
 
     def check(self) -> bool:
@@ -54,12 +55,13 @@ class Live:
                 searcher = self._load()
             except Exception as error:  # a version written halfway may fail in any way
                 self.n_failed += 1
+                self.newest = False
                 is_bug = not isinstance(error, KadrError)
                 logger.log(
                     logging.ERROR, "the new version cannot be loaded, the old one goes on: %s", error, exc_info=is_bug
                 )
                 return False
-            self.loaded = Loaded(searcher, time.time())
+            self.loaded, self.newest = Loaded(searcher, time.time()), True
             logger.info("a new version is loaded: %s photos", f"{len(searcher.index.photos):,}")
             return True
 

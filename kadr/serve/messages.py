@@ -152,6 +152,7 @@ class Health(BaseModel):
     colours: list[str] = Field(description="that a filter may ask for")
     relevance: bool = Field(description="whether a relevance model reorders what is found")
     loaded_at: float = Field(description="seconds since the epoch")
+    newest: bool = Field(description="false where the last version cannot be loaded: the log says why")
     n_failed_reloads: int
     judging: str | None = Field(description="why no ratings are taken; null where they are")
 

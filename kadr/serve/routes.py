@@ -118,6 +118,7 @@ def state_routes(service: Service) -> APIRouter:
             colours=list(COLOURS) if index.photos["colours"].null_count < len(index.photos) else [],
             relevance=service.searcher.rerank > 0,
             loaded_at=service.live.loaded.at,
+            newest=service.live.newest,
             n_failed_reloads=service.live.n_failed,
             judging=service.judging.refusal,
         )

@@ -12,6 +12,7 @@ from kadr import doctor
 from kadr.doctor import Finding
 from kadr.embed import EmbeddingCache
 from kadr.encoders.base import Identity
+from kadr.index.checksums import checksums
 from kadr.params import Params, load_params
 
 
@@ -98,6 +99,17 @@ def test_an_index_of_other_encoders(described: object, state: str, params: Param
     if described is not None:
         (tmp_path / "index.json").write_text(json.dumps(described))
     assert states(doctor.check_indexes(params, tmp_path / "images", {tmp_path: "dvc repro index"})) == [state]
+
+
+def test_a_damaged_file_of_an_index_is_named(params: Params, tmp_path: Path) -> None:
+    for name in ("clip.faiss", "vectors.npy"):
+        (tmp_path / name).write_text(name)
+    described = {"encoders": {"clip": {"key": "a"}}, "sha256": checksums(tmp_path)}
+    (tmp_path / "index.json").write_text(json.dumps(described))
+    (tmp_path / "vectors.npy").write_text("vectors.npx")
+    (finding,) = doctor.check_indexes(params, tmp_path / "images", {tmp_path: "dvc repro index"})
+    assert finding.said == f"{tmp_path}/vectors.npy damaged: not as it was written"
+    assert finding.mend == f"rm -r {tmp_path}; dvc repro index"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

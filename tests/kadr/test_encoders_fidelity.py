@@ -13,6 +13,7 @@ from PIL import Image
 from kadr.clip.folder import save_clip
 from kadr.embeddings import Vectors
 from kadr.encoders import fit_text_encoder, load_image_encoder, torch_images
+from kadr.encoders.torch_models import fold_batch_norms
 from kadr.params import ImageEncoderParams, OpenClipParams, SentenceTransformersParams, TimmParams
 from kadr.photos import DETAIL, read_photo
 
@@ -121,3 +122,37 @@ def test_a_replica_on_each_device_gives_the_same_vectors(
     assert two.workers == 4
     for _ in range(two.workers):
         np.testing.assert_allclose(two.transform(photos), one.transform(photos), atol=1e-6)
+
+
+class Branching(torch.nn.Module):
+    """What its convolution gives goes into a normalisation, and past it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        given = self.convolution(photos)
+        return torch.cat([self.norm(given), given]).mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("mobilenetv2_100", 0), ("resnet18", 0), ("efficientnet_b0", 0), ("densenet121", 62), (Branching, 1)],
+)
+def test_folding_batch_norms_changes_no_feature(name: str | type[torch.nn.Module], left: int) -> None:
+    import timm
+
+    torch.manual_seed(0)
+    model = (timm.create_model(name, num_classes=0) if isinstance(name, str) else name()).eval()
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            tensor.uniform_(0.5, 1.5)
+    folded = fold_batch_norms(model, "forward", torch.randn(1, 3, 64, 64))
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules()) == left
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()) == len(norms)
+    photos = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        wanted = model(photos)
+        assert (folded(photos) - wanted).norm() <= 1e-5 * wanted.norm()

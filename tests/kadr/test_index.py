@@ -192,6 +192,22 @@ def test_a_missing_and_a_damaged_index_say_what_to_do(tmp_path: Path, index: Ind
         Index.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "seen_at_once"), [("clip.faiss", True), ("metadata.parquet", True), ("vectors/other.npy", False)]
+)
+def test_one_bit_that_flipped_is_seen(name: str, seen_at_once: bool, tmp_path: Path, index: Index) -> None:
+    index.write(tmp_path)
+    assert Index.load(tmp_path, whole=True).describe() == index.describe()
+    content = bytearray((tmp_path / name).read_bytes())
+    content[content.find(index.photos["path"][0].as_py().encode()) if name.endswith("parquet") else -2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    for whole in (False, True) if seen_at_once else (True,):
+        with pytest.raises((SearchError, SchemaError), match=name):
+            Index.load(tmp_path, whole=whole)
+    if not seen_at_once:
+        Index.load(tmp_path)
+
+
 def test_an_index_of_an_older_kadr_cannot_be_read(tmp_path: Path, index: Index) -> None:
     index.write(tmp_path)
     described = json.loads((tmp_path / "index.json").read_text())

@@ -1,6 +1,7 @@
 """The relevance model: it can learn, is the same twice, and refuses what it was not trained on."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from kadr.errors import ModelError
 from kadr.features import Images, Texts
 from kadr.model import FeatureBlocks, RelevanceModel
 from kadr.model.lightgbm import Learner
-from kadr.params import TrainParams, load_params
+from kadr.params import Objective, TrainParams, load_params
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(20, 4)).astype(np.float32)
@@ -25,14 +26,18 @@ def eager(project: Path) -> TrainParams:
     return load_params(project / "params.yaml").train.model_copy(update=update)
 
 
-def test_it_overfits_20_rows(eager: TrainParams) -> None:
-    scores = Learner(VALUES, RELEVANCE, np.ones(20), eager, seed=0).fit_predict(ALL, ALL)
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_it_overfits_20_rows(eager: TrainParams, objective: str) -> None:
+    params = eager.model_copy(update={"objective": objective})
+    scores = Learner(VALUES, RELEVANCE, np.ones(20), params, seed=0).fit_predict(ALL, ALL)
     np.testing.assert_allclose(scores, RELEVANCE, atol=0.05)
 
 
-def test_scores_are_probabilities_and_the_same_twice(eager: TrainParams) -> None:
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_scores_are_probabilities_and_the_same_twice(eager: TrainParams, objective: str) -> None:
+    params, yes_or_no = eager.model_copy(update={"objective": objective}), RELEVANCE.round()
     first, second = (
-        Learner(VALUES, RELEVANCE, np.ones(20), eager, seed=7).fit_predict(ALL[:15], ALL) for _ in range(2)
+        Learner(VALUES, yes_or_no, np.ones(20), params, seed=7).fit_predict(ALL[:15], ALL) for _ in range(2)
     )
     assert ((first >= 0) & (first <= 1)).all()
     np.testing.assert_array_equal(first, second)

@@ -20,6 +20,7 @@ ROWS = {
     "modality": ["text alone", "photo alone", "text and photo"],
     "blocks": ["without cosine", "without product"],
     "aggregates": ["relevance by mean", "relevance by median", "relevance by majority"],
+    "objectives": ["trees by regression", "trees by huber"],
     "sources": ["expert ratings alone", "crowd ratings alone"],
 }
 
@@ -38,6 +39,7 @@ def test_a_row_for_each_part(small_project: Path, small_params: Params) -> None:
     assert without["difference"]["tau_c"]["value"] == pytest.approx(without["tau_c"]["value"] - model["tau_c"]["value"])
     assert rows["modality"]["text alone"]["difference"]["tau_c"]["high"] < 0
     assert rows["sources"]["crowd ratings alone"]["tau_c"]["low"] > 0
+    assert all(row["tau_c"]["value"] != model["tau_c"]["value"] for row in rows["objectives"].values())
 
 
 def seeing(params: Params, *features: str) -> Params:
