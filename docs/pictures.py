@@ -60,9 +60,7 @@ def opened(browser: Browser, address: str, *texts: str) -> Page:
     """The page at the address, in light colours, once it shows all the texts."""
     page = browser.new_page(viewport=SIZE, color_scheme="light")
     page.set_default_timeout(WAIT_S * 1000)
-    page.add_init_script(
-        """localStorage.setItem("color-scheme", '"light"')"""
-    )  # Prefect's page does not ask the browser
+    page.add_init_script("""localStorage.setItem("color-scheme", '"light"')""")  # Prefect does not ask the browser
     page.goto(address)
     for text in texts:
         page.get_by_text(text).first.wait_for()

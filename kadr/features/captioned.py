@@ -141,8 +141,17 @@ class Captioned:
         return unit(captions), words + self.usual
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick."""
+        """What the block needs of the photos alone, each (n_images, ...): kept, it makes a later `features` quick.
+
+        Raises:
+            ModelError: the photos' vectors are not by the encoders of the corpus.
+        """
         photos = join_spaces(images.vectors, list(self.corpus.images.vectors))
+        if photos.shape[1] != self.corpus.joined.shape[1]:
+            raise ModelError(
+                f"the photos' vectors have {photos.shape[1]} numbers, those that this model learned from "
+                f"{self.corpus.joined.shape[1]}: it is of other encoders; run `dvc repro train`, or set index.rerank: 0"
+            )
         near, similarity = nearest(photos, self.corpus.joined, NEAREST[-1])
         likeness = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
         mapped = self.mapped(photos)

@@ -108,6 +108,12 @@ def test_photos_without_an_encoder_of_the_corpus_are_refused(fitted: Captioned) 
     assert join_spaces(PHOTOS.vectors, ["resnet"]).shape == (20, DIM)
 
 
+def test_photos_by_a_model_of_another_size_are_refused(fitted: Captioned) -> None:
+    others = Images(PHOTOS.ids, {"resnet": PHOTOS.vectors["resnet"][:, :10]})
+    with pytest.raises(ModelError, match=f"have 10 numbers, those that this model learned from {DIM}"):
+        fitted.prepare(others)
+
+
 def test_the_limit_bounds_the_corpus() -> None:
     corpus = Corpus.select(IMAGE_TABLE, TEXT_TABLE, CAPTIONS, limit=10)
     assert len(corpus.images.ids) == 10
