@@ -1,4 +1,4 @@
-"""Pictures of Prefect's and MLflow's pages for docs/, made in a project whose pipeline has run.
+"""Pictures of Prefect's, MLflow's and kadr's pages for docs/, made in a project whose pipeline has run.
 
 Change a setting first, so that stages run and a second training is there to be compared:
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ DOCS = Path(__file__).parent
 STORE = "sqlite:///mlflow.db"
 SIZE = {"width": 1280, "height": 800}
 COLOURS = 128
+TEXT = "a red house left of a tree"
 WAIT_S = 120
 
 
@@ -105,8 +107,16 @@ def picture_mlflow(browser: Browser) -> None:
         shoot(page, DOCS / "mlflow.png")
 
 
+def picture_kadr(browser: Browser) -> None:
+    """The answer to a text in kadr's own page."""
+    with serving(["kadr", "serve"], dict(os.environ)) as address:
+        page = opened(browser, f"{address}/?{urllib.parse.urlencode({'q': TEXT})}", "the best first")
+        page.wait_for_load_state("networkidle")
+        shoot(page, DOCS / "page.png")
+
+
 def main() -> None:
-    """Make both."""
+    """Make all three."""
     with (
         tempfile.TemporaryDirectory() as home,
         sync_playwright() as playwright,
@@ -114,6 +124,7 @@ def main() -> None:
     ):
         picture_prefect(browser, Path(home))
         picture_mlflow(browser)
+        picture_kadr(browser)
 
 
 if __name__ == "__main__":
