@@ -169,9 +169,10 @@ def test_a_damaged_lock_is_named_and_mended_as_the_doctor_says(finished: Finishe
     copy = finished.copy_to(tmp_path / "kadr")
     whole = (copy / "dvc.lock").read_text(encoding="utf-8")
     ends_in_a_key = whole[: whole.index("params:") + len("par")]
-    for damaged in ("<<<<<<< HEAD\n", "", ends_in_a_key):
+    commands = ("dvc repro", "python -m flows.pipeline", "kadr doctor")
+    for damaged, tried in (("<<<<<<< HEAD\n", commands), ("", commands[:1]), (ends_in_a_key, commands[::2])):
         (copy / "dvc.lock").write_text(damaged, encoding="utf-8")
-        for command in ("dvc repro", "python -m flows.pipeline", "kadr doctor"):
+        for command in tried:
             done = subprocess.run(
                 command.split(), cwd=copy, env=finished.environment, capture_output=True, text=True, check=False
             )

@@ -190,7 +190,7 @@ def test_use_says_what_changed(folder: Path) -> None:
 def test_use_of_an_unknown_preset_lists_them(folder: Path) -> None:
     result = run("use", "nothing")
     assert result.exit_code == 1
-    assert "there are: flickr8k, practicum, sample" in result.stderr
+    assert "there are: captions, flickr8k, practicum, sample" in result.stderr
 
 
 def test_show(folder: Path) -> None:
