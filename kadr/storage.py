@@ -1,5 +1,6 @@
 """The library room's door to files on a disk or in object storage: read by path or URI, written whole or not at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ def read_bytes(where: Location) -> bytes:
     system, path = locate(where)
     with system.open_input_stream(path) as file:
         return bytes(file.read())
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file on a disk, in hexadecimal, read in parts. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -17,8 +17,8 @@ N_EXPLAINED = 2000  # pairs that stand for all
 def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mapping[str, float]:
     """Each block's share of what moves predictions away from their mean; they sum to 1 (or all are 0).
 
-    A block's contribution to a pair is the sum of its features' SHAP values, in log-odds; its share is that of the
-    mean magnitude, over pairs spread evenly over the matrix.
+    A block's contribution to a pair is the sum of its features' SHAP values, in what the trees add up; its share is
+    that of the mean magnitude, over pairs spread evenly over the matrix.
     """
     explained = matrix.values[spread(len(matrix.values), N_EXPLAINED)]
     values = np.asarray(booster.predict(explained, pred_contrib=True))

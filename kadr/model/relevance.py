@@ -14,6 +14,7 @@ from kadr.errors import ModelError
 from kadr.features import BLOCKS, Block, Captioned, FeatureMatrix, Images, Texts, build_features
 from kadr.features.blocks import choose_blocks
 from kadr.model.lightgbm import Scores, predict
+from kadr.storage import sha256
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -116,10 +117,6 @@ class RelevanceModel:
 
 def _digests(folder: Path) -> dict[str, str]:
     """The sha256 of the trees, and of the captioned corpus, "" where there is none."""
-    corpus = [_sha256(path) for path in sorted((folder / CAPTIONED).glob("*"))]
+    corpus = [sha256(path) for path in sorted((folder / CAPTIONED).glob("*"))]
     key = hashlib.sha256("".join(corpus).encode()).hexdigest() if corpus else ""
-    return {MODEL: _sha256(folder / MODEL), CAPTIONED: key}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {MODEL: sha256(folder / MODEL), CAPTIONED: key}
