@@ -92,7 +92,7 @@ def loading(model: str) -> Iterator[None]:
     try:
         yield
     except (*_LOADING_FAILURES, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise EncoderError(
             f"{model} cannot be loaded: {reason}. A name wants the right spelling and, once, its hub within reach "
             "(without a network give local-dir:FOLDER); a folder wants weights that fit its config"

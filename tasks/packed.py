@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kadr.embeddings import Embeddings
-from kadr.encoders.sentences import PACKAGE
+from kadr.encoders.packages import PACKAGE
 from kadr.encoders.words import Words
 from kadr.openclip import LOCAL
 from kadr.params import Params
@@ -20,27 +20,27 @@ LIBRARIES = (
 
 
 def artifacts(params: Params) -> dict[str, str]:
-    """Artifact -> folder: the model, the text encoders, and the weights that params name by a folder.
+    """Artifact -> path: the model, the text encoders, and the weights that params name by a folder or a file.
 
     Weights that params name by a hub or a package stay there, for the loading machine to get.
     """
-    folders = {f"weights_{at}": folder for at, folder in enumerate(_weight_folders(params))}
-    return {"relevance": str(paths.RELEVANCE_MODEL), "text_encoders": str(paths.TEXT_ENCODERS), **folders}
+    weights = {f"weights_{at}": path for at, path in enumerate(_weights(params))}
+    return {"relevance": str(paths.RELEVANCE_MODEL), "text_encoders": str(paths.TEXT_ENCODERS), **weights}
 
 
 def config(params: Params) -> dict[str, Any]:
     """What tasks.pyfunc reads beside the artifacts.
 
     Returns:
-        embed_images and embed_texts: the sections, with `{artifact}` in place of folders of this machine.
+        embed_images and embed_texts: the sections, with `{artifact}` in place of paths of this machine.
         identities: image encoder -> the metadata of the vectors that the model was trained on.
     """
-    name_of = {folder: f"{{weights_{at}}}" for at, folder in enumerate(_weight_folders(params))}
+    name_of = {path: f"{{weights_{at}}}" for at, path in enumerate(_weights(params))}
 
     def packed(section: dict[str, Any]) -> dict[str, Any]:
         for spec in section["encoders"].values():
-            if (folder := _folder(spec)) is not None:
-                spec["model"] = spec["model"].replace(folder, name_of[folder])
+            for field, path in _paths(spec).items():
+                spec[field] = spec[field].replace(path, name_of[path])
         return section
 
     tables = {name: paths.IMAGE_EMBEDDINGS / f"{name}.parquet" for name in params.embed_images.encoders}
@@ -57,9 +57,9 @@ def requirements(params: Params) -> list[str]:
     for spec in _specs(params):
         if spec["backend"] == "tfidf":
             names |= {*Words(spec["words"], spec["language"], spec["stop_words"]).libraries}
-        if str(spec.get("model")).startswith(PACKAGE):
-            module = spec["model"].removeprefix(PACKAGE).partition("/")[0]
-            names |= {*packages_distributions().get(module, [])}
+        for named in (str(spec.get(field)) for field in ("model", "checkpoint")):
+            if named.startswith(PACKAGE):
+                names |= {*packages_distributions().get(named.removeprefix(PACKAGE).partition("/")[0], [])}
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
@@ -68,14 +68,19 @@ def _specs(params: Params) -> Iterator[dict[str, Any]]:
         yield from (spec.model_dump() for spec in section.encoders.values())
 
 
-def _weight_folders(params: Params) -> list[str]:
-    """The distinct folders that encoders are loaded from."""
-    return list(dict.fromkeys(folder for spec in _specs(params) if (folder := _folder(spec)) is not None))
+def _weights(params: Params) -> list[str]:
+    """The distinct folders and files that encoders are loaded from."""
+    return list(dict.fromkeys(path for spec in _specs(params) for path in _paths(spec).values()))
 
 
-def _folder(spec: dict[str, Any]) -> str | None:
-    """The folder of an encoder's weights; None where they have a name."""
-    model = str(spec.get("model", ""))
+def _paths(spec: dict[str, Any]) -> dict[str, str]:
+    """Field of an encoder's settings -> the folder or file of weights that it names; not names of hubs and packages."""
+    model, checkpoint = str(spec.get("model", "")), spec.get("checkpoint")
+    found = {}
     if model.startswith(LOCAL):
-        return model.removeprefix(LOCAL)
-    return model if spec["backend"] == "sentence_transformers" and Path(model).is_dir() else None
+        found["model"] = model.removeprefix(LOCAL)
+    elif spec["backend"] == "sentence_transformers" and Path(model).is_dir():
+        found["model"] = model
+    if checkpoint and not checkpoint.startswith(PACKAGE):
+        found["checkpoint"] = checkpoint
+    return found

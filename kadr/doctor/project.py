@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.doctor.finding import Finding, note, ok, wrong
-from kadr.encoders.sentences import PACKAGE
-from kadr.errors import CacheError, ParamsError
+from kadr.encoders.packages import PACKAGE, located
+from kadr.errors import CacheError, EncoderError, ParamsError
 from kadr.openclip import LOCAL
 from kadr.params import Params, load_params
 
@@ -48,9 +47,11 @@ def check_encoders(params: Params, made: Path) -> Iterator[Finding]:
     models = {key: str(getattr(encoder, "model", "")) for key, encoder in named.items()}
     if params.clip.source != "hub":
         models["clip.init"] = f"{LOCAL}{params.clip.init}"
-    lacking = [key for key, model in models.items() if not _is_there(model, made)]
-    for key in lacking:
-        yield wrong("encoders", f"{key}: {models[key]} is not there", f"put the weights there, or set {key}")
+    files = {f"{key}.checkpoint": str(of) for key, one in named.items() if (of := getattr(one, "checkpoint", None))}
+    lacking = {key: model for key, model in models.items() if not _is_there(model, made)}
+    lacking |= {key: file for key, file in files.items() if not _exists(file)}
+    for key, wanted in lacking.items():
+        yield wrong("encoders", f"{key}: {wanted} is not there", f"put the weights there, or set {key}")
     if not lacking:
         yield ok("encoders", f"the folders and packages of {len(models)} are there; names of a hub were not asked for")
 
@@ -59,9 +60,14 @@ def _is_there(model: str, made: Path) -> bool:
     if model.startswith(LOCAL):
         folder = Path(model.removeprefix(LOCAL))
         return folder == made or folder.is_dir()
-    if model.startswith(PACKAGE):
-        return find_spec(model.removeprefix(PACKAGE).split("/")[0]) is not None
-    return True
+    return not model.startswith(PACKAGE) or _exists(model)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(located(path)).exists()
+    except EncoderError:
+        return False
 
 
 def check_cache(root: str) -> Iterator[Finding]:

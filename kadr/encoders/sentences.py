@@ -1,22 +1,18 @@
 """The encoders by sentence-transformers: SBERT and its kin."""
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
+from kadr.encoders.packages import located
 from kadr.encoders.torch_models import columns_first, device, dtype_of, resolve_precision, weights_sha256
-from kadr.errors import EncoderError
 from kadr.openclip import loading, quiet
 from kadr.params import Precision, SentenceTransformersParams
-
-PACKAGE = "package:"
 
 
 class SentenceEncoder(PretrainedTextEncoder):
@@ -28,7 +24,7 @@ class SentenceEncoder(PretrainedTextEncoder):
             from transformers.utils.logging import disable_progress_bar
 
             disable_progress_bar()  # type: ignore[no-untyped-call]
-            model = SentenceTransformer(_resolve(spec.model), device="cpu")
+            model = SentenceTransformer(located(spec.model), device="cpu")
         on = device()
         resolved = resolve_precision(precision, on, model)
         self.dim = int(model.get_embedding_dimension() or 0)
@@ -53,22 +49,6 @@ class SentenceEncoder(PretrainedTextEncoder):
             features = batch_to_device(self._model.preprocess(list(texts), prompt=self._prompt), self._model.device)
             vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
             return unit(vectors.float().cpu().numpy(), self.identity.encoder)
-
-
-def _resolve(model: str) -> str:
-    """The folder that `package:MODULE/FOLDER` means, found without importing the module; any other name as it is."""
-    if not model.startswith(PACKAGE):
-        return model
-    module, _, inside = model.removeprefix(PACKAGE).partition("/")
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        raise EncoderError(f"{model}: no package {module} is installed; install it, or name a folder or a hub's model")
-    folder = Path(spec.submodule_search_locations[0]) / inside
-    if not folder.is_dir():
-        raise EncoderError(
-            f"{model}: the package {module} has no folder {inside!r}; it should hold a sentence-transformers model"
-        )
-    return str(folder)
 
 
 def _tokenizer_sha256(tokenizer: object) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kadr.encoders.base import Identity
+from kadr.encoders.packages import located
 from kadr.encoders.preparation import Preparation
 from kadr.encoders.torch_images import OURS, TorchImageEncoder
 from kadr.encoders.torch_models import device, resolve_precision, weights_sha256
@@ -18,19 +19,18 @@ class TimmImageEncoder(TorchImageEncoder):
     """Any timm model without its classifier, with the preprocessing of its pretrained config, or what `spec` asks."""
 
     def __init__(self, spec: TimmParams, precision: Precision) -> None:
-        import timm
         from timm.data.config import resolve_data_config
         from timm.data.transforms_factory import create_transform
 
         if spec.model.startswith(LOCAL):
             _check_folder(Path(spec.model.removeprefix(LOCAL)))
         with loading(spec.model):
-            model: Any = timm.create_model(spec.model, pretrained=True, num_classes=0).eval()
+            model: Any = _load(spec).eval()
             _resize(model, spec)
         config = resolve_data_config(_asked(spec), model=model)  # type: ignore[no-untyped-call]
         *geometry, _to_tensor, _normalise = create_transform(**config, is_training=False).transforms
         identity = Identity(
-            encoder=f"timm {spec.model}",
+            encoder=" ".join(filter(None, ("timm", spec.model, spec.checkpoint))),
             architecture=f"timm {model.pretrained_cfg['architecture']}",
             weights_sha256=weights_sha256(model),
             preprocessing=json.dumps({**config, **OURS}, sort_keys=True),
@@ -39,6 +39,37 @@ class TimmImageEncoder(TorchImageEncoder):
         side = math.floor(max(config["input_size"][1:]) / config["crop_pct"])
         preparation = Preparation(geometry, config["mean"], config["std"], side)
         super().__init__(model, "forward", preparation, identity, int(model.head_hidden_size))
+
+
+def _load(spec: TimmParams) -> Any:
+    """The model with its weights and without its classifier."""
+    import timm
+    from timm.models import load_checkpoint
+
+    if spec.checkpoint is None:
+        return timm.create_model(spec.model, pretrained=True, num_classes=0)
+    path = located(spec.checkpoint)
+    if not Path(path).is_file():
+        raise EncoderError(f"{path}: no such file; `checkpoint` is a file with the weights of {spec.model}")
+    model = timm.create_model(spec.model)
+    load_checkpoint(model, path, filter_fn=_renamed)
+    model.reset_classifier(0)
+    return model
+
+
+def _renamed(weights: dict[str, Any], model: Any) -> dict[str, Any]:
+    """The weights under the model's names: another library's stand in the same order, in the same shapes and roles.
+
+    Where they do not, they are given back as they are, for torch to say what is missing.
+    """
+    wanted = model.state_dict()
+
+    def parts(of: dict[str, Any]) -> list[tuple[str, Any]]:
+        return [(name.rpartition(".")[2], tensor.shape) for name, tensor in of.items()]
+
+    if weights.keys() == wanted.keys() or parts(weights) != parts(wanted):
+        return weights
+    return dict(zip(wanted, weights.values(), strict=True))
 
 
 def _resize(model: Any, spec: TimmParams) -> None:

