@@ -51,7 +51,7 @@ def _load(spec: TimmParams) -> Any:
     path = located(spec.checkpoint)
     if not Path(path).is_file():
         raise EncoderError(f"{path}: no such file; `checkpoint` is a file with the weights of {spec.model}")
-    model = timm.create_model(spec.model)
+    model: Any = timm.create_model(spec.model)
     load_checkpoint(model, path, filter_fn=_renamed)
     model.reset_classifier(0)
     return model
