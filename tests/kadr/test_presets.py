@@ -54,7 +54,7 @@ def test_a_mapping_becomes_null_and_comes_back(params_path: Path, presets: Path)
     corpus = load_params(params_path).ingest.corpus
     assert corpus is not None
     assert corpus.images == "corpus_images"
-    assert list(load_params(params_path).embed_images.encoders) == ["clip"]
+    assert list(load_params(params_path).embed_images.encoders) == ["clip", "efficientnet_lite2"]
 
 
 def test_overrides_come_last(params_path: Path, presets: Path) -> None:
