@@ -67,6 +67,7 @@ def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeyp
     for key, value in SMALL.items():
         set_value(key, value, home / "params.yaml")
     params = yaml.safe_load((home / "params.yaml").read_text())
+    del params["embed_images"]["encoders"]["efficientnet_lite2"]
     del params["embed_texts"]["encoders"]["sbert"]
     (home / "params.yaml").write_text(yaml.safe_dump(params))
     (home / "stages.py").write_text(STAGES)

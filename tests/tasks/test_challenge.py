@@ -41,8 +41,9 @@ def home(small_project: Path, project: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     shutil.copy(project / "params.yaml", small_project)
     set_value("evaluate.n_bootstrap", "50", small_project / "params.yaml")
-    tfidf = "{clip: {backend: open_clip, model: 'local-dir:models/clip', pretrained: null}}"
-    set_value("embed_texts.encoders", tfidf, small_project / "params.yaml")
+    clip = "{clip: {backend: open_clip, model: 'local-dir:models/clip', pretrained: null}}"
+    for stage in ("embed_images", "embed_texts"):
+        set_value(f"{stage}.encoders", clip, small_project / "params.yaml")
     images = read_table(paths.IMAGES, IMAGES)
     shas = pa.array([f"sha of {name}" for name in images["image_id"].to_pylist()])
     write_table(images.set_column(images.column_names.index("sha256"), "sha256", shas), paths.IMAGES, IMAGES)
