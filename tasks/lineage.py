@@ -43,7 +43,7 @@ def flat_params(params: Params) -> dict[str, object]:
 
 
 def run_name(params: Params) -> str:
-    """What tells trainings apart in a list: `clip+mobilenet / graded_response / 6 leaves`."""
+    """What tells trainings apart in a list: `clip+efficientnet_lite2 / graded_response / 6 leaves`."""
     encoders = "+".join(params.embed_images.encoders)
     return f"{encoders} / {params.aggregate.expert} / {params.train.num_leaves} leaves"
 
