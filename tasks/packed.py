@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kadr.embeddings import Embeddings
-from kadr.encoders.packages import PACKAGE
+from kadr.encoders.packages import module_of
 from kadr.encoders.words import Words
 from kadr.openclip import LOCAL
 from kadr.params import Params
@@ -57,9 +57,9 @@ def requirements(params: Params) -> list[str]:
     for spec in _specs(params):
         if spec["backend"] == "tfidf":
             names |= {*Words(spec["words"], spec["language"], spec["stop_words"]).libraries}
-        for named in (str(spec.get(field)) for field in ("model", "checkpoint")):
-            if named.startswith(PACKAGE):
-                names |= {*packages_distributions().get(named.removeprefix(PACKAGE).partition("/")[0], [])}
+        for field in ("model", "checkpoint"):
+            if module := module_of(str(spec.get(field))):
+                names |= {*packages_distributions().get(module, [])}
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
@@ -81,6 +81,6 @@ def _paths(spec: dict[str, Any]) -> dict[str, str]:
         found["model"] = model.removeprefix(LOCAL)
     elif spec["backend"] == "sentence_transformers" and Path(model).is_dir():
         found["model"] = model
-    if checkpoint and not checkpoint.startswith(PACKAGE):
+    if checkpoint and module_of(checkpoint) is None:
         found["checkpoint"] = checkpoint
     return found

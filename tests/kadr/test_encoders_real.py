@@ -110,10 +110,8 @@ def test_weights_of_another_library_s_names_know_what_a_photo_shows(shared: Path
         TimmParams(backend="timm", model="tf_efficientnet_lite2", checkpoint=checkpoint), "fp32"
     )
     classifier = torch.load(located(checkpoint), weights_only=True)["_fc.weight"].numpy()
-    shown = {
-        "1045521051_108ebc19be.jpg": 851,
-        "1077546505_a4f6c4daa9.jpg": 842,
-    }  # ImageNet: television, swimming trunks
+    television, swimming_trunks = 851, 842  # classes of ImageNet
+    shown = {"1045521051_108ebc19be.jpg": television, "1077546505_a4f6c4daa9.jpg": swimming_trunks}
     photos = [Image.open(shared / "flickr8k" / "test_images" / name).convert("RGB") for name in shown]
     assert (encoder.transform(photos) @ classifier.T).argmax(axis=1).tolist() == list(shown.values())
 
