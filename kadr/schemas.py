@@ -98,6 +98,17 @@ RELEVANCE = pa.schema(
         pa.field("sd", pa.float64()),  # posterior standard deviation of the relevance; null where the method has none
     ]
 )
+CLIP_PAIRS = pa.schema(  # rated pairs that the CLIP learns from, with all that its training wants of them
+    [
+        required("image_id", pa.string()),
+        required("path", pa.string()),
+        required("sha256", pa.string()),
+        required("query_id", pa.string()),
+        required("text", pa.string()),
+        required("relevance", pa.float64()),  # 0..1
+        required("weight", pa.float64()),  # > 0
+    ]
+)
 PREDICTIONS = pa.schema(
     [
         required("image_id", pa.string()),

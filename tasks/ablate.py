@@ -10,10 +10,10 @@ import pandas as pd
 from kadr.aggregate import aggregate
 from kadr.errors import InputError, ModelError
 from kadr.features import FeatureMatrix
+from kadr.folds import Cell, Mask
 from kadr.metrics import crowd_pairs, expert_pairs
 from kadr.metrics.evaluate import Figures, agreement_figures, as_json, differences
 from kadr.model.ablations import SOURCES, Variant, choose_variants
-from kadr.model.folds import Cell, Mask
 from kadr.model.lightgbm import Scores
 from kadr.params import Params
 from kadr.progress import progress

@@ -1,12 +1,16 @@
-"""Stage aggregate: ratings in; one relevance per pair, what to rate next and the tables of DVC's plots out."""
+"""Stage aggregate: ratings in; one relevance per pair, what to rate next and the tables of DVC's plots out.
+
+Where clip.ratings asks for it, a part of the pairs goes to stage clip and not to stage train.
+"""
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from kadr.aggregate import aggregate, agreement, figures, fit, rate_next, voting
+from kadr.aggregate import Parts, aggregate, agreement, divide, figures, fit, rate_next, voting
+from kadr.errors import InputError
 from kadr.params import Params
-from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, on_unit, read_table, write_table
+from kadr.schemas import CLIP_PAIRS, IMAGES, QUERIES, RATINGS, RELEVANCE, on_unit, read_table, write_table
 from tasks import paths
 from tasks.stage import Metrics, run, write_csv
 
@@ -20,10 +24,30 @@ def main(params: Params) -> Metrics:
     queries = read_table(paths.QUERIES, QUERIES).to_pandas()
     model = fit(ratings)
     relevance = aggregate(ratings, params.aggregate, model)
-    write_table(pa.Table.from_pandas(relevance, preserve_index=False), paths.RELEVANCE, RELEVANCE)
+    own_image = queries.set_index("query_id")["image_id"].dropna().to_dict()
+    parts = divide(relevance, own_image, params.clip.ratings, params.seed)
+    check(parts, params)
+    write_table(pa.Table.from_pandas(parts.model, preserve_index=False), paths.RELEVANCE, RELEVANCE)
+    write_table(clip_pairs(parts.clip, images, queries), paths.CLIP_PAIRS, CLIP_PAIRS)
     write_csv(paths.RATE_NEXT, rate_next(ratings, model, images, queries, N_NEXT))
     write_csv(paths.RATING_BINS, twentieths(ratings, relevance))
-    return figures(relevance) | {"agreement": agreement(ratings, model)}
+    divided = {"n_clip_pairs": len(parts.clip), "n_pairs_between": parts.n_between}
+    return figures(relevance) | divided | {"agreement": agreement(ratings, model)}
+
+
+def check(parts: Parts, params: Params) -> None:
+    """Raise InputError where the share clip.ratings leaves the CLIP or the relevance model without a pair."""
+    if parts.model.empty or (params.clip.ratings and parts.clip.empty):
+        raise InputError(
+            f"clip.ratings: {params.clip.ratings} gives {len(parts.clip)} rated pairs to the CLIP and "
+            f"{len(parts.model)} to the relevance model, and both want some; set another share, or 0"
+        )
+
+
+def clip_pairs(pairs: pd.DataFrame, images: pd.DataFrame, queries: pd.DataFrame) -> pa.Table:
+    """Rows of RELEVANCE with their photos and texts, as CLIP_PAIRS."""
+    whole = pairs.merge(images[["image_id", "path", "sha256"]]).merge(queries[["query_id", "text"]])
+    return pa.Table.from_pandas(whole[CLIP_PAIRS.names], CLIP_PAIRS, preserve_index=False)
 
 
 def twentieths(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def evaluate(params: Params) -> Metrics:
     table = reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
     write_csv(paths.RELIABILITY, table)
     others = {
-        "ceiling": ceiling(judge.expert, params.evaluate, params.seed),
+        "ceiling": ceiling(judge.expert.merge(model[PAIR]), params.evaluate, params.seed),
         "human": human_agreement(model, judge.expert, params.evaluate, params.seed),
         "seen_text": judge.figures(read_predictions(paths.PREDICTIONS, paths.SEEN_TEXT)),
     }

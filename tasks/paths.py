@@ -10,6 +10,7 @@ RATINGS = Path("data/tables/ratings.parquet")
 QUARANTINE = Path("data/tables/quarantine.parquet")
 LEAKS = Path("data/tables/leaks.parquet")
 RELEVANCE = Path("data/tables/relevance.parquet")
+CLIP_PAIRS = Path("data/tables/clip_pairs.parquet")  # of clip.ratings; empty where it is 0
 RATE_NEXT = Path("reports/rate_next.csv")  # pairs whose next expert rating would tell most
 RATING_BINS = Path("reports/rating_bins.csv")  # ratings and pairs in twentieths of 0..1
 IMAGE_EMBEDDINGS = Path("data/embeddings/images")  # <encoder>.parquet

@@ -10,9 +10,9 @@ import pyarrow as pa
 from kadr.embeddings import Embeddings, Rows
 from kadr.errors import ParamsError
 from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
+from kadr.folds import Cell, Folds, assign_folds, cells, image_cells, query_groups
 from kadr.model import FeatureBlocks, RelevanceModel
 from kadr.model.explain import block_contributions
-from kadr.model.folds import Cell, Folds, assign_folds, cells, image_cells, query_groups
 from kadr.model.lightgbm import Learner, Scores
 from kadr.model.relevance import CAPTIONED
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
@@ -33,7 +33,7 @@ class Pairs:
     texts: Texts
     image_rows: Rows
     text_rows: Rows
-    own_image: dict[str, str | None]
+    own_image: dict[str, str]
 
     @property
     def relevance(self) -> Scores:
@@ -88,8 +88,7 @@ def read_pairs(tables: Tables) -> Pairs:
     rated = queries.loc[query_ids]
     images = Images.select(tables.images, image_ids.tolist())
     texts = Texts.select(tables.texts, rated["text"].to_dict())
-    own_image = rated["image_id"].astype(object).where(rated["image_id"].notna(), None).to_dict()
-    return Pairs(relevance, images, texts, image_rows, text_rows, own_image)
+    return Pairs(relevance, images, texts, image_rows, text_rows, rated["image_id"].dropna().to_dict())
 
 
 def choose_features(tables: Tables, params: Params) -> FeatureBlocks:

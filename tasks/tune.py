@@ -20,8 +20,8 @@ from rich.table import Table
 
 from kadr.errors import ModelError
 from kadr.features import FeatureMatrix
+from kadr.folds import Cell, query_groups
 from kadr.metrics import Interval, bootstrap, crowd_pairs, expert_pairs
-from kadr.model.folds import Cell, query_groups
 from kadr.model.relevance import CAPTIONED
 from kadr.params import Params, load_params
 from kadr.progress import progress

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kadr.embeddings import Rows
+from kadr.folds import Cell, assign_folds, cells
 from kadr.metrics import agreement
-from kadr.model.folds import Cell, assign_folds, cells
 from kadr.params import Params, TrainParams
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def inner_cells(outer: Cell, image_ids: Sequence[str], groups: Sequence[str], se
     Args:
         outer: the cell whose test part must stay unseen.
         image_ids: (n_pairs,) photo of each pair.
-        groups: (n_pairs,) text group of each pair (kadr.model.folds.query_groups).
+        groups: (n_pairs,) text group of each pair (kadr.folds.query_groups).
         seed: of the folds.
     """
     rows = np.flatnonzero(outer.train)

@@ -4,6 +4,7 @@ from kadr.aggregate.agreement import agreement
 from kadr.aggregate.graded_response import GradedResponse, fit
 from kadr.aggregate.methods import AGGREGATORS, GRADED_RESPONSE, Aggregator, choose_aggregator
 from kadr.aggregate.next_rating import rate_next
+from kadr.aggregate.parts import Parts, divide
 from kadr.aggregate.relevance import aggregate, figures, voting
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "GRADED_RESPONSE",
     "Aggregator",
     "GradedResponse",
+    "Parts",
     "aggregate",
     "agreement",
     "choose_aggregator",
+    "divide",
     "figures",
     "fit",
     "rate_next",

@@ -1,10 +1,10 @@
 """The clip part's training pairs: corpus photos decoded once, with the tokens of their captions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,7 @@ def read_pairs(
     texts = sorted({text for photo in photos for text in texts_of[photo["image_id"]]})
     row_of = {text: row for row, text in enumerate(texts)}
     captions_of = [sorted({row_of[text] for text in texts_of[photo["image_id"]]}) for photo in photos]
-    return Pairs(_read_pixels(photos, resize), tokenize(texts), _padded(captions_of))
+    return Pairs(read_pixels("decode captioned photos", photos, resize), tokenize(texts), _padded(captions_of))
 
 
 def _padded(rows: list[list[int]]) -> npt.NDArray[np.int64]:
@@ -83,14 +83,21 @@ def _padded(rows: list[list[int]]) -> npt.NDArray[np.int64]:
     return padded
 
 
-def _read_pixels(photos: list[dict[str, str]], resize: Callable[[Image.Image], "torch.Tensor"]) -> "torch.Tensor":
+def read_pixels(
+    task: str, photos: Sequence[Mapping[Any, str]], resize: Callable[[Image.Image], "torch.Tensor"]
+) -> "torch.Tensor":
+    """Photos, rows with path and sha256, as (n, 3, height, width) uint8; `task` names the bar.
+
+    Raises:
+        InputError: where one cannot be read.
+    """
     import torch
 
-    def read(photo: dict[str, str]) -> torch.Tensor:
+    def read(photo: Mapping[Any, str]) -> torch.Tensor:
         return (resize(read_photo(Path(photo["path"]), photo["sha256"])) * 255).round().to(torch.uint8)
 
     pixels = []
-    with progress("decode captioned photos", len(photos)) as advance, ThreadPoolExecutor(_THREADS) as pool:
+    with progress(task, len(photos)) as advance, ThreadPoolExecutor(_THREADS) as pool:
         for one in pool.map(read, photos):
             pixels.append(one)
             advance(1)

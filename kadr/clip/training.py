@@ -1,9 +1,9 @@
-"""The clip part's training: contrastive, from scratch or from given weights, the same bytes for the same seed."""
+"""The clip part's training: by captions and ratings, from scratch or from given weights, the same bytes for a seed."""
 
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kadr.clip.contrast import contrastive_loss, draw_batch, vary
 from kadr.clip.pairs import NO_CAPTION, Pairs
+from kadr.clip.rated import Rated, rating_loss
 from kadr.errors import InputError
 from kadr.params import ClipParams
 from kadr.progress import progress
@@ -30,13 +31,16 @@ _MAX_LOG_SCALE = math.log(100)
 _THREADS = 2  # fixed, or the sums' order and so the weights would differ from machine to machine
 _EVAL_BATCH = 256
 _SAY_EVERY = 25
+_FIRST_SCALE, _FIRST_BIAS = 10.0, -5.0
+_LINE_RATE = 0.05  # peak learning rate of the two numbers that turn a cosine into a relevance
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training: the last epoch's loss, and how often a held-out caption finds its photo."""
+    """What came of a training: the last epoch's losses, and how often a held-out caption finds its photo."""
 
     loss: float
+    rating_loss: float | None
     n_photos: int
     n_held_out: int
     recall_at_1: float
@@ -56,12 +60,15 @@ def lock_towers(model: Any, params: ClipParams) -> None:
             model.lock_text_tower(unlocked_layers=params.text_layers, freeze_layer_norm=True)
 
 
-def train(model: Any, pairs: Pairs, params: ClipParams, seed: int, *, fresh: bool) -> Trained:
-    """Train `model` (an open_clip CLIP) in place on `pairs`.
+def train(model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, seed: int, *, fresh: bool) -> Trained:
+    """Train `model` (an open_clip CLIP) in place.
+
+    Every step adds the loss of a batch of captioned photos and, where there are rated pairs, that of a batch of those.
 
     Args:
         model: the CLIP; what must not learn of it is locked.
         pairs: photos and captions.
+        rated: photos, texts and how well they fit; None for none.
         params: the section `clip`.
         seed: of every lot.
         fresh: whether its weights are random. Else the statistics of its batch norms stay: those of small batches are
@@ -77,9 +84,9 @@ def train(model: Any, pairs: Pairs, params: ClipParams, seed: int, *, fresh: boo
     if len(kept) < 2:
         raise InputError(f"clip.source: train wants 3 captioned photos or more, got {len(pairs)}; see ingest.corpus")
     with _repeatable():
-        loss = _learn(model, kept, params, rng, fresh=fresh)
+        loss, of_ratings = _learn(model, kept, rated, params, rng, fresh=fresh)
         recall_at_1, recall_at_5 = held_out_recall(model, held_out)
-    return Trained(loss, len(kept), n_held_out, recall_at_1, recall_at_5)
+    return Trained(loss, of_ratings, len(kept), n_held_out, recall_at_1, recall_at_5)
 
 
 @contextmanager
@@ -96,28 +103,38 @@ def _repeatable() -> Iterator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-def _learn(model: Any, pairs: Pairs, params: ClipParams, rng: np.random.Generator, *, fresh: bool) -> float:
-    """All epochs; returns the mean loss of the last."""
+def _learn(
+    model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, rng: np.random.Generator, *, fresh: bool
+) -> tuple[float, float | None]:
+    """All epochs; returns the mean losses of the last, by captions and by ratings."""
     import torch
 
     size = min(params.batch_size, len(pairs))
     per_epoch = len(pairs) // size
-    optimizer = _optimizer(model, params)
+    device = model.logit_scale.device
+    line = [torch.nn.Parameter(torch.tensor(first, device=device)) for first in (_FIRST_SCALE, _FIRST_BIAS)]
+    optimizer = _optimizer(model, params, line)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_then_cosine(params.epochs * per_epoch))
     model.train().to(memory_format=torch.channels_last)
     if not fresh:
         for module in model.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.eval()
-    losses: list[float] = []
+    losses: list[list[float]] = []
     with progress("train clip", params.epochs * per_epoch * size) as advance:
         for rows in _batches(len(pairs), size, params.epochs, rng):
-            losses.append(_step(model, pairs, rows, optimizer, rng))
+            parts = [_caption_loss(model, pairs, rows, rng)]
+            if rated:
+                parts.append(_rating_loss(model, rated, line, rng))
+            _step(model, sum(parts), optimizer)
             schedule.step()
             advance(size)
+            losses.append([part.item() for part in parts])
             if len(losses) % _SAY_EVERY == 0:
-                logger.info("step %d: loss %.3f", len(losses), np.mean(losses[-_SAY_EVERY:]))
-    return float(np.mean(losses[-per_epoch:]))
+                said = " and ".join(f"{loss:.3f}" for loss in np.mean(losses[-_SAY_EVERY:], axis=0))
+                logger.info("step %d: loss %s", len(losses), said)
+    last = np.mean(losses[-per_epoch:], axis=0).tolist()
+    return last[0], last[1] if rated else None
 
 
 def _batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
@@ -127,29 +144,44 @@ def _batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterat
             yield order[start : start + size]
 
 
-def _step(
-    model: Any,
-    pairs: Pairs,
-    rows: npt.NDArray[np.int64],
-    optimizer: "torch.optim.Optimizer",
-    rng: np.random.Generator,
-) -> float:
-    import torch
-
+def _caption_loss(model: Any, pairs: Pairs, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> "torch.Tensor":
     device = model.logit_scale.device
     batch = draw_batch(pairs, rows, rng)
-    photos = normalised(model, vary(batch.pixels, rng)).to(device, memory_format=torch.channels_last)
-    images = model.encode_image(photos, normalize=True)
+    images = _images(model, batch.pixels, rng)
     texts = model.encode_text(batch.tokens.flatten(0, 1).to(device), normalize=True)
     texts = texts.unflatten(0, batch.tokens.shape[:2])
-    loss = contrastive_loss(images, texts, batch.also_true.to(device), model.logit_scale.exp())
+    return contrastive_loss(images, texts, batch.also_true.to(device), model.logit_scale.exp())
+
+
+def _rating_loss(model: Any, rated: Rated, line: "Sequence[torch.Tensor]", rng: np.random.Generator) -> "torch.Tensor":
+    device = model.logit_scale.device
+    photos, place, rows = rated.draw(rng)
+    images = _images(model, rated.pixels[photos], rng)
+    texts = model.encode_text(rated.tokens[rated.text[rows]].to(device), normalize=True)
+    cosine = (images[place] * texts).sum(dim=1)
+    return rating_loss(cosine, rated.relevance[rows].to(device), rated.weight[rows].to(device), *line)
+
+
+def _images(model: Any, pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
+    """Photos (b, 3, height, width) uint8, varied by lot, to (b, d) unit norm."""
+    import torch
+
+    photos = normalised(model, vary(pixels, rng))
+    images: torch.Tensor = model.encode_image(
+        photos.to(model.logit_scale.device, memory_format=torch.channels_last), normalize=True
+    )
+    return images
+
+
+def _step(model: Any, loss: Any, optimizer: "torch.optim.Optimizer") -> None:
+    import torch
+
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     with torch.no_grad():
         model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
-    return float(loss.detach())
 
 
 def normalised(model: Any, photos: "torch.Tensor") -> "torch.Tensor":
@@ -160,13 +192,17 @@ def normalised(model: Any, photos: "torch.Tensor") -> "torch.Tensor":
     return (photos - mean) / std
 
 
-def _optimizer(model: Any, params: ClipParams) -> "torch.optim.Optimizer":
-    """AdamW that decays matrices, not biases, gains and the temperature."""
+def _optimizer(model: Any, params: ClipParams, line: "list[torch.nn.Parameter]") -> "torch.optim.Optimizer":
+    """AdamW that decays matrices, not biases, gains, the temperature and the `line` from cosine to relevance."""
     import torch
 
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": params.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    groups = [
+        {"params": matrices, "weight_decay": params.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+        {"params": line, "weight_decay": 0.0, "lr": _LINE_RATE},
+    ]
     return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from kadr.embeddings import Rows
 from kadr.errors import ModelError
-from kadr.model.folds import Cell, Folds
+from kadr.folds import Cell, Folds
 from kadr.model.lightgbm import Scores
 
 FitPredict = Callable[[Rows, Rows], Scores]
@@ -19,7 +19,7 @@ def out_of_fold(
 
     Args:
         fit_predict: trains on the first rows and returns the scores of the second.
-        grid: the cells of kadr.model.folds.cells.
+        grid: the cells of kadr.folds.cells.
         n_pairs: number of rows.
         on_cell: is called with 1 after each cell.
 

@@ -49,6 +49,13 @@ class ClipParams(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     image_layers: Annotated[int, Field(ge=0)] | None
     text_layers: Annotated[int, Field(ge=0)] | None
+    ratings: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _only_training_learns_from_ratings(self) -> "ClipParams":
+        if self.ratings and self.source != "train":
+            raise ValueError(f"clip.ratings wants clip.source: train, got {self.source}; set it, or clip.ratings: 0")
+        return self
 
     @model_validator(mode="after")
     def _hub_names_a_model(self) -> "ClipParams":

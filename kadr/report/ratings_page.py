@@ -46,6 +46,7 @@ def headline(figures: Mapping[str, Any]) -> list[Fact]:
     """The tiles: counts and agreement of metrics/aggregate.json."""
     agreed: Mapping[str, Any] = figures.get("agreement") or {}
     found = [Fact(name, f"{figures[key]:,}", "") for name, key in _COUNTS.items() if key in figures]
+    found += [Fact(name, f"{figures[key]:,}", note) for name, (key, note) in _PARTS.items() if figures.get(key)]
     for name, (key, note) in _AGREEMENT.items():
         if agreed.get(key) is not None:
             found.append(Fact(name, f"{agreed[key]:.2f}", note))
@@ -55,6 +56,10 @@ def headline(figures: Mapping[str, Any]) -> list[Fact]:
 
 
 _COUNTS = {"pairs": "n_pairs", "rated by experts": "n_expert_pairs", "rated by the crowd": "n_crowd_pairs"}
+_PARTS = {
+    "for the CLIP": ("n_clip_pairs", "clip.ratings; not for the model"),
+    "set aside": ("n_pairs_between", "a photo of one part, a text of the other"),
+}
 _AGREEMENT = {
     "Krippendorff's alpha": ("krippendorff_alpha", "experts, ordinal"),
     "ICC": ("icc", "of one expert rating"),

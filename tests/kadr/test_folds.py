@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kadr.errors import ModelError
-from kadr.model.folds import assign_folds, cells, image_cells, query_groups
+from kadr.folds import assign_folds, cells, image_cells, query_groups
 from kadr.model.validate import mean_baseline, out_of_fold
 
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from kadr.errors import InputError, SchemaError
-from kadr.params import AggregateParams, load_params
-from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
+from kadr.params import AggregateParams, Params, load_params
+from kadr.schemas import CLIP_PAIRS, IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
 from tasks import aggregate, paths
 
 COLUMNS = ["image_id", "query_id", "source", "rater", "rating", "scale_min", "scale_max", "votes"]
@@ -25,7 +25,8 @@ def rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
     write_table(pa.Table.from_pylist(rows, schema=RATINGS), paths.RATINGS, RATINGS)
-    photos = [{"image_id": name, "path": name, "split": "train", "status": "ok"} for name in ("a.jpg", "b.jpg")]
+    photo = {"split": "train", "status": "ok", "sha256": "0"}
+    photos = [{"image_id": name, "path": name, **photo} for name in ("a.jpg", "b.jpg")]
     write_table(pa.Table.from_pylist(photos, schema=IMAGES), paths.IMAGES, IMAGES)
     text = {"query_id": "t1", "text": "a dog", "split": "train"}
     write_table(pa.Table.from_pylist([text], schema=QUERIES), paths.QUERIES, QUERIES)
@@ -43,7 +44,9 @@ def test_ratings_become_relevance(project: Path) -> None:
     assert relevance[0]["relevance"] < relevance[1]["relevance"]
     assert all(0 < row["sd"] < 0.5 and 0 < row["weight"] <= 1 for row in relevance)
     assert metrics["n_pairs"] == 2
-    written = (paths.RELEVANCE, paths.RATE_NEXT, paths.RATING_BINS)
+    assert (metrics["n_clip_pairs"], metrics["n_pairs_between"]) == (0, 0)
+    assert not len(read_table(paths.CLIP_PAIRS, CLIP_PAIRS))
+    written = (paths.RELEVANCE, paths.CLIP_PAIRS, paths.RATE_NEXT, paths.RATING_BINS)
     first = [path.read_bytes() for path in written]
     aggregate.main(params)
     assert [path.read_bytes() for path in written] == first
@@ -66,6 +69,42 @@ def test_methods_that_model_raters_refuse_unknown_ones(project: Path) -> None:
     asked = params.model_copy(update={"aggregate": AggregateParams(expert="dawid_skene", crowd_weight=0.3)})
     with pytest.raises(InputError, match="dawid_skene learns how far each rater is right"):
         aggregate.main(asked)
+
+
+def with_ratings_for_the_clip(project: Path, share: float) -> Params:
+    params = load_params(project / "params.yaml")
+    return params.model_copy(update={"clip": params.clip.model_copy(update={"ratings": share})})
+
+
+@pytest.mark.usefixtures("rated")
+def test_a_part_of_the_pairs_goes_to_the_clip(project: Path) -> None:
+    texts = [{"query_id": f"t{n}", "text": f"a dog of {n} years", "split": "train"} for n in range(10)]
+    write_table(pa.Table.from_pylist(texts, QUERIES), paths.QUERIES, QUERIES)
+    photo = {"split": "train", "status": "ok", "sha256": "0"}
+    photos = [{"image_id": f"{n}.jpg", "path": f"photos/{n}.jpg", **photo} for n in range(10)]
+    write_table(pa.Table.from_pylist(photos, IMAGES), paths.IMAGES, IMAGES)
+    pairs = [
+        (f"{i}.jpg", f"t{j}", "expert", None, 1.0 + (i + j) % 4, 1.0, 4.0, 1) for i in range(10) for j in range(10)
+    ]
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in pairs]
+    write_table(pa.Table.from_pylist(rows, RATINGS), paths.RATINGS, RATINGS)
+    metrics = aggregate.main(with_ratings_for_the_clip(project, 0.4))
+    clip = read_table(paths.CLIP_PAIRS, CLIP_PAIRS).to_pylist()
+    model = read_table(paths.RELEVANCE, RELEVANCE).to_pylist()
+    assert not {row["image_id"] for row in clip} & {row["image_id"] for row in model}
+    assert not {row["query_id"] for row in clip} & {row["query_id"] for row in model}
+    assert len(clip) + len(model) + metrics["n_pairs_between"] == metrics["n_pairs"] == 100
+    assert (len(clip), len(model)) == (metrics["n_clip_pairs"], 36) == (16, 36)
+    assert all(row["text"] == f"a dog of {row['query_id'][1:]} years" for row in clip)
+    assert all(row["path"] == f"photos/{row['image_id']}" for row in clip)
+
+
+@pytest.mark.usefixtures("rated")
+def test_a_share_that_leaves_one_side_nothing_is_refused(project: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"clip\.ratings: 0\.5 gives 0 rated pairs to the CLIP and \d to the relevance"
+    ):
+        aggregate.main(with_ratings_for_the_clip(project, 0.5))
 
 
 def test_without_ratings_the_stage_says_what_to_run(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kadr.params import load_params
-from kadr.schemas import CAPTIONS, IMAGES, write_table
+from kadr.schemas import CAPTIONS, CLIP_PAIRS, IMAGES, write_table
 from tasks import paths
 from tasks.clip import stage
 
@@ -38,7 +38,8 @@ def test_the_stage_writes_a_clip_and_figures_without_a_clock(
         captions.append({"caption_id": f"{n}#0", "image_id": str(n), "text": f"number {n}"})
     write_table(pa.Table.from_pylist(images, IMAGES), paths.CORPUS, IMAGES)
     write_table(pa.Table.from_pylist(captions, CAPTIONS), paths.CAPTIONS, CAPTIONS)
+    write_table(CLIP_PAIRS.empty_table(), paths.CLIP_PAIRS, CLIP_PAIRS)
     clip = params.clip.model_copy(update={"init": "init", "epochs": 1, "source": "train"})
     metrics = stage(params.model_copy(update={"clip": clip}))
-    assert set(metrics) == {"source", "loss", "n_photos", "n_held_out", "recall_at_1", "recall_at_5"}
+    assert set(metrics) == {"source", "loss", "rating_loss", "n_photos", "n_held_out", "recall_at_1", "recall_at_5"}
     assert {path.name for path in paths.CLIP.iterdir()} == {"open_clip_config.json", "open_clip_model.safetensors"}

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from kadr.errors import ModelError
-from kadr.model.folds import Cell, assign_folds, cells
+from kadr.folds import Cell, assign_folds, cells
 from kadr.params import Params
 from tasks import paths, tune_study
 from tasks.tune import Problem, tune

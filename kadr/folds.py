@@ -1,4 +1,4 @@
-"""Folds for a model that is judged on unseen photos and unseen texts at once."""
+"""The library room's folds: what is learned from and what is judged on, unseen photos and unseen texts at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +60,6 @@ def image_cells(image_folds: Folds) -> Iterator[Cell]:
             yield Cell(int(i), test, ~test)
 
 
-def query_groups(query_ids: Sequence[str], own_image: Mapping[str, str | None]) -> list[str]:
+def query_groups(query_ids: Sequence[str], own_image: Mapping[str, str]) -> list[str]:
     """What must stay together among texts: those written for one photo, or the text alone where that is unknown."""
-    return [own_image.get(query_id) or query_id for query_id in query_ids]
+    return [own_image.get(query_id, query_id) for query_id in query_ids]
