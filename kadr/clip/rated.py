@@ -18,7 +18,6 @@ from kadr.texts import normalise
 if TYPE_CHECKING:
     import torch
 
-PHOTOS = 48  # of a step, by lot
 PAIRS_PER_PHOTO = 8  # of a step at most, by lot
 
 
@@ -42,14 +41,16 @@ class Rated:
     relevance: "torch.Tensor"
     weight: "torch.Tensor"
 
-    def draw(self, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
-        """A step's pairs.
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def draw(self, n_photos: int, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
+        """A step's pairs by lot.
 
         Returns:
-            The b <= PHOTOS photos (b,); and of m of their pairs the photo's place among those (m,) and the row (m,).
+            The photos (n_photos,); and of m of their pairs the photo's place among those (m,) and the row (m,).
         """
-        n_photos = len(self.starts) - 1
-        photos = rng.choice(n_photos, min(PHOTOS, n_photos), replace=False)
+        photos = rng.choice(len(self), n_photos, replace=False)
         of_photo = [np.arange(self.starts[photo], self.starts[photo + 1]) for photo in photos]
         drawn = [rng.choice(rows, min(PAIRS_PER_PHOTO, len(rows)), replace=False) for rows in of_photo]
         return photos, np.repeat(np.arange(len(photos)), [len(rows) for rows in drawn]), np.concatenate(drawn)

@@ -63,7 +63,8 @@ def lock_towers(model: Any, params: ClipParams) -> None:
 def train(model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, seed: int, *, fresh: bool) -> Trained:
     """Train `model` (an open_clip CLIP) in place.
 
-    Every step adds the loss of a batch of captioned photos and, where there are rated pairs, that of a batch of those.
+    Every step adds the loss of a batch of captioned photos and, where there are rated pairs, that of a batch of rated
+    photos: as many that an epoch passes over them once, at most a batch.
 
     Args:
         model: the CLIP; what must not learn of it is locked.
@@ -111,6 +112,7 @@ def _learn(
 
     size = min(params.batch_size, len(pairs))
     per_epoch = len(pairs) // size
+    n_rated = min(size, math.ceil(len(rated) / per_epoch)) if rated else 0
     device = model.logit_scale.device
     line = [torch.nn.Parameter(torch.tensor(first, device=device)) for first in (_FIRST_SCALE, _FIRST_BIAS)]
     optimizer = _optimizer(model, params, line)
@@ -125,7 +127,7 @@ def _learn(
         for rows in _batches(len(pairs), size, params.epochs, rng):
             parts = [_caption_loss(model, pairs, rows, rng)]
             if rated:
-                parts.append(_rating_loss(model, rated, line, rng))
+                parts.append(_rating_loss(model, rated, n_rated, line, rng))
             _step(model, sum(parts), optimizer)
             schedule.step()
             advance(size)
@@ -153,9 +155,11 @@ def _caption_loss(model: Any, pairs: Pairs, rows: npt.NDArray[np.int64], rng: np
     return contrastive_loss(images, texts, batch.also_true.to(device), model.logit_scale.exp())
 
 
-def _rating_loss(model: Any, rated: Rated, line: "Sequence[torch.Tensor]", rng: np.random.Generator) -> "torch.Tensor":
+def _rating_loss(
+    model: Any, rated: Rated, n_photos: int, line: "Sequence[torch.Tensor]", rng: np.random.Generator
+) -> "torch.Tensor":
     device = model.logit_scale.device
-    photos, place, rows = rated.draw(rng)
+    photos, place, rows = rated.draw(n_photos, rng)
     images = _images(model, rated.pixels[photos], rng)
     texts = model.encode_text(rated.tokens[rated.text[rows]].to(device), normalize=True)
     cosine = (images[place] * texts).sum(dim=1)
