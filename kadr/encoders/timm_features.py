@@ -1,4 +1,4 @@
-"""The encoders by timm: a photo's pooled features before the classifier."""
+"""The encoders by timm: a photo's pooled features before the classifier, and of layers before those."""
 
 import json
 import math
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kadr.encoders.base import Identity
+from kadr.encoders.layers import with_layers
 from kadr.encoders.packages import located
 from kadr.encoders.preparation import Preparation
 from kadr.encoders.torch_images import OURS, TorchImageEncoder
@@ -31,14 +32,18 @@ class TimmImageEncoder(TorchImageEncoder):
         *geometry, _to_tensor, _normalise = create_transform(**config, is_training=False).transforms
         identity = Identity(
             encoder=" ".join(filter(None, ("timm", spec.model, spec.checkpoint))),
-            architecture=f"timm {model.pretrained_cfg['architecture']}",
+            architecture=" ".join(["timm", model.pretrained_cfg["architecture"], *spec.layers]),
             weights_sha256=weights_sha256(model),
             preprocessing=json.dumps({**config, **OURS}, sort_keys=True),
             precision=resolve_precision(precision, device(), model),
         )
         side = math.floor(max(config["input_size"][1:]) / config["crop_pct"])
         preparation = Preparation(geometry, config["mean"], config["std"], side)
-        super().__init__(model, "forward", preparation, identity, int(model.head_hidden_size))
+        if spec.layers:
+            model, dim = with_layers(model, spec.layers, config["input_size"])
+        else:
+            dim = int(model.head_hidden_size)
+        super().__init__(model, "forward", preparation, identity, dim)
 
 
 def _load(spec: TimmParams) -> Any:
