@@ -79,13 +79,13 @@ def stability_index(before: Values, now: Values) -> float:
 
 
 def drift_of_vectors(variable: str, before: Embeddings, now: Embeddings) -> Drift:
-    """Compare two samples of vectors, component by component; only vectors of the same weights can be.
+    """Compare two samples of vectors, component by component; only vectors by the same model can be.
 
     The p-value is Bonferroni's over the components, as Rabanser et al. (2019) found best among shift detectors.
     """
     n_before, n_now = len(before.ids), len(now.ids)
-    if before.metadata.get("weights_sha256") != now.metadata.get("weights_sha256"):
-        return Drift(variable, n_before, n_now, None, None, None, None, "other weights: not comparable")
+    if any(before.metadata.get(field) != now.metadata.get(field) for field in ("architecture", "weights_sha256")):
+        return Drift(variable, n_before, n_now, None, None, None, None, "by another model: not comparable")
     if not n_before or not n_now:
         return Drift(variable, n_before, n_now, None, None, None, None, "one has none")
     tested = stats.ks_2samp(_drawn(before.vectors), _drawn(now.vectors), method="asymp", axis=0)

@@ -109,6 +109,7 @@ CLIP_PAIRS = pa.schema(  # rated pairs that the CLIP learns from, with all that 
         required("weight", pa.float64()),  # > 0
     ]
 )
+WITHHELD = pa.schema([required(name, pa.string()) for name in PAIR])  # rated pairs that the relevance model never sees
 PREDICTIONS = pa.schema(
     [
         required("image_id", pa.string()),

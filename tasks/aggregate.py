@@ -1,16 +1,27 @@
 """Stage aggregate: ratings in; one relevance per pair, what to rate next and the tables of DVC's plots out.
 
-Where clip.ratings asks for it, a part of the pairs goes to stage clip and not to stage train.
+Where clip.ratings asks for it, a part of the pairs goes to stage clip and is withheld from stage train.
 """
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from kadr.aggregate import Parts, aggregate, agreement, divide, figures, fit, rate_next, voting
+from kadr.aggregate import BETWEEN, CLIP, MODEL, aggregate, agreement, divide, figures, fit, rate_next, voting
 from kadr.errors import InputError
 from kadr.params import Params
-from kadr.schemas import CLIP_PAIRS, IMAGES, QUERIES, RATINGS, RELEVANCE, on_unit, read_table, write_table
+from kadr.schemas import (
+    CLIP_PAIRS,
+    IMAGES,
+    PAIR,
+    QUERIES,
+    RATINGS,
+    RELEVANCE,
+    WITHHELD,
+    on_unit,
+    read_table,
+    write_table,
+)
 from tasks import paths
 from tasks.stage import Metrics, run, write_csv
 
@@ -25,23 +36,22 @@ def main(params: Params) -> Metrics:
     model = fit(ratings)
     relevance = aggregate(ratings, params.aggregate, model)
     own_image = queries.set_index("query_id")["image_id"].dropna().to_dict()
-    parts = divide(relevance, own_image, params.clip.ratings, params.seed)
-    check(parts, params)
-    write_table(pa.Table.from_pandas(parts.model, preserve_index=False), paths.RELEVANCE, RELEVANCE)
-    write_table(clip_pairs(parts.clip, images, queries), paths.CLIP_PAIRS, CLIP_PAIRS)
-    write_csv(paths.RATE_NEXT, rate_next(ratings, model, images, queries, N_NEXT))
-    write_csv(paths.RATING_BINS, twentieths(ratings, relevance))
-    divided = {"n_clip_pairs": len(parts.clip), "n_pairs_between": parts.n_between}
-    return figures(relevance) | divided | {"agreement": agreement(ratings, model)}
-
-
-def check(parts: Parts, params: Params) -> None:
-    """Raise InputError where the share clip.ratings leaves the CLIP or the relevance model without a pair."""
-    if parts.model.empty or (params.clip.ratings and parts.clip.empty):
+    part = divide(relevance, own_image, params.clip.ratings, params.seed)
+    n_model, n_clip, n_between = (int((part == name).sum()) for name in (MODEL, CLIP, BETWEEN))
+    if not n_model or (params.clip.ratings and not n_clip):
         raise InputError(
-            f"clip.ratings: {params.clip.ratings} gives {len(parts.clip)} rated pairs to the CLIP and "
-            f"{len(parts.model)} to the relevance model, and both want some; set another share, or 0"
+            f"clip.ratings: {params.clip.ratings} gives {n_clip} rated pairs to the CLIP and {n_model} to the "
+            "relevance model, and both want some; set another share, or 0"
         )
+    write_table(pa.Table.from_pandas(relevance, preserve_index=False), paths.RELEVANCE, RELEVANCE)
+    write_table(clip_pairs(relevance[part == CLIP], images, queries), paths.CLIP_PAIRS, CLIP_PAIRS)
+    withheld = pa.Table.from_pandas(relevance.loc[part != MODEL, PAIR], WITHHELD, preserve_index=False)
+    write_table(withheld, paths.WITHHELD, WITHHELD)
+    useful = ratings.merge(relevance.loc[part != BETWEEN, PAIR])
+    write_csv(paths.RATE_NEXT, rate_next(useful, model, images, queries, N_NEXT))
+    write_csv(paths.RATING_BINS, twentieths(ratings, relevance))
+    divided = {"n_clip_pairs": n_clip, "n_pairs_between": n_between}
+    return figures(relevance) | divided | {"agreement": agreement(ratings, model)}
 
 
 def clip_pairs(pairs: pd.DataFrame, images: pd.DataFrame, queries: pd.DataFrame) -> pa.Table:

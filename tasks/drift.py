@@ -22,7 +22,7 @@ def outs_of(lock: Path) -> dict[str, str]:
 def drift_from(version: Path, params: Params) -> list[Drift]:
     """How far ratings, texts and vectors are from those of a version of the champion.
 
-    Vectors before are read from DVC's cache; where they are gone from there, or are of other weights, that is said.
+    Vectors before are read from DVC's cache; where they are gone from there, or are by another model, that is said.
     """
     now = {name: read_table(path, schema).to_pandas() for name, (path, schema) in TABLES.items()}
     before = {

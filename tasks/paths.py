@@ -11,6 +11,7 @@ QUARANTINE = Path("data/tables/quarantine.parquet")
 LEAKS = Path("data/tables/leaks.parquet")
 RELEVANCE = Path("data/tables/relevance.parquet")
 CLIP_PAIRS = Path("data/tables/clip_pairs.parquet")  # of clip.ratings; empty where it is 0
+WITHHELD = Path("data/tables/withheld.parquet")  # likewise: the CLIP's pairs, and those that serve neither
 RATE_NEXT = Path("reports/rate_next.csv")  # pairs whose next expert rating would tell most
 RATING_BINS = Path("reports/rating_bins.csv")  # ratings and pairs in twentieths of 0..1
 IMAGE_EMBEDDINGS = Path("data/embeddings/images")  # <encoder>.parquet

@@ -18,7 +18,7 @@ from kadr.model.relevance import CAPTIONED
 from kadr.model.validate import FitPredict, given_baseline, mean_baseline, out_of_fold
 from kadr.params import Params
 from kadr.progress import progress
-from kadr.schemas import CAPTIONS, PAIR, PREDICTIONS, QUERIES, RELEVANCE, read_table, write_table
+from kadr.schemas import CAPTIONS, PAIR, PREDICTIONS, QUERIES, RELEVANCE, WITHHELD, read_table, write_table
 from tasks import paths, tracking
 from tasks.run_plots import importance_plot
 from tasks.stage import Metrics, run
@@ -80,8 +80,10 @@ class Tables:
 
 
 def read_pairs(tables: Tables) -> Pairs:
-    """The rated pairs with the vectors of their photos and texts."""
+    """The rated pairs that are the model's, with the vectors of their photos and texts."""
     relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
+    withheld = pd.MultiIndex.from_frame(read_table(paths.WITHHELD, WITHHELD).to_pandas())
+    relevance = relevance[~pd.MultiIndex.from_frame(relevance[PAIR]).isin(withheld)].reset_index(drop=True)
     queries = read_table(paths.QUERIES, QUERIES).to_pandas().set_index("query_id")
     image_ids, image_rows = np.unique(relevance["image_id"].to_numpy(dtype=str), return_inverse=True)
     query_ids, text_rows = np.unique(relevance["query_id"].to_numpy(dtype=str), return_inverse=True)

@@ -93,7 +93,7 @@ class Problem:
         images = [paths.IMAGE_EMBEDDINGS / f"{name}.parquet" for name in self.params.embed_images.encoders]
         texts = [paths.TEXT_EMBEDDINGS / f"{name}.parquet" for name in self.params.embed_texts.encoders]
         captions = [paths.CAPTIONS] if CAPTIONED in self.params.train.features else []
-        return [paths.RELEVANCE, paths.RATINGS, paths.QUERIES, *captions, *images, *texts]
+        return [paths.RELEVANCE, paths.WITHHELD, paths.RATINGS, paths.QUERIES, *captions, *images, *texts]
 
     @cached_property
     def key(self) -> str:

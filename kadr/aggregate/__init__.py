@@ -4,15 +4,17 @@ from kadr.aggregate.agreement import agreement
 from kadr.aggregate.graded_response import GradedResponse, fit
 from kadr.aggregate.methods import AGGREGATORS, GRADED_RESPONSE, Aggregator, choose_aggregator
 from kadr.aggregate.next_rating import rate_next
-from kadr.aggregate.parts import Parts, divide
+from kadr.aggregate.parts import BETWEEN, CLIP, MODEL, divide
 from kadr.aggregate.relevance import aggregate, figures, voting
 
 __all__ = [
     "AGGREGATORS",
+    "BETWEEN",
+    "CLIP",
     "GRADED_RESPONSE",
+    "MODEL",
     "Aggregator",
     "GradedResponse",
-    "Parts",
     "aggregate",
     "agreement",
     "choose_aggregator",

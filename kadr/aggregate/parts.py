@@ -1,48 +1,43 @@
 """The aggregate part's division of the rated pairs: those that the CLIP learns from, and the relevance model's."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from kadr.folds import Mask, assign_folds, query_groups
+from kadr.folds import Mask, query_groups
+
+MODEL, CLIP, BETWEEN = "model", "clip", "between"
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Rated pairs in parts that share no photo and no text.
-
-    Attributes:
-        model: columns of RELEVANCE; what the relevance model learns from and is judged on.
-        clip: likewise; what the CLIP learns from.
-        n_between: pairs in neither part: a photo of one with a text of the other.
-    """
-
-    model: pd.DataFrame
-    clip: pd.DataFrame
-    n_between: int
-
-
-def divide(relevance: pd.DataFrame, own_image: Mapping[str, str], share: float, seed: int) -> Parts:
-    """Deal photos and texts by lot to the CLIP and to the relevance model.
+def divide(pairs: pd.DataFrame, own_image: Mapping[str, str], share: float, seed: int) -> "pd.Series[str]":
+    """Deal photos and texts to the CLIP and to the relevance model, and every pair with them.
 
     What the CLIP learned of a photo or a text it would know again: the relevance model would trust it too much, and its
-    figures would not hold for photos and texts that nobody rated.
+    figures would not hold for photos and texts that nobody rated. The hash of the id decides, so that a photo or a text
+    stays where it is when others come.
 
     Args:
-        relevance: table RELEVANCE.
+        pairs: columns image_id, query_id.
         own_image: query_id -> the photo that the text was written for, where known; such texts stay together.
-        share: of the photos, and of the texts, that go to the CLIP; 0..1.
-        seed: of the lots.
+        share: of the photos, and of the texts, that go to the CLIP; in 0..1.
+        seed: of the hashes.
+
+    Returns:
+        (n_pairs,) MODEL: learned from and judged on by the relevance model; CLIP: learned from by the CLIP; BETWEEN: by
+        neither, as the photo is of one part and the text of the other.
     """
-    photo = _drawn(relevance["image_id"].tolist(), share, seed)
-    text = _drawn(query_groups(relevance["query_id"].tolist(), own_image), share, seed + 1)
-    model, clip = (relevance[part].reset_index(drop=True) for part in (~photo & ~text, photo & text))
-    return Parts(model, clip, int((photo != text).sum()))
+    photo = _dealt(pairs["image_id"].tolist(), share, f"{seed} photo")
+    text = _dealt(query_groups(pairs["query_id"].tolist(), own_image), share, f"{seed} text")
+    return pd.Series(np.select([photo & text, photo | text], [CLIP, BETWEEN], MODEL), index=pairs.index)
 
 
-def _drawn(groups: Sequence[str], share: float, seed: int) -> Mask:
-    """Whether the lot falls on each row's group, which it does on a share of the groups."""
-    n_groups = len(set(groups))
-    return np.asarray(assign_folds(groups, max(n_groups, 1), seed) < round(share * n_groups))
+def _dealt(names: Sequence[str], share: float, salt: str) -> Mask:
+    """(n,) whether each name's hash, as a number in 0..1, lies below the share."""
+    below = {name: _in_unit(f"{salt} {name}") < share for name in set(names)}
+    return np.fromiter((below[name] for name in names), dtype=bool, count=len(names))
+
+
+def _in_unit(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

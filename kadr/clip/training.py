@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ def train(model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, see
     """Train `model` (an open_clip CLIP) in place.
 
     Every step adds the loss of a batch of captioned photos and, where there are rated pairs, that of a batch of rated
-    photos: as many that an epoch passes over them once, at most a batch.
+    photos by lot: as many that each is seen once in an epoch on average, at most a batch.
 
     Args:
         model: the CLIP; what must not learn of it is locked.
@@ -104,6 +104,23 @@ def _repeatable() -> Iterator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """What a training learns from.
+
+    Attributes:
+        pairs: photos and captions.
+        rated: photos, texts and how well they fit; None for none.
+        n_rated: rated photos of a step.
+        line: scale and bias that turn a cosine into the logit of a relevance; learned, and forgotten at the end.
+    """
+
+    pairs: Pairs
+    rated: Rated | None
+    n_rated: int
+    line: "list[torch.nn.Parameter]"
+
+
 def _learn(
     model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, rng: np.random.Generator, *, fresh: bool
 ) -> tuple[float, float | None]:
@@ -115,6 +132,7 @@ def _learn(
     n_rated = min(size, math.ceil(len(rated) / per_epoch)) if rated else 0
     device = model.logit_scale.device
     line = [torch.nn.Parameter(torch.tensor(first, device=device)) for first in (_FIRST_SCALE, _FIRST_BIAS)]
+    lesson = _Lesson(pairs, rated, n_rated, line)
     optimizer = _optimizer(model, params, line)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_then_cosine(params.epochs * per_epoch))
     model.train().to(memory_format=torch.channels_last)
@@ -125,9 +143,7 @@ def _learn(
     losses: list[list[float]] = []
     with progress("train clip", params.epochs * per_epoch * size) as advance:
         for rows in _batches(len(pairs), size, params.epochs, rng):
-            parts = [_caption_loss(model, pairs, rows, rng)]
-            if rated:
-                parts.append(_rating_loss(model, rated, n_rated, line, rng))
+            parts = _losses(model, lesson, rows, rng)
             _step(model, sum(parts), optimizer)
             schedule.step()
             advance(size)
@@ -146,35 +162,29 @@ def _batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterat
             yield order[start : start + size]
 
 
-def _caption_loss(model: Any, pairs: Pairs, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> "torch.Tensor":
-    device = model.logit_scale.device
-    batch = draw_batch(pairs, rows, rng)
-    images = _images(model, batch.pixels, rng)
-    texts = model.encode_text(batch.tokens.flatten(0, 1).to(device), normalize=True)
-    texts = texts.unflatten(0, batch.tokens.shape[:2])
-    return contrastive_loss(images, texts, batch.also_true.to(device), model.logit_scale.exp())
+def _losses(model: Any, lesson: _Lesson, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> "list[torch.Tensor]":
+    """A step's losses: of the captions of the photos `rows`, and of rated photos where there are any.
 
-
-def _rating_loss(
-    model: Any, rated: Rated, n_photos: int, line: "Sequence[torch.Tensor]", rng: np.random.Generator
-) -> "torch.Tensor":
-    device = model.logit_scale.device
-    photos, place, rows = rated.draw(n_photos, rng)
-    images = _images(model, rated.pixels[photos], rng)
-    texts = model.encode_text(rated.tokens[rated.text[rows]].to(device), normalize=True)
-    cosine = (images[place] * texts).sum(dim=1)
-    return rating_loss(cosine, rated.relevance[rows].to(device), rated.weight[rows].to(device), *line)
-
-
-def _images(model: Any, pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
-    """Photos (b, 3, height, width) uint8, varied by lot, to (b, d) unit norm."""
+    All photos pass the model together, as batch norms learn their statistics from what passes.
+    """
     import torch
 
-    photos = normalised(model, vary(pixels, rng))
-    images: torch.Tensor = model.encode_image(
-        photos.to(model.logit_scale.device, memory_format=torch.channels_last), normalize=True
-    )
-    return images
+    device, rated = model.logit_scale.device, lesson.rated
+    batch = draw_batch(lesson.pairs, rows, rng)
+    pixels = batch.pixels
+    if rated:
+        photos, place, of = rated.draw(lesson.n_rated, rng)
+        pixels = torch.cat([pixels, rated.pixels[photos]])
+    varied = normalised(model, vary(pixels, rng)).to(device, memory_format=torch.channels_last)
+    images = model.encode_image(varied, normalize=True)
+    texts = model.encode_text(batch.tokens.flatten(0, 1).to(device), normalize=True)
+    texts = texts.unflatten(0, batch.tokens.shape[:2])
+    losses = [contrastive_loss(images[: len(rows)], texts, batch.also_true.to(device), model.logit_scale.exp())]
+    if rated:
+        said = model.encode_text(rated.tokens[rated.text[of]].to(device), normalize=True)
+        cosine = (images[len(rows) :][place] * said).sum(dim=1)
+        losses.append(rating_loss(cosine, rated.relevance[of].to(device), rated.weight[of].to(device), *lesson.line))
+    return losses
 
 
 def _step(model: Any, loss: Any, optimizer: "torch.optim.Optimizer") -> None:

@@ -1,7 +1,7 @@
 """The encoders' inner layers: what a CNN made of a photo before its last features.
 
 The last features know best what the model was trained to tell apart, earlier ones more of all else (Yosinski et al.
-2014; hypercolumns, Hariharan et al. 2015). They cost nothing, as every photo passes them anyway.
+2014; hypercolumns, Hariharan et al. 2015). Every photo passes them anyway, so they take no time in the model.
 """
 
 import threading
@@ -18,14 +18,14 @@ def with_layers(model: Any, names: Sequence[str], input_size: Sequence[int]) -> 
 
     Args:
         model: a torch module, photos (n, 3, height, width) to features (n, d).
-        names: of modules that give maps (n, channels, height, width).
+        names: of blocks that give maps (n, channels, height, width).
         input_size: (3, height, width) of a photo.
 
     Returns:
         The model and how many numbers it gives of a photo.
 
     Raises:
-        EncoderError: a name is none of the model's, or its module gives no maps.
+        EncoderError: a name is no block's, or the block gives no maps.
     """
     import torch
     from torch.nn.functional import normalize
@@ -38,27 +38,39 @@ def with_layers(model: Any, names: Sequence[str], input_size: Sequence[int]) -> 
             self.model = model
 
         def forward(self, photos: torch.Tensor) -> torch.Tensor:
-            parts = [self.model(photos), *(getattr(maps, name).mean(dim=(2, 3)) for name in names)]
-            return torch.cat([normalize(part.float()) for part in parts], dim=1)
+            features = self.model(photos)
+            inner = [maps.__dict__.pop(name).mean(dim=(2, 3)) for name in names]
+            return torch.cat([normalize(part.float()) for part in (features, *inner)], dim=1)
 
     for name in names:
-        _named(model, name).register_forward_hook(lambda _, __, output, name=name: setattr(maps, name, output))
-    whole = WithLayers().eval()
+        _block(model, name).register_forward_hook(lambda _, __, output, name=name: maps.__dict__.update({name: output}))
+    photo = torch.zeros(1, *input_size)
     with torch.inference_mode():
-        model(torch.zeros(1, *input_size))
+        model(photo)
         for name in names:
-            shape = tuple(getattr(maps, name).shape)
-            if len(shape) != 4 or getattr(model, "output_fmt", "NCHW") != "NCHW":
-                raise EncoderError(f"layers: {name} gives {shape} of a photo, wanted maps (1, channels, height, width)")
-        return whole, int(whole(torch.zeros(1, *input_size)).shape[1])
+            _check(name, maps.__dict__.pop(name, None), photo)
+        whole = WithLayers().eval()
+        return whole, int(whole(photo).shape[1])
 
 
-def _named(model: Any, name: str) -> Any:
-    """The module of this name. Batch normalisations are none, as they are folded into the convolutions before them."""
+def _block(model: Any, name: str) -> Any:
+    """The block of this name: more than one layer, and none of a batch normalisation, as those are folded away."""
     import torch
 
-    modules = {of: module for of, module in model.named_modules() if not isinstance(module, torch.nn.BatchNorm2d)}
-    if name not in modules:
-        blocks = [of for of, module in modules.items() if of and of.count(".") < 2 and any(module.children())]
-        raise EncoderError(f"layers: got {name!r}, wanted blocks of the model, such as {', '.join(blocks)}")
-    return modules[name]
+    modules = dict(model.named_modules())
+    norms = tuple(f"{of}." for of, module in modules.items() if isinstance(module, torch.nn.BatchNorm2d))
+    blocks = {of: one for of, one in modules.items() if of and any(one.children()) and not f"{of}.".startswith(norms)}
+    if name not in blocks:
+        known = ", ".join(of for of in blocks if of.count(".") < 2)
+        raise EncoderError(f"layers: got {name!r}, wanted blocks of the model, such as {known}")
+    return blocks[name]
+
+
+def _check(name: str, given: Any, photo: Any) -> None:
+    """Raise EncoderError unless a block gives maps of the photo's shape."""
+    shape = tuple(getattr(given, "shape", ()))
+    height, width = photo.shape[2:]
+    if len(shape) != 4 or abs(shape[2] * width - shape[3] * height) > max(height, width):
+        raise EncoderError(
+            f"layers: {name} gives {shape} of a photo, wanted maps (1, channels, height, width); name another block"
+        )

@@ -1,4 +1,4 @@
-"""The library room's relevance model: LightGBM on feature blocks, its folds and its out-of-fold scores."""
+"""The library room's relevance model: LightGBM on feature blocks, and its out-of-fold scores."""
 
 from kadr.model.relevance import FeatureBlocks, RelevanceModel
 

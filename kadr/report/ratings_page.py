@@ -58,7 +58,7 @@ def headline(figures: Mapping[str, Any]) -> list[Fact]:
 _COUNTS = {"pairs": "n_pairs", "rated by experts": "n_expert_pairs", "rated by the crowd": "n_crowd_pairs"}
 _PARTS = {
     "for the CLIP": ("n_clip_pairs", "clip.ratings; not for the model"),
-    "set aside": ("n_pairs_between", "a photo of one part, a text of the other"),
+    "in neither part": ("n_pairs_between", "photo and text are of different parts"),
 }
 _AGREEMENT = {
     "Krippendorff's alpha": ("krippendorff_alpha", "experts, ordinal"),

@@ -26,7 +26,7 @@ def test_a_step_has_pairs_of_its_own_photos_once_each() -> None:
         assert (rows < some.starts[photos[place] + 1]).all()
 
 
-def test_many_photos_take_turns() -> None:
+def test_each_step_draws_other_photos() -> None:
     many = rated([1] * 20)
     rng = np.random.default_rng(0)
     steps = [many.draw(15, rng)[0] for _ in range(20)]

@@ -45,18 +45,19 @@ def test_the_distance_is_in_the_variables_unit() -> None:
     assert (found.n_before, found.n_now) == (2000, 2000)
 
 
-def vectors(shift: float, weights: str, n: int = 300) -> Embeddings:
+def vectors(shift: float, weights: str, n: int = 300, architecture: str = "net") -> Embeddings:
     values = np.random.default_rng(n).normal(size=(n, 8)) + shift * np.eye(8)[3]
     units = (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
-    return Embeddings([str(i) for i in range(n)], units, {"weights_sha256": weights})
+    return Embeddings([str(i) for i in range(n)], units, {"weights_sha256": weights, "architecture": architecture})
 
 
-def test_vectors_are_compared_by_component_and_only_of_the_same_weights() -> None:
+def test_vectors_are_compared_by_component_and_only_by_the_same_model() -> None:
     same, shifted = (drift_of_vectors("v", vectors(0, "a"), vectors(by, "a", 400)) for by in (0.0, 1.0))
     assert (same.says, shifted.says) == ("within noise", "differs")
     assert shifted.ks > same.ks
-    other = drift_of_vectors("v", vectors(0, "a"), vectors(0, "b"))
-    assert (other.says, other.ks) == ("other weights: not comparable", None)
+    for another in (vectors(0, "b"), vectors(0, "a", architecture="net layer4")):
+        other = drift_of_vectors("v", vectors(0, "a"), another)
+        assert (other.says, other.ks) == ("by another model: not comparable", None)
     assert drift_of_vectors("v", vectors(0, "a"), vectors(0, "a", 0)).says == "one has none"
 
 

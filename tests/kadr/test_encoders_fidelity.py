@@ -112,9 +112,11 @@ def test_a_photo_that_is_not_large_is_decoded_whole(paths: list[Path]) -> None:
     assert read_photo(paths[0], sha256, 224).size == read_photo(paths[0], sha256).size
 
 
+@pytest.mark.parametrize("layers", [(), ("blocks.5", "blocks.6")])
 def test_a_replica_on_each_device_gives_the_same_vectors(
-    mobilenet: TimmParams, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+    mobilenet: TimmParams, paths: list[Path], layers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    mobilenet = mobilenet.model_copy(update={"layers": layers})
     photos = [Image.open(path).convert("RGB") for path in paths[:4]]
     one = load_image_encoder(mobilenet, "fp32")
     monkeypatch.setattr(torch_images, "devices", lambda: ["cpu", "cpu"])

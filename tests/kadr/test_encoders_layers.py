@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from kadr.encoders import ImageEncoder, load_image_encoder
+from kadr.encoders.layers import with_layers
 from kadr.errors import EncoderError
-from kadr.params import TimmParams
+from kadr.params import Precision, TimmParams
 
 LAYERS = ("layer3", "layer4")
 
@@ -30,9 +31,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def load(checkpoint: Path, layers: tuple[str, ...] = LAYERS, model: str = "resnet18") -> ImageEncoder:
-    spec = TimmParams(backend="timm", model=model, checkpoint=str(checkpoint), image_size=64, layers=layers)
-    return load_image_encoder(spec, "fp32")
+def load(checkpoint: Path, layers: tuple[str, ...] = LAYERS, precision: Precision = "fp32") -> ImageEncoder:
+    spec = TimmParams(backend="timm", model="resnet18", checkpoint=str(checkpoint), image_size=64, layers=layers)
+    return load_image_encoder(spec, precision)
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +58,27 @@ def test_layers_are_timm_s_own_pooled_each_of_the_same_say(checkpoint: Path, pho
     np.testing.assert_allclose(vectors, wanted.numpy(), atol=1e-5)
 
 
-def test_threads_that_share_the_model_keep_their_photos_apart(checkpoint: Path, photos: list[Image.Image]) -> None:
-    encoder = load(checkpoint)
-    batches = [[encoder.prepare(photo)] for photo in photos] * 8
-    alone = [encoder.encode(batch) for batch in batches]
+def test_threads_that_share_the_model_keep_their_photos_apart() -> None:
+    torch.manual_seed(0)
+    model, dim = with_layers(timm.create_model("resnet18", num_classes=0).eval(), LAYERS, (3, 64, 64))
+    batches = torch.rand(32, 1, 3, 64, 64)
+    with torch.inference_mode():
+        alone = torch.cat([model(batch) for batch in batches])
+
+    def encode(batch: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return model(batch)
+
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(encoder.encode, batches))
-    np.testing.assert_allclose(np.concatenate(together), np.concatenate(alone), atol=1e-6)
+        together = torch.cat(list(pool.map(encode, batches)))
+    assert alone.shape == (32, dim)
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+    assert not torch.allclose(alone[0], alone[1], atol=1e-3)
+
+
+def test_half_precision_keeps_the_vectors(checkpoint: Path, photos: list[Image.Image]) -> None:
+    whole, half = (load(checkpoint, precision=precision).transform(photos) for precision in ("fp32", "bf16"))
+    assert (whole * half).sum(axis=1).min() > 0.999
 
 
 def test_other_layers_are_other_vectors_for_the_cache(checkpoint: Path) -> None:
@@ -76,6 +91,8 @@ def test_other_layers_are_other_vectors_for_the_cache(checkpoint: Path) -> None:
     [
         ("layer9", r"layers: got 'layer9', wanted blocks of the model, such as layer1, layer1\.0, .*layer4"),
         ("layer1.0.bn1", r"layers: got 'layer1\.0\.bn1', wanted blocks"),
+        ("layer1.0.bn1.act", r"layers: got 'layer1\.0\.bn1\.act', wanted blocks"),
+        ("fc", r"layers: got 'fc', wanted blocks"),
         ("global_pool", r"layers: global_pool gives \(1, 512\) of a photo, wanted maps \(1, channels, height, width\)"),
     ],
 )

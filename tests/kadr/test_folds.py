@@ -56,7 +56,7 @@ def test_the_diagonal_is_that_of_the_folds_that_exist() -> None:
 
 
 def test_texts_written_for_one_photo_are_one_group() -> None:
-    own = {"q1": "a.jpg", "q2": "a.jpg", "q3": None}
+    own = {"q1": "a.jpg", "q2": "a.jpg"}
     assert query_groups(["q1", "q2", "q3", "q4"], own) == ["a.jpg", "a.jpg", "q3", "q4"]
 
 

@@ -76,6 +76,8 @@ def test_overrides_come_last(params_path: Path, presets: Path) -> None:
         ("sample", "train.num_leaves=many", r"train\.num_leaves: .*got 'many'"),
         ("sample", "nothing.at.all=1", "no section 'nothing'"),
         ("sample", "seed={", "not valid YAML"),
+        ("flickr8k", "clip.ratings=0.5", r"clip\.ratings wants clip\.source: train, got local"),
+        ("sample", "clip.ratings=1", r"clip\.ratings: .*less than 1"),
     ],
 )
 def test_what_is_not_valid_is_not_written(

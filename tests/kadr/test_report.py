@@ -438,6 +438,13 @@ def test_the_ratings_page_is_whole(photo_path: str) -> None:
     assert "0.70" in html
 
 
+def test_the_ratings_page_says_how_many_pairs_the_model_does_not_have() -> None:
+    divided = {"n_pairs": 1200, "n_clip_pairs": 300, "n_pairs_between": 610}
+    facts = {fact.name: fact.value for fact in ratings_page.headline(divided)}
+    assert facts == {"pairs": "1,200", "for the CLIP": "300", "in neither part": "610"}
+    assert len(ratings_page.headline({**divided, "n_clip_pairs": 0, "n_pairs_between": 0})) == 1
+
+
 def test_a_mean_has_no_certainty_to_show() -> None:
     assert ratings_page.certainty_plots(JUDGED.assign(sd=np.nan)) == []
     assert ratings_page.headline({}) == []

@@ -17,7 +17,7 @@ from kadr.encoders import TextEncoder, fit_text_encoder, load_image_encoder
 from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.params import OpenClipParams, Params, SentenceTransformersParams, load_params
-from kadr.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, write_table
+from kadr.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, WITHHELD, write_table
 from tasks import paths
 from tasks.train import train
 
@@ -77,6 +77,7 @@ def asked(real_params: Params, shared: Path, tmp_path_factory: pytest.TempPathFa
         known = captions[captions["image_id"].isin(captions["image_id"].unique()[:N_CAPTIONED])]
         others = captions[~captions["image_id"].isin(known["image_id"])].drop_duplicates("image_id").tail(N_ASKED)
         write_table(pa.Table.from_pandas(aggregate(rated, real_params.aggregate)), paths.RELEVANCE, RELEVANCE)
+        write_table(WITHHELD.empty_table(), paths.WITHHELD, WITHHELD)
         write_table(pa.Table.from_pandas(queries, preserve_index=False), paths.QUERIES, QUERIES)
         write_table(pa.Table.from_pandas(known, preserve_index=False), paths.CAPTIONS, CAPTIONS)
         where = {name: source / "train_images" / name for name in rated["image_id"].unique()}

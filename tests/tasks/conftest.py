@@ -10,7 +10,7 @@ import pytest
 
 from kadr.embeddings import Embeddings
 from kadr.params import Params, load_params
-from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, write_table
+from kadr.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, WITHHELD, write_table
 from tasks import paths
 
 N_TRAIN, N_TEST, DIM = 24, 6, 8
@@ -90,3 +90,4 @@ def _write_people(image_ids: list[str], query_ids: list[str], cosine: np.ndarray
     _write(pd.concat([rated, rated, rated, voted]), paths.RATINGS, RATINGS)
     relevance = pairs.assign(relevance=truth, weight=1.0, n_expert=3, n_crowd=3, spread=0.0, sd=0.1)
     _write(relevance, paths.RELEVANCE, RELEVANCE)
+    write_table(WITHHELD.empty_table(), paths.WITHHELD, WITHHELD)

@@ -8,7 +8,7 @@ import pytest
 
 from kadr.errors import InputError, SchemaError
 from kadr.params import AggregateParams, Params, load_params
-from kadr.schemas import CLIP_PAIRS, IMAGES, QUERIES, RATINGS, RELEVANCE, read_table, write_table
+from kadr.schemas import CLIP_PAIRS, IMAGES, PAIR, QUERIES, RATINGS, RELEVANCE, WITHHELD, read_table, write_table
 from tasks import aggregate, paths
 
 COLUMNS = ["image_id", "query_id", "source", "rater", "rating", "scale_min", "scale_max", "votes"]
@@ -46,7 +46,8 @@ def test_ratings_become_relevance(project: Path) -> None:
     assert metrics["n_pairs"] == 2
     assert (metrics["n_clip_pairs"], metrics["n_pairs_between"]) == (0, 0)
     assert not len(read_table(paths.CLIP_PAIRS, CLIP_PAIRS))
-    written = (paths.RELEVANCE, paths.CLIP_PAIRS, paths.RATE_NEXT, paths.RATING_BINS)
+    assert not len(read_table(paths.WITHHELD, WITHHELD))
+    written = (paths.RELEVANCE, paths.CLIP_PAIRS, paths.WITHHELD, paths.RATE_NEXT, paths.RATING_BINS)
     first = [path.read_bytes() for path in written]
     aggregate.main(params)
     assert [path.read_bytes() for path in written] == first
@@ -76,35 +77,62 @@ def with_ratings_for_the_clip(project: Path, share: float) -> Params:
     return params.model_copy(update={"clip": params.clip.model_copy(update={"ratings": share})})
 
 
-@pytest.mark.usefixtures("rated")
-def test_a_part_of_the_pairs_goes_to_the_clip(project: Path) -> None:
-    texts = [{"query_id": f"t{n}", "text": f"a dog of {n} years", "split": "train"} for n in range(10)]
+def write_grid(n: int) -> None:
+    """Every one of n photos rated with every one of n texts."""
+    texts = [{"query_id": f"t{i}", "text": f"a dog of {i} years", "split": "train"} for i in range(n)]
     write_table(pa.Table.from_pylist(texts, QUERIES), paths.QUERIES, QUERIES)
     photo = {"split": "train", "status": "ok", "sha256": "0"}
-    photos = [{"image_id": f"{n}.jpg", "path": f"photos/{n}.jpg", **photo} for n in range(10)]
+    photos = [{"image_id": f"{i}.jpg", "path": f"photos/{i}.jpg", **photo} for i in range(n)]
     write_table(pa.Table.from_pylist(photos, IMAGES), paths.IMAGES, IMAGES)
-    pairs = [
-        (f"{i}.jpg", f"t{j}", "expert", None, 1.0 + (i + j) % 4, 1.0, 4.0, 1) for i in range(10) for j in range(10)
-    ]
+    pairs = [(f"{i}.jpg", f"t{j}", "expert", None, 1.0 + (i + j) % 4, 1.0, 4.0, 1) for i in range(n) for j in range(n)]
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in pairs]
     write_table(pa.Table.from_pylist(rows, RATINGS), paths.RATINGS, RATINGS)
+
+
+@pytest.mark.usefixtures("rated")
+def test_a_part_of_the_pairs_goes_to_the_clip_and_is_withheld(project: Path) -> None:
+    write_grid(40)
     metrics = aggregate.main(with_ratings_for_the_clip(project, 0.4))
-    clip = read_table(paths.CLIP_PAIRS, CLIP_PAIRS).to_pylist()
-    model = read_table(paths.RELEVANCE, RELEVANCE).to_pylist()
-    assert not {row["image_id"] for row in clip} & {row["image_id"] for row in model}
-    assert not {row["query_id"] for row in clip} & {row["query_id"] for row in model}
-    assert len(clip) + len(model) + metrics["n_pairs_between"] == metrics["n_pairs"] == 100
-    assert (len(clip), len(model)) == (metrics["n_clip_pairs"], 36) == (16, 36)
-    assert all(row["text"] == f"a dog of {row['query_id'][1:]} years" for row in clip)
-    assert all(row["path"] == f"photos/{row['image_id']}" for row in clip)
+    clip = read_table(paths.CLIP_PAIRS, CLIP_PAIRS).to_pandas()
+    withheld = read_table(paths.WITHHELD, WITHHELD).to_pandas()
+    relevance = read_table(paths.RELEVANCE, RELEVANCE).to_pandas()
+    assert len(relevance) == metrics["n_pairs"] == 1600
+    assert len(clip) == metrics["n_clip_pairs"]
+    assert len(withheld) == metrics["n_clip_pairs"] + metrics["n_pairs_between"]
+    both = relevance.merge(withheld, how="left", indicator=True)
+    model = both[both["_merge"] == "left_only"]
+    for column in PAIR:
+        assert not set(clip[column]) & set(model[column])
+        assert 8 <= clip[column].nunique() <= 24
+        assert clip[column].nunique() + model[column].nunique() == 40
+    assert (clip["text"] == "a dog of " + clip["query_id"].str[1:] + " years").all()
+    assert (clip["path"] == "photos/" + clip["image_id"]).all()
+    useful = pd.concat([clip, model])[PAIR]
+    following = pd.read_csv(paths.RATE_NEXT)
+    assert len(following.merge(useful)) == len(following) > 0
+
+
+@pytest.mark.usefixtures("rated")
+def test_photos_that_come_later_leave_the_others_where_they_are(project: Path) -> None:
+    parts = []
+    for n in (20, 40):
+        write_grid(n)
+        aggregate.main(with_ratings_for_the_clip(project, 0.4))
+        parts.append(read_table(paths.CLIP_PAIRS, CLIP_PAIRS).to_pandas())
+    before, after = (set(zip(part["image_id"], part["query_id"], strict=True)) for part in parts)
+    assert before < after
 
 
 @pytest.mark.usefixtures("rated")
 def test_a_share_that_leaves_one_side_nothing_is_refused(project: Path) -> None:
     with pytest.raises(
-        InputError, match=r"clip\.ratings: 0\.5 gives 0 rated pairs to the CLIP and \d to the relevance"
+        InputError, match=r"clip\.ratings: 0\.99 gives 2 rated pairs to the CLIP and 0 to the relevance"
     ):
-        aggregate.main(with_ratings_for_the_clip(project, 0.5))
+        aggregate.main(with_ratings_for_the_clip(project, 0.99))
+    with pytest.raises(
+        InputError, match=r"clip\.ratings: 0\.01 gives 0 rated pairs to the CLIP and 2 to the relevance"
+    ):
+        aggregate.main(with_ratings_for_the_clip(project, 0.01))
 
 
 def test_without_ratings_the_stage_says_what_to_run(

@@ -22,7 +22,7 @@ from kadr.features import Images, Texts
 from kadr.model import RelevanceModel
 from kadr.openclip import load_clip, read_config
 from kadr.params import Params, TimmParams
-from kadr.schemas import CAPTIONS, IMAGES, QUERIES, RELEVANCE, write_table
+from kadr.schemas import CAPTIONS, IMAGES, QUERIES, RELEVANCE, WITHHELD, write_table
 from tasks import embed_images, embed_texts, packed, paths, tracking
 from tasks.register import check_numbers, checked_pairs, register
 from tasks.train import train
@@ -76,6 +76,7 @@ def real_project(small_project: Path, project: Path, params: Params) -> Path:
     ]
     whole = [{"n_expert": 3, "n_crowd": 0, "spread": 0.0, "sd": 0.1, **pair} for pair in pairs]
     write_table(pa.Table.from_pylist(whole, RELEVANCE), paths.RELEVANCE, RELEVANCE)
+    write_table(WITHHELD.empty_table(), paths.WITHHELD, WITHHELD)
     embed_images.stage(params, "clip").items()
     for encoder in ("clip", "tfidf"):
         embed_texts.stage(params, encoder)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kadr.params import Params
-from kadr.schemas import PREDICTIONS, read_table
+from kadr.schemas import PAIR, PREDICTIONS, RELEVANCE, WITHHELD, read_table, write_table
 from tasks import paths
 from tasks.tracking import folder_digest
 from tasks.train import train
@@ -29,6 +29,15 @@ def test_predictions_of_the_model_and_its_baselines(small_project: Path, small_p
             assert predictions["score"].between(0, 1).all()
     learned = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
     assert np.corrcoef(learned["relevance"], learned["score"])[0, 1] > 0.8
+
+
+def test_withheld_pairs_are_neither_learned_nor_judged(small_project: Path, small_params: Params) -> None:
+    pairs = read_table(paths.RELEVANCE, RELEVANCE).select(PAIR)
+    write_table(pairs.slice(0, 100), paths.WITHHELD, WITHHELD)
+    assert train(small_params)["n_pairs"] == len(pairs) - 100
+    for name in ("model", "mean", "cosine", "concat", paths.SEEN_TEXT):
+        predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS)
+        assert predictions.select(PAIR).equals(pairs.slice(100))
 
 
 def test_training_twice_gives_the_same_bytes(small_project: Path, small_params: Params) -> None:
