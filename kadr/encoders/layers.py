@@ -25,11 +25,13 @@ def with_layers(model: Any, names: Sequence[str], input_size: Sequence[int]) -> 
         The model and how many numbers it gives of a photo.
 
     Raises:
-        EncoderError: a name is no block's, or the block gives no maps.
+        EncoderError: a name is no block's or comes twice, or the block gives no maps.
     """
     import torch
     from torch.nn.functional import normalize
 
+    if len(set(names)) != len(names):
+        raise EncoderError(f"layers: a block is named twice in {', '.join(names)}; name each once")
     maps = threading.local()  # of this thread's photos: threads may share the model
 
     class WithLayers(torch.nn.Module):

@@ -99,3 +99,8 @@ def test_other_layers_are_other_vectors_for_the_cache(checkpoint: Path) -> None:
 def test_what_is_no_layer(checkpoint: Path, layer: str, message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         load(checkpoint, (layer,))
+
+
+def test_a_layer_named_twice(checkpoint: Path) -> None:
+    with pytest.raises(EncoderError, match="layers: a block is named twice in layer4, layer4; name each once"):
+        load(checkpoint, ("layer4", "layer4"))
