@@ -59,10 +59,11 @@ def test_every_encoder_of_the_page_is_valid(project: Path) -> None:
 def test_every_command_of_the_page_on_encoders(project: Path, folder: Path) -> None:
     shown = "".join(blocks(project / "docs" / "encoders.md", "bash"))
     commands = [line.split("  #")[0] for line in shown.splitlines()]
-    assert len(commands) == 6
+    assert len(commands) == 7
     outputs = [run(command, folder, project) for command in commands]
     assert "clip.image_layers: null -> 4" in outputs[0]
-    assert "embed_texts.encoders.stems.words: null -> stems" in outputs[1]
+    assert "clip.ratings: 0 -> 0.5" in outputs[1]
+    assert "embed_texts.encoders.stems.words: null -> stems" in outputs[2]
 
 
 @pytest.mark.slow

@@ -23,8 +23,9 @@ CONFIG = {
 }
 
 
+@pytest.mark.parametrize("rated", [False, True])
 def test_the_stage_writes_a_clip_and_figures_without_a_clock(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, rated: bool
 ) -> None:
     params = load_params(project / "params.yaml")
     monkeypatch.chdir(tmp_path)
@@ -38,8 +39,11 @@ def test_the_stage_writes_a_clip_and_figures_without_a_clock(
         captions.append({"caption_id": f"{n}#0", "image_id": str(n), "text": f"number {n}"})
     write_table(pa.Table.from_pylist(images, IMAGES), paths.CORPUS, IMAGES)
     write_table(pa.Table.from_pylist(captions, CAPTIONS), paths.CAPTIONS, CAPTIONS)
-    write_table(CLIP_PAIRS.empty_table(), paths.CLIP_PAIRS, CLIP_PAIRS)
+    fit = {"query_id": "q", "text": "a small number", "weight": 1.0}
+    rows = [{**image, **fit, "relevance": n / 4} for n, image in enumerate(images)] if rated else []
+    write_table(pa.Table.from_pylist(rows, CLIP_PAIRS), paths.CLIP_PAIRS, CLIP_PAIRS)
     clip = params.clip.model_copy(update={"init": "init", "epochs": 1, "source": "train"})
     metrics = stage(params.model_copy(update={"clip": clip}))
     assert set(metrics) == {"source", "loss", "rating_loss", "n_photos", "n_held_out", "recall_at_1", "recall_at_5"}
+    assert (metrics["rating_loss"] is not None) == rated
     assert {path.name for path in paths.CLIP.iterdir()} == {"open_clip_config.json", "open_clip_model.safetensors"}
