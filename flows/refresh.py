@@ -69,7 +69,7 @@ def page(report: Report) -> str:
     if pairs := report.get("pairs"):
         facts["Judged on"] = (
             f"{pairs['judged']:,} pairs that both models foretold unseen (sha256 `{pairs['sha256']}`); "
-            f"of {pairs['not_judged']:,} pairs the champion has none"
+            f"{pairs['not_judged']:,} more the champion did not foretell"
         )
     lines = [f"# {report['verdict'].capitalize()}", "", report["reason"], ""]
     lines += [f"- {name}: {value}" for name, value in facts.items()]

@@ -84,10 +84,8 @@ def _by_training(params: ClipParams, seed: int, tables: Tables, folder: Path) ->
     with loading(name), quiet():
         tokenizer = open_clip.get_tokenizer(name)
     resize = _resize(model)
-    pairs, rated = (
-        read_pairs(tables.corpus, tables.captions, resize, tokenizer),
-        read_rated(tables.rated, resize, tokenizer),
-    )
+    pairs = read_pairs(tables.corpus, tables.captions, resize, tokenizer)
+    rated = read_rated(tables.rated, resize, tokenizer)
     lock_towers(model, params)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trained = train(model.to(device), pairs, rated, params, seed, fresh=not has_weights(init))
@@ -96,7 +94,7 @@ def _by_training(params: ClipParams, seed: int, tables: Tables, folder: Path) ->
 
 
 def _resize(model: Any) -> "Callable[[Image.Image], torch.Tensor]":
-    """A photo prepared as the model wants it, short of the mean and the standard deviation."""
+    """What prepares a photo as the model wants it, short of the mean and the standard deviation."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     settings = {**model.visual.preprocess_cfg, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}

@@ -18,8 +18,7 @@ class OpenClipParams(Section):
 class TimmParams(Section):
     """An image encoder by timm: `local-dir:FOLDER` or a hub name; its pooled features before the classifier.
 
-    `layers`: modules of a CNN, e.g. blocks.5 or layer3, whose maps are pooled likewise and stand beside those features.
-
+    `layers`: blocks of a CNN, e.g. blocks.5 or layer3, whose maps are pooled likewise and stand beside those features.
     `checkpoint`: a file with the weights, or `package:MODULE/FILE` of an installed package; null for the model's own.
     `image_size`: pixels of a side that the model sees, null for its own; a CNN knows more of a larger photo.
     `whole_photo`: the photo squashed to a square, where the model's own preparation may cut off its ends.
