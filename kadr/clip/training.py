@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from kadr.clip.contrast import contrastive_loss, draw_batch, vary
+from kadr.clip.lesson import Lesson, normalised
 from kadr.clip.pairs import NO_CAPTION, Pairs
-from kadr.clip.rated import Rated, rating_loss
+from kadr.clip.rated import Rated
 from kadr.errors import InputError
 from kadr.params import ClipParams
 from kadr.progress import progress
@@ -31,7 +31,6 @@ _MAX_LOG_SCALE = math.log(100)
 _THREADS = 2  # fixed, or the sums' order and so the weights would differ from machine to machine
 _EVAL_BATCH = 256
 _SAY_EVERY = 25
-_FIRST_SCALE, _FIRST_BIAS = 10.0, -5.0
 _LINE_RATE = 0.05  # peak learning rate of the two numbers that turn a cosine into a relevance
 
 
@@ -104,23 +103,6 @@ def _repeatable() -> Iterator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-@dataclass(frozen=True)
-class _Lesson:
-    """What a training learns from.
-
-    Attributes:
-        pairs: photos and captions.
-        rated: photos, texts and how well they fit; None for none.
-        n_rated: rated photos of a step.
-        line: scale and bias that turn a cosine into the logit of a relevance; learned, and forgotten at the end.
-    """
-
-    pairs: Pairs
-    rated: Rated | None
-    n_rated: int
-    line: "list[torch.nn.Parameter]"
-
-
 def _learn(
     model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, rng: np.random.Generator, *, fresh: bool
 ) -> tuple[float, float | None]:
@@ -129,11 +111,8 @@ def _learn(
 
     size = min(params.batch_size, len(pairs))
     per_epoch = len(pairs) // size
-    n_rated = min(size, math.ceil(len(rated) / per_epoch)) if rated else 0
-    device = model.logit_scale.device
-    line = [torch.nn.Parameter(torch.tensor(first, device=device)) for first in (_FIRST_SCALE, _FIRST_BIAS)]
-    lesson = _Lesson(pairs, rated, n_rated, line)
-    optimizer = _optimizer(model, params, line)
+    lesson = Lesson.of(model, pairs, rated, size)
+    optimizer = _optimizer(model, params, lesson.line)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_then_cosine(params.epochs * per_epoch))
     model.train().to(memory_format=torch.channels_last)
     if not fresh:
@@ -143,7 +122,7 @@ def _learn(
     losses: list[list[float]] = []
     with progress("train clip", params.epochs * per_epoch * size) as advance:
         for rows in _batches(len(pairs), size, params.epochs, rng):
-            parts = _losses(model, lesson, rows, rng)
+            parts = lesson.losses(model, rows, rng)
             _step(model, sum(parts), optimizer)
             schedule.step()
             advance(size)
@@ -162,31 +141,6 @@ def _batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterat
             yield order[start : start + size]
 
 
-def _losses(model: Any, lesson: _Lesson, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> "list[torch.Tensor]":
-    """A step's losses: of the captions of the photos `rows`, and of rated photos where there are any.
-
-    All photos pass the model together, as batch norms learn their statistics from what passes.
-    """
-    import torch
-
-    device, rated = model.logit_scale.device, lesson.rated
-    batch = draw_batch(lesson.pairs, rows, rng)
-    pixels = batch.pixels
-    if rated:
-        photos, place, of = rated.draw(lesson.n_rated, rng)
-        pixels = torch.cat([pixels, rated.pixels[photos]])
-    varied = normalised(model, vary(pixels, rng)).to(device, memory_format=torch.channels_last)
-    images = model.encode_image(varied, normalize=True)
-    texts = model.encode_text(batch.tokens.flatten(0, 1).to(device), normalize=True)
-    texts = texts.unflatten(0, batch.tokens.shape[:2])
-    losses = [contrastive_loss(images[: len(rows)], texts, batch.also_true.to(device), model.logit_scale.exp())]
-    if rated:
-        said = model.encode_text(rated.tokens[rated.text[of]].to(device), normalize=True)
-        cosine = (images[len(rows) :][place] * said).sum(dim=1)
-        losses.append(rating_loss(cosine, rated.relevance[of].to(device), rated.weight[of].to(device), *lesson.line))
-    return losses
-
-
 def _step(model: Any, loss: Any, optimizer: "torch.optim.Optimizer") -> None:
     import torch
 
@@ -196,14 +150,6 @@ def _step(model: Any, loss: Any, optimizer: "torch.optim.Optimizer") -> None:
     optimizer.step()
     with torch.no_grad():
         model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
-
-
-def normalised(model: Any, photos: "torch.Tensor") -> "torch.Tensor":
-    """(b, 3, h, w) in 0..1 to what the model's preprocessing hands it."""
-    import torch
-
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.visual.image_mean, model.visual.image_std))
-    return (photos - mean) / std
 
 
 def _optimizer(model: Any, params: ClipParams, line: "list[torch.nn.Parameter]") -> "torch.optim.Optimizer":

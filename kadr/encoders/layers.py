@@ -48,11 +48,9 @@ def with_layers(model: Any, names: Sequence[str], input_size: Sequence[int]) -> 
         _block(model, name).register_forward_hook(lambda _, __, output, name=name: maps.__dict__.update({name: output}))
     photo = torch.zeros(1, *input_size)
     with torch.inference_mode():
-        model(photo)
-        for name in names:
-            _check(name, maps.__dict__.pop(name, None), photo)
-        whole = WithLayers().eval()
-        return whole, int(whole(photo).shape[1])
+        dim = int(model(photo).shape[1])
+        dim += sum(_channels(name, maps.__dict__.pop(name, None), photo) for name in names)
+    return WithLayers().eval(), dim
 
 
 def _block(model: Any, name: str) -> Any:
@@ -68,11 +66,12 @@ def _block(model: Any, name: str) -> Any:
     return blocks[name]
 
 
-def _check(name: str, given: Any, photo: Any) -> None:
-    """Raise EncoderError unless a block gives maps of the photo's shape."""
+def _channels(name: str, given: Any, photo: Any) -> int:
+    """How many maps a block gives. Raises EncoderError unless they are of the photo's shape."""
     shape = tuple(getattr(given, "shape", ()))
     height, width = photo.shape[2:]
     if len(shape) != 4 or abs(shape[2] * width - shape[3] * height) > max(height, width):
         raise EncoderError(
             f"layers: {name} gives {shape} of a photo, wanted maps (1, channels, height, width); name another block"
         )
+    return int(shape[1])
