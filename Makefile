@@ -5,7 +5,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sample run lint format test lock clean
+.PHONY: help setup sample run lint format deps test lock clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ lint: setup  ## Check format, rules, types and the rooms' order
 format: setup  ## Mend format and what of the rules mends itself
 	ruff format
 	ruff check --fix
+
+deps: setup  ## Rewrite the code dependencies in dvc.yaml from the imports of each stage
+	python -m kadr.operations.code_dependencies
 
 test: setup  ## Run all tests
 	pytest --numprocesses 2 --dist loadfile --durations 15

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from kadr.embed import EmbeddingCache
 from kadr.encoders.base import Identity
-from kadr.schemas import IMAGES, read_table, write_table
+from kadr.io.schemas import IMAGES, read_table, write_table
 
 DIM = 8
 IDENTITY = Identity("made", "made", "made", "made", "fp32")

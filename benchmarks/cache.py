@@ -18,9 +18,9 @@ from PIL import Image
 
 from kadr.embed import EmbeddingCache, embed_images
 from kadr.embed.compaction import compact
-from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels
-from kadr.schemas import IMAGES
+from kadr.io.embeddings import Vectors
+from kadr.io.schemas import IMAGES
 
 AT_ONCE = 16_384
 

@@ -26,7 +26,7 @@ from embed_restarts import restarts, table
 
 from kadr.embed import EmbeddingCache, embed_images
 from kadr.encoders import ImageEncoder
-from kadr.memory import keep_freed_memory
+from kadr.encoders.allocator import keep_freed_memory
 
 SHARED = Path("../shared")
 SLICES = {"mobilenet": 4, "vit": 2}

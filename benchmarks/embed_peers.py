@@ -12,10 +12,10 @@ import timm
 import torch
 from PIL import Image
 
-from kadr.clip.folder import save_clip
+from kadr.clip.checkpoint import save_clip
 from kadr.encoders import ImageEncoder, load_image_encoder
+from kadr.encoders.open_clip_models import WEIGHTS_NAME
 from kadr.encoders.torch_models import dtype_of
-from kadr.openclip import WEIGHTS_NAME
 from kadr.params import ImageEncoderParams, OpenClipParams, TimmParams
 
 Loop = Callable[[list[Path]], object]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from kadr.embed import EmbeddingCache, embed_images
-from kadr.embed.upkeep import caches, count
+from kadr.embed.maintenance import caches, count
 from kadr.encoders import ImageEncoder, load_image_encoder
-from kadr.memory import keep_freed_memory
+from kadr.encoders.allocator import keep_freed_memory
+from kadr.io.image_decoding import read_photo
+from kadr.io.schemas import IMAGES
 from kadr.params import ImageEncoderParams
-from kadr.photos import read_photo
-from kadr.schemas import IMAGES
 
 
 def table(paths: list[Path]) -> pa.Table:

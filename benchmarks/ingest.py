@@ -39,7 +39,7 @@ Folder = Annotated[Path, typer.Argument(help="JPEG files.")]
 @app.command()
 def photos(folder: Folder = PHOTOS, rounds: int = 3) -> None:
     """Photos/s of the checks and of PIL in a plain loop, for the photos as they are and enlarged to a camera's size."""
-    from kadr.ingest.photos import list_photos
+    from kadr.ingest.image_checks import list_photos
 
     paths = [photo.path for photo in list_photos(str(folder.parent), folder.name, "corpus")[:N_PHOTOS]]
     _race("as they are", paths, rounds)
@@ -52,7 +52,7 @@ def photos(folder: Folder = PHOTOS, rounds: int = 3) -> None:
 
 def _race(what: str, paths: list[str], rounds: int) -> None:
     """Both ways in turns; medians and their ratio."""
-    from kadr.ingest.photos import Photo, check_photos
+    from kadr.ingest.image_checks import Photo, check_photos
 
     listed = [Photo(path, path, "corpus") for path in paths]
     check_photos(listed[:50], 10**9)  # imports

@@ -13,12 +13,12 @@ import pandas as pd
 from scipy.stats import norm, spearmanr
 
 from kadr.aggregate import AGGREGATORS, GRADED_RESPONSE, fit
-from kadr.aggregate.judge import leave_one_out
-from kadr.aggregate.patterns import CROWD
+from kadr.aggregate.method_comparison import leave_one_out
+from kadr.aggregate.response_patterns import CROWD
+from kadr.io.schemas import PAIR, QUERIES, RATINGS, on_unit, read_table
 from kadr.metrics import bootstrap
-from kadr.sample.ratings import EXPERTS
-from kadr.schemas import PAIR, QUERIES, RATINGS, on_unit, read_table
-from tasks import paths
+from kadr.project import PROJECT
+from kadr.sample.simulated_raters import EXPERTS
 
 N_FOLDS, SEED, N_BOOTSTRAP, CONFIDENCE = 5, 0, 300, 0.95
 COVERAGE = 0.9
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--truth", type=Path, help="truth.parquet of the drawn sample")
     truth = parser.parse_args().truth
-    ratings = read_table(paths.RATINGS, RATINGS).to_pandas()
+    ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
     print(losses(leave_one_out(ratings, N_FOLDS, SEED)).to_string(index=False))
     if truth:
         print(nearness(ratings, truth).to_string(index=False))
@@ -62,7 +62,7 @@ def interval(figure: Figure, photos: list[str]) -> str:
 
 def nearness(ratings: pd.DataFrame, truth_path: Path) -> pd.DataFrame:
     """Pearson and Spearman correlation and RMSE against the truth on pairs that experts rated, a row per method."""
-    text = read_table(paths.QUERIES, QUERIES).to_pandas().set_index("query_id")["text"]
+    text = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
     truth = pd.read_parquet(truth_path).set_index(["img_id", "text"])["relevance"]
     expert = ratings[ratings["source"] == "expert"].assign(rating=on_unit)
     found = {name: method().fit_predict(expert).set_index(PAIR)["rating"] for name, method in AGGREGATORS.items()}

@@ -12,13 +12,13 @@ import json
 import numpy as np
 import pandas as pd
 
-from kadr.embeddings import Embeddings
 from kadr.features import Images, Texts
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import IMAGES, PREDICTIONS, QUERIES, read_table
 from kadr.metrics import bootstrap
 from kadr.model import RelevanceModel
 from kadr.params import Params, load_params
-from kadr.schemas import IMAGES, PREDICTIONS, QUERIES, read_table
-from tasks import paths
+from kadr.project import PROJECT
 
 PLACES = 10
 
@@ -39,17 +39,17 @@ def difference(gains: np.ndarray, names: list[str], params: Params) -> dict[str,
 
 def test_queries(params: Params, depths: list[int]) -> dict[str, dict[str, dict[str, float]]]:
     """Depth of the reordering -> figure -> difference to the order by cosine."""
-    images = read_table(paths.IMAGES, IMAGES).to_pandas()
+    images = read_table(PROJECT.images, IMAGES).to_pandas()
     ids = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
-    queries = read_table(paths.QUERIES, QUERIES).to_pandas()
+    queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     queries = queries[(queries["split"] == "test") & queries["image_id"].isin(ids)]
-    photos = Images.select(Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders), ids)
+    photos = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), ids)
     text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
-    texts = Texts.select(Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders), text_of)
+    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders), text_of)
     shared = params.shared_encoders[0]
     cosine = texts.vectors[shared] @ photos.vectors[shared].T
     rows = np.divmod(np.arange(cosine.size), len(ids))
-    model = RelevanceModel.load(paths.RELEVANCE_MODEL).predict(photos, texts, rows[1], rows[0]).reshape(cosine.shape)
+    model = RelevanceModel.load(PROJECT.relevance_model).predict(photos, texts, rows[1], rows[0]).reshape(cosine.shape)
     own = pd.Index(ids).get_indexer(queries["image_id"])
     by_cosine = place(cosine, own)
     figures = {}
@@ -71,7 +71,9 @@ def place(score: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 def rated_pairs(params: Params) -> dict[str, dict[str, float] | int]:
     """NDCG@10 of held-out predictions less that of the cosine, over texts with two or more rated photos."""
-    both = [read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas() for name in ("model", "cosine")]
+    both = [
+        read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas() for name in ("model", "cosine")
+    ]
     pairs = both[0].merge(
         both[1][["image_id", "query_id", "score"]], on=["image_id", "query_id"], suffixes=("", "_cosine")
     )

@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from kadr.embeddings import Rows, Vectors
 from kadr.encoders import TextEncoder, load_text_encoder
-from kadr.encoders.backends import fit_text_encoder
+from kadr.encoders.registry import fit_text_encoder
 from kadr.features import Captioned, Corpus, Images, Texts
-from kadr.features.corpus import unit
+from kadr.features.caption_neighbours import unit
 from kadr.index import Index, PhotoVectors
 from kadr.index.index import indexed
 from kadr.index.nearest import EXACT, K, Nearest, exact_nearest, recall_at
+from kadr.io.embeddings import Rows, Vectors
 from kadr.model import RelevanceModel
-from kadr.model.relevance import FeatureBlocks
+from kadr.model.relevance_model import FeatureBlocks
 from kadr.params import SentenceTransformersParams, load_params
 from kadr.search import Searcher
-from kadr.search.encoding import TextVectors
+from kadr.search.query_encoding import TextVectors
 
 DIM, LATENT, N_CLUSTERS = 512, 64, 1000
 N_CORPUS, PER_PHOTO, N_PAIRS = 8000, 5, 4000  # captioned photos as in Flickr8k, and rated pairs

@@ -44,7 +44,7 @@ def server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = "from kadr.cli import app; app()"
+    code = "from kadr.cli.main import app; app()"
     command = [sys.executable, "-c", code, "serve", "--port", str(port), "--ratings", os.devnull]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603
         try:

@@ -9,7 +9,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
-from tasks.stale import changes_of, in_words
+from kadr.operations.doctor.dvc_status import changes_of, in_words
 
 
 @dataclass(frozen=True)

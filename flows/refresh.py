@@ -38,11 +38,11 @@ async def refresh(
         stage_timeout_s: a stage that takes longer is stopped and counts as failed.
     """
     try:
-        await run_command("tasks.snapshot", [snapshot])
+        await run_command("snapshot", [snapshot])
         ran = await pipeline(None, max_parallel, retries, stage_timeout_s, return_state=True)
         if not ran.is_completed():
             return Failed(message=f"the champion stays, for the pipeline failed: {ran.message}")
-        await run_command("tasks.challenge", [])
+        await run_command("champion", ["challenge"])
     except StageError as error:
         return Failed(message=f"the champion stays: {error}")
     report = json.loads(REPORT.read_text(encoding="utf-8"))

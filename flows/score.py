@@ -13,8 +13,8 @@ from prefect.artifacts import acreate_table_artifact
 from prefect.states import Completed, Failed
 
 from flows.stage import StageError, run_command, run_here
-from tasks.commands import Latest, PairsFile, ScoresFolder
-from tasks.paths import SCORE_SUMMARY
+from kadr.cli.scoring import Latest, PairsFile, ScoresFolder
+from kadr.project import SCORE_SUMMARY
 
 
 @flow
@@ -29,7 +29,7 @@ async def score(pairs: str, out: str, latest: bool = False) -> State[Any]:
         latest: by the model that the stages wrote last, not by the champion.
     """
     try:
-        await run_command("tasks.score", [pairs, out, *(["--latest"] if latest else [])])
+        await run_command("score", [pairs, out, *(["--latest"] if latest else [])])
     except StageError as error:
         return Failed(message=str(error))
     summary = json.loads((Path(out) / SCORE_SUMMARY).read_text(encoding="utf-8"))

@@ -80,10 +80,14 @@ async def run_stage(stage: str, force: bool = False) -> Outcome:
     return next(said, "ran")
 
 
-@task(task_run_name="{module}", cache_policy=NO_CACHE, persist_result=False)
-async def run_command(module: str, arguments: list[str]) -> None:
-    """Run `python -m MODULE ARGUMENTS`, its log line by line in Prefect's. Raises StageError where it fails."""
-    code, lines = await _run(module, arguments)
+@task(task_run_name="kadr {command}", cache_policy=NO_CACHE, persist_result=False)
+async def run_command(command: str, arguments: list[str]) -> None:
+    """Run `kadr COMMAND ARGUMENTS` and log its output line by line.
+
+    Raises:
+        StageError: the command failed.
+    """
+    code, lines = await _run("kadr", [command, *arguments])
     if code:
         raise StageError(last_message(lines))
 

@@ -6,7 +6,7 @@ KadrError
 │   ├── TooManyBad   more rows or photos were set aside than the limits in params allow
 │   └── UndecodableError  a photo does not decode
 ├── DiskError        a disk is full, or a file or folder there cannot be written
-├── SchemaError      a table does not have the columns that kadr/schemas.py gives it
+├── SchemaError      a table does not have the columns that kadr/io/schemas.py gives it
 ├── EncoderError     an encoder cannot be found, loaded or run
 ├── CacheError       the embedding cache cannot be read or written
 ├── ModelError       a relevance model is missing or does not fit its input
@@ -51,7 +51,7 @@ class DiskError(KadrError):
 
 
 class SchemaError(KadrError):
-    """A table does not have the columns that kadr/schemas.py gives it."""
+    """A table does not have the columns that kadr/io/schemas.py gives it."""
 
 
 class EncoderError(KadrError):

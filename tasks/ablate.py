@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 
 from kadr.aggregate import aggregate
+from kadr.cli.stage import Metrics, run
 from kadr.errors import InputError, ModelError
 from kadr.features import FeatureMatrix
-from kadr.folds import Cell, Mask
+from kadr.io.schemas import PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
 from kadr.metrics import crowd_pairs, expert_pairs
-from kadr.metrics.evaluate import Figures, agreement_figures, as_json, differences
+from kadr.metrics.evaluation import Figures, agreement_figures, as_json, differences
 from kadr.model.ablations import SOURCES, Variant, choose_variants
+from kadr.model.folds import Cell, Mask
 from kadr.model.lightgbm import Scores
+from kadr.model.training_data import Pairs, Tables, choose_features, make_grid, read_pairs
+from kadr.operations.tracking import recording
 from kadr.params import Params
 from kadr.progress import progress
-from kadr.schemas import PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
-from tasks import paths, tracking
-from tasks.stage import Metrics, run
-from tasks.train import Pairs, Tables, choose_features, make_grid, read_pairs
+from kadr.project import PROJECT
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Bench:
         grid = make_grid(pairs, params)
         if params.ablate.cells == "diagonal":
             grid = [cell for cell in grid if cell.on_diagonal] or grid
-        return cls(params, tables, pairs, grid, read_table(paths.RATINGS, RATINGS).to_pandas())
+        return cls(params, tables, pairs, grid, read_table(PROJECT.ratings, RATINGS).to_pandas())
 
     @cached_property
     def tested(self) -> Mask:
@@ -76,7 +77,7 @@ class Bench:
     @cached_property
     def judges(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The expert and the crowd ratings of the public protocol."""
-        return expert_pairs(self.ratings, read_table(paths.QUERIES, QUERIES).to_pandas()), crowd_pairs(self.ratings)
+        return expert_pairs(self.ratings, read_table(PROJECT.queries, QUERIES).to_pandas()), crowd_pairs(self.ratings)
 
     def figures(self, scores: Scores) -> Figures:
         """FIGURES of (n_pairs,) scores on the tested pairs."""
@@ -85,7 +86,7 @@ class Bench:
 
     def stored(self, name: str) -> Scores:
         """The scores of every pair that stage train wrote: (n_pairs,)."""
-        predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas()
+        predictions = read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas()
         return self.pairs.table[PAIR].merge(predictions, on=PAIR, how="left")["score"].to_numpy()
 
     def score(self, variant: Variant) -> Scores:
@@ -142,7 +143,7 @@ def record(params: Params, found: dict[str, dict[str, Figures]]) -> None:
         for group, rows in found.items()
         for name, own in rows.items()
     }
-    tracking.record_children(params, paths.RELEVANCE_MODEL, figures)
+    recording.record_children(params, PROJECT.relevance_model, figures)
 
 
 if __name__ == "__main__":

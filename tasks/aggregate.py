@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.aggregate import BETWEEN, CLIP, MODEL, aggregate, agreement, divide, figures, fit, rate_next, voting
+from kadr.cli.stage import Metrics, run
 from kadr.errors import InputError
-from kadr.params import Params
-from kadr.schemas import (
+from kadr.io.schemas import (
     CLIP_PAIRS,
     IMAGES,
     PAIR,
@@ -22,17 +22,18 @@ from kadr.schemas import (
     read_table,
     write_table,
 )
-from tasks import paths
-from tasks.stage import Metrics, run, write_csv
+from kadr.io.text_files import write_csv
+from kadr.params import Params
+from kadr.project import PROJECT
 
 N_NEXT = 1000  # pairs in the list of what to rate next
 
 
 def main(params: Params) -> Metrics:
     """Aggregate the ratings, and write the relevance and what people look at."""
-    ratings = voting(read_table(paths.RATINGS, RATINGS).to_pandas(), params.aggregate)
-    images = read_table(paths.IMAGES, IMAGES).to_pandas()
-    queries = read_table(paths.QUERIES, QUERIES).to_pandas()
+    ratings = voting(read_table(PROJECT.ratings, RATINGS).to_pandas(), params.aggregate)
+    images = read_table(PROJECT.images, IMAGES).to_pandas()
+    queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     model = fit(ratings)
     relevance = aggregate(ratings, params.aggregate, model)
     own_image = queries.set_index("query_id")["image_id"].dropna().to_dict()
@@ -43,13 +44,13 @@ def main(params: Params) -> Metrics:
             f"clip.ratings: {params.clip.ratings} gives {n_clip} rated pairs to the CLIP and {n_model} to the "
             "relevance model, and both want some; set another share, or 0"
         )
-    write_table(pa.Table.from_pandas(relevance, preserve_index=False), paths.RELEVANCE, RELEVANCE)
-    write_table(clip_pairs(relevance[part == CLIP], images, queries), paths.CLIP_PAIRS, CLIP_PAIRS)
+    write_table(pa.Table.from_pandas(relevance, preserve_index=False), PROJECT.relevance, RELEVANCE)
+    write_table(clip_pairs(relevance[part == CLIP], images, queries), PROJECT.clip_pairs, CLIP_PAIRS)
     withheld = pa.Table.from_pandas(relevance.loc[part != MODEL, PAIR], WITHHELD, preserve_index=False)
-    write_table(withheld, paths.WITHHELD, WITHHELD)
+    write_table(withheld, PROJECT.withheld, WITHHELD)
     useful = ratings.merge(relevance.loc[part != BETWEEN, PAIR])
-    write_csv(paths.RATE_NEXT, rate_next(useful, model, images, queries, N_NEXT))
-    write_csv(paths.RATING_BINS, twentieths(ratings, relevance))
+    write_csv(PROJECT.rate_next, rate_next(useful, model, images, queries, N_NEXT))
+    write_csv(PROJECT.rating_bins, twentieths(ratings, relevance))
     divided = {"n_clip_pairs": n_clip, "n_pairs_between": n_between}
     return figures(relevance) | divided | {"agreement": agreement(ratings, model)}
 

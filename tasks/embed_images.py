@@ -6,14 +6,14 @@ from itertools import islice
 
 import pyarrow as pa
 
+from kadr.cli.stage import Metrics, run
 from kadr.embed import EmbeddingCache, bad_photos, by_engine, cache_root, embed_images
 from kadr.encoders import load_image_encoder
+from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import InputError, ParamsError
-from kadr.memory import keep_freed_memory
+from kadr.io.schemas import IMAGES, read_table
 from kadr.params import Params
-from kadr.schemas import IMAGES, read_table
-from tasks import paths
-from tasks.stage import Metrics, run
+from kadr.project import PROJECT
 
 
 def stage(params: Params, name: str) -> Metrics:
@@ -29,7 +29,7 @@ def stage(params: Params, name: str) -> Metrics:
     keep_freed_memory()
     load = partial(load_image_encoder, section.encoders[name], section.precision)
     encoder = load()
-    images = pa.concat_tables([read_table(paths.IMAGES, IMAGES), read_table(paths.CORPUS, IMAGES)])
+    images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
     fill = by_engine(params.embed, load, cache, section.batch_size)
     embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
@@ -40,7 +40,7 @@ def stage(params: Params, name: str) -> Metrics:
             + "; all others are in the cache. Mend or remove these and run `dvc repro` "
             "(`kadr cache gc --bad` has them tried again)"
         )
-    embeddings.write(paths.IMAGE_EMBEDDINGS / f"{name}.parquet")
+    embeddings.write(PROJECT.image_embeddings / f"{name}.parquet")
     return {
         "n": len(embeddings.ids),
         "dim": embeddings.dim,

@@ -5,15 +5,15 @@ from functools import partial
 
 import pyarrow as pa
 
+from kadr.cli.stage import Metrics, run
 from kadr.embed import EmbeddingCache, by_engine, cache_root, embed_texts
 from kadr.encoders import fit_text_encoder
+from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import ParamsError
-from kadr.memory import keep_freed_memory
+from kadr.io.schemas import CAPTIONS, QUERIES, read_table
+from kadr.io.texts import normalise
 from kadr.params import Params
-from kadr.schemas import CAPTIONS, QUERIES, read_table
-from kadr.texts import normalise
-from tasks import paths
-from tasks.stage import Metrics, run
+from kadr.project import PROJECT
 
 
 def stage(params: Params, name: str) -> Metrics:
@@ -26,7 +26,7 @@ def stage(params: Params, name: str) -> Metrics:
     section = params.embed_texts
     if name not in section.encoders:
         raise ParamsError(f"embed_texts.encoders has no {name!r}; it has {', '.join(section.encoders)}")
-    queries, captions = read_table(paths.QUERIES, QUERIES), read_table(paths.CAPTIONS, CAPTIONS)
+    queries, captions = read_table(PROJECT.queries, QUERIES), read_table(PROJECT.captions, CAPTIONS)
     keep_freed_memory()
     learned = training_texts(queries, captions)
     load = partial(fit_text_encoder, section.encoders[name], section.precision, learned, params.seed)
@@ -36,8 +36,8 @@ def stage(params: Params, name: str) -> Metrics:
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
     fill = by_engine(params.embed, load, cache, section.batch_size)
     embeddings = embed_texts(encoder, ids, texts, cache, section.batch_size, fill=fill)
-    embeddings.write(paths.TEXT_EMBEDDINGS / f"{name}.parquet")
-    encoder.save(paths.TEXT_ENCODERS / name)
+    embeddings.write(PROJECT.text_embeddings / f"{name}.parquet")
+    encoder.save(PROJECT.text_encoders / name)
     return {
         "n": len(embeddings.ids),
         "dim": embeddings.dim,

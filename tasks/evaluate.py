@@ -1,23 +1,24 @@
 """Stage evaluate: predictions, ratings, test queries in; figures with intervals, beside baselines and the ceiling."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from kadr.embeddings import Embeddings
+from kadr.cli.stage import Metrics, run
 from kadr.errors import ParamsError
 from kadr.features import Images, Texts
-from kadr.metrics import crowd_pairs, expert_pairs, gates, ranks, reliability
-from kadr.metrics.evaluate import (
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import IMAGES, PAIR, QUERIES, read_table
+from kadr.io.text_files import write_csv, write_json
+from kadr.metrics import gates, ranks, reliability
+from kadr.metrics.evaluation import (
     ERRORS,
     NDCG,
     RANKING,
     Figures,
-    agreement_figures,
     as_json,
     ceiling,
     differences,
@@ -25,12 +26,12 @@ from kadr.metrics.evaluate import (
     no_figures,
     retrieval_figures,
 )
+from kadr.metrics.evaluator import Judge, pairs_of_both, read_predictions
 from kadr.model import RelevanceModel
+from kadr.operations.tracking import recording
+from kadr.operations.tracking.run_plots import predictions_plot, reliability_plot
 from kadr.params import Params
-from kadr.schemas import IMAGES, PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
-from tasks import paths, tracking
-from tasks.run_plots import predictions_plot, reliability_plot
-from tasks.stage import Metrics, run, write_csv, write_json
+from kadr.project import PROJECT, SEEN_TEXT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,18 +49,18 @@ def evaluate(params: Params) -> Metrics:
     """
     check_gates(params)
     judge, found = Judge.read(params), retrieve(params)
-    predictions = {name: read_predictions(paths.PREDICTIONS, name) for name in ("model", *BASELINES)}
+    predictions = {name: read_predictions(PROJECT.predictions, name) for name in ("model", *BASELINES)}
     figures: dict[str, Figures] = {}
     for name, predicted in predictions.items():
         agreed = judge.figures(predicted, HAS.get(name, RANKING + ERRORS))
         figures[name] = no_figures() | agreed | found.get(name, {})
     model = predictions["model"]
     table = reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
-    write_csv(paths.RELIABILITY, table)
+    write_csv(PROJECT.reliability, table)
     others = {
         "ceiling": ceiling(judge.expert.merge(model[PAIR]), params.evaluate, params.seed),
         "human": human_agreement(model, judge.expert, params.evaluate, params.seed),
-        "seen_text": judge.figures(read_predictions(paths.PREDICTIONS, paths.SEEN_TEXT)),
+        "seen_text": judge.figures(read_predictions(PROJECT.predictions, SEEN_TEXT)),
     }
     metrics: Metrics = {
         **as_json(figures["model"]),
@@ -72,36 +73,9 @@ def evaluate(params: Params) -> Metrics:
     }
     plots = {"reliability": reliability_plot(table), "predictions": predictions_plot(model)}
     record(params, figures, others, plots)
-    write_json(paths.METRICS / "evaluate.json", metrics)  # before the gates: whoever fails wants to see the figures
+    write_json(PROJECT.metrics / "evaluate.json", metrics)  # before the gates: whoever fails wants to see the figures
     gates.hold(failed_gates(judge, model, figures))
     return metrics
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The ratings that scores are judged on."""
-
-    expert: pd.DataFrame
-    crowd: pd.DataFrame
-    params: Params
-
-    @classmethod
-    def read(cls, params: Params) -> "Judge":
-        """Read the ratings, and choose those of the public protocol."""
-        queries = read_table(paths.QUERIES, QUERIES).to_pandas()
-        ratings = read_table(paths.RATINGS, RATINGS).to_pandas()
-        return cls(expert_pairs(ratings, queries), crowd_pairs(ratings), params)
-
-    def figures(self, predictions: pd.DataFrame, names: Sequence[str] = RANKING + ERRORS) -> Figures:
-        """The figures `names` of these predictions."""
-        evaluate, seed = self.params.evaluate, self.params.seed
-        return agreement_figures(predictions, self.expert, self.crowd, evaluate, seed, names=names)
-
-
-def read_predictions(folder: Path, name: str) -> pd.DataFrame:
-    """One model's out-of-fold predictions."""
-    predictions: pd.DataFrame = read_table(folder / f"{name}.parquet", PREDICTIONS).to_pandas()
-    return predictions
 
 
 def check_gates(params: Params) -> None:
@@ -113,7 +87,7 @@ def check_gates(params: Params) -> None:
     if asked.champion and not (Path(asked.champion) / "model.parquet").is_file():
         raise ParamsError(
             f"evaluate.gates.champion: got {asked.champion}, which has no model.parquet, wanted a copy of the folder "
-            f"{paths.PREDICTIONS} of the run to compare with; name one, or null"
+            f"{PROJECT.predictions} of the run to compare with; name one, or null"
         )
 
 
@@ -135,31 +109,24 @@ def failed_gates(judge: Judge, model: pd.DataFrame, figures: Mapping[str, Figure
     return failed
 
 
-def pairs_of_both(ours: pd.DataFrame, champion: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The model's and the champion's predictions of the pairs that both have, against today's relevance."""
-    theirs = read_predictions(champion, "model")
-    both = ours.merge(theirs[[*PAIR, "score"]], on=PAIR, suffixes=("", "_champion"))
-    return both, both.assign(score=both["score_champion"])
-
-
 def retrieve(params: Params) -> dict[str, Figures]:
     """Retrieval figures: a test query has to find its own photo.
 
     By `model` and by `cosine`; `reordered` is by both, as search does it: the first index.rerank by cosine in the
     order of the model, then the others.
     """
-    queries = read_table(paths.QUERIES, QUERIES).to_pandas()
-    images = read_table(paths.IMAGES, IMAGES).to_pandas()
+    queries = read_table(PROJECT.queries, QUERIES).to_pandas()
+    images = read_table(PROJECT.images, IMAGES).to_pandas()
     collection = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
     asked = queries[(queries["split"] == "test") & queries["image_id"].isin(collection)]
     if asked.empty:
         return {}
-    photos = Images.select(Embeddings.read_all(paths.IMAGE_EMBEDDINGS, params.embed_images.encoders), collection)
+    photos = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), collection)
     text_of = dict(zip(asked["query_id"], asked["text"], strict=True))
-    texts = Texts.select(Embeddings.read_all(paths.TEXT_EMBEDDINGS, params.embed_texts.encoders), text_of)
+    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders), text_of)
     shared = params.shared_encoders[0]
     text_rows, image_rows = np.divmod(np.arange(len(asked) * len(collection)), len(collection))
-    model = RelevanceModel.load(paths.RELEVANCE_MODEL)
+    model = RelevanceModel.load(PROJECT.relevance_model)
     scores = {
         "model": model.predict(photos, texts, image_rows, text_rows).reshape(len(asked), len(collection)),
         "cosine": texts.vectors[shared] @ photos.vectors[shared].T,
@@ -181,7 +148,7 @@ def record(
     named = {("model" if name == "model" else f"baseline {name}"): own for name, own in figures.items()}
     named["model"] |= {f"{name}.{key}": figure for name, own in others.items() for key, figure in own.items()}
     values = {role: {key: figure.value for key, figure in own.items() if figure} for role, own in named.items()}
-    tracking.record_evaluation(params, paths.RELEVANCE_MODEL, values, plots)
+    recording.record_evaluation(params, PROJECT.relevance_model, values, plots)
 
 
 if __name__ == "__main__":

@@ -5,30 +5,29 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from kadr.cli.stage import Metrics, run
 from kadr.ingest import ingest
+from kadr.io.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, write_table
 from kadr.params import Params
-from kadr.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, write_table
-from tasks import paths
-from tasks.stage import Metrics, run
+from kadr.project import PROJECT
 
-SUITES = Path("expectations")
 OUTPUTS = {
-    "images": (paths.IMAGES, IMAGES),
-    "corpus": (paths.CORPUS, IMAGES),
-    "queries": (paths.QUERIES, QUERIES),
-    "captions": (paths.CAPTIONS, CAPTIONS),
-    "ratings": (paths.RATINGS, RATINGS),
-    "quarantine": (paths.QUARANTINE, QUARANTINE),
-    "leaks": (paths.LEAKS, LEAKS),
+    "images": (PROJECT.images, IMAGES),
+    "corpus": (PROJECT.corpus, IMAGES),
+    "queries": (PROJECT.queries, QUERIES),
+    "captions": (PROJECT.captions, CAPTIONS),
+    "ratings": (PROJECT.ratings, RATINGS),
+    "quarantine": (PROJECT.quarantine, QUARANTINE),
+    "leaks": (PROJECT.leaks, LEAKS),
 }
 
 
 def main(params: Params) -> Metrics:
     """Read, check and write the raw input; nothing is written unless all of it passes."""
-    ingested = ingest(params.ingest, SUITES)
+    ingested = ingest(params.ingest, PROJECT.expectations)
     for name, (path, schema) in OUTPUTS.items():
         write_table(ingested.tables[name], path, schema)
-    write_pages(ingested.data_docs, paths.DATA_DOCS)
+    write_pages(ingested.data_docs, PROJECT.data_docs)
     return ingested.metrics
 
 

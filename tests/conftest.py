@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+pytest_plugins = ["tests.small_project"]
+
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
 SMALL = [

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kadr.ingest.forms import choose_form, read_form
-from kadr.ingest.search_part import read_test_queries
+from kadr.ingest.formats.registry import choose_form, read_form
+from kadr.ingest.test_split import read_test_queries
 
 PAGE = Path(__file__).parents[1] / "docs/data.md"
 
@@ -39,7 +39,7 @@ def test_the_shown_test_queries_are_read(tmp_path: Path) -> None:
 
 
 def test_every_rule_of_rows_is_explained() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in PAGE.parents[1].glob("kadr/ingest/*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in PAGE.parents[1].glob("kadr/ingest/**/*.py"))
     rules = set(re.findall(r'Rule\("(\w+)"', code)) | set(re.findall(r'quarantined\(.*"(\w+)"\)', code))
     assert {"duplicate_row", "votes_invalid", "rating_out_of_scale"} <= rules
     text = PAGE.read_text(encoding="utf-8")

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from kadr.embeddings import Embeddings
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import IMAGES, write_table
 from kadr.params import parse_params
-from kadr.schemas import IMAGES, write_table
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -105,9 +105,9 @@ def test_command_of_the_readme(command: str, restored: Path, environment: dict[s
         assert "images/" in output
     if command.startswith("dvc exp run -S train."):
         assert ran(output) == {"train", "evaluate", "ablate", "report"}
-    if command == "python -m tasks.register":
+    if command == "kadr register":
         assert "models:/kadr-sample/" in output
-    if command == "python -m tasks.compare":
+    if command == "kadr compare":
         assert "tau_c" in output
     if command.startswith("mlflow models predict"):
         rows = json.loads((restored / "relevance.json").read_text(encoding="utf-8"))["predictions"]
@@ -117,7 +117,7 @@ def test_command_of_the_readme(command: str, restored: Path, environment: dict[s
 def test_script_of_the_page_on_mlflow(project: Path, copy: Path, environment: dict[str, str]) -> None:
     (script,) = re.findall(r"```python\n(.*?)```", (project / "docs/mlflow.md").read_text(encoding="utf-8"), re.DOTALL)
     (copy / "score.py").write_text(script, encoding="utf-8")
-    assert "relevance" in run("python -m tasks.register", copy, environment) + run("python score.py", copy, environment)
+    assert "relevance" in run("kadr register", copy, environment) + run("python score.py", copy, environment)
 
 
 def test_what_the_page_on_flows_shows_of_scoring(project: Path, copy: Path, environment: dict[str, str]) -> None:

@@ -1,10 +1,10 @@
 """The library room's aggregate part: what many people said of a pair becomes one relevance in 0..1."""
 
 from kadr.aggregate.agreement import agreement
+from kadr.aggregate.clip_split import BETWEEN, CLIP, MODEL, divide
 from kadr.aggregate.graded_response import GradedResponse, fit
-from kadr.aggregate.methods import AGGREGATORS, GRADED_RESPONSE, Aggregator, choose_aggregator
-from kadr.aggregate.next_rating import rate_next
-from kadr.aggregate.parts import BETWEEN, CLIP, MODEL, divide
+from kadr.aggregate.next_ratings import rate_next
+from kadr.aggregate.registry import AGGREGATORS, GRADED_RESPONSE, Aggregator, choose_aggregator
 from kadr.aggregate.relevance import aggregate, figures, voting
 
 __all__ = [

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from kadr.aggregate.graded_response import GradedResponse
-from kadr.aggregate.patterns import BOTH, CROWD, EXPERTS, Matrix, Values, nearest
-from kadr.schemas import PAIR, on_unit
+from kadr.aggregate.response_patterns import BOTH, CROWD, EXPERTS, Matrix, Values, nearest
+from kadr.io.schemas import PAIR, on_unit
 
 MAX_RATERS = 50  # named in the figures, the least reliable first
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from kadr.aggregate.graded import N_GRID, Cube, Graded
-from kadr.aggregate.patterns import BOTH, Matrix, Numbers, Patterns, Values, find_levels, find_patterns
-from kadr.aggregate.votes import Votes
+from kadr.aggregate.crowd_curve import Votes
+from kadr.aggregate.rater_curves import N_GRID, Cube, Graded
+from kadr.aggregate.response_patterns import BOTH, Matrix, Numbers, Patterns, Values, find_levels, find_patterns
 
 _MAX_ITERATIONS, _TOLERANCE = 500, 1e-6  # of the log likelihood per pair
 _N_STEPS = 4  # of the optimiser in each iteration

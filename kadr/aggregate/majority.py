@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from kadr.schemas import PAIR
+from kadr.io.schemas import PAIR
 
 
 class Majority:

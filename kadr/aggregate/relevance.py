@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from kadr.aggregate.crowd import to_expert_scale
+from kadr.aggregate.crowd_scale import to_expert_scale
 from kadr.aggregate.graded_response import GradedResponse, fit
 from kadr.aggregate.mean import Mean
-from kadr.aggregate.methods import GRADED_RESPONSE, choose_aggregator
-from kadr.aggregate.patterns import CROWD
+from kadr.aggregate.registry import GRADED_RESPONSE, choose_aggregator
+from kadr.aggregate.response_patterns import CROWD
 from kadr.errors import InputError
+from kadr.io.schemas import PAIR, RELEVANCE, on_unit
 from kadr.params import AggregateParams
-from kadr.schemas import PAIR, RELEVANCE, on_unit
 
 _EPSILON = 1e-6  # keeps the weight above 0 where no pair differs from another
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from kadr.clip.lesson import Lesson, normalised
-from kadr.clip.pairs import NO_CAPTION, Pairs
-from kadr.clip.rated import Rated
+from kadr.clip.caption_pairs import NO_CAPTION, Pairs
+from kadr.clip.loss import Lesson, normalised
+from kadr.clip.rated_pairs import Rated
 from kadr.errors import InputError
 from kadr.params import ClipParams
 from kadr.progress import progress

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pandas as pd
 
 from kadr.errors import InputError
-from kadr.storage import find_remote
+from kadr.io.storage import find_remote
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,17 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.collection.listing import list_files
-from kadr.collection.notes import Notes
+from kadr.collection.scan_cache import Notes
 from kadr.embed import EmbeddingCache, bad_photos, cache_root, embed_images
-from kadr.embeddings import Embeddings, Vectors
 from kadr.encoders import load_image_encoder
+from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import SchemaError, SearchError
 from kadr.index import Index, build_index
-from kadr.index.publish import Versions
-from kadr.memory import keep_freed_memory
+from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.schemas import IMAGES, QUARANTINE, write_table
+from kadr.io.versions import Versions
 from kadr.model import RelevanceModel
 from kadr.params import Params
-from kadr.schemas import IMAGES, QUARANTINE, write_table
 
 logger = logging.getLogger(__name__)
 

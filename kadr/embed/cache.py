@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kadr.embed.shards import OK, ROW_GROUP, Format, Shards, pack
-from kadr.embeddings import Rows, Vectors
 from kadr.encoders.base import Identity
 from kadr.errors import CacheError
-from kadr.storage import Folder, Location
+from kadr.io.embeddings import Rows, Vectors
+from kadr.io.storage import Folder, Location
 
 VECTORS, IDENTITY = "vectors", "identity.json"
 _KEYS_AT_ONCE = 4_000_000  # keys of the cache that are in memory at once: about 100 bytes each with their hash table

@@ -10,9 +10,9 @@ import numpy as np
 from kadr.embed.reader import Photo, Prepared, decoded, in_threads, prepared
 from kadr.embed.shards import OK
 from kadr.embed.writer import Writer
-from kadr.embeddings import Vectors
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import UndecodableError
+from kadr.io.embeddings import Vectors
 
 _READ_AHEAD = 2  # batches prepared beside those that are being computed
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 from kadr.embed.shards import OK
 from kadr.encoders.base import ImageEncoder, Pixels
 from kadr.errors import UndecodableError
-from kadr.photos import decode, read_content
-from kadr.storage import Location
+from kadr.io.image_decoding import decode, read_content
+from kadr.io.storage import Location
 
 _MAX_THREADS = 16
 

@@ -15,11 +15,11 @@ from kadr.embed.compute import Batch, photo_batches, text_batches
 from kadr.embed.reader import Photo
 from kadr.embed.shards import OK
 from kadr.embed.writer import Writer
-from kadr.embeddings import Embeddings
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
+from kadr.io.embeddings import Embeddings
+from kadr.io.texts import normalise
 from kadr.progress import progress
-from kadr.texts import normalise
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def embed_images(
         images: an IMAGES table, in any order; equal photos under several ids are computed once.
         cache: of this encoder.
         batch_size: photos in a forward pass.
-        fill: first puts into the cache what it lacks of {sha256: path}, as far as it can (kadr/embed/on_ray.py).
+        fill: first puts into the cache what it lacks of {sha256: path}, as far as it can (kadr/embed/ray_engine.py).
 
     Returns:
         Embeddings of the image_ids, sorted.
@@ -75,7 +75,7 @@ def embed_texts(
         texts: n texts; equal ones, after `normalise`, are computed once.
         cache: of this encoder.
         batch_size: texts in a forward pass.
-        fill: first puts into the cache what it lacks of {key: text}, as far as it can (kadr/embed/on_ray.py).
+        fill: first puts into the cache what it lacks of {key: text}, as far as it can (kadr/embed/ray_engine.py).
 
     Returns:
         Embeddings of the ids, sorted.

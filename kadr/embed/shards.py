@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kadr.embeddings import Vectors
 from kadr.errors import CacheError
-from kadr.storage import Folder
+from kadr.io.embeddings import Vectors
+from kadr.io.storage import Folder
 
 logger = logging.getLogger(__name__)
 

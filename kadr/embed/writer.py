@@ -10,7 +10,7 @@ import numpy as np
 
 from kadr.embed.cache import EmbeddingCache
 from kadr.embed.compaction import compact, n_small
-from kadr.embeddings import Vectors
+from kadr.io.embeddings import Vectors
 
 MERGED = 4096
 """Vectors after which a writer replaces its small shards by one."""

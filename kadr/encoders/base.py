@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kadr.embeddings import Vectors
 from kadr.errors import EncoderError
+from kadr.io.embeddings import Vectors
+from kadr.io.image_decoding import decode
+from kadr.io.storage import Location
 from kadr.params import Precision
-from kadr.photos import decode
-from kadr.storage import Location
 
 IDENTITY_NAME = "encoder.json"
 Pixels = npt.NDArray[Any]

@@ -14,10 +14,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, TextEncoder
-from kadr.encoders.words import Words
+from kadr.encoders.tokens import Words
 from kadr.errors import EncoderError
+from kadr.io.embeddings import Vectors
 from kadr.params import Precision, TfidfParams
 
 MODEL_NAME = "tfidf.joblib"

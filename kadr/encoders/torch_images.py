@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kadr.embeddings import Vectors
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
-from kadr.encoders.preparation import Preparation, decodes_jpegs
+from kadr.encoders.preprocessing import Preparation, decodes_jpegs
 from kadr.encoders.torch_models import cores, devices, dtype_of, fold_batch_norms
-from kadr.photos import DETAIL, is_plain_jpeg
-from kadr.storage import Location
+from kadr.io.embeddings import Vectors
+from kadr.io.image_decoding import DETAIL, is_plain_jpeg
+from kadr.io.storage import Location
 
 if TYPE_CHECKING:
     import torch

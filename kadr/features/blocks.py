@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kadr.embeddings import Rows, Vectors
 from kadr.errors import ParamsError
 from kadr.features.inputs import Images, Texts
+from kadr.io.embeddings import Rows, Vectors
 
 ROWS_AT_ONCE = 4096  # pairs computed together, so that the memory beside the matrix stays small
 

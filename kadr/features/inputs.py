@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from kadr.embeddings import Embeddings, Vectors
-from kadr.texts import normalise
+from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.texts import normalise
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Texts:
 
     Attributes:
         ids: n_texts query or caption ids.
-        texts: the n_texts texts themselves, by kadr.texts.normalise.
+        texts: the n_texts texts themselves, by kadr.io.texts.normalise.
         vectors: encoder name -> (n_texts, d) float32, unit norm, in the order of `ids`.
     """
 

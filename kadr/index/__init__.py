@@ -2,7 +2,7 @@
 
 from kadr.index.checksums import damaged
 from kadr.index.index import Index, build_index
-from kadr.index.publish import Versions, published
 from kadr.index.vectors import PhotoVectors
+from kadr.io.versions import Versions, published
 
 __all__ = ["Index", "PhotoVectors", "Versions", "build_index", "damaged", "published"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from kadr.storage import sha256
+from kadr.io.storage import sha256
 
 
 def checksums(folder: Path) -> dict[str, str]:

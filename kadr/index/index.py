@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images
 from kadr.index.checksums import checksums, damaged
 from kadr.index.nearest import Found, Nearest
 from kadr.index.vectors import PhotoVectors, write_array
-from kadr.schemas import INDEXED, read_table, write_table
+from kadr.io.embeddings import Embeddings, Rows, Vectors
+from kadr.io.schemas import INDEXED, read_table, write_table
 
 _DESCRIPTION = "index.json"
 _PHOTOS = "metadata.parquet"
@@ -144,7 +144,7 @@ class Index:
             SearchError: it is missing, damaged or of another version.
             SchemaError: likewise its table of photos.
         """
-        version = folder.resolve()  # of kadr.index.publish: all files are of the same one
+        version = folder.resolve()  # of kadr.io.versions: all files are of the same one
         try:
             described = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
         except OSError as error:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from kadr.embeddings import Rows, Vectors, spread
 from kadr.index.vectors import PhotoVectors
+from kadr.io.embeddings import Rows, Vectors, spread
 
 if TYPE_CHECKING:
     import faiss

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from kadr.embeddings import Embeddings, Rows, Vectors
 from kadr.errors import SearchError
+from kadr.io.embeddings import Embeddings, Rows, Vectors
 
 Halves = npt.NDArray[np.float16]
 

@@ -1,6 +1,6 @@
 """The library room's ingest part: a raw folder becomes checked tables, and what is bad is set aside."""
 
-from kadr.ingest.forms import FORMS
-from kadr.ingest.whole import Ingested, ingest
+from kadr.ingest.formats.registry import FORMS
+from kadr.ingest.pipeline import Ingested, ingest
 
 __all__ = ["FORMS", "Ingested", "ingest"]

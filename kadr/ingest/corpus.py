@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from kadr.errors import InputError
-from kadr.ingest.files import normalise_texts, read_rows
-from kadr.ingest.photos import Photo, check_photos, list_photos
+from kadr.ingest.image_checks import Photo, check_photos, list_photos
 from kadr.ingest.quarantine import Rule, no_quarantine, photo_rules, sift
-from kadr.ingest.raw import RawInput, RawQueries
+from kadr.ingest.raw_input import RawInput, RawQueries
+from kadr.ingest.text_tables import normalise_texts, read_rows
+from kadr.io.schemas import CAPTIONS
 from kadr.params import IngestParams
-from kadr.schemas import CAPTIONS
 
 COLUMNS = ("caption_id", "text")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from kadr.ingest.cells import CROWD_SCALE, check_cells, rating_rows
 from kadr.ingest.quarantine import no_quarantine, quarantined
-from kadr.ingest.raw import RawRatings
+from kadr.ingest.rating_cells import CROWD_SCALE, check_cells, rating_rows
+from kadr.ingest.raw_input import RawRatings
 
 _LIST = r"\[\s*(?:[01](?:[\s,]+[01])*)?\s*\]"
 _ROUNDING = 0.05  # how far a share may be from its own votes

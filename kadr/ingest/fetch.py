@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kadr.errors import InputError
+from kadr.io.storage import find_remote
 from kadr.progress import progress
-from kadr.storage import find_remote
 
 _THREADS = 8  # they wait for the network
 

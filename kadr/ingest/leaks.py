@@ -6,8 +6,8 @@ from itertools import combinations, islice, product
 import pandas as pd
 import pyarrow as pa
 
-from kadr.ingest.duplicates import LISTED, Twin, Twins
-from kadr.schemas import LEAKS
+from kadr.ingest.near_duplicates import LISTED, Twin, Twins
+from kadr.io.schemas import LEAKS
 
 _SPLITS = {
     "within_train": ("train", "train"),

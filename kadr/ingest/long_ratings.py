@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kadr.ingest.cells import (
+from kadr.ingest.quarantine import RATED_AGAIN, Rule, quarantined, sift
+from kadr.ingest.rating_cells import (
     CROWD_SCALE,
     EXPERT_SCALE,
     CheckedRatings,
@@ -13,8 +14,7 @@ from kadr.ingest.cells import (
     rating_rows,
     with_categories,
 )
-from kadr.ingest.quarantine import RATED_AGAIN, Rule, quarantined, sift
-from kadr.ingest.raw import RawLongRatings
+from kadr.ingest.raw_input import RawLongRatings
 
 SCALES = {"expert": EXPERT_SCALE, "crowd": CROWD_SCALE}
 _WORDS = {"yes": "1", "no": "0", "true": "1", "false": "0"}

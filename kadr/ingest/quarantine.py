@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kadr.errors import TooManyBad
-from kadr.ingest.photos import Photo
-from kadr.schemas import QUARANTINE
+from kadr.ingest.image_checks import Photo
+from kadr.io.schemas import QUARANTINE
 
 OVERLAPS = ("image_in_train", "image_in_test")  # rules that set aside what is good in itself
 RATED_AGAIN = "rated_again"  # nothing bad either: a rater's later rating of the pair stands

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from kadr.ingest.quarantine import Rule, photo_rules, sift
-from kadr.ingest.raw import RawQueries
+from kadr.ingest.raw_input import RawQueries
 
 
 def check_queries(

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kadr.ingest.cells import EXPERT_SCALE, CheckedRatings, check_cells, pair_rules, rating_rows, with_categories
 from kadr.ingest.crowd import check_crowd
 from kadr.ingest.long_ratings import check_long
 from kadr.ingest.quarantine import Rule, sift
 from kadr.ingest.raters import are_persons
-from kadr.ingest.raw import RawLongRatings, RawRatings
+from kadr.ingest.rating_cells import EXPERT_SCALE, CheckedRatings, check_cells, pair_rules, rating_rows, with_categories
+from kadr.ingest.raw_input import RawLongRatings, RawRatings
 
 
 def check_ratings(

@@ -1,4 +1,4 @@
-"""The ingest part's tables: what was checked, by kadr/schemas.py, sorted so that re-runs give the same bytes."""
+"""The ingest part's tables: what was checked, by kadr/io/schemas.py, sorted so that re-runs give the same bytes."""
 
 import logging
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.errors import InputError
-from kadr.ingest.cells import CheckedRatings
 from kadr.ingest.corpus import Corpus
-from kadr.ingest.photos import Photo
-from kadr.schemas import CAPTIONS, IMAGES, QUARANTINE, QUERIES, RATINGS
+from kadr.ingest.image_checks import Photo
+from kadr.ingest.rating_cells import CheckedRatings
+from kadr.io.schemas import CAPTIONS, IMAGES, QUARANTINE, QUERIES, RATINGS
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """The library room's metrics: agreement with people, errors, retrieval, and their bootstrap intervals."""
 
 from kadr.metrics.agreement import agreement, reliability
+from kadr.metrics.benchmark_pairs import crowd_pairs, expert_pairs, leave_one_out
 from kadr.metrics.bootstrap import Interval, bootstrap
-from kadr.metrics.ratings import crowd_pairs, expert_pairs, leave_one_out
 from kadr.metrics.retrieval import ndcg_by_text, ranks, retrieval
 
 __all__ = [

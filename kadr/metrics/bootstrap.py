@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kadr.embeddings import Rows
+from kadr.io.embeddings import Rows
 
 
 @dataclass(frozen=True)

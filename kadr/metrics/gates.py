@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from kadr.errors import GateError
 from kadr.metrics.bootstrap import Interval
-from kadr.metrics.evaluate import Figures, differences
+from kadr.metrics.evaluation import Figures, differences
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from kadr.embeddings import Rows
+from kadr.io.embeddings import Rows
 
 Ranks = np.ndarray[tuple[int], np.dtype[np.int64]]
 

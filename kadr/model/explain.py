@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kadr.embeddings import spread
 from kadr.features import FeatureMatrix
+from kadr.io.embeddings import spread
 
 if TYPE_CHECKING:
     import lightgbm as lgb

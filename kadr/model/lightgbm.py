@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kadr.embeddings import Rows, Vectors
 from kadr.errors import ModelError
+from kadr.io.embeddings import Rows, Vectors
 from kadr.params import TrainParams
 
 if TYPE_CHECKING:

@@ -3,6 +3,9 @@
 A function is given its own section, never the whole and never a dict.
 """
 
+from kadr.params.base import (
+    Precision,
+)
 from kadr.params.encoders import (
     ImageEncoderParams,
     OpenClipParams,
@@ -11,8 +14,10 @@ from kadr.params.encoders import (
     TfidfParams,
     TimmParams,
 )
-from kadr.params.section import (
-    Precision,
+from kadr.params.params_file import (
+    Params,
+    load_params,
+    parse_params,
 )
 from kadr.params.stages import (
     AggregateParams,
@@ -27,11 +32,6 @@ from kadr.params.stages import (
     Objective,
     RayParams,
     TrainParams,
-)
-from kadr.params.whole import (
-    Params,
-    load_params,
-    parse_params,
 )
 
 __all__ = [

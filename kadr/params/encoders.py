@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kadr.params.section import Count, Section
+from kadr.params.base import Count, Section
 
 
 class OpenClipParams(Section):

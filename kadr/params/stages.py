@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from kadr.params.base import Count, Name, Positive, Precision, Section, Share
 from kadr.params.encoders import ImageEncoderParams, TextEncoderParams
-from kadr.params.section import Count, Name, Positive, Precision, Section, Share
 
 Objective = Literal["cross_entropy", "regression", "huber"]  # LightGBM's names
 

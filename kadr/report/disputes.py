@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kadr.io.schemas import PAIR, on_unit
 from kadr.report.examples import photo_address
-from kadr.schemas import PAIR, on_unit
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from kadr.embeddings import Embeddings, Vectors
+from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.thumbnails import open_thumbnail
 from kadr.search import Match, Searcher
-from kadr.thumbnails import open_thumbnail
 
 _SIDE = 220  # pixels of a photo's longer side on the page
 _RELEVANT = 0.75  # from here on a pair counts as a match that the model ought to be sure of

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kadr.report.comparison_tables import Judged
 from kadr.report.examples import Example, Query
-from kadr.report.figures import COLUMNS, Fact, MetricRow
-from kadr.report.judging import Judged
 from kadr.report.leaks import DuplicatePair, LeakCount
+from kadr.report.metric_rows import COLUMNS, Fact, MetricRow
 from kadr.report.plots import Plot
 from kadr.report.tables import PhotoCount, Rule
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from kadr.report import plots
 from kadr.report.disputes import RatedPair
-from kadr.report.figures import Fact
+from kadr.report.metric_rows import Fact
 from kadr.report.page import environment
 from kadr.report.plots import Plot
 

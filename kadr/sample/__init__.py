@@ -3,8 +3,8 @@
 Call `write_sample(folder)`; `SampleSummary` says what it holds, `PLANTED` the defects it carries on purpose.
 """
 
-from kadr.sample.folder import SampleError
-from kadr.sample.planted import PLANTED, Planted
+from kadr.sample.defects import PLANTED, Planted
+from kadr.sample.sample_folder import SampleError
 from kadr.sample.write import N_CORPUS, N_TEST, N_TRAIN, SampleSummary, write_sample
 
 __all__ = [

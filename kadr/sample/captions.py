@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kadr.sample.facts import tell_partly, tell_wholly
-from kadr.sample.meaning import Mention, Statement
-from kadr.sample.scene import Scene
-from kadr.sample.wording import (
+from kadr.sample.caption_facts import tell_partly, tell_wholly
+from kadr.sample.phrases import (
     CLOTHES,
     NOUNS,
     PLACES,
@@ -19,6 +17,8 @@ from kadr.sample.wording import (
     SIZE_WORDS,
     VERBS,
 )
+from kadr.sample.scene import Scene
+from kadr.sample.truth import Mention, Statement
 
 CAPTIONS_PER_PHOTO = 5
 _OPENINGS = ("there is ", "there's ", "a photo of ", "we see ", "a picture of ")

@@ -5,11 +5,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from kadr.sample import files
-from kadr.sample.album import album, distinct_album
-from kadr.sample.folder import MARKER, SampleError, whole_folder
-from kadr.sample.pictures import Picture, draw_pictures
-from kadr.sample.planted import (
+from kadr.sample import table_files
+from kadr.sample.defects import (
     MIN_TRAIN,
     NEAR_DUPLICATE,
     TRUNCATED,
@@ -17,7 +14,10 @@ from kadr.sample.planted import (
     plant_near_duplicate,
     plant_rows,
 )
-from kadr.sample.table import rate
+from kadr.sample.image_files import Picture, draw_pictures
+from kadr.sample.sample_folder import MARKER, SampleError, whole_folder
+from kadr.sample.split_images import album, distinct_album
+from kadr.sample.train_table import rate
 
 N_TRAIN, N_TEST, N_CORPUS = 600, 60, 1400
 
@@ -93,10 +93,10 @@ def write_sample(
             pictures += [Picture(photo, images / photo.name) for photo in photos]
         pictures[NEAR_DUPLICATE] = replace(pictures[NEAR_DUPLICATE], again=True)
         draw_pictures(pictures, n_processes, on_progress or (lambda _n: None))
-        files.truncate(whole / "train_images" / planted.truncated_photo)
-        files.write_rows(whole / "train_dataset.csv", rows)
-        files.write_test(whole / "test_images.csv", whole / "test_queries.csv", test)
-        files.write_captions(whole / "corpus_captions.tsv", corpus)
-        files.write_truth(whole / "truth.parquet", table.truth)
+        table_files.truncate(whole / "train_images" / planted.truncated_photo)
+        table_files.write_rows(whole / "train_dataset.csv", rows)
+        table_files.write_test(whole / "test_images.csv", whole / "test_queries.csv", test)
+        table_files.write_captions(whole / "corpus_captions.tsv", corpus)
+        table_files.write_truth(whole / "truth.parquet", table.truth)
         (whole / MARKER).write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8")
     return summary

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.index import Index
-from kadr.search.match import Cosines
+from kadr.io.embeddings import Rows, Vectors
 from kadr.search.query import Query, Term
+from kadr.search.results import Cosines
 
 VectorOf = Callable[[Term], tuple[Vectors, int | None]]
 

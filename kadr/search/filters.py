@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from kadr.embeddings import Rows
 from kadr.errors import SearchError
 from kadr.index.colours import COLOURS
+from kadr.io.embeddings import Rows
 from kadr.search.query import Filters
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from kadr.search.match import Match
-from kadr.thumbnails import open_thumbnail
+from kadr.io.thumbnails import open_thumbnail
+from kadr.search.results import Match
 
 _SIDE = 240  # pixels of a photo's longer side
 _GAP = 16

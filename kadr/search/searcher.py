@@ -9,16 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from kadr.embeddings import Rows, Vectors
 from kadr.errors import SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index
+from kadr.io.embeddings import Rows, Vectors
+from kadr.io.texts import normalise
 from kadr.search.candidates import Candidates, query_vector
-from kadr.search.encoding import Encoding, PhotoVectors, TextEncoder, TextVectors
 from kadr.search.filters import allowed_rows
-from kadr.search.match import Match, Scores, as_matches, by_relevance, diverse, fold
 from kadr.search.query import Filters, Query, Term, photo_term
-from kadr.texts import normalise
+from kadr.search.query_encoding import Encoding, PhotoVectors, TextEncoder, TextVectors
+from kadr.search.results import Match, Scores, as_matches, by_relevance, diverse, fold
 
 Photo = str | bytes  # the image_id of a photo of the index, or the bytes of a file
 _DISLIKE = 0.5  # what a disliked photo weighs against a liked one

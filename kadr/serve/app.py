@@ -16,9 +16,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from kadr import __version__
 from kadr.errors import InputError, KadrError, SearchError
 from kadr.serve.access import COOKIE, LOOPBACK, Doorkeeper, session_of
-from kadr.serve.judging_routes import judging_routes
+from kadr.serve.annotation_routes import judging_routes
 from kadr.serve.limits import TimeLimit
-from kadr.serve.metrics import Measure
+from kadr.serve.prometheus import Measure
 from kadr.serve.routes import picture_routes, search_routes, state_routes
 from kadr.serve.service import Service
 

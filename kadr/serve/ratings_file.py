@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from kadr.errors import InputError
-from kadr.ingest.layout import UTF8, look, read_cells
+from kadr.ingest.dialect import UTF8, look, read_cells
 
 NAME = "ratings_long.csv"
 COLUMNS = ("image", "text", "rater", "rating", "source")

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from kadr.collection import COLOURS
 from kadr.errors import InputError
 from kadr.search import Query, Term
-from kadr.serve.messages import (
+from kadr.serve.api_models import (
     Facts,
     Health,
     ImageId,
@@ -25,7 +25,7 @@ from kadr.serve.messages import (
     SearchRequest,
     Text,
 )
-from kadr.serve.pictures import Side, check_upload, photo_content, thumbnail_content
+from kadr.serve.image_responses import Side, check_upload, photo_content, thumbnail_content
 from kadr.serve.service import Asked, Service, to_query
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -10,12 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from kadr.errors import SearchError
 from kadr.search import Filters, Match, Query, Searcher, Term, parse_query
+from kadr.serve.annotation import Judging
+from kadr.serve.api_models import MAX_OFFSET, Found, SearchAnswer, SearchRequest
 from kadr.serve.batching import Batcher
-from kadr.serve.judging import Judging
+from kadr.serve.hot_reload import Live
 from kadr.serve.limits import Limits
-from kadr.serve.live import Live
-from kadr.serve.messages import MAX_OFFSET, Found, SearchAnswer, SearchRequest
-from kadr.serve.metrics import Metrics
+from kadr.serve.prometheus import Metrics
 
 P = ParamSpec("P")
 T = TypeVar("T")

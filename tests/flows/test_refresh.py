@@ -16,11 +16,11 @@ import torch
 import yaml
 
 from flows import refresh
-from kadr.clip.folder import save_clip
-from kadr.openclip import load_clip, read_config
-from kadr.presets import set_value
+from kadr.clip.checkpoint import save_clip
+from kadr.encoders.open_clip_models import load_clip, read_config
+from kadr.io.presets import set_value
+from kadr.operations.champion import challenge
 from kadr.sample import write_sample
-from tasks import challenge
 from tests.flows.conftest import PROJECT
 from tests.flows.test_worker import commands
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 from kadr.aggregate import aggregate
 from kadr.embed import EmbeddingCache, cache_root, embed_texts
-from kadr.embeddings import Embeddings
 from kadr.encoders import TextEncoder, fit_text_encoder, load_image_encoder
 from kadr.features import Images, Texts
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, WITHHELD, write_table
 from kadr.model import RelevanceModel
 from kadr.params import OpenClipParams, Params, SentenceTransformersParams, load_params
-from kadr.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, WITHHELD, write_table
-from tasks import paths
+from kadr.project import PROJECT
 from tasks.train import train
 
 N_RATED, N_CAPTIONED, N_ASKED = 120, 240, 80
@@ -76,10 +76,10 @@ def asked(real_params: Params, shared: Path, tmp_path_factory: pytest.TempPathFa
         captions = read_captions(source)
         known = captions[captions["image_id"].isin(captions["image_id"].unique()[:N_CAPTIONED])]
         others = captions[~captions["image_id"].isin(known["image_id"])].drop_duplicates("image_id").tail(N_ASKED)
-        write_table(pa.Table.from_pandas(aggregate(rated, real_params.aggregate)), paths.RELEVANCE, RELEVANCE)
-        write_table(WITHHELD.empty_table(), paths.WITHHELD, WITHHELD)
-        write_table(pa.Table.from_pandas(queries, preserve_index=False), paths.QUERIES, QUERIES)
-        write_table(pa.Table.from_pandas(known, preserve_index=False), paths.CAPTIONS, CAPTIONS)
+        write_table(pa.Table.from_pandas(aggregate(rated, real_params.aggregate)), PROJECT.relevance, RELEVANCE)
+        write_table(WITHHELD.empty_table(), PROJECT.withheld, WITHHELD)
+        write_table(pa.Table.from_pandas(queries, preserve_index=False), PROJECT.queries, QUERIES)
+        write_table(pa.Table.from_pandas(known, preserve_index=False), PROJECT.captions, CAPTIONS)
         where = {name: source / "train_images" / name for name in rated["image_id"].unique()}
         where |= {name: source / "corpus_images" / name for name in [*known["image_id"].unique(), *others["image_id"]]}
         photos = {}
@@ -90,17 +90,19 @@ def asked(real_params: Params, shared: Path, tmp_path_factory: pytest.TempPathFa
                 [Image.open(path).convert("RGB") for path in files[at : at + 32]] for at in range(0, len(files), 32)
             ]
             photos[name] = Embeddings(list(where), np.concatenate([encoder.transform(part) for part in parts]), {})
-            photos[name].write(paths.IMAGE_EMBEDDINGS / f"{name}.parquet")
+            photos[name].write(PROJECT.image_embeddings / f"{name}.parquet")
         encoders = {
             name: fit_text_encoder(spec, "auto", [], 0) for name, spec in real_params.embed_texts.encoders.items()
         }
         texts = dict(zip(queries["query_id"], queries["text"], strict=True))
         texts |= dict(zip(known["caption_id"], known["text"], strict=True))
         for name, text_encoder in encoders.items():
-            _embedded(text_encoder, list(texts), list(texts.values())).write(paths.TEXT_EMBEDDINGS / f"{name}.parquet")
+            _embedded(text_encoder, list(texts), list(texts.values())).write(
+                PROJECT.text_embeddings / f"{name}.parquet"
+            )
         train(real_params)
         caption_of = dict(zip(others["image_id"], others["text"], strict=True))
-        yield Asked(RelevanceModel.load(paths.RELEVANCE_MODEL), photos, encoders, caption_of)
+        yield Asked(RelevanceModel.load(PROJECT.relevance_model), photos, encoders, caption_of)
 
 
 def read_rated(source: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from kadr.features import FeatureMatrix, Images, Texts
+from kadr.model.training_data import Pairs
 from kadr.params import load_params
-from tasks.train import Pairs
 
 
 def test_the_learner_overfits_20_rows(project: Path) -> None:

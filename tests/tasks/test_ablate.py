@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from kadr.errors import ParamsError
+from kadr.io.schemas import RATINGS, read_table, write_table
 from kadr.params import Params
-from kadr.schemas import RATINGS, read_table, write_table
-from tasks import paths
+from kadr.project import PROJECT
 from tasks.ablate import ablate
 from tasks.train import train
 
@@ -82,9 +82,9 @@ def test_an_unknown_group_is_named_before_anything_is_read(
 def test_a_variant_that_sees_nothing_is_left_out_and_said(
     small_project: Path, small_params: Params, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ratings = read_table(paths.RATINGS, RATINGS).to_pandas()
+    ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
     experts = ratings[ratings["source"] == "expert"]
-    write_table(pa.Table.from_pandas(experts, RATINGS, preserve_index=False), paths.RATINGS, RATINGS)
+    write_table(pa.Table.from_pandas(experts, RATINGS, preserve_index=False), PROJECT.ratings, RATINGS)
     train(small_params)
     metrics = ablate(ablating(small_params, ["sources"]))
     assert list(metrics["rows"]["sources"]) == ["expert ratings alone"]

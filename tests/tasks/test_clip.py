@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from kadr.io.schemas import CAPTIONS, CLIP_PAIRS, IMAGES, write_table
 from kadr.params import load_params
-from kadr.schemas import CAPTIONS, CLIP_PAIRS, IMAGES, write_table
-from tasks import paths
+from kadr.project import PROJECT
 from tasks.clip import stage
 
 CONFIG = {
@@ -37,13 +37,13 @@ def test_the_stage_writes_a_clip_and_figures_without_a_clock(
         sha256 = hashlib.sha256(Path(f"{n}.png").read_bytes()).hexdigest()
         images.append({"image_id": str(n), "path": f"{n}.png", "split": "corpus", "sha256": sha256, "status": "ok"})
         captions.append({"caption_id": f"{n}#0", "image_id": str(n), "text": f"number {n}"})
-    write_table(pa.Table.from_pylist(images, IMAGES), paths.CORPUS, IMAGES)
-    write_table(pa.Table.from_pylist(captions, CAPTIONS), paths.CAPTIONS, CAPTIONS)
+    write_table(pa.Table.from_pylist(images, IMAGES), PROJECT.corpus, IMAGES)
+    write_table(pa.Table.from_pylist(captions, CAPTIONS), PROJECT.captions, CAPTIONS)
     fit = {"query_id": "q", "text": "a small number", "weight": 1.0}
     rows = [{**image, **fit, "relevance": n / 4} for n, image in enumerate(images)] if rated else []
-    write_table(pa.Table.from_pylist(rows, CLIP_PAIRS), paths.CLIP_PAIRS, CLIP_PAIRS)
+    write_table(pa.Table.from_pylist(rows, CLIP_PAIRS), PROJECT.clip_pairs, CLIP_PAIRS)
     clip = params.clip.model_copy(update={"init": "init", "epochs": 1, "source": "train"})
     metrics = stage(params.model_copy(update={"clip": clip}))
     assert set(metrics) == {"source", "loss", "rating_loss", "n_photos", "n_held_out", "recall_at_1", "recall_at_5"}
     assert (metrics["rating_loss"] is not None) == rated
-    assert {path.name for path in paths.CLIP.iterdir()} == {"open_clip_config.json", "open_clip_model.safetensors"}
+    assert {path.name for path in PROJECT.clip.iterdir()} == {"open_clip_config.json", "open_clip_model.safetensors"}

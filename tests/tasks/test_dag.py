@@ -1,10 +1,9 @@
 """Contracts between dvc.yaml, params.yaml, presets/, tasks/, their tests and requirements.lock."""
 
-import ast
+import copy
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import kadr.project
+from kadr.io.presets import use_preset
+from kadr.operations.code_dependencies import modules_used, with_code_dependencies
 from kadr.params import load_params
-from kadr.presets import use_preset
-from tasks import paths
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # pygtrie under DVC
 
@@ -35,11 +35,6 @@ STAGES = [
     "report",
 ]
 SHARED_SECTIONS = {"embed"}
-SHARED_TASKS = {"__init__", "stage", "paths", "tracking", "lineage", "run_plots"}
-COMMANDS = {  # no stages
-    *("challenge", "champion", "commands", "compare", "doctor", "doctor_tools", "drift", "judge", "packed", "pyfunc"),
-    *("register", "score", "snapshot", "stale", "tune", "tune_record", "tune_study"),
-}
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
 PRESETS = sorted((PROJECT / "presets").glob("*.yaml"))
 
@@ -68,7 +63,7 @@ def test_the_stages_are_those_of_the_design(dag: dict[str, Any]) -> None:
     sections = {key for key, section in PARAMS.items() if isinstance(section, dict)}
     assert sorted(sections - SHARED_SECTIONS) == sorted(STAGES)
     tasks = {path.stem for path in (PROJECT / "tasks").glob("*.py")}
-    assert sorted(tasks - SHARED_TASKS - COMMANDS) == sorted(STAGES)
+    assert sorted(tasks - {"__init__"}) == sorted(STAGES)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -80,79 +75,26 @@ def test_a_stage_runs_the_task_of_its_name_and_has_a_test(dag: dict[str, Any], n
 # A code file missing from deps is silently not watched; one too many re-runs a stage for nothing.
 
 
-def sources_of(module: str) -> Iterator[Path]:
-    """Files that importing the module runs: its own and those of its packages that do something."""
-    path = PROJECT / module.replace(".", "/")
-    if path.with_suffix(".py").is_file():
-        yield path.with_suffix(".py")
-    for package in (path, *path.parents):
-        init = package / "__init__.py"
-        if package.is_relative_to(PROJECT) and init.is_file() and does_something(init):
-            yield init
+def test_the_code_dependencies_are_those_of_the_imports() -> None:
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+    generated = with_code_dependencies(copy.deepcopy(stages), PROJECT)
+    assert generated == stages, "run `make deps`"
 
 
-def does_something(init: Path) -> bool:
-    """Whether a package's file has more than a docstring and constants such as its version."""
-    return not all(
-        isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Constant)
-        for node in ast.parse(init.read_text()).body
-    )
-
-
-def imports_of(source: Path) -> Iterator[str]:
-    """First-party modules that a file imports, in functions too; a name imported from a package may be a module."""
-    package = list(source.relative_to(PROJECT).parts[:-1])
-    for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*start, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def closure(module: str) -> set[str]:
-    """Every first-party file that running the module can reach, relative to the project."""
-    found: set[Path] = set()
-    waiting = list(sources_of(module))
-    while waiting:
-        source = waiting.pop()
-        if source not in found:
-            found.add(source)
-            first_party = (name for name in imports_of(source) if name.split(".")[0] in {"kadr", "tasks", "flows"})
-            waiting += [path for name in first_party for path in sources_of(name)]
-    return {path.relative_to(PROJECT).as_posix() for path in found}
-
-
-def covers(dep: str, file: str) -> bool:
-    return file == dep or file.startswith(f"{dep}/")
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_watches_exactly_the_code_that_it_imports(dag: dict[str, Any], name: str) -> None:
-    code = closure(f"tasks.{name}")
-    watched = [dep for dep in files_read(dag[name]) if dep.split("/")[0] in {"kadr", "tasks", "flows"}]
-    unwatched = sorted(file for file in code if not any(covers(dep, file) for dep in watched))
-    assert unwatched == [], f"add to deps of {name}"
-    needless = sorted(dep for dep in watched if not any(covers(dep, file) for file in code))
-    assert needless == [], f"remove from deps of {name}"
-
-
-def test_the_closure_follows_functions_and_packages() -> None:
-    assert {"tasks/stage.py", "kadr/params/__init__.py", "kadr/errors.py"} <= closure("tasks.stage")
-    assert "tasks/paths.py" not in closure("tasks.stage")
+def test_imports_in_functions_and_of_packages_are_followed() -> None:
+    assert {"kadr.params", "kadr.params.params_file", "kadr.errors"} <= modules_used("kadr.cli.stage")
+    assert "kadr.cli.main" not in modules_used("kadr.cli.stage")
+    assert "kadr.encoders.registry" in modules_used("tasks.embed_images")
 
 
 # Files and params.
 
 
-def test_every_path_of_the_tasks_is_written_by_a_stage(dag: dict[str, Any]) -> None:
-    outs = [Path(out.def_path) for stage in dag.values() for out in stage.outs]
-    for name, path in vars(paths).items():
-        if isinstance(path, Path):
-            written = any(out == path or out in path.parents or path in out.parents for out in outs)
-            assert written, f"tasks/paths.py: {name} is no out of dvc.yaml"
+def test_the_project_has_a_path_for_every_out(dag: dict[str, Any]) -> None:
+    layout = kadr.project.Project()
+    paths = [getattr(layout, name) for name, value in vars(type(layout)).items() if isinstance(value, property)]
+    for out in (Path(out.def_path) for stage in dag.values() for out in stage.outs):
+        assert any(out == path or path in out.parents for path in paths), f"kadr/project.py has no path for {out}"
 
 
 @pytest.mark.parametrize("name", STAGES)

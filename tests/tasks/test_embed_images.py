@@ -9,12 +9,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from kadr.embeddings import Embeddings
 from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
 from kadr.errors import InputError, ParamsError
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import IMAGES, write_table
 from kadr.params import load_params
-from kadr.schemas import IMAGES, write_table
-from tasks import embed_images, paths
+from kadr.project import PROJECT
+from tasks import embed_images
 
 
 class FakeEncoder(ImageEncoder):
@@ -41,10 +42,10 @@ def test_the_stage_embeds_the_ok_photos_of_both_tables(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(embed_images, "load_image_encoder", lambda spec, precision: FakeEncoder())
     images = [row("b", "train"), row("aa", "test"), row("bad", "train", "truncated")]
-    write_table(pa.Table.from_pylist(images, IMAGES), paths.IMAGES, IMAGES)
-    write_table(pa.Table.from_pylist([row("cccc", "corpus")], IMAGES), paths.CORPUS, IMAGES)
+    write_table(pa.Table.from_pylist(images, IMAGES), PROJECT.images, IMAGES)
+    write_table(pa.Table.from_pylist([row("cccc", "corpus")], IMAGES), PROJECT.corpus, IMAGES)
     metrics = embed_images.stage(params, "clip")
-    table = paths.IMAGE_EMBEDDINGS / "clip.parquet"
+    table = PROJECT.image_embeddings / "clip.parquet"
     written = table.read_bytes()
     assert metrics == {"n": 3, "dim": 3, "encoder_key": FakeEncoder.identity.key, "weights_sha256": "b"}
     assert list(Embeddings.read(table).ids) == ["aa", "b", "cccc"]
@@ -73,9 +74,9 @@ def test_a_photo_that_ingest_read_and_that_does_not_decode_ends_the_stage_after_
     monkeypatch.setattr(embed_images, "load_image_encoder", lambda spec, precision: FakeEncoder())
     bad = row("bad", "train") | {"sha256": hashlib.sha256(b"no photo").hexdigest()}
     Path("bad.png").write_bytes(b"no photo")
-    write_table(pa.Table.from_pylist([row("a", "train"), bad], IMAGES), paths.IMAGES, IMAGES)
-    write_table(pa.Table.from_pylist([], IMAGES), paths.CORPUS, IMAGES)
+    write_table(pa.Table.from_pylist([row("a", "train"), bad], IMAGES), PROJECT.images, IMAGES)
+    write_table(pa.Table.from_pylist([], IMAGES), PROJECT.corpus, IMAGES)
     with pytest.raises(InputError, match=r"1 of 2 photos .* do not decode: bad \(unreadable\); .*Mend"):
         embed_images.stage(params, "clip")
-    write_table(pa.Table.from_pylist([row("a", "train")], IMAGES), paths.IMAGES, IMAGES)
+    write_table(pa.Table.from_pylist([row("a", "train")], IMAGES), PROJECT.images, IMAGES)
     assert embed_images.stage(params, "clip")["n"] == 1

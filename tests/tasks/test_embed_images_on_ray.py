@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from kadr.embeddings import Embeddings
-from kadr.schemas import IMAGES, write_table
-from tasks import paths
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import IMAGES, write_table
+from kadr.project import PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def embed(project: Path, folder: Path, engine: str, model: str) -> tuple[Embeddi
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return Embeddings.read(folder / paths.IMAGE_EMBEDDINGS / "mobilenet.parquet"), done.stderr
+    return Embeddings.read(folder / PROJECT.image_embeddings / "mobilenet.parquet"), done.stderr
 
 
 def test_the_stage_on_ray_gives_the_vectors_of_the_local_engine(shared: Path, project: Path, tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_the_stage_on_ray_gives_the_vectors_of_the_local_engine(shared: Path, pr
         }
         for path in sorted((shared / "flickr8k" / "train_images").iterdir())[:N]
     ]
-    write_table(pa.Table.from_pylist(rows, IMAGES), tmp_path / paths.IMAGES, IMAGES)
-    write_table(IMAGES.empty_table(), tmp_path / paths.CORPUS, IMAGES)
+    write_table(pa.Table.from_pylist(rows, IMAGES), tmp_path / PROJECT.images, IMAGES)
+    write_table(IMAGES.empty_table(), tmp_path / PROJECT.corpus, IMAGES)
     model = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
     by_ray, said = embed(project, tmp_path, "ray", model)
     assert f"embed by ray: {N} of {N}" in said

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kadr.embeddings import Embeddings
 from kadr.encoders import load_text_encoder
 from kadr.errors import InputError, ParamsError
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import CAPTIONS, QUERIES, write_table
 from kadr.params import Params, load_params
-from kadr.schemas import CAPTIONS, QUERIES, write_table
-from tasks import embed_texts, paths
+from kadr.project import PROJECT
+from tasks import embed_texts
 
 PHOTO_TEXTS = [("q1", "a dog runs", "train"), ("q2", "a red car", "train"), ("q3", "zebra", "test")]
 
@@ -27,15 +28,15 @@ def params(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def write(captions: list[tuple[str, str]]) -> None:
     queries = [{"query_id": id_, "text": text, "split": split} for id_, text, split in PHOTO_TEXTS]
-    write_table(pa.Table.from_pylist(queries, QUERIES), paths.QUERIES, QUERIES)
+    write_table(pa.Table.from_pylist(queries, QUERIES), PROJECT.queries, QUERIES)
     rows = [{"caption_id": id_, "image_id": "x", "text": text} for id_, text in captions]
-    write_table(pa.Table.from_pylist(rows, CAPTIONS), paths.CAPTIONS, CAPTIONS)
+    write_table(pa.Table.from_pylist(rows, CAPTIONS), PROJECT.captions, CAPTIONS)
 
 
 def test_the_stage_fits_on_training_texts_and_keeps_the_encoder(params: Params) -> None:
     write([("c1", "a blue boat"), ("q1", "a  dog runs")])
     metrics = embed_texts.stage(params, "tfidf")
-    table, folder = paths.TEXT_EMBEDDINGS / "tfidf.parquet", paths.TEXT_ENCODERS / "tfidf"
+    table, folder = PROJECT.text_embeddings / "tfidf.parquet", PROJECT.text_encoders / "tfidf"
     embeddings = Embeddings.read(table)
     assert list(embeddings.ids) == ["c1", "q1", "q2", "q3"]
     assert embeddings.vectors[3, -1] == 1, "the test query's only word must not have been learned"
@@ -51,7 +52,7 @@ def test_the_stage_fits_on_training_texts_and_keeps_the_encoder(params: Params) 
 
 def test_a_second_run_writes_the_same_bytes_with_and_without_the_cache(params: Params) -> None:
     write([("c1", "a blue boat")])
-    outs = [paths.TEXT_EMBEDDINGS / "tfidf.parquet", paths.TEXT_ENCODERS / "tfidf" / "tfidf.joblib"]
+    outs = [PROJECT.text_embeddings / "tfidf.parquet", PROJECT.text_encoders / "tfidf" / "tfidf.joblib"]
     embed_texts.stage(params, "tfidf")
     first = [path.read_bytes() for path in outs]
     embed_texts.stage(params, "tfidf")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from kadr.errors import GateError, ParamsError
+from kadr.io.schemas import PREDICTIONS, read_table, write_table
 from kadr.params import Params
-from kadr.schemas import PREDICTIONS, read_table, write_table
-from tasks import paths
+from kadr.project import PROJECT
 from tasks.evaluate import evaluate, retrieve
 from tasks.train import train
 
@@ -72,7 +72,7 @@ def test_a_model_below_the_cosine_fails_after_its_figures_are_written(
     train(small_params)
     with pytest.raises(GateError, match=r"tau_c: \d.*, baseline cosine \d.*; the difference of -.* more than noise"):
         evaluate(with_gates(small_params, above="cosine"))
-    assert json.loads((paths.METRICS / "evaluate.json").read_text())["tau_c"]["value"] > 50
+    assert json.loads((PROJECT.metrics / "evaluate.json").read_text())["tau_c"]["value"] > 50
     evaluate(with_gates(small_params, above="concat"))
 
 
@@ -80,11 +80,11 @@ def test_a_model_below_the_champion_fails(
     small_project: Path, small_params: Params, caplog: pytest.LogCaptureFixture
 ) -> None:
     train(small_params)
-    champion = shutil.copytree(paths.PREDICTIONS, small_project / "champion")
+    champion = shutil.copytree(PROJECT.predictions, small_project / "champion")
     evaluate(with_gates(small_params, champion=str(champion), figures=("tau_c", "mrr")))
     assert f"evaluate.gates: mrr is not compared with champion {champion}" in caplog.text
     assert "tau_c is not" not in caplog.text
-    better = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
+    better = read_table(PROJECT.predictions / "model.parquet", PREDICTIONS).to_pandas()
     better["score"] = better["relevance"]
     write_table(pa.Table.from_pandas(better), champion / "model.parquet", PREDICTIONS)
     with pytest.raises(GateError, match=r"tau_c: .*, champion .*champion .*more than noise"):

@@ -6,25 +6,25 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kadr.embeddings import Embeddings, Vectors
 from kadr.errors import SearchError
 from kadr.index import Index, build_index
+from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.schemas import IMAGES, read_table, write_table
+from kadr.operations.tracking.recording import folder_digest
 from kadr.params import Params
-from kadr.schemas import IMAGES, read_table, write_table
-from tasks import paths
+from kadr.project import PROJECT
 from tasks.index import stage
-from tasks.tracking import folder_digest
 
 
 @pytest.fixture
 def with_corpus(small_project: Path) -> Path:
     """The small project with one captioned photo, and a test photo set aside."""
-    photos = read_table(paths.IMAGES, IMAGES).to_pylist()
+    photos = read_table(PROJECT.images, IMAGES).to_pylist()
     photos[-1]["status"] = "truncated"
-    write_table(pa.Table.from_pylist(photos, IMAGES), paths.IMAGES, IMAGES)
+    write_table(pa.Table.from_pylist(photos, IMAGES), PROJECT.images, IMAGES)
     extra = {"image_id": "corpus.jpg", "path": "corpus.jpg", "split": "corpus", "status": "ok"}
-    write_table(pa.Table.from_pylist([extra], IMAGES), paths.CORPUS, IMAGES)
-    file = paths.IMAGE_EMBEDDINGS / "clip.parquet"
+    write_table(pa.Table.from_pylist([extra], IMAGES), PROJECT.corpus, IMAGES)
+    file = PROJECT.image_embeddings / "clip.parquet"
     known = Embeddings.read(file)
     vectors = np.concatenate([known.vectors, known.vectors[:1]])
     Embeddings([*known.ids, "corpus.jpg"], vectors, known.metadata).write(file)
@@ -37,8 +37,8 @@ def of_splits(params: Params, *splits: str) -> Params:
 
 def test_the_chosen_splits(with_corpus: Path, small_params: Params) -> None:
     metrics = stage(of_splits(small_params, "train", "test"))
-    index = Index.load(paths.INDEX)
-    size = sum(path.stat().st_size for path in paths.INDEX.rglob("*") if path.is_file())
+    index = Index.load(PROJECT.index)
+    size = sum(path.stat().st_size for path in PROJECT.index.rglob("*") if path.is_file())
     assert metrics == {
         "encoder": "clip",
         "n_images": 29,
@@ -51,7 +51,7 @@ def test_the_chosen_splits(with_corpus: Path, small_params: Params) -> None:
     assert metrics["recall_at_10"] > 0.98
     assert index.photos["image_id"].to_pylist() == [f"{i:02d}.jpg" for i in range(29)]
     assert stage(of_splits(small_params, "corpus"))["n_images"] == 1
-    assert Index.load(paths.INDEX).photos["image_id"].to_pylist() == ["corpus.jpg"]
+    assert Index.load(PROJECT.index).photos["image_id"].to_pylist() == ["corpus.jpg"]
 
 
 def test_the_recall_is_measured_by_texts(
@@ -65,20 +65,20 @@ def test_the_recall_is_measured_by_texts(
 
     monkeypatch.setattr("tasks.index.build_index", build)
     stage(small_params)
-    assert np.array_equal(asked[0], Embeddings.read(paths.TEXT_EMBEDDINGS / "clip.parquet").vectors)
+    assert np.array_equal(asked[0], Embeddings.read(PROJECT.text_embeddings / "clip.parquet").vectors)
 
 
 def test_twice_the_same_bytes(with_corpus: Path, small_params: Params) -> None:
     digests = []
     for _ in range(2):
         stage(small_params)
-        digests.append(folder_digest(paths.INDEX))
+        digests.append(folder_digest(PROJECT.index))
     assert digests[0] == digests[1]
 
 
 def test_a_photo_finds_itself(with_corpus: Path, small_params: Params) -> None:
     stage(small_params)
-    index = Index.load(paths.INDEX)
+    index = Index.load(PROJECT.index)
     for row in (0, 7, 28):
         found, cosines = index.nearest(index.vectors["clip"].take(slice(row, row + 1)), 1)
         assert found.tolist() == [row]
@@ -87,8 +87,8 @@ def test_a_photo_finds_itself(with_corpus: Path, small_params: Params) -> None:
 
 def test_nothing_to_index_leaves_the_old_index(with_corpus: Path, small_params: Params) -> None:
     stage(small_params)
-    before = folder_digest(paths.INDEX)
-    write_table(IMAGES.empty_table(), paths.CORPUS, IMAGES)
+    before = folder_digest(PROJECT.index)
+    write_table(IMAGES.empty_table(), PROJECT.corpus, IMAGES)
     with pytest.raises(SearchError, match="none of 0 photos"):
         stage(of_splits(small_params, "corpus"))
-    assert folder_digest(paths.INDEX) == before
+    assert folder_digest(PROJECT.index) == before

@@ -16,10 +16,10 @@ from PIL import Image
 
 from kadr.errors import InputError, TooManyBad
 from kadr.ingest import ingest
+from kadr.io.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, read_table
 from kadr.params import CorpusParams, IngestParams, load_params
-from kadr.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, read_table
+from kadr.project import PROJECT
 from tasks import ingest as stage
-from tasks import paths
 
 N_TRAIN = 30
 HEADER = ["img_id", "text", "rate_1", "rate_2", "rate_3", "crowd_rates"]
@@ -263,19 +263,19 @@ def test_the_stage_writes_its_tables_and_a_second_run_the_same_bytes(
         written.append({str(path.relative_to(tmp_path / "run")): path.read_bytes() for path in files})
     assert written[0] == written[1]
     tables = {
-        paths.IMAGES: (IMAGES, 33),
-        paths.CORPUS: (IMAGES, 3),
-        paths.QUERIES: (QUERIES, 28),
-        paths.CAPTIONS: (CAPTIONS, 6),
-        paths.RATINGS: (RATINGS, 480),
-        paths.QUARANTINE: (QUARANTINE, 0),
-        paths.LEAKS: (LEAKS, 0),
+        PROJECT.images: (IMAGES, 33),
+        PROJECT.corpus: (IMAGES, 3),
+        PROJECT.queries: (QUERIES, 28),
+        PROJECT.captions: (CAPTIONS, 6),
+        PROJECT.ratings: (RATINGS, 480),
+        PROJECT.quarantine: (QUARANTINE, 0),
+        PROJECT.leaks: (LEAKS, 0),
     }
     pages = {f"reports/data_docs/{name}.html" for name in ("images", "corpus", "queries", "captions", "ratings")}
     assert set(written[0]) == {"params.yaml", "metrics/ingest.json", *map(str, tables), *pages}
     for path, (schema, n) in tables.items():
         assert len(read_table(tmp_path / "run" / path, schema)) == n
-    images = read_table(tmp_path / "run" / paths.IMAGES, IMAGES)
+    images = read_table(tmp_path / "run" / PROJECT.images, IMAGES)
     assert images["path"][0].as_py() == "../raw/train_images/00.jpg"
     assert json.loads(written[0]["metrics/ingest.json"])["form"] == "single_file"
     assert "Calculating Metrics" not in done.stderr
@@ -311,7 +311,7 @@ def test_an_interrupted_run_leaves_what_was_there_and_can_be_run_again(
     (tmp_path / "reports" / "data_docs" / "of_an_older_run.html").write_text("")
     stage.main(settings)
     assert {path for path, content in written().items() if content != before.get(path)} == {
-        str(tmp_path / name) for name in (paths.IMAGES, paths.DATA_DOCS / "images.html")
+        str(tmp_path / name) for name in (PROJECT.images, PROJECT.data_docs / "images.html")
     }
 
 

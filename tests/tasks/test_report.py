@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from kadr.errors import InputError
+from kadr.io.schemas import IMAGES, LEAKS, QUARANTINE, read_table, write_table
+from kadr.io.text_files import write_json
 from kadr.params import Params
-from kadr.schemas import IMAGES, LEAKS, QUARANTINE, read_table, write_table
-from tasks import ablate, aggregate, evaluate, index, paths, report, train
-from tasks.stage import write_json
+from kadr.project import PROJECT
+from tasks import ablate, aggregate, evaluate, index, report, train
 
 pytestmark = pytest.mark.slow
 
@@ -18,28 +19,28 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def judged_project(small_project: Path, small_params: Params) -> Path:
     """The small project with photos, trained, judged and indexed."""
-    write_table(IMAGES.empty_table(), paths.CORPUS, IMAGES)
-    write_table(QUARANTINE.empty_table(), paths.QUARANTINE, QUARANTINE)
+    write_table(IMAGES.empty_table(), PROJECT.corpus, IMAGES)
+    write_table(QUARANTINE.empty_table(), PROJECT.quarantine, QUARANTINE)
     twins = [["photo", "train", "00.jpg", "test", "24.jpg", 2], ["text", "train", "00.jpg#0", "test", "24.jpg#0", None]]
     write_table(
-        pa.Table.from_pylist([dict(zip(LEAKS.names, row, strict=True)) for row in twins], LEAKS), paths.LEAKS, LEAKS
+        pa.Table.from_pylist([dict(zip(LEAKS.names, row, strict=True)) for row in twins], LEAKS), PROJECT.leaks, LEAKS
     )
-    for number, path in enumerate(read_table(paths.IMAGES, IMAGES)["path"].to_pylist()):
+    for number, path in enumerate(read_table(PROJECT.images, IMAGES)["path"].to_pylist()):
         Image.new("RGB", (32, 24), (8 * number, 100, 100)).save(path)
     photos = {"train": {"ok": 24}, "test": {"ok": 6}}
-    write_json(paths.METRICS / "ingest.json", {"photos": photos})
-    write_json(paths.METRICS / "aggregate.json", aggregate.main(small_params))
-    write_json(paths.METRICS / "train.json", train.train(small_params))
-    write_json(paths.METRICS / "evaluate.json", evaluate.evaluate(small_params))
-    write_json(paths.METRICS / "ablate.json", ablate.ablate(small_params))
-    write_json(paths.METRICS / "index.json", index.stage(small_params))
+    write_json(PROJECT.metrics / "ingest.json", {"photos": photos})
+    write_json(PROJECT.metrics / "aggregate.json", aggregate.main(small_params))
+    write_json(PROJECT.metrics / "train.json", train.train(small_params))
+    write_json(PROJECT.metrics / "evaluate.json", evaluate.evaluate(small_params))
+    write_json(PROJECT.metrics / "ablate.json", ablate.ablate(small_params))
+    write_json(PROJECT.metrics / "index.json", index.stage(small_params))
     return small_project
 
 
 def test_the_page_shows_the_run_and_is_the_same_twice(judged_project: Path, small_params: Params) -> None:
     metrics = report.stage(small_params)
-    html = paths.REPORT.read_text(encoding="utf-8")
-    assert metrics == {"bytes": paths.REPORT.stat().st_size}
+    html = PROJECT.report.read_text(encoding="utf-8")
+    assert metrics == {"bytes": PROJECT.report.stat().st_size}
     for wanted in (
         "kadr: sample",
         "24 train, 6 test",
@@ -54,20 +55,20 @@ def test_the_page_shows_the_run_and_is_the_same_twice(judged_project: Path, smal
         "2 of 64 bits",
     ):
         assert wanted in html, wanted
-    ratings = paths.RATINGS_REPORT.read_text(encoding="utf-8")
+    ratings = PROJECT.ratings_report.read_text(encoding="utf-8")
     for wanted in ("kadr: ratings of sample", "Posterior width", "3 of 3 yes", "Rate next"):
         assert wanted in ratings, wanted
     assert html.count("“text ") == 6
     assert html.count('class="right"') == 6
     report.stage(small_params)
-    assert paths.REPORT.read_text(encoding="utf-8") == html
-    assert list(paths.REPORT.parent.glob(".*")) == []
+    assert PROJECT.report.read_text(encoding="utf-8") == html
+    assert list(PROJECT.report.parent.glob(".*")) == []
 
 
 def test_without_reranking_no_model_is_asked(judged_project: Path, small_params: Params) -> None:
     params = small_params.model_copy(update={"index": small_params.index.model_copy(update={"rerank": 0})})
     report.stage(params)
-    html = paths.REPORT.read_text(encoding="utf-8")
+    html = PROJECT.report.read_text(encoding="utf-8")
     assert "1. cosine " in html
     assert "1. relevance " not in html
 

@@ -7,10 +7,10 @@ import mlflow
 import numpy as np
 import pytest
 
+from kadr.io.schemas import PAIR, PREDICTIONS, RELEVANCE, WITHHELD, read_table, write_table
+from kadr.operations.tracking.recording import folder_digest
 from kadr.params import Params
-from kadr.schemas import PAIR, PREDICTIONS, RELEVANCE, WITHHELD, read_table, write_table
-from tasks import paths
-from tasks.tracking import folder_digest
+from kadr.project import PROJECT, SEEN_TEXT
 from tasks.train import train
 
 pytestmark = pytest.mark.slow
@@ -21,22 +21,22 @@ def test_predictions_of_the_model_and_its_baselines(small_project: Path, small_p
     assert metrics["n_pairs"] == 24 * 24
     assert sum(metrics["importance"].values()) == pytest.approx(1.0)
     for name in ("model", "mean", "cosine", "concat"):
-        predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS).to_pandas()
+        predictions = read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas()
         assert len(predictions) == 24 * 24
         assert predictions["score"].notna().all()
         assert set(predictions["fold"]) == set(range(9))
         if name != "cosine":
             assert predictions["score"].between(0, 1).all()
-    learned = read_table(paths.PREDICTIONS / "model.parquet", PREDICTIONS).to_pandas()
+    learned = read_table(PROJECT.predictions / "model.parquet", PREDICTIONS).to_pandas()
     assert np.corrcoef(learned["relevance"], learned["score"])[0, 1] > 0.8
 
 
 def test_withheld_pairs_are_neither_learned_nor_judged(small_project: Path, small_params: Params) -> None:
-    pairs = read_table(paths.RELEVANCE, RELEVANCE).select(PAIR)
-    write_table(pairs.slice(0, 100), paths.WITHHELD, WITHHELD)
+    pairs = read_table(PROJECT.relevance, RELEVANCE).select(PAIR)
+    write_table(pairs.slice(0, 100), PROJECT.withheld, WITHHELD)
     assert train(small_params)["n_pairs"] == len(pairs) - 100
-    for name in ("model", "mean", "cosine", "concat", paths.SEEN_TEXT):
-        predictions = read_table(paths.PREDICTIONS / f"{name}.parquet", PREDICTIONS)
+    for name in ("model", "mean", "cosine", "concat", SEEN_TEXT):
+        predictions = read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS)
         assert predictions.select(PAIR).equals(pairs.slice(100))
 
 
@@ -44,7 +44,7 @@ def test_training_twice_gives_the_same_bytes(small_project: Path, small_params: 
     digests = []
     for _ in range(2):
         train(small_params)
-        digests.append((folder_digest(paths.RELEVANCE_MODEL), folder_digest(paths.PREDICTIONS)))
+        digests.append((folder_digest(PROJECT.relevance_model), folder_digest(PROJECT.predictions)))
     assert digests[0] == digests[1]
 
 
@@ -63,7 +63,7 @@ def test_mlflow_has_a_parent_with_folds_and_baselines(small_project: Path, small
     }
     parent = runs["model"]
     assert parent.data.params["train.num_leaves"] == str(small_params.train.num_leaves)
-    assert parent.data.tags["kadr.model_sha256"] == folder_digest(paths.RELEVANCE_MODEL)
+    assert parent.data.tags["kadr.model_sha256"] == folder_digest(PROJECT.relevance_model)
     assert {run.data.tags.get("mlflow.parentRunId") for role, run in runs.items() if role != "model"} == {
         parent.info.run_id
     }
@@ -76,5 +76,5 @@ def test_a_store_that_cannot_be_written_does_not_lose_the_training(
     Path("broken.db").write_text("no database", encoding="utf-8")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///broken.db")
     train(small_params)
-    assert (paths.RELEVANCE_MODEL / "model.txt").is_file()
+    assert (PROJECT.relevance_model / "model.txt").is_file()
     assert "MLflow did not record the training" in caplog.text

@@ -15,13 +15,13 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from kadr.embeddings import Embeddings, Vectors
 from kadr.encoders import ImageEncoder
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
-from kadr.schemas import IMAGES
+from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.schemas import IMAGES
 from kadr.search import Searcher
-from kadr.search.encoding import PhotoVectors
+from kadr.search.query_encoding import PhotoVectors
 from kadr.serve import Judging, Limits, Live, Metrics, RatingsFile, Service, create_app
 
 WORDS = ("red", "green", "blue", "dog", "cat", "sea")

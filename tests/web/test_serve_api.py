@@ -16,9 +16,9 @@ from kadr.errors import EncoderError
 from kadr.index import Index
 from kadr.search import Searcher
 from kadr.serve import Service, create_app
+from kadr.serve.api_models import SearchRequest
 from kadr.serve.batching import Batcher
 from kadr.serve.limits import TimeLimit
-from kadr.serve.messages import SearchRequest
 from kadr.serve.service import to_query
 
 MakeService = Callable[..., Service]

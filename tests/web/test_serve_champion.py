@@ -13,12 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from kadr.artifacts import CHAMPION, Artifacts
 from kadr.index import Index
+from kadr.operations.champion.champion import LOCK, PARTS, TABLES, publish, roll_back
+from kadr.project import PROJECT
 from kadr.search import Searcher
 from kadr.serve import Judging, Limits, Live, Metrics, RatingsFile, Service, create_app
-from tasks import paths
-from tasks.champion import LOCK, PARTS, TABLES, publish, roll_back
 
 SIZES = (30, 60)  # photos of the first and of the second version
 WITHIN_S = 20.0
@@ -37,7 +36,7 @@ def champions(
     shutil.copy(project / "params.yaml", "params.yaml")
     versions = []
     for n in SIZES:
-        draw(tmp_path / "photos", n).write(paths.INDEX)
+        draw(tmp_path / "photos", n).write(PROJECT.index)
         versions.append(publish({}, None))
     return versions
 
@@ -79,17 +78,17 @@ def test_a_switch_costs_no_request_and_a_damaged_champion_is_not_taken(
     champions: list[Path], searcher_over: Callable[[Index], Searcher], serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def load() -> Searcher:
-        return searcher_over(Index.load(Artifacts.of_index(CHAMPION).index))
+        return searcher_over(Index.load(PROJECT.artifacts_of(PROJECT.champion).index))
 
-    judging = Judging(RatingsFile(Path("ratings_long.csv")), Path("rate_next.csv"), paths.QUERIES)
-    service = Service(Live(load, [CHAMPION]), judging, Limits(), Metrics())
+    judging = Judging(RatingsFile(Path("ratings_long.csv")), Path("rate_next.csv"), PROJECT.queries)
+    service = Service(Live(load, [PROJECT.champion]), judging, Limits(), Metrics())
     with serve(create_app(service, reload_every=0.1)) as address, asked_all_the_time(address) as wrong:
         wait_for(address, n_photos=60, newest=True)
         roll_back()
         wait_for(address, n_photos=30, newest=True)
         roll_back(champions[1].name)
         wait_for(address, n_photos=60, newest=True)
-        photos = champions[0] / paths.INDEX.name / "metadata.parquet"
+        photos = champions[0] / PROJECT.index.name / "metadata.parquet"
         whole = photos.read_bytes()
         photos.write_bytes(whole[: len(whole) // 2])
         with caplog.at_level(logging.ERROR):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kadr import cli
+from kadr.cli import main as cli
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,17 @@ from fastapi import FastAPI
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from kadr.embeddings import Embeddings
 from kadr.encoders import load_image_encoder
-from kadr.encoders.openclip import OpenClipTextEncoder
+from kadr.encoders.open_clip import OpenClipTextEncoder
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
-from kadr.ingest import long
+from kadr.ingest.formats import long
 from kadr.ingest.long_ratings import check_long
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import IMAGES
 from kadr.model import FeatureBlocks, RelevanceModel
 from kadr.model.lightgbm import Learner
 from kadr.params import OpenClipParams, load_params
-from kadr.schemas import IMAGES
 from kadr.search import Searcher
 from kadr.serve import Judging, Limits, Live, Metrics, RatingsFile, Service, create_app
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kadr.errors import InputError
-from kadr.ingest.files import read_rows
-from kadr.ingest.long import COLUMNS
-from kadr.schemas import QUERIES, write_table
+from kadr.ingest.formats.long import COLUMNS
+from kadr.ingest.text_tables import read_rows
+from kadr.io.schemas import QUERIES, write_table
 from kadr.serve import Judging, RatingsFile
-from kadr.serve.judging import Pair
+from kadr.serve.annotation import Pair
 from kadr.serve.ratings_file import NewRating, clean
 
 HEADER = "image,text,rater,rating,source\n"

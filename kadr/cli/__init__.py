@@ -1,0 +1,1 @@
+"""The command `kadr`: one module for each group of commands."""

@@ -1,0 +1,40 @@
+"""The command `kadr score`."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kadr.cli.console import console, share_cores
+from kadr.project import PROJECT, SCORE_SUMMARY
+
+logger = logging.getLogger(__name__)
+
+PairsFile = Annotated[
+    str, typer.Argument(help="Parquet or CSV file with the columns photo and text: a path or an fsspec address.")
+]
+ScoresFolder = Annotated[
+    Path, typer.Argument(help="Folder for the scores. Pairs that this model has scored there are not scored again.")
+]
+Latest = Annotated[
+    bool, typer.Option("--latest", help="Score with the model of the last pipeline run instead of the champion.")
+]
+
+
+def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
+    """Predict the relevance of every pair of image and text in a table that this model has not scored yet."""
+    from kadr.io.text_files import write_json
+    from kadr.operations.scoring import score_pairs
+    from kadr.operations.scoring.scorer_loading import load
+
+    share_cores()
+    champion = None if latest else PROJECT.champion_artifacts()
+    artifacts = champion or PROJECT.artifacts()
+    logger.info("by the %s: %s", "champion" if champion else "model of the stages", artifacts.relevance)
+    summary = score_pairs(pairs, out, load(artifacts))
+    write_json(out / SCORE_SUMMARY, summary)
+    for reason, n in summary["reasons"].items():
+        logger.warning("%d rows are set aside: %s (%s)", n, reason, out / "_quarantine.parquet")
+    template = "{n_scored:,} pairs scored, {n_known:,} had a score, {n_set_aside:,} rows set aside; model {model}"
+    console().print(template.format_map(summary), highlight=False)

@@ -1,0 +1,1 @@
+"""Readers of raw dataset folders, one module per format."""

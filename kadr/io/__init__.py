@@ -1,0 +1,1 @@
+"""Read and write files: storage, table schemas, image decoding, embeddings, fingerprints."""

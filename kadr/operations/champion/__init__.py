@@ -1,0 +1,1 @@
+"""The models in use: snapshots, drift, challenge, promotion and rollback."""

@@ -1,0 +1,126 @@
+"""Generate the code dependencies of dvc.yaml from the imports of each stage.
+
+DVC runs a stage again when a file in its `deps` changes. It does not notice a code file that is missing there.
+`make deps` rewrites these entries, and a test checks that they are up to date.
+"""
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("kadr", "tasks", "flows")
+
+
+@cache
+def import_graph() -> Any:
+    """Return the import graph of `PACKAGES` (a grimp.ImportGraph), without type-checking imports."""
+    import grimp
+
+    return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
+
+
+def modules_used(module: str) -> set[str]:
+    """Return every module of `PACKAGES` that importing `module` can execute, `module` included.
+
+    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count.
+    """
+    graph = import_graph()
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in graph.modules:
+            continue
+        found.add(name)
+        waiting += graph.find_modules_directly_imported_by(name)
+        waiting += [name.rsplit(".", maxsplit=n)[0] for n in range(1, name.count(".") + 1)]
+    return found
+
+
+def source_file(module: str, root: Path) -> Path:
+    """Return the source file of a module, relative to the project."""
+    path = Path(module.replace(".", "/"))
+    return path.with_suffix(".py") if (root / path.with_suffix(".py")).is_file() else path / "__init__.py"
+
+
+def code_dependencies(module: str, root: Path) -> list[str]:
+    """Return the files and folders of code that a stage depends on, sorted, relative to the project.
+
+    A package is named as a folder where the module uses at least half of its files; otherwise its files are named.
+    """
+    used: dict[Path, set[Path]] = defaultdict(set)
+    for name in modules_used(module):
+        path = source_file(name, root)
+        used[path.parent].add(path)
+    dependencies = [dependency for folder, files in used.items() for dependency in _folded(folder, files, root)]
+    folders = {Path(path) for path in dependencies}
+    return sorted(path for path in dependencies if folders.isdisjoint(Path(path).parents))
+
+
+def _folded(folder: Path, files: set[Path], root: Path) -> Iterator[str]:
+    """Yield a folder, or those of its files that do something."""
+    there = [path.relative_to(root) for path in (root / folder).glob("*.py")]
+    if len(folder.parts) > 1 and len(files) * 2 >= len(there) and len(there) > 1:
+        yield folder.as_posix()
+    else:
+        yield from (path.as_posix() for path in files if not _is_empty(root / path))
+
+
+def _is_empty(path: Path) -> bool:
+    """Return whether a package file has nothing but a docstring and constants."""
+    import ast
+
+    return path.name == "__init__.py" and all(
+        isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+    )
+
+
+def is_code(dependency: str) -> bool:
+    """Return whether an entry of `deps` names code.
+
+    >>> is_code("kadr/ingest"), is_code("data/tables/images.parquet")
+    (True, False)
+    """
+    return dependency.split("/", maxsplit=1)[0] in PACKAGES
+
+
+def with_code_dependencies(dag: Any, root: Path) -> Any:
+    """Set the code dependencies of every stage, in place. Other dependencies keep their order.
+
+    Args:
+        dag: dvc.yaml as a mapping.
+        root: the project folder.
+
+    Returns:
+        `dag`.
+    """
+    for stage in dag["stages"].values():
+        stage = stage.get("do", stage)  # noqa: PLW2901  # a template of `foreach`
+        (module,) = re.findall(r"python -m (\S+)", stage["cmd"])
+        others: Iterable[str] = [path for path in stage["deps"] if not is_code(path)]
+        stage["deps"][:] = [*code_dependencies(module, root), *others]
+    return dag
+
+
+def main() -> None:
+    """Rewrite dvc.yaml of the working directory."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 120
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    path = Path("dvc.yaml")
+    dag = with_code_dependencies(yaml.load(path), Path.cwd())
+    text = io.StringIO()
+    yaml.dump(dag, text)
+    path.write_text("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

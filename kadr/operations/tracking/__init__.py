@@ -1,0 +1,1 @@
+"""MLflow: runs, lineage, comparison of runs, and the model registry."""

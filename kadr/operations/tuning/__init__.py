@@ -1,0 +1,1 @@
+"""Hyperparameter search with Optuna in nested cross-validation."""

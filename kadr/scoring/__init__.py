@@ -1,6 +1,0 @@
-"""The batch scoring part: a table of photos and texts becomes a folder of relevances, each pair once for each model."""
-
-from kadr.scoring.batch import BatchScorer, score_pairs
-from kadr.scoring.tables import QUARANTINE, SCORES
-
-__all__ = ["QUARANTINE", "SCORES", "BatchScorer", "score_pairs"]

@@ -1,0 +1,221 @@
+"""The command line: what it prints and writes, its exit codes, and messages without a trace."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from kadr.cli import main as cli
+from kadr.encoders import fit_text_encoder
+from kadr.index import build_index
+from kadr.io.embeddings import Embeddings
+from kadr.io.presets import use_preset
+from kadr.io.schemas import IMAGES
+from kadr.params import TfidfParams, load_params
+from kadr.project import PROJECT
+
+CAPTIONS = {"ball.jpg": "a red ball left of a tree", "boat.jpg": "a boat on the sea", "dog.jpg": "a dog in the snow"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the project's params and presets."""
+    shutil.copy(project / "params.yaml", tmp_path)
+    shutil.copytree(project / "presets", tmp_path / "presets")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def searchable(folder: Path) -> Path:
+    """Three photos, each indexed by the TF-IDF of its caption, so that words find it without a CLIP."""
+    use_preset("sample", ["index.rerank=0"], PROJECT.params, PROJECT.presets)
+    spec = load_params(PROJECT.params).embed_texts.encoders["tfidf"]
+    assert isinstance(spec, TfidfParams)
+    encoder = fit_text_encoder(spec, "fp32", list(CAPTIONS.values()), 0)
+    encoder.save(PROJECT.artifacts().text_encoders / "tfidf")
+    rows = []
+    for name, colour in zip(CAPTIONS, ("red", "green", "yellow"), strict=True):
+        Image.new("RGB", (40, 30), colour).save(name)
+        sha256 = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        known = {"sha256": sha256, "width": 40, "height": 30, "status": "ok"}
+        rows.append({"image_id": name, "path": name, "split": "test", **known})
+    photos = pa.Table.from_pylist(rows, IMAGES)
+    vectors = encoder.transform(list(CAPTIONS.values()))
+    embeddings = Embeddings(list(CAPTIONS), vectors, encoder.identity.metadata)
+    PROJECT.index.mkdir(parents=True)
+    build_index(photos, {"tfidf": embeddings}, "tfidf", 100).write(PROJECT.index)
+    return folder
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments))
+
+
+@pytest.mark.parametrize("command", ["sample", "use", "index", "export", "search", "similar", "recommend", "show"])
+def test_help(command: str) -> None:
+    assert command in run("--help").stdout
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [("search",), ("use",), ("nothing",), ("search", "a", "-k", "many")])
+def test_usage_errors_exit_with_2(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_search_prints_the_best_first(searchable: Path) -> None:
+    result = run("search", "the red ball", "-k", "2")
+    assert result.exit_code == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if ".jpg" in line]
+    assert len(lines) == 2
+    assert "ball.jpg" in lines[0]
+
+
+def test_search_prints_json(searchable: Path) -> None:
+    result = run("search", "a dog", "-k", "5", "--json")
+    answer = json.loads(result.stdout)
+    assert answer["text"] == "a dog"
+    assert len(answer["matches"]) == 3
+    assert answer["matches"][0]["path"] == "dog.jpg"
+    assert answer["matches"][0]["relevance"] is None
+    scores = [match["score"] for match in answer["matches"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_search_writes_a_grid(searchable: Path) -> None:
+    result = run("search", "a dog", "--grid", "found/grid.png", "--json")
+    assert result.exit_code == 0
+    assert "found/grid.png" in result.stderr
+    with Image.open("found/grid.png") as grid:
+        assert grid.width > 3 * 240
+    json.loads(result.stdout)
+    result = run("search", "a dog", "--grid", "grid.nothing")
+    assert result.exit_code == 1
+    assert "name a .png or .jpg file" in result.stderr
+
+
+def test_a_lost_photo_spoils_the_grid_but_not_the_answer(searchable: Path) -> None:
+    Path("dog.jpg").unlink()
+    result = run("search", "a dog", "--grid", "grid.png", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["matches"][0]["path"] == "dog.jpg"
+    assert "dog.jpg: cannot show the photo" in result.stderr
+
+
+def test_search_by_sums_filters_and_photos(searchable: Path) -> None:
+    answer = json.loads(run("search", "dog - ball", "-k", "1", "--json").stdout)
+    assert answer["matches"][0]["path"] == "dog.jpg"
+    result = run("search", "a dog", "--min-side", "31")
+    assert (result.exit_code, result.stdout) == (0, "no photo is found; loosen the filters\n")
+    assert "no model judges this" in run("search", "a dog", "--min-relevance", "0.5").stderr
+    assert run("search", "a dog", "--after", "yesterday").exit_code == 2
+
+
+def test_similar_and_recommend_by_photos_of_the_index(searchable: Path) -> None:
+    similar = json.loads(run("similar", "dog.jpg", "-k", "5", "--json").stdout)["matches"]
+    assert sorted(match["path"] for match in similar) == sorted({*CAPTIONS} - {"dog.jpg"})
+    recommended = run("recommend", "--likes", "dog.jpg", "ball.jpg", "-k", "5", "--json")
+    assert [match["path"] for match in json.loads(recommended.stdout)["matches"]] == [
+        *({*CAPTIONS} - {"dog.jpg", "ball.jpg"})
+    ]
+    Image.new("RGB", (40, 30), "blue").save("new.jpg")
+    assert "there is no photo encoder 'tfidf'" in run("similar", "new.jpg").stderr
+    assert "nothing.jpg: the photo cannot be read" in run("similar", "nothing.jpg").stderr
+    assert "give one or more" in run("recommend").stderr
+
+
+def test_an_index_elsewhere(searchable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    PROJECT.index.rename("elsewhere")
+    assert run("search", "a dog", "--index", "elsewhere").exit_code == 0
+    monkeypatch.setenv("KADR_INDEX", "elsewhere")
+    assert run("search", "a dog").exit_code == 0
+
+
+def test_a_champion_is_searched_by_its_own_settings_and_models(searchable: Path) -> None:
+    version = PROJECT.champion.with_name(".champion") / "v000001"
+    Path("models").rename("version")
+    Path("version/relevance").mkdir()
+    version.parent.mkdir(parents=True)
+    Path("version").rename(version)
+    PROJECT.params.rename(version / "params.yaml")
+    PROJECT.champion.symlink_to(".champion/v000001")
+    answer = json.loads(run("search", "a dog", "-k", "1", "--json", "--index", str(PROJECT.champion)).stdout)
+    assert answer["matches"][0]["path"] == "dog.jpg"
+
+
+def test_index_without_photos(folder: Path) -> None:
+    use_preset("sample", [], PROJECT.params, PROJECT.presets)
+    assert "models/photos: there is no index yet that can be read, so name what it is to hold" in run("index").stderr
+    assert "nowhere: no such file or folder" in run("index", "nowhere").stderr
+
+
+def test_errors_of_search_are_one_message(searchable: Path) -> None:
+    assert "the text to search for is empty" in run("search", " ").stderr
+    assert "k is 0" in run("search", "a dog", "-k", "0").stderr
+    use_preset("sample", ["index.rerank=5"], PROJECT.params, PROJECT.presets)
+    shutil.rmtree(PROJECT.index)
+    result = run("search", "a dog")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("kadr: models/index: there is no index; make one with `dvc repro index`")
+    assert result.stderr.count("\n") == 1
+
+
+def test_use_says_what_changed(folder: Path) -> None:
+    run("use", "sample")
+    result = run("use", "flickr8k", "-S", "train.num_leaves=7", "-S", "seed=1")
+    assert result.exit_code == 0
+    assert "  ingest.source: data/raw/sample -> ../shared/flickr8k\n" in result.stdout
+    assert load_params(PROJECT.params).train.num_leaves == 7
+    assert load_params(PROJECT.params).seed == 1
+    assert "already" in run("use", "flickr8k").stdout
+
+
+def test_use_of_an_unknown_preset_lists_them(folder: Path) -> None:
+    result = run("use", "nothing")
+    assert result.exit_code == 1
+    assert "there are: captions, flickr8k, practicum, sample" in result.stderr
+
+
+def test_show(folder: Path) -> None:
+    assert "run `make run`" in run("show").stderr
+    PROJECT.metrics.mkdir()
+    figure = {"value": 48.9, "low": 47.0, "high": 50.0}
+    (PROJECT.metrics / "evaluate.json").write_text(
+        json.dumps({"tau_c": figure, "baselines": {"cosine": {"tau_c": figure}}})
+    )
+    result = run("show")
+    assert result.exit_code == 0
+    assert "tau-c" in result.stdout
+    assert "47.0 to 50.0; cosine 48.9" in result.stdout
+
+
+def test_sample_is_drawn_once(folder: Path) -> None:
+    small = ("--n-train", "6", "--n-test", "2", "--n-corpus", "1")
+    result = run("sample", "drawn", *small)
+    assert result.exit_code == 0
+    assert "6 rated, 2 test and 1 captioned photos" in result.stdout
+    stamp = Path("drawn/sample.json").stat().st_mtime_ns
+    assert "there already" in run("sample", "drawn", *small).stdout
+    assert Path("drawn/sample.json").stat().st_mtime_ns == stamp
+    next(Path("drawn/test_images").iterdir()).unlink()
+    assert "there already" not in run("sample", "drawn", *small).stdout
+    assert "there already" not in run("sample", "drawn", "--seed", "1", *small).stdout
+    assert "there already" not in run("sample", "drawn", "--seed", "1", *small, "--force").stdout
+    (folder / "mine").mkdir()
+    (folder / "mine" / "photo.jpg").touch()
+    assert run("sample", "mine", *small).exit_code == 1
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    code = "import sys, kadr.cli.main; print(sorted({'torch', 'pandas', 'numpy', 'faiss'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

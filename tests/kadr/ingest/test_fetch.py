@@ -1,0 +1,104 @@
+"""Fetching: a remote folder whole or not at all, and an interrupted copy that goes on."""
+
+from pathlib import Path
+
+import fsspec
+import pytest
+from typer.testing import CliRunner
+
+from kadr.cli.main import app
+from kadr.errors import InputError
+from kadr.ingest import fetch as fetching
+from kadr.ingest.fetch import fetch, listing_key
+
+FILES = {
+    "ratings_long.csv": b"image,text,rater,rating\n",
+    "train_images/\u043a\u043e\u0442 1.jpg": b"123",
+    "a/b/c": b"",
+}
+
+
+@pytest.fixture(params=["memory", "file"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    base = f"memory://{tmp_path.name}/raw" if request.param == "memory" else f"file://{tmp_path}/remote"
+    filesystem, root = fsspec.core.url_to_fs(base)
+    for name, content in FILES.items():
+        filesystem.makedirs(f"{root}/{name}".rsplit("/", 1)[0], exist_ok=True)
+        filesystem.pipe_file(f"{root}/{name}", content)
+    return base
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_all_files_are_copied(address: str, tmp_path: Path) -> None:
+    assert fetch(address, tmp_path / "raw") == 3
+    assert held(tmp_path / "raw") == FILES
+    with pytest.raises(InputError, match="raw is there already"):
+        fetch(address, tmp_path / "raw")
+    (tmp_path / "raw" / "old").write_text("")
+    fetch(address, tmp_path / "raw", force=True)
+    assert held(tmp_path / "raw") == FILES
+
+
+def test_an_interrupted_copy_is_no_folder_and_goes_on(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(filesystem: object, path: str, size: int, target: Path) -> None:
+        if target.suffix == ".jpg":
+            raise KeyboardInterrupt
+        copy(filesystem, path, size, target)
+
+    copy = fetching._copy
+    monkeypatch.setattr(fetching, "_copy", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(address, tmp_path / "raw")
+    monkeypatch.setattr(fetching, "_copy", copy)
+    assert not (tmp_path / "raw").exists()
+    partial = tmp_path / ".raw.partial"
+    (partial / "ratings_long.csv").write_bytes(FILES["ratings_long.csv"].upper())  # as it would be if copied: kept
+    (partial / "gone_meanwhile").write_bytes(b"1")
+    (partial / "a/b/c").write_bytes(b"of another size")
+    fetch(address, tmp_path / "raw")
+    assert held(tmp_path / "raw") == FILES | {"ratings_long.csv": FILES["ratings_long.csv"].upper()}
+    assert not partial.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("nowhere://x", "nowhere://x: .*nowhere"),
+        ("memory://not/there", "no files in it"),
+        ("file:///no/such/folder", "no files in it"),
+    ],
+)
+def test_an_unusable_address_is_explained(address: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=told):
+        fetch(address, tmp_path / "raw")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_what_to_set(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["fetch", address])
+    name = address.rsplit("/", 1)[1]
+    assert result.exit_code == 0, result.output
+    assert f"data/raw/{name}: 3 files" in result.stdout
+    assert f"ingest.source: data/raw/{name}" in result.stdout
+    assert held(tmp_path / "data/raw" / name) == FILES
+
+
+def test_the_key_of_a_listing_is_the_same_until_a_file_changes(address: str) -> None:
+    filesystem, root = fsspec.core.url_to_fs(address)
+    key = listing_key(address)
+    assert listing_key(address) == key
+    filesystem.pipe_file(f"{root}/more", b"1")
+    more = listing_key(address)
+    filesystem.pipe_file(f"{root}/more", b"2")
+    assert len({key, more, listing_key(address)}) == 3
+
+
+def test_an_empty_folder_has_no_key(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no files in it"):
+        listing_key(str(tmp_path))

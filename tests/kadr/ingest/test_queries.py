@@ -1,0 +1,77 @@
+"""Texts: training texts, test queries and captions, each rule on literal rows."""
+
+import pandas as pd
+import pytest
+
+from kadr.ingest.corpus import check_captions
+from kadr.ingest.queries import check_queries
+from kadr.ingest.raw_input import RawQueries
+
+PHOTOS = {"p.jpg": "ok", "cut.jpg": "truncated", "train.jpg": "image_in_train"}
+
+
+def table(columns: str, *rows: str) -> pd.DataFrame:
+    frame = pd.DataFrame([row.split(",") for row in rows], columns=columns.split(","), dtype="str")
+    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
+
+
+def queries(split: str, *rows: str) -> tuple[list[list[object]], list[list[object]]]:
+    raw = RawQueries(
+        "q.csv", table("query_id,text,image_id", *rows), {"image_id": "image", "text": "query_text"}, split
+    )
+    good, aside = check_queries(raw, PHOTOS, {"known"})
+    return good.fillna("-").values.tolist(), aside[["row", "column", "value", "rule"]].values.tolist()
+
+
+def test_a_training_text_needs_no_photo() -> None:
+    good, aside = queries("train", "a,A dog,elsewhere.jpg", "b,A cat,", "known,A cow,")
+    assert good == [
+        ["a", "A dog", "elsewhere.jpg", "train"],
+        ["b", "A cat", "-", "train"],
+        ["known", "A cow", "-", "train"],
+    ]
+    assert aside == []
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        (",A dog,p.jpg", "query_id", "", "query_id_empty"),
+        ("b,,p.jpg", "query_text", "", "text_empty"),
+        ("b,A dog,", "image", "", "image_empty"),
+        ("b,A dog,gone.jpg", "image", "gone.jpg", "image_missing"),
+        ("b,A dog,cut.jpg", "image", "cut.jpg", "image_set_aside"),
+        ("b,A dog,train.jpg", "image", "train.jpg", "image_in_train"),
+        ("known,A dog,p.jpg", "query_id", "known", "query_in_train"),
+        ("a,A cat,p.jpg", "query_id", "a", "duplicate_row"),
+        ("a,Another cat,p.jpg", "query_text", "Another cat", "query_id_conflict"),
+    ],
+)
+def test_a_bad_test_query_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
+    good, aside = queries("test", "a,A cat,p.jpg", row)
+    assert good == [["a", "A cat", "p.jpg", "test"]]
+    assert aside == [[2, column, value, rule]]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("nothing,A dog", "caption_id", "nothing", "caption_id_invalid"),
+        ("#1,A dog", "caption_id", "#1", "caption_id_invalid"),
+        ("p.jpg#1, ", "text", "", "text_empty"),
+        ("gone.jpg#1,A dog", "caption_id", "gone.jpg", "image_missing"),
+        ("train.jpg#1,A dog", "caption_id", "train.jpg", "image_in_train"),
+        ("cut.jpg#1,A dog", "caption_id", "cut.jpg", "image_set_aside"),
+        ("p.jpg#0,A  cat", "caption_id", "p.jpg#0", "duplicate_row"),
+        ("p.jpg#0,A dog", "caption_id", "p.jpg#0", "caption_id_conflict"),
+    ],
+)
+def test_a_bad_caption_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
+    good, aside = check_captions("c.tsv", table("caption_id,text", "p.jpg#0,A cat", row), PHOTOS)
+    assert good.values.tolist() == [["p.jpg#0", "A cat", "p.jpg"]]
+    assert aside[["row", "column", "value", "rule"]].values.tolist() == [[2, column, value, rule]]
+
+
+def test_a_photo_name_may_hold_the_sign_of_captions() -> None:
+    good, _ = check_captions("c.tsv", table("caption_id,text", "a#b.jpg#3,A cat"), {"a#b.jpg": "ok"})
+    assert good["image_id"].tolist() == ["a#b.jpg"]

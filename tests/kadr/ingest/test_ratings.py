@@ -1,0 +1,278 @@
+"""Ratings: each rule on literal rows, rater identity, and the limits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kadr.errors import TooManyBad
+from kadr.ingest.quarantine import check_bad_photos, check_bad_rows
+from kadr.ingest.raters import are_persons
+from kadr.ingest.rating_cells import CheckedRatings
+from kadr.ingest.ratings import check_ratings
+from kadr.ingest.raw_input import RawLongRatings, RawRatings
+from kadr.io.schemas import QUARANTINE
+
+PHOTOS = {"a.jpg": "ok", "cut.jpg": "truncated", "gone.jpg": "missing", "test.jpg": "image_in_test"}
+QUERIES = {"t1": "train", "t2": "train", "q1": "test"}
+NAMES = {"image_id": "img_id", "query_id": "text"}
+
+
+def table(columns: str, *rows: str) -> pd.DataFrame:
+    frame = pd.DataFrame([row.split(",") for row in rows], columns=columns.split(","), dtype="str")
+    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
+
+
+def single(*rows: str) -> CheckedRatings:
+    frame = table("image_id,query_id,rate_1,rate_2,crowd_rates", *rows)
+    return check_ratings(RawRatings("t.csv", frame, NAMES, ("rate_1", "rate_2"), "crowd_rates"), PHOTOS, QUERIES)
+
+
+def crowd(*rows: str) -> CheckedRatings:
+    frame = table("image_id,query_id,share,yes,no", *rows)
+    return check_ratings(RawRatings("c.tsv", frame, {}, crowd="share", votes=("yes", "no")), PHOTOS, QUERIES)
+
+
+def aside(checked: CheckedRatings) -> list[list[object]]:
+    return checked.quarantine[["row", "column", "value", "rule"]].values.tolist()
+
+
+def test_good_rows_become_the_long_form() -> None:
+    checked = single("a.jpg,t1,1,4,0.25", "a.jpg,t2,,2.5,", "a.jpg,t1,,,1")
+    columns = ["query_id", "source", "rater", "rating", "scale_min", "scale_max", "votes"]
+    assert checked.ratings[columns].fillna("-").values.tolist() == [
+        ["t1", "expert", "rate_1", 1.0, 1.0, 4.0, 1],
+        ["t1", "expert", "rate_2", 4.0, 1.0, 4.0, 1],
+        ["t2", "expert", "rate_2", 2.5, 1.0, 4.0, 1],
+        ["t1", "crowd", "-", 0.25, 0.0, 1.0, 1],
+        ["t1", "crowd", "-", 1.0, 0.0, 1.0, 1],
+    ]
+    assert checked.quarantine.empty
+    assert (checked.n_rows, checked.persons) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        (",t1,1,1,1", "img_id", "", "image_empty"),
+        ("test.jpg,t1,1,1,1", "img_id", "test.jpg", "image_in_test"),
+        ("gone.jpg,t1,1,1,1", "img_id", "gone.jpg", "image_missing"),
+        ("never.jpg,t1,1,1,1", "img_id", "never.jpg", "image_missing"),
+        ("cut.jpg,t1,1,1,1", "img_id", "cut.jpg", "image_set_aside"),
+        ("a.jpg,,1,1,1", "text", "", "text_empty"),
+        ("a.jpg,t9,1,1,1", "text", "t9", "query_text_unknown"),
+        ("a.jpg,q1,1,1,1", "text", "q1", "query_in_test"),
+        ("a.jpg,t1,4,4,1", "img_id", "a.jpg", "duplicate_row"),
+        ("a.jpg,t2,,,", "img_id", "a.jpg", "no_rating"),
+    ],
+)
+def test_a_bad_row_is_set_aside_whole(row: str, column: str, value: str, rule: str) -> None:
+    checked = single("a.jpg,t1,4,4,1", row, "a.jpg,t2,2,2,0")
+    assert aside(checked) == [[2, column, value, rule]]
+    assert len(checked.ratings) == 6
+    assert checked.quarantine[["file", "kind"]].values.tolist() == [["t.csv", "row"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("a.jpg,t1,7,4,1", "rate_1", "7", "rating_out_of_scale"),
+        ("a.jpg,t1,3,0,1", "rate_2", "0", "rating_out_of_scale"),
+        ("a.jpg,t1,3,4,1.2", "crowd_rates", "1.2", "rating_out_of_scale"),
+        ("a.jpg,t1,3,4,-0.1", "crowd_rates", "-0.1", "rating_out_of_scale"),
+        ("a.jpg,t1,good,4,1", "rate_1", "good", "rating_not_a_number"),
+        ("a.jpg,t1,nan,4,1", "rate_1", "nan", "rating_not_a_number"),
+        ("a.jpg,t1,inf,4,1", "rate_1", "inf", "rating_not_a_number"),
+    ],
+)
+def test_a_bad_cell_is_set_aside_alone(row: str, column: str, value: str, rule: str) -> None:
+    checked = single(row)
+    assert aside(checked) == [[1, column, value, rule]]
+    assert len(checked.ratings) == 2
+
+
+def test_a_pair_rated_twice_keeps_both_ratings() -> None:
+    checked = single("a.jpg,t1,4,4,", "a.jpg,t1,4,3,")
+    assert checked.ratings["rating"].tolist() == [4.0, 4.0, 4.0, 3.0]
+    assert checked.quarantine.empty
+
+
+def test_crowd_votes_are_counted() -> None:
+    checked = crowd("a.jpg,t1,0.3333333333,1,2", "a.jpg,t2,0,0,5")
+    assert checked.ratings[["rating", "votes"]].values.tolist() == [[0.3333333333, 3.0], [0.0, 5.0]]
+    assert checked.persons is None
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("a.jpg,t1,0.5,0,0", "yes and no", "0 and 0", "votes_invalid"),
+        ("a.jpg,t1,0.5,-1,2", "yes and no", "-1 and 2", "votes_invalid"),
+        ("a.jpg,t1,0.5,x,2", "yes and no", "x and 2", "votes_invalid"),
+        ("a.jpg,t1,0.5,1.5,1.5", "yes and no", "1.5 and 1.5", "votes_invalid"),
+        ("a.jpg,t1,0.5,99999999999,0", "yes and no", "99999999999 and 0", "votes_invalid"),
+        ("a.jpg,t1,0.9,1,2", "yes and no", "1 and 2", "share_contradicts_votes"),
+        ("a.jpg,t1,3,1,2", "share", "3", "rating_out_of_scale"),
+    ],
+)
+def test_bad_crowd_rows_are_set_aside_once(row: str, column: str, value: str, rule: str) -> None:
+    checked = crowd(row, "a.jpg,t2,1,3,0")
+    assert aside(checked) == [[1, column, value, rule]]
+    assert checked.ratings["query_id"].tolist() == ["t2"]
+
+
+def listed(*cells: str) -> CheckedRatings:
+    frame = table("image_id,query_id,crowd_rates", *(f"a.jpg,t{n}," for n in range(1, len(cells) + 1)))
+    queries = {f"t{n}": "train" for n in range(1, len(cells) + 1)}
+    raw = RawRatings(
+        "t.csv", frame.assign(crowd_rates=pd.Series(cells, frame.index, "str")), NAMES, crowd="crowd_rates"
+    )
+    return check_ratings(raw, PHOTOS, queries)
+
+
+def test_crowd_lists_are_shares_with_votes() -> None:
+    checked = listed("[1, 0, 1]", "0.5", "[0]", "[1 1.0 0. 0]", "[1,1]")
+    assert checked.ratings[["rating", "votes"]].round(3).values.tolist() == [
+        [0.667, 3.0],
+        [0.5, 1.0],
+        [0.0, 1.0],
+        [0.5, 4.0],
+        [1.0, 2.0],
+    ]
+    assert checked.quarantine.empty
+
+
+@pytest.mark.parametrize("cell", ["[1, 2]", "[1, 0", "[yes]", "[1, 0] x", "[0.5]", "[10]", "[1,,]"])
+def test_bad_crowd_lists_are_set_aside(cell: str) -> None:
+    checked = listed(cell, "[]", "[1]")
+    assert aside(checked) == [[1, "crowd_rates", cell, "votes_invalid"]]
+    assert checked.ratings["votes"].tolist() == [1]
+
+
+def counted(*rows: str) -> CheckedRatings:
+    frame = table("image_id,query_id,crowd_yes,crowd_no", *rows)
+    return check_ratings(RawRatings("t.csv", frame, NAMES, votes=("crowd_yes", "crowd_no")), PHOTOS, QUERIES)
+
+
+def test_crowd_counts_are_shares_with_votes() -> None:
+    checked = counted("a.jpg,t1,2,1", "a.jpg,t2,,3", "a.jpg,t2,0,0", "a.jpg,t2,,")
+    assert checked.ratings[["rating", "votes"]].round(3).values.tolist() == [[0.667, 3], [0.0, 3]]
+    assert aside(checked) == [[4, "img_id", "a.jpg", "no_rating"]]
+
+
+@pytest.mark.parametrize("cells", ["x,1", "-1,2", "1.5,1", "99999999999,0", "inf,1"])
+def test_bad_crowd_counts_are_set_aside(cells: str) -> None:
+    checked = counted(f"a.jpg,t1,{cells}", "a.jpg,t2,1,0")
+    assert aside(checked) == [[1, "crowd_yes and crowd_no", cells.replace(",", " and "), "votes_invalid"]]
+    assert len(checked.ratings) == 1
+
+
+def long(*rows: str) -> CheckedRatings:
+    frame = table("image_id,query_id,rater,rating,source", *rows)
+    return check_ratings(RawLongRatings("ratings_long.csv", frame, NAMES), PHOTOS, QUERIES)
+
+
+def test_single_ratings_keep_their_rater() -> None:
+    checked = long(
+        "a.jpg,t1,ann,4,expert", "a.jpg,t1,,2.0,expert", "a.jpg,t1,,2.0,expert", "a.jpg,t1,bob,Yes,crowd",
+        "a.jpg,t2,bob,0,crowd",
+    )  # fmt: skip
+    columns = ["source", "rater", "rating", "scale_min", "scale_max", "votes"]
+    assert checked.ratings[columns].fillna("-").values.tolist() == [
+        ["expert", "ann", 4.0, 1.0, 4.0, 1],
+        ["expert", "-", 2.0, 1.0, 4.0, 1],
+        ["expert", "-", 2.0, 1.0, 4.0, 1],
+        ["crowd", "bob", 1.0, 0.0, 1.0, 1],
+        ["crowd", "bob", 0.0, 0.0, 1.0, 1],
+    ]
+    assert checked.quarantine.empty
+    assert (checked.n_rows, checked.persons) == (5, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("gone.jpg,t1,ann,4,expert", "img_id", "gone.jpg", "image_missing"),
+        ("a.jpg,t2,ann,,expert", "rating", "", "no_rating"),
+        ("a.jpg,t2,ann,4,friend", "source", "friend", "source_unknown"),
+        ("a.jpg,t2,ann,5,expert", "rating", "5", "rating_out_of_scale"),
+        ("a.jpg,t2,ann,yes,expert", "rating", "yes", "rating_not_a_number"),
+        ("a.jpg,t2,ann,0.5,crowd", "rating", "0.5", "vote_not_yes_or_no"),
+        ("a.jpg,t2,ann,2,crowd", "rating", "2", "rating_out_of_scale"),
+        ("a.jpg,t1,ann,4,expert", "img_id", "a.jpg", "duplicate_row"),
+    ],
+)
+def test_a_bad_single_rating_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
+    checked = long("a.jpg,t1,ann,4,expert", row, "a.jpg,t1,bob,1,crowd")
+    assert aside(checked) == [[2, column, value, rule]]
+    assert len(checked.ratings) == 2
+
+
+def test_a_rater_who_rates_again_is_believed_the_last_time_and_costs_nothing() -> None:
+    checked = long("a.jpg,t1,ann,4,expert", "a.jpg,t1,bob,4,expert", "a.jpg,t1,ann,2,expert")
+    assert aside(checked) == [[1, "rating", "4", "rated_again"]]
+    assert checked.ratings[["rater", "rating"]].values.tolist() == [["bob", 4.0], ["ann", 2.0]]
+    check_bad_rows(checked.quarantine, checked.n_rows, 0.0)
+
+
+def test_no_rows_give_no_ratings() -> None:
+    assert long().ratings.empty
+    assert listed().ratings.empty
+    assert counted().ratings.empty
+    assert single().ratings.empty
+    assert crowd().ratings.empty
+
+
+def test_sorted_columns_are_not_persons() -> None:
+    rng = np.random.default_rng(0)
+    ratings = rng.integers(1, 5, (200, 3)).astype(float)
+    assert are_persons(ratings)
+    assert not are_persons(np.sort(ratings, axis=1))
+
+
+def test_rater_identity_looks_only_at_rows_that_tell() -> None:
+    rng = np.random.default_rng(0)
+    ordered = np.sort(rng.integers(1, 5, (100, 3)).astype(float), axis=1)
+    blank, equal, shuffled = np.array([[4.0, np.nan, 1.0]]), np.ones((500, 3)), np.array([[4.0, 1.0, 2.0]])
+    assert not are_persons(np.vstack([ordered, np.repeat(blank, 50, axis=0), shuffled]))
+    assert are_persons(np.vstack([ordered, equal, np.repeat(shuffled, 10, axis=0)]))
+    assert are_persons(ordered[:19])
+    assert are_persons(ordered[:, :2])
+
+
+def test_sorted_columns_leave_the_rater_unknown() -> None:
+    rng = np.random.default_rng(0)
+    rates = np.sort(rng.integers(1, 5, (60, 3)), axis=1)
+    rows = [f"a.jpg,t1,{','.join(map(str, row))},{number}" for number, row in enumerate(rates)]
+    frame = table("image_id,query_id,rate_1,rate_2,rate_3,unread", *rows)
+    checked = check_ratings(RawRatings("e.tsv", frame, {}, ("rate_1", "rate_2", "rate_3")), PHOTOS, QUERIES)
+    assert checked.persons is False
+    assert checked.ratings["rater"].isna().all()
+    assert len(checked.ratings) == 180
+
+
+def quarantine(*rows: tuple[object, ...]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=QUARANTINE.names)
+
+
+def test_too_many_bad_rows_stop_with_the_first_of_each_rule() -> None:
+    bad = quarantine(
+        *(("t.csv", row, "text", "", "text_empty", "row") for row in (3, 5, 7, 9)),
+        ("t.csv", 9, "rate_1", "7", "rating_out_of_scale", "row"),
+    )
+    check_bad_rows(bad, 40, 0.1)
+    with pytest.raises(TooManyBad) as error:
+        check_bad_rows(bad, 39, 0.1)
+    message = str(error.value)
+    assert "4 of 39 rating rows cannot be used (10.3%), ingest.max_bad_rows allows 10.0%" in message
+    assert "text_empty (4): t.csv row 3, text ''; t.csv row 5, text ''; t.csv row 7, text ''; ..." in message
+    assert "rating_out_of_scale (1): t.csv row 9, rate_1 '7'\n" in message
+
+
+def test_photos_of_another_split_are_not_bad() -> None:
+    bad = quarantine(
+        ("corpus_images/a.jpg", None, None, None, "image_in_train", "image"),
+        ("corpus_images/b.jpg", None, None, None, "truncated", "image"),
+    )
+    check_bad_photos(bad, 10, 0.1)
+    with pytest.raises(TooManyBad, match=r"1 of 9 photos .*\n  truncated \(1\): corpus_images/b.jpg"):
+        check_bad_photos(bad, 9, 0.1)

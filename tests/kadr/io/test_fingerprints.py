@@ -1,0 +1,84 @@
+"""Fingerprints: unchanged files are not read again, changed ones are, and a lost memory costs time alone."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from kadr.io import fingerprints
+from kadr.io.fingerprints import Fingerprints
+
+LONG_AGO = 1_000_000_000
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    made = []
+    for name in ("a", "b"):
+        path = tmp_path / name
+        path.write_text(name)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+        made.append(str(path))
+    return made
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of the files that are read, in the order of reading."""
+    paths: list[str] = []
+    original = fingerprints._sha256
+
+    def spy(path: str) -> str | None:
+        paths.append(path)
+        return original(path)
+
+    monkeypatch.setattr(fingerprints, "_sha256", spy)
+    return paths
+
+
+def digests(*texts: str) -> list[str]:
+    return [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+
+
+def test_an_unchanged_file_is_read_once(files: list[str], read: list[str], tmp_path: Path) -> None:
+    memory = tmp_path / "memory.parquet"
+    for _ in range(2):
+        assert Fingerprints(memory).sha256(files) == digests("a", "b")
+        assert Fingerprints(memory).sha256(files[::-1]) == digests("b", "a")
+    assert sorted(read) == files
+
+
+@pytest.mark.parametrize("change", ["content", "time", "replaced"])
+def test_a_changed_file_is_read_again(files: list[str], read: list[str], tmp_path: Path, change: str) -> None:
+    known = Fingerprints(tmp_path / "memory.parquet")
+    known.sha256(files)
+    path = Path(files[0])
+    if change == "content":
+        path.write_text("longer")
+    elif change == "time":
+        path.write_text("c")
+        os.utime(path, (LONG_AGO + 1, LONG_AGO + 1))
+    else:
+        (tmp_path / "new").write_text("c")
+        os.utime(tmp_path / "new", (LONG_AGO, LONG_AGO))
+        (tmp_path / "new").replace(path)
+    assert known.sha256(files) == digests("longer" if change == "content" else "c", "b")
+    assert read.count(files[0]) == 2
+    assert read.count(files[1]) == 1
+
+
+def test_a_file_that_was_just_written_is_not_trusted(files: list[str], read: list[str], tmp_path: Path) -> None:
+    Path(files[0]).write_text("now")
+    memory = tmp_path / "memory.parquet"
+    for _ in range(2):
+        Fingerprints(memory).sha256(files)
+    assert read.count(files[0]) == 2
+    assert read.count(files[1]) == 1
+
+
+def test_a_missing_file_and_a_damaged_memory(files: list[str], tmp_path: Path) -> None:
+    memory = tmp_path / "memory.parquet"
+    memory.write_bytes(b"no parquet")
+    assert Fingerprints(memory).sha256([*files, str(tmp_path / "none")]) == [*digests("a", "b"), None]
+    assert Fingerprints(memory).sha256([]) == []

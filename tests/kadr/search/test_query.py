@@ -1,0 +1,322 @@
+"""Queries: what people write, sums of texts and photos, filters, folding, and recommendations."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from kadr.errors import InputError, SearchError
+from kadr.features import Images, Texts
+from kadr.index import Index, build_index
+from kadr.io.embeddings import Embeddings, Rows, Vectors
+from kadr.io.schemas import INDEXED
+from kadr.search import Filters, Match, Query, Searcher, Term, parse_query, query_encoding, results
+from kadr.search.query_encoding import PhotoVectors, TextVectors
+from kadr.search.results import diverse
+
+ANGLES = {"east": 0, "north": 90, "west": 180, "northeast": 45}
+
+
+class Compass:
+    """A text encoder and an image encoder of directions; grey photos lie by their brightness, 0 to 255 degrees."""
+
+    side = None
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def transform(self, content: list) -> Vectors:
+        self.seen += [one for one in content if isinstance(one, str)]
+        degrees = [ANGLES[one] if isinstance(one, str) else one.getpixel((0, 0))[0] for one in content]
+        return directions(degrees)
+
+
+class ByText:
+    """A relevance model that gives every photo what a table says of the text."""
+
+    def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> np.ndarray:
+        table = {"east": 0.8, "north": 0.5}
+        return np.array([table[texts.texts[row]] for row in text_rows])
+
+
+def directions(degrees: list[float]) -> Vectors:
+    radians = np.radians(degrees)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+PHOTOS = [  # image_id, degrees, path, taken, modified, width, height, phash, colours
+    ("a", 0, "/photos/2023/snow/a.jpg", datetime(2023, 1, 5), None, 100, 80, "0000000000000000", ["white", "blue"]),
+    ("b", 10, "/photos/2023/b.jpg", None, datetime(2023, 6, 1), 4000, 3000, "000000000000000f", ["green"]),
+    ("c", 60, "/photos/2024/snow/c.jpg", datetime(2024, 2, 2), None, 3000, 4000, "ffff000000000000", []),
+    ("d", 90, "/other/snowy/d.jpg", None, None, None, None, None, None),
+    ("e", 95, "/other/e.jpg", datetime(2024, 2, 3), datetime(2030, 1, 1), 90, 4000, "ffff000000000001", ["blue"]),
+]
+
+
+@pytest.fixture
+def index() -> Index:
+    names = ["image_id", "degrees", "path", "taken", "modified", "width", "height", "phash", "colours"]
+    rows = [dict(zip(names, row, strict=True)) for row in PHOTOS]
+    types = {field.name: field.type for field in INDEXED if field.name in names}
+    columns = {name: pa.array([row[name] for row in rows], type_) for name, type_ in types.items()}
+    columns["status"] = pa.array(["ok"] * len(rows))
+    vectors = Embeddings([row["image_id"] for row in rows], directions([row["degrees"] for row in rows]), {})
+    return build_index(pa.table(columns), {"clip": vectors}, "clip", 100)
+
+
+@pytest.fixture
+def searcher(index: Index) -> Searcher:
+    return Searcher(index, {"clip": Compass()}, None, 0, PhotoVectors({"clip": Compass}))
+
+
+def ids(matches: list[Match]) -> str:
+    return "".join(match.image_id for match in matches)
+
+
+@pytest.mark.parametrize(
+    ("words", "terms"),
+    [
+        ("a dog in the snow", [(1, "a dog in the snow")]),
+        ("dog + snow - people", [(1, "dog"), (1, "snow"), (-1, "people")]),
+        ("- people + dog", [(-1, "people"), (1, "dog")]),
+        ("a t-shirt, 2 + 3* red", [(1, "a t-shirt, 2"), (3, "red")]),
+        ('"salt + pepper" - 0.5 * "2 * two"', [(1, "salt + pepper"), (-0.5, "2 * two")]),
+        ("C++ -minus", [(1, "C++ -minus")]),
+        ("собака + .5*снег", [(1, "собака"), (0.5, "снег")]),
+    ],
+)
+def test_what_people_write(words: str, terms: list) -> None:
+    assert [(term.weight, term.text) for term in parse_query(words).terms] == terms
+
+
+def test_a_photo_of_the_index_among_the_words() -> None:
+    assert parse_query("snow - 2*photo:1.jpg").terms == (Term(1, text="snow"), Term(-2, image_id="1.jpg"))
+
+
+@pytest.mark.parametrize("words", ["", "  ", "dog +", "dog + - cat", "+", '""', "0 * dog", "dog - 2*"])
+def test_words_that_ask_nothing(words: str) -> None:
+    with pytest.raises(SearchError):
+        parse_query(words)
+
+
+def test_a_term_is_one_thing() -> None:
+    for wrong in ({}, {"text": "a", "image_id": "b"}):
+        with pytest.raises(SearchError, match="one of a text"):
+            Term(1, **wrong)
+    with pytest.raises(SearchError, match="the query is empty"):
+        Query(())
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("east", "abc"), ("east + north", "cba"), ("north - east", "edc"), ("east + 3 * north", "cde"), ("- east", "edc")],
+)
+def test_sums_of_texts(searcher: Searcher, words: str, found: str) -> None:
+    query = parse_query(words)
+    assert ids(searcher.search(Query(query.terms, fold_duplicates=False), 3)) == found
+
+
+def test_terms_that_cancel_out(searcher: Searcher) -> None:
+    with pytest.raises(SearchError, match="cancel out"):
+        searcher.search(parse_query("east - east"), 3)
+
+
+def test_a_photo_of_the_index_finds_the_others(searcher: Searcher) -> None:
+    assert ids(searcher.similar("d", 2)) == "eb"  # c is a near-duplicate of e
+    assert ids(searcher.search(parse_query("photo:d - photo:e"), 1)) == "a"
+    with pytest.raises(SearchError, match="no photo 'z' in the index"):
+        searcher.similar("z", 2)
+
+
+def test_a_photo_from_anywhere(searcher: Searcher, tmp_path: Path) -> None:
+    Image.new("L", (8, 8), 90).save(tmp_path / "north.png")
+    content = (tmp_path / "north.png").read_bytes()
+    assert ids(searcher.similar(content, 3)) == "deb"
+    assert ids(searcher.search(Query((Term(1, photo=content), Term(5, text="east"))), 1)) == "b"
+    with pytest.raises(InputError, match="no photo in one of the formats"):
+        searcher.similar(b"<svg/>", 3)
+    with pytest.raises(InputError, match="does not decode"):
+        searcher.similar(content[:45], 3)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (Filters(), "abcde"),
+        (Filters(folder="snow"), "ac"),
+        (Filters(folder="2023/"), "ab"),
+        (Filters(folder="/photos"), "abc"),
+        (Filters(folder="2023/snow"), "a"),
+        (Filters(folder="nowhere"), ""),
+        (Filters(after=date(2023, 6, 1)), "bce"),
+        (Filters(before=date(2024, 2, 3)), "abc"),
+        (Filters(after=date(2024, 2, 2), before=date(2024, 2, 3)), "c"),
+        (Filters(min_side=100), "bc"),
+        (Filters(colour="blue"), "ae"),
+        (Filters(colour="blue", folder="other"), "e"),
+    ],
+)
+def test_filters(searcher: Searcher, filters: Filters, found: str) -> None:
+    assert ids(searcher.search(Query((Term(1, text="east"),), filters, fold_duplicates=False), 10)) == found
+
+
+def test_a_colour_without_a_name(searcher: Searcher) -> None:
+    with pytest.raises(SearchError, match="the colour 'teal' is unknown; the colours are black"):
+        searcher.search(parse_query("east", Filters(colour="teal")), 1)
+
+
+def test_near_duplicates_are_folded_and_counted(searcher: Searcher) -> None:
+    matches = searcher.search("east", 10)
+    assert [(match.image_id, match.n_duplicates) for match in matches] == [("a", 1), ("c", 1), ("d", 0)]
+    assert (matches[0].width, matches[0].height, matches[2].width) == (100, 80, None)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_pages_are_parts_of_one_answer(searcher: Searcher, size: int) -> None:
+    pages = [searcher.search("east", size, offset) for offset in range(0, 5, size)]
+    assert "".join(map(ids, pages)) == ids(searcher.search("east", 10)) == "acd"
+
+
+def test_many_queries_are_answered_as_one(searcher: Searcher) -> None:
+    queries = ["east", parse_query("north - east"), Query((Term(1, image_id="a"),))]
+    assert searcher.search_many(queries, 3) == [searcher.search(query, 3) for query in queries]
+    assert searcher.search_many([], 3) == []
+
+
+def test_the_relevance_of_several_texts(index: Index) -> None:
+    searcher = Searcher(index, {"clip": Compass()}, ByText(), 2, PhotoVectors({}))
+    relevance = [searcher.search(parse_query(words), 1)[0].relevance for words in ("east", "east - north", "3 * north")]
+    assert relevance == pytest.approx([0.8, 0.8 * 0.5, 0.5])
+    assert searcher.search(parse_query("east + photo:c"), 1)[0].relevance is None
+    assert searcher.score("a", "north") == 0.5
+
+
+def test_the_least_relevance(index: Index) -> None:
+    judging = Searcher(index, {"clip": Compass()}, ByText(), 2)
+    asked = [
+        Query((Term(1, text="east"),), Filters(min_relevance=least), fold_duplicates=False) for least in (0.7, 0.9)
+    ]
+    assert ids(judging.search(asked[0], 5)) == "ab"  # the first two are judged
+    assert ids(judging.search(asked[1], 5)) == ""
+    with pytest.raises(SearchError, match="no model judges this"):
+        Searcher(index, {"clip": Compass()}, None, 0).search(asked[0], 5)
+
+
+def test_what_the_index_knows_of_a_photo(searcher: Searcher) -> None:
+    photo = searcher.photo("e")
+    assert (photo["path"], photo["taken"], photo["colours"]) == ("/other/e.jpg", datetime(2024, 2, 3), ["blue"])
+    with pytest.raises(SearchError, match=r"no photo '\.\./e' in the index"):
+        searcher.photo("../e")
+
+
+def test_recommendations(searcher: Searcher) -> None:
+    assert ids(searcher.recommend(["d"], k=2, diversity=0)) == "eb"
+    assert ids(searcher.recommend(["b"], ["d"], k=1)) == "a"
+    for wrong in (([], 0.3), (["a"], 1.5)):
+        with pytest.raises(SearchError, match="give one or more, and 0 to 1"):
+            searcher.recommend(wrong[0], diversity=wrong[1])
+
+
+def test_diverse_takes_the_like_and_unlike_each_other() -> None:
+    vectors = directions([0, 1, 2, 40])
+    likeness = vectors @ directions([0])[0]
+    assert diverse(vectors, likeness, 3, 0) == [0, 1, 2]
+    assert diverse(vectors, likeness, 2, 0.6) == [0, 3]
+    assert diverse(vectors[:0], likeness[:0], 2, 0.6) == []
+
+
+def test_texts_are_encoded_once() -> None:
+    encoder = Compass()
+    vectors = TextVectors({"clip": encoder})
+    assert vectors(["east", " east", "north"]).all().texts == ["east", "north"]
+    assert np.array_equal(vectors(["north", "west"]).all().vectors["clip"], directions([90, 180]))
+    assert encoder.seen == ["east", "north", "west"]
+
+
+def test_the_newest_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_encoding, "_REMEMBERED", 2)
+    encoder = Compass()
+    vectors = TextVectors({"clip": encoder})
+    for texts in (["east", "north"], ["east"], ["west"], ["east"], ["west", "east"], ["north"]):
+        vectors(texts).all()
+    assert encoder.seen == ["east", "north", "west", "north"]
+
+
+def test_a_vector_is_there_while_another_encoder_is_at_work() -> None:
+    class Slow(Compass):
+        def transform(self, texts: Sequence[str]) -> Vectors:
+            assert found.wait(10)
+            return super().transform(texts)
+
+    found = threading.Event()
+    coming = TextVectors({"clip": Compass(), "slow": Slow()})(["east", "north"])
+    assert np.array_equal(coming.vector(" north", "clip"), directions([90]))
+    found.set()
+    assert set(coming.all().vectors) == {"clip", "slow"}
+
+
+def test_products_use_one_core_while_a_search_is_at_work(index: Index) -> None:
+    def n_threads() -> set[int]:
+        return {blas["num_threads"] for blas in threadpool_info() if blas.get("threading_layer") == "pthreads"}
+
+    class Watching(ByText):
+        def predict(self, *arguments: Any) -> np.ndarray:
+            seen.append(n_threads())
+            return super().predict(*arguments)
+
+    seen: list[set[int]] = []
+    with threadpool_limits(2):
+        Searcher(index, {"clip": Compass()}, Watching(), 3).search("east", 2)
+        assert (seen, n_threads()) == ([{1}], {2})
+
+
+def test_folding_takes_the_first_of_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_AT_ONCE", 3)
+    hashes = ["0", "1", "", "ff", "3", "7f", "0", "7", ""]  # 3 is near 1, which is folded, but not near 0
+    ranked = results.by_relevance(np.arange(9), np.zeros(9, np.float32), np.empty(0))
+    assert results.fold(ranked, hashes, 1) == ([0, 2, 3, 4, 8], [2, 0, 1, 1, 0])
+    assert results.fold(ranked, hashes, -1) == (list(range(9)), [0] * 9)
+
+
+def test_threads_share_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_encoding, "_REMEMBERED", 2)
+    vectors, loaded = TextVectors({"clip": Compass()}), []
+
+    def load() -> Compass:
+        time.sleep(0.05)
+        loaded.append(Compass())
+        return loaded[-1]
+
+    photos = PhotoVectors({"clip": load})
+    Image.new("L", (8, 8), 90).save(tmp_path / "north.png")
+    content = (tmp_path / "north.png").read_bytes()
+
+    def ask(number: int) -> None:
+        photos(content, ["clip"])
+        for step in range(200):
+            name = list(ANGLES)[(number + step) % len(ANGLES)]
+            assert np.array_equal(vectors([name]).all().vectors["clip"], directions([ANGLES[name]]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert len(loaded) == 1
+
+
+def test_filters_are_asked_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "kadr.search.searcher.allowed_rows", lambda _, filters: asked.append(filters) or np.array([0, 2])
+    )
+    searcher = Searcher(index, {"clip": Compass()}, None, 0)
+    for filters in (Filters(min_side=80), Filters(min_side=80), Filters(min_side=90)):
+        assert ids(searcher.search(Query((Term(1.0, text="east"),), filters), 5)) == "ac"
+    assert asked == [Filters(min_side=80), Filters(min_side=90)]
