@@ -11,7 +11,7 @@ from kadr.encoders import fit_text_encoder
 from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import ParamsError
 from kadr.io.schemas import CAPTIONS, QUERIES, read_table
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 from kadr.params import Params
 from kadr.project import PROJECT
 
@@ -49,7 +49,7 @@ def stage(params: Params, name: str) -> Metrics:
 def training_texts(queries: pa.Table, captions: pa.Table) -> list[str]:
     """The texts of the training queries and of all captions, normalised."""
     trained = [row["text"] for row in queries.to_pylist() if row["split"] == "train"]
-    return [normalise(text) for text in trained + captions.column("text").to_pylist()]
+    return [normalise_text(text) for text in trained + captions.column("text").to_pylist()]
 
 
 def main(arguments: list[str]) -> None:

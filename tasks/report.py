@@ -11,7 +11,7 @@ from kadr.index import Index
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
 from kadr.io.text_files import write_text
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.project import PROJECT
@@ -107,7 +107,7 @@ def _figures_of(stage: str) -> dict[str, Any]:
 
 def _searcher(params: Params, queries: pd.DataFrame) -> Searcher:
     """Search as `kadr search` does it, with the texts' vectors that are there already."""
-    id_of = dict(zip(queries["text"].map(normalise), queries["query_id"], strict=True))
+    id_of = dict(zip(queries["text"].map(normalise_text), queries["query_id"], strict=True))
     stored = Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders)
     encoders = {name: examples.StoredTexts(embeddings, id_of) for name, embeddings in stored.items()}
     model = RelevanceModel.load(PROJECT.relevance_model) if params.index.rerank else None

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kadr.clip.caption_pairs import read_pixels
 from kadr.io.embeddings import Rows
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ def read_rated(
         return None
     table = pairs.sort_by([("image_id", "ascending"), ("query_id", "ascending")]).to_pandas()
     photos = table.drop_duplicates("image_id")
-    texts, text = np.unique([normalise(one) for one in table["text"]], return_inverse=True)
+    texts, text = np.unique([normalise_text(one) for one in table["text"]], return_inverse=True)
     relevance, weight = (torch.tensor(table[name].to_numpy(), dtype=torch.float32) for name in ("relevance", "weight"))
     pixels = read_pixels("decode rated photos", photos.to_dict("records"), resize)
     return Rated(pixels, tokenize(texts.tolist()), np.append(photos.index, len(table)), text, relevance, weight)

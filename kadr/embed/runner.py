@@ -18,7 +18,7 @@ from kadr.embed.writer import Writer
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
 from kadr.io.embeddings import Embeddings
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 from kadr.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def embed_texts(
     Raises:
         InputError: where an id has two texts.
     """
-    normalised = [normalise(text) for text in texts]
+    normalised = [normalise_text(text) for text in texts]
     keys = [hashlib.sha256(text.encode()).hexdigest() for text in normalised]
     text_of = dict(zip(keys, normalised, strict=True))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from kadr.io.embeddings import Embeddings, Vectors
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,6 @@ class Texts:
         ids = list(text_of)
         return cls(
             ids,
-            [normalise(text) for text in text_of.values()],
+            [normalise_text(text) for text in text_of.values()],
             {name: table.select(ids) for name, table in embeddings.items()},
         )

@@ -11,7 +11,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from kadr.errors import ParamsError
-from kadr.io.storage import whole
+from kadr.io.storage import write_atomically
 from kadr.params import parse_params
 
 
@@ -154,5 +154,5 @@ def _read(path: Path) -> CommentedMap:
 
 
 def _write(values: CommentedMap, path: Path) -> None:
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         _yaml().dump(values, partial)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError
-from kadr.io.storage import whole
+from kadr.io.storage import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +178,7 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     check_schema(table, schema, str(path))
     words = [field.name for field in schema if pa.types.is_string(field.type)]
     options = {"compression": "zstd", "use_dictionary": words, "write_page_checksum": True}
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         pq.write_table(table, partial, **options)  # numbers repeat too little for a dictionary
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kadr.io.storage import whole
+from kadr.io.storage import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,5 +22,5 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")

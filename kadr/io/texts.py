@@ -3,7 +3,7 @@
 import unicodedata
 
 
-def normalise(text: str) -> str:
+def normalise_text(text: str) -> str:
     """A text in small letters, with Unicode composed (NFC), single spaces, and no dots at its end.
 
     So case and a trailing dot change no score. A text of dots alone stays.

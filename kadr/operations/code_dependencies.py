@@ -26,7 +26,8 @@ def import_graph() -> Any:
 def modules_used(module: str) -> set[str]:
     """Return every module of `PACKAGES` that importing `module` can execute, `module` included.
 
-    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count.
+    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count. A module named `registry`
+    can import every module of its package.
     """
     graph = import_graph()
     found: set[str] = set()
@@ -37,6 +38,8 @@ def modules_used(module: str) -> set[str]:
             continue
         found.add(name)
         waiting += graph.find_modules_directly_imported_by(name)
+        if name.endswith(".registry"):
+            waiting += graph.find_descendants(name.removesuffix(".registry"))
         waiting += [name.rsplit(".", maxsplit=n)[0] for n in range(1, name.count(".") + 1)]
     return found
 

@@ -18,7 +18,7 @@ from kadr.errors import InputError, SearchError, UndecodableError
 from kadr.features import Texts
 from kadr.io.embeddings import Vectors
 from kadr.io.image_decoding import FORMATS, decode
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 
 _REMEMBERED = 4096  # texts
 
@@ -53,7 +53,7 @@ class TextVectors:
 
     def __call__(self, texts: Sequence[str]) -> "Encoding":
         """Begin to encode the texts; what is known already is not encoded again."""
-        wanted = list(dict.fromkeys(map(normalise, texts)))
+        wanted = list(dict.fromkeys(map(normalise_text, texts)))
         with self._lock:
             known = {text: self._known[text] for text in wanted if text in self._known}
         new = [text for text in wanted if text not in known]
@@ -89,7 +89,7 @@ class Encoding:
 
     def vector(self, text: str, encoder: str) -> Vectors:
         """The (1, d) vector of one of the texts, as soon as this encoder is done."""
-        text = normalise(text)
+        text = normalise_text(text)
         if text in self.known:
             return self.known[text][encoder][None]
         return self.jobs[encoder].result()[[self.new.index(text)]]

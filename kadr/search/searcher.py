@@ -13,7 +13,7 @@ from kadr.errors import SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index
 from kadr.io.embeddings import Rows, Vectors
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 from kadr.search.candidates import Candidates, query_vector
 from kadr.search.filters import allowed_rows
 from kadr.search.query import Filters, Query, Term, photo_term
@@ -200,7 +200,7 @@ class Searcher:
         texts = coming.all()
         row_of_text = {text: row for row, text in enumerate(texts.texts)}
         text_rows = np.concatenate(
-            [np.full(len(rows), row_of_text[normalise(term.text or "")]) for _, term, rows in asked]
+            [np.full(len(rows), row_of_text[normalise_text(term.text or "")]) for _, term, rows in asked]
         )
         judged = self.model.predict(images, texts, image_rows, text_rows)
         edges = np.cumsum([len(rows) for _, _, rows in asked])[:-1]

@@ -25,7 +25,7 @@ from kadr.io.embeddings import Embeddings
 from kadr.io.fingerprints import Fingerprints
 from kadr.io.schemas import write_table
 from kadr.io.storage import alone, read_bytes
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 from kadr.operations.scoring.pair_store import QUARANTINE, SCORES, SHA256, Pairs, digest_of
 from kadr.operations.scoring.scorer import PHOTO, PREDICTED, TEXT, Scorer
 from kadr.progress import progress
@@ -71,7 +71,7 @@ class BatchScorer:
         if not len(good):
             return SCORES.empty_table(), bad
         keys, image_rows = np.unique(good[SHA256].to_numpy().astype(str), return_inverse=True)
-        words = np.array([normalise(text) for text in good[TEXT].to_pylist()], dtype=str)
+        words = np.array([normalise_text(text) for text in good[TEXT].to_pylist()], dtype=str)
         distinct, text_rows = np.unique(words, return_inverse=True)
         asked = distinct.tolist()
         texts = {

@@ -16,7 +16,7 @@ from kadr.features import Images, Texts
 from kadr.io.embeddings import Rows, Vectors
 from kadr.io.image_decoding import decode
 from kadr.io.storage import read_bytes
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 from kadr.model import RelevanceModel
 from kadr.params import EmbedImagesParams, EmbedTextsParams
 
@@ -92,7 +92,7 @@ class Scorer:
             if not text.strip():
                 raise InputError(f"row {row}: the text is empty; say what the photo shows")
         distinct_photos, image_rows = _distinct(photos)
-        distinct_texts, text_rows = _distinct([normalise(text) for text in texts])
+        distinct_texts, text_rows = _distinct([normalise_text(text) for text in texts])
         images = {name: _embed(encoder, distinct_photos) for name, encoder in self.images.items()}
         words = {name: encoder.transform(distinct_texts) for name, encoder in self.texts.items()}
         ids = [str(row) for row in range(len(distinct_photos))]

@@ -5,7 +5,7 @@ import pytest
 
 from kadr.features import Texts
 from kadr.io.embeddings import Embeddings
-from kadr.io.texts import normalise
+from kadr.io.texts import normalise_text
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from kadr.io.texts import normalise
     ],
 )
 def test_normalise(text: str, seen: str) -> None:
-    assert normalise(text) == seen
-    assert normalise(seen) == seen
+    assert normalise_text(text) == seen
+    assert normalise_text(seen) == seen
 
 
 def test_features_see_the_texts_that_encoders_saw() -> None:

@@ -1,0 +1,65 @@
+"""Named implementations that any installed package can register as entry points."""
+
+import functools
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from kadr.errors import ParamsError
+
+Implementation = TypeVar("Implementation")
+
+
+@dataclass(frozen=True)
+class Registry(Generic[Implementation]):
+    """The implementations of one kind, by the name that params.yaml uses.
+
+    kadr registers its own in pyproject.toml, in the same way as any other package:
+
+        [project.entry-points."kadr.aggregators"]
+        trimmed_mean = "my_package.trimmed_mean:TrimmedMean"
+
+    Where the implementation needs an extra of its package, the entry ends with its name: `"module:Class [extra]"`.
+
+    Attributes:
+        group: entry point group, e.g. kadr.aggregators.
+        setting: the setting in params.yaml that names an implementation, for error messages.
+    """
+
+    group: str
+    setting: str
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the registered implementations, sorted."""
+        return sorted(_entry_points(self.group))
+
+    def load(self, name: str) -> Implementation:
+        """Import an implementation.
+
+        Raises:
+            ParamsError: the name is not registered, or a package that the implementation needs is not installed.
+        """
+        known = _entry_points(self.group)
+        if name not in known:
+            raise ParamsError(f"{self.setting} is {name!r}, expected one of {', '.join(sorted(known))}")
+        entry = known[name]
+        try:
+            implementation: Implementation = entry.load()
+        except ModuleNotFoundError as error:
+            raise ParamsError(
+                f"{self.setting} is {name!r}, which needs the package {error.name}. {_install_hint(entry)}"
+            ) from error
+        return implementation
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    """Return the entry points of a group by name."""
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def _install_hint(entry: EntryPoint) -> str:
+    package: Any = entry.dist.name if entry.dist else "the package that registers it"
+    extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
+    return f"Install it: pip install '{package}{extras}'"
