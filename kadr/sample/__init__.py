@@ -1,18 +1,17 @@
-"""The embedded sample data: composed photos, captions and ratings whose truth is known.
+"""Synthetic sample data: rendered images, captions and simulated ratings whose true relevance is known.
 
-Call `write_sample(folder)`; `SampleSummary` says what it holds, `PLANTED` the defects it carries on purpose.
+`write_sample` writes the data set and returns a `SampleSummary`. `PLANTED_DEFECTS` describes the intentional defects.
 """
 
-from kadr.sample.defects import PLANTED, Planted
-from kadr.sample.sample_folder import SampleError
-from kadr.sample.write import N_CORPUS, N_TEST, N_TRAIN, SampleSummary, write_sample
+from kadr.sample.planted_defects import PLANTED_DEFECTS, PlantedDefects
+from kadr.sample.sample_writer import N_CORPUS, N_TEST, N_TRAIN, SampleError, SampleSummary, write_sample
 
 __all__ = [
     "N_CORPUS",
     "N_TEST",
     "N_TRAIN",
-    "PLANTED",
-    "Planted",
+    "PLANTED_DEFECTS",
+    "PlantedDefects",
     "SampleError",
     "SampleSummary",
     "write_sample",

@@ -1,4 +1,4 @@
-"""Which (photo, text) pairs are rated: true matches, near misses and chance pairs, as in Flickr8k."""
+"""Choice of the rated (image, caption) pairs: matching pairs, similar pairs and random pairs, as in Flickr8k."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,105 +7,121 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kadr.sample.captions import Caption
-from kadr.sample.split_images import Photo
-from kadr.sample.vocabulary import BACKGROUNDS, KINDS
+from kadr.sample.caption_templates import SampleCaption
+from kadr.sample.scene_vocabulary import BACKGROUNDS, OBJECT_CATEGORIES
+from kadr.sample.split_images import SampleImage
 
-TEXTS_PER_PHOTO = 7 / 6
-_OWN, _NEAR, _FAR = 0, 1, 2
-_KINDS = list(KINDS)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A photo and a text that somebody rates, by their numbers."""
-
-    photo: int
-    text: int
+CAPTIONS_PER_RATED_IMAGE = 7 / 6
+_MATCHING, _SIMILAR, _UNRELATED = 0, 1, 2
+_CATEGORIES = list(OBJECT_CATEGORIES)
 
 
 @dataclass(frozen=True)
-class Mix:
-    """How many pairs to draw and which shares of them are a photo with its own text, and near misses."""
+class SampledPair:
+    """An image and a caption to rate, by their positions in the lists of images and captions."""
+
+    image: int
+    caption: int
+
+
+@dataclass(frozen=True)
+class PairMix:
+    """Number of pairs to sample, and the shares of matching and similar pairs.
+
+    Attributes:
+        n_pairs: Number of pairs.
+        matching: Share of pairs of an image and its own caption.
+        similar: Share of pairs whose image and caption have an object category or the background in common.
+    """
 
     n_pairs: int
-    own: float
-    near: float
+    matching: float
+    similar: float
 
     def counts(self) -> tuple[int, int, int]:
-        """Pairs of own, near and chance kind."""
-        own, near = round(self.n_pairs * self.own), round(self.n_pairs * self.near)
-        return own, near, self.n_pairs - own - near
+        """Return the numbers of matching, similar and unrelated pairs."""
+        matching, similar = round(self.n_pairs * self.matching), round(self.n_pairs * self.similar)
+        return matching, similar, self.n_pairs - matching - similar
 
 
-def rated_texts(photos: Sequence[Photo], rng: np.random.Generator) -> tuple[list[Caption], list[int]]:
-    """About 7 distinct captions for every 6 photos, and the number of the photo that each was written for."""
-    owners = list(range(len(photos)))
-    extra = round(len(photos) * (TEXTS_PER_PHOTO - 1))
-    owners += sorted(int(number) for number in rng.choice(len(photos), extra, replace=False))
-    texts: dict[str, tuple[Caption, int]] = {}
+def choose_captions(images: Sequence[SampleImage], rng: np.random.Generator) -> tuple[list[SampleCaption], list[int]]:
+    """Choose about 7 different captions for every 6 images.
+
+    Returns:
+        The captions, and for each caption the position of its image.
+    """
+    owners = list(range(len(images)))
+    n_extra = round(len(images) * (CAPTIONS_PER_RATED_IMAGE - 1))
+    owners += sorted(int(number) for number in rng.choice(len(images), n_extra, replace=False))
+    captions: dict[str, tuple[SampleCaption, int]] = {}
     for owner in owners:
-        for number in rng.permutation(len(photos[owner].captions)):
-            caption = photos[owner].captions[int(number)]
-            if caption.text not in texts:
-                texts[caption.text] = (caption, owner)
+        for number in rng.permutation(len(images[owner].captions)):
+            caption = images[owner].captions[int(number)]
+            if caption.text not in captions:
+                captions[caption.text] = (caption, owner)
                 break
-    return [caption for caption, _ in texts.values()], [owner for _, owner in texts.values()]
+    return [caption for caption, _ in captions.values()], [owner for _, owner in captions.values()]
 
 
-def draw_pairs(
-    photos: Sequence[Photo],
-    texts: Sequence[Caption],
+def sample_pairs(
+    images: Sequence[SampleImage],
+    captions: Sequence[SampleCaption],
     owners: Sequence[int],
-    mixes: Sequence[Mix],
+    mixes: Sequence[PairMix],
     *,
-    always: Sequence[int],
+    required_images: Sequence[int],
     rng: np.random.Generator,
-) -> list[list[Pair]]:
-    """Draw distinct pairs for each mix in turn; fewer where there are no more.
+) -> list[list[SampledPair]]:
+    """Sample distinct pairs for each mix. A mix has fewer pairs if no more pairs are available.
 
     Args:
-        photos: The photos that may be rated.
-        texts: The texts that may be rated.
-        owners: For each text, the number of the photo that it was written for.
-        mixes: What to draw.
-        always: Photos whose own texts are in the first mix whatever the lot says.
-        rng: The lot.
+        images: Images to rate.
+        captions: Captions to rate.
+        owners: For each caption, the position of its image.
+        mixes: Numbers and shares of pairs, one entry for each list of pairs.
+        required_images: Positions of images whose own captions must be in the first mix.
+        rng: Random number generator.
+
+    Returns:
+        One list of pairs for each mix.
     """
-    likeness = _overlap(photos, texts)
-    group = np.where(likeness > 0, _NEAR, _FAR)
-    group[np.arange(len(texts)), owners] = _OWN
-    order = np.log(np.maximum(likeness, 1e-3)) + rng.gumbel(size=likeness.shape)
-    order[np.isin(owners, always), :] += 100.0 * (group[np.isin(owners, always), :] == _OWN)
-    queues = [_ranked(order, group == number) for number in (_OWN, _NEAR, _FAR)]
-    drawn = []
+    overlap = _content_overlap(images, captions)
+    group = np.where(overlap > 0, _SIMILAR, _UNRELATED)
+    group[np.arange(len(captions)), owners] = _MATCHING
+    priority = np.log(np.maximum(overlap, 1e-3)) + rng.gumbel(size=overlap.shape)
+    required = np.isin(owners, required_images)
+    priority[required, :] += 100.0 * (group[required, :] == _MATCHING)
+    queues = [_sort_pairs(priority, group == number) for number in (_MATCHING, _SIMILAR, _UNRELATED)]
+    samples = []
     for mix in mixes:
         pairs = []
         for queue, count in zip(queues, mix.counts(), strict=True):
             pairs += queue[:count]
             del queue[:count]
-        drawn.append([pairs[int(number)] for number in rng.permutation(len(pairs))])
-    return drawn
+        samples.append([pairs[int(number)] for number in rng.permutation(len(pairs))])
+    return samples
 
 
-def _ranked(order: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[Pair]:
-    places = np.argwhere(mask)
-    best = np.argsort(-order[mask], kind="stable")
-    return [Pair(int(photo), int(text)) for text, photo in places[best]]
+def _sort_pairs(priority: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[SampledPair]:
+    """Return the pairs selected by the mask, in order of falling priority."""
+    pairs = np.argwhere(mask)
+    order = np.argsort(-priority[mask], kind="stable")
+    return [SampledPair(int(image), int(caption)) for caption, image in pairs[order]]
 
 
-def _overlap(photos: Sequence[Photo], texts: Sequence[Caption]) -> npt.NDArray[np.float64]:
-    """(n_texts, n_photos): how many kinds (twice) and backgrounds a text and a photo share."""
-    has = np.zeros((len(photos), len(KINDS) + len(BACKGROUNDS)))
-    says = np.zeros((len(texts), len(KINDS) + len(BACKGROUNDS)))
-    for row, photo in zip(has, photos, strict=True):
-        for kind, count in Counter(thing.kind for thing in photo.scene.things).items():
-            row[_KINDS.index(kind)] = count
-        row[len(KINDS) + BACKGROUNDS.index(photo.scene.background)] = 1
-    for row, text in zip(says, texts, strict=True):
-        for mention in text.statement.mentions:
-            row[_KINDS.index(mention.kind)] = 2
-        if text.statement.background is not None:
-            row[len(KINDS) + BACKGROUNDS.index(text.statement.background)] = 0.5
-    overlap: npt.NDArray[np.float64] = says @ has.T
+def _content_overlap(images: Sequence[SampleImage], captions: Sequence[SampleCaption]) -> npt.NDArray[np.float64]:
+    """Return the number of common categories (weight 2) and backgrounds (weight 0.5): (n_captions, n_images)."""
+    n_columns = len(_CATEGORIES) + len(BACKGROUNDS)
+    image_content = np.zeros((len(images), n_columns))
+    caption_content = np.zeros((len(captions), n_columns))
+    for row, image in zip(image_content, images, strict=True):
+        for category, count in Counter(scene_object.category for scene_object in image.scene.objects).items():
+            row[_CATEGORIES.index(category)] = count
+        row[len(_CATEGORIES) + BACKGROUNDS.index(image.scene.background)] = 1
+    for row, caption in zip(caption_content, captions, strict=True):
+        for mention in caption.meaning.mentions:
+            row[_CATEGORIES.index(mention.category)] = 2
+        if caption.meaning.background is not None:
+            row[len(_CATEGORIES) + BACKGROUNDS.index(caption.meaning.background)] = 0.5
+    overlap: npt.NDArray[np.float64] = caption_content @ image_content.T
     return overlap

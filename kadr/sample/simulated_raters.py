@@ -1,20 +1,20 @@
-"""From truth to ratings: three experts with their own habits, and a crowd that seldom says yes."""
+"""Simulated raters: three experts with different biases, and a crowd that rarely votes yes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-Rates = tuple[int, int, int]
+ExpertRatings = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Expert:
-    """A rater of 1..4.
+class SimulatedExpert:
+    """An expert who rates pairs from 1 to 4.
 
     Attributes:
-        bias: How much higher than the truth they rate.
-        noise: Spread of what they see, in rating steps.
-        careless: Share of the pairs that they rate at random.
+        bias: Mean deviation from the true relevance, in rating steps.
+        noise: Standard deviation of the ratings, in rating steps.
+        careless: Share of the pairs that the expert rates at random.
     """
 
     bias: float
@@ -22,33 +22,44 @@ class Expert:
     careless: float = 0.0
 
 
-EXPERTS = (Expert(-0.15, 0.35), Expert(0.35, 0.40), Expert(0.05, 0.55, careless=0.25))
-"""The persons behind `rate_1`, `rate_2`, `rate_3`: a strict one, a generous one, a careless one."""
+EXPERTS = (
+    SimulatedExpert(-0.15, 0.35),
+    SimulatedExpert(0.35, 0.40),
+    SimulatedExpert(0.05, 0.55, careless=0.25),
+)
+"""The experts of columns `rate_1`, `rate_2` and `rate_3`: a strict, a lenient and a careless expert."""
 
-CARELESS = 3
-"""The number of the careless expert's column, `rate_3`."""
-
-_VOTERS = (3, 4, 5)
-_VOTER_SHARES = (0.9, 0.06, 0.04)
-_YES_FROM, _STEEPNESS, _SLIP = 0.84, 16.0, 0.012
+_VOTE_COUNTS = (3, 4, 5)
+_VOTE_COUNT_SHARES = (0.9, 0.06, 0.04)
+_YES_THRESHOLD, _YES_STEEPNESS, _ERROR_RATE = 0.84, 16.0, 0.012
 
 
-def expert_rates(truth: float, rng: np.random.Generator) -> Rates:
-    """What the three experts say of a pair: 1 (does not match) .. 4 (matches completely)."""
-    first, second, third = (_rate(expert, truth, rng) for expert in EXPERTS)
+def rate_by_experts(relevance: float, rng: np.random.Generator) -> ExpertRatings:
+    """Return the ratings of the three experts, 1 (caption does not match) to 4 (caption matches completely).
+
+    Args:
+        relevance: True relevance, 0 to 1.
+        rng: Random number generator.
+    """
+    first, second, third = (_rate_by_expert(expert, relevance, rng) for expert in EXPERTS)
     return first, second, third
 
 
-def crowd_share(truth: float, rng: np.random.Generator) -> float:
-    """Share of three to five voters who say that the text describes the photo, to four decimals."""
-    n_voters = int(rng.choice(_VOTERS, p=_VOTER_SHARES))
-    yes = _SLIP + (1 - 3 * _SLIP) / (1 + np.exp(-_STEEPNESS * (truth - _YES_FROM)))
-    return round(int(rng.binomial(n_voters, yes)) / n_voters, 4)
+def rate_by_crowd(relevance: float, rng: np.random.Generator) -> float:
+    """Return the share of yes among three to five crowd votes, rounded to four decimals.
+
+    Args:
+        relevance: True relevance, 0 to 1.
+        rng: Random number generator.
+    """
+    n_votes = int(rng.choice(_VOTE_COUNTS, p=_VOTE_COUNT_SHARES))
+    probability = _ERROR_RATE + (1 - 3 * _ERROR_RATE) / (1 + np.exp(-_YES_STEEPNESS * (relevance - _YES_THRESHOLD)))
+    return round(int(rng.binomial(n_votes, probability)) / n_votes, 4)
 
 
-def _rate(expert: Expert, truth: float, rng: np.random.Generator) -> int:
-    lot, seen = rng.random(), rng.standard_normal()
-    at_random = int(rng.integers(1, 5))
-    if lot < expert.careless:
-        return at_random
-    return int(np.clip(round(1 + 3 * truth + expert.bias + expert.noise * seen), 1, 4))
+def _rate_by_expert(expert: SimulatedExpert, relevance: float, rng: np.random.Generator) -> int:
+    carelessness, deviation = rng.random(), rng.standard_normal()
+    random_rating = int(rng.integers(1, 5))
+    if carelessness < expert.careless:
+        return random_rating
+    return int(np.clip(round(1 + 3 * relevance + expert.bias + expert.noise * deviation), 1, 4))

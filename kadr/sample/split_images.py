@@ -1,62 +1,81 @@
-"""The photos of one part of the sample: what each shows and what people wrote of it."""
+"""The images of one split of the sample: scenes and captions, before the images are rendered."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from kadr.sample.captions import Caption, captions_of
-from kadr.sample.composition import draw_scene
-from kadr.sample.scene import Scene
-from kadr.sample.truth import relevance
+from kadr.sample.caption_templates import SampleCaption, generate_captions
+from kadr.sample.scene_graph import SceneGraph
+from kadr.sample.scene_sampling import sample_scene
+from kadr.sample.true_relevance import true_relevance
 
-Part = Literal["train", "test", "corpus"]
+Split = Literal["train", "test", "corpus"]
 Seed = tuple[int, ...]
 
-PARTS: dict[Part, int] = {"train": 0, "test": 1, "corpus": 2}
-RATINGS_PART = 3
-_SCENE, _CAPTIONS, _PICTURE = 0, 1, 2
+SPLIT_SEEDS: dict[Split, int] = {"train": 0, "test": 1, "corpus": 2}
+RATINGS_SEED = 3
+_SCENE_SEED, _CAPTIONS_SEED, _RENDERING_SEED = 0, 1, 2
+_FULLY_RELEVANT = 0.999
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A photo before it is drawn: its file name, its scene, its captions and the seed of its looks."""
+class SampleImage:
+    """An image of the sample before it is rendered.
+
+    Attributes:
+        name: File name.
+        scene: Scene that the image shows.
+        captions: Captions of the image.
+        rendering_seed: Seed of the rendering.
+    """
 
     name: str
-    scene: Scene
-    captions: tuple[Caption, ...]
-    picture_seed: Seed
+    scene: SceneGraph
+    captions: tuple[SampleCaption, ...]
+    rendering_seed: Seed
 
 
-def photo(seed: int, part: Part, number: int, attempt: int = 0) -> Photo:
-    """Photo `number` of a part; it depends on no other photo."""
-    base = (seed, PARTS[part], number, attempt)
-    scene = draw_scene(np.random.default_rng((*base, _SCENE)))
-    captions = captions_of(scene, np.random.default_rng((*base, _CAPTIONS)), full=part == "test")
-    return Photo(f"{part}_{number:05d}.jpg", scene, captions, (*base, _PICTURE))
+def make_image(seed: int, split: Split, number: int, attempt: int = 0) -> SampleImage:
+    """Return one image of a split. The image does not depend on the other images.
+
+    Args:
+        seed: Seed of the sample.
+        split: Split of the image.
+        number: Number of the image in its split, from 0.
+        attempt: Number of earlier images that were rejected for this number.
+    """
+    base = (seed, SPLIT_SEEDS[split], number, attempt)
+    scene = sample_scene(np.random.default_rng((*base, _SCENE_SEED)))
+    captions = generate_captions(scene, np.random.default_rng((*base, _CAPTIONS_SEED)), full=split == "test")
+    return SampleImage(f"{split}_{number:05d}.jpg", scene, captions, (*base, _RENDERING_SEED))
 
 
-def album(seed: int, part: Part, n_photos: int) -> list[Photo]:
-    """The first `n_photos` photos of a part."""
-    return [photo(seed, part, number) for number in range(n_photos)]
+def make_images(seed: int, split: Split, n_images: int) -> list[SampleImage]:
+    """Return the first `n_images` images of a split."""
+    return [make_image(seed, split, number) for number in range(n_images)]
 
 
-def distinct_album(seed: int, part: Part, n_photos: int) -> list[Photo]:
-    """As `album`, but no photo's caption is wholly true of another: a search has one right answer."""
-    chosen: list[Photo] = []
-    for number in range(n_photos):
+def make_distinct_images(seed: int, split: Split, n_images: int) -> list[SampleImage]:
+    """Return images whose captions do not describe each other completely.
+
+    Every caption then has exactly one fully relevant image, so a search has one correct result.
+    """
+    images: list[SampleImage] = []
+    for number in range(n_images):
         attempt = 0
-        candidate = photo(seed, part, number)
-        while any(_told_alike(candidate, other) for other in chosen):
+        candidate = make_image(seed, split, number)
+        while any(_is_ambiguous(candidate, image) for image in images):
             attempt += 1
-            candidate = photo(seed, part, number, attempt)
-        chosen.append(candidate)
-    return chosen
+            candidate = make_image(seed, split, number, attempt)
+        images.append(candidate)
+    return images
 
 
-def _told_alike(one: Photo, other: Photo) -> bool:
-    return _describes(one, other) or _describes(other, one)
+def _is_ambiguous(image: SampleImage, other: SampleImage) -> bool:
+    return _describes(image, other) or _describes(other, image)
 
 
-def _describes(one: Photo, other: Photo) -> bool:
-    return any(relevance(caption.statement, other.scene) > 0.999 for caption in one.captions)
+def _describes(image: SampleImage, other: SampleImage) -> bool:
+    """Return whether a caption of `image` is fully relevant to `other`."""
+    return any(true_relevance(caption.meaning, other.scene) > _FULLY_RELEVANT for caption in image.captions)

@@ -1,64 +1,75 @@
-"""The rows of train_dataset.csv, with what is true of them."""
+"""The rows of train_dataset.csv and the true relevance of their pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kadr.sample.pair_sampling import Mix, draw_pairs, rated_texts
-from kadr.sample.simulated_raters import Rates, crowd_share, expert_rates
-from kadr.sample.split_images import RATINGS_PART, Photo
-from kadr.sample.truth import relevance
+from kadr.sample.pair_sampling import PairMix, choose_captions, sample_pairs
+from kadr.sample.simulated_raters import ExpertRatings, rate_by_crowd, rate_by_experts
+from kadr.sample.split_images import RATINGS_SEED, SampleImage
+from kadr.sample.true_relevance import true_relevance
 
-EXPERT_PAIRS_PER_PHOTO = 5
-CROWD_PAIRS_PER_PHOTO = 15
-CROWD_ON_EXPERT = 0.4
+EXPERT_PAIRS_PER_IMAGE = 5
+CROWD_PAIRS_PER_IMAGE = 15
+CROWD_SHARE_OF_EXPERT_PAIRS = 0.4
 
 
 @dataclass(frozen=True)
-class Row:
-    """One rated pair; `rates` and `crowd` are None where nobody of that source rated it."""
+class TrainRow:
+    """One rated pair.
+
+    Attributes:
+        img_id: File name of the image.
+        text: Caption.
+        ratings: Ratings of the three experts, or None if the experts did not rate the pair.
+        crowd: Share of yes among the crowd votes, or None if the crowd did not rate the pair.
+    """
 
     img_id: str
     text: str
-    rates: Rates | None
+    ratings: ExpertRatings | None
     crowd: float | None
 
 
 @dataclass(frozen=True)
-class RatedTable:
-    """The rows in file order and the truth of every pair in them."""
+class TrainTable:
+    """The rows in file order, and the true relevance of each pair of img_id and text."""
 
-    rows: tuple[Row, ...]
-    truth: dict[tuple[str, str], float]
+    rows: tuple[TrainRow, ...]
+    relevances: dict[tuple[str, str], float]
 
 
-def rate(photos: Sequence[Photo], seed: int, always: Sequence[int] = ()) -> RatedTable:
-    """Draw the pairs of these photos and let raters rate them.
+def make_train_table(images: Sequence[SampleImage], seed: int, required_images: Sequence[int] = ()) -> TrainTable:
+    """Sample pairs of images and captions, and simulate their ratings.
 
     Args:
-        photos: Photos of the train part.
+        images: Images of the train split.
         seed: Seed of the sample.
-        always: Numbers of photos that experts are sure to rate with their own texts.
+        required_images: Positions of images that the experts must rate with their own captions.
     """
-    rng = np.random.default_rng((seed, RATINGS_PART))
-    texts, owners = rated_texts(photos, rng)
-    expert = Mix(EXPERT_PAIRS_PER_PHOTO * len(photos), own=0.14, near=0.46)
-    crowd = Mix(CROWD_PAIRS_PER_PHOTO * len(photos), own=0.03, near=0.25)
-    by_experts, by_crowd = draw_pairs(photos, texts, owners, (expert, crowd), always=always, rng=rng)
-    truth: dict[tuple[str, str], float] = {}
+    rng = np.random.default_rng((seed, RATINGS_SEED))
+    captions, owners = choose_captions(images, rng)
+    expert_mix = PairMix(EXPERT_PAIRS_PER_IMAGE * len(images), matching=0.14, similar=0.46)
+    crowd_mix = PairMix(CROWD_PAIRS_PER_IMAGE * len(images), matching=0.03, similar=0.25)
+    expert_pairs, crowd_pairs = sample_pairs(
+        images, captions, owners, (expert_mix, crowd_mix), required_images=required_images, rng=rng
+    )
+    relevances: dict[tuple[str, str], float] = {}
     rows = []
-    for pair, by_expert in [*((pair, True) for pair in by_experts), *((pair, False) for pair in by_crowd)]:
-        photo, text = photos[pair.photo], texts[pair.text]
-        true = truth[photo.name, text.text] = relevance(text.statement, photo.scene)
-        rows.append(_rated(photo.name, text.text, true, by_expert, rng))
+    for pair, by_experts in [*((pair, True) for pair in expert_pairs), *((pair, False) for pair in crowd_pairs)]:
+        image, caption = images[pair.image], captions[pair.caption]
+        relevance = true_relevance(caption.meaning, image.scene)
+        relevances[image.name, caption.text] = relevance
+        rows.append(_rate_pair(image.name, caption.text, relevance, by_experts, rng))
     order = rng.permutation(len(rows))
-    return RatedTable(tuple(rows[int(number)] for number in order), truth)
+    return TrainTable(tuple(rows[int(number)] for number in order), relevances)
 
 
-def _rated(img_id: str, text: str, true: float, by_expert: bool, rng: np.random.Generator) -> Row:
-    """The pair's row: by experts and sometimes the crowd, or by the crowd alone."""
-    if not by_expert:
-        return Row(img_id, text, None, crowd_share(true, rng))
-    rates = expert_rates(true, rng)
-    return Row(img_id, text, rates, crowd_share(true, rng) if rng.random() < CROWD_ON_EXPERT else None)
+def _rate_pair(img_id: str, text: str, relevance: float, by_experts: bool, rng: np.random.Generator) -> TrainRow:
+    """Simulate the ratings of a pair: by the experts and sometimes the crowd, or by the crowd alone."""
+    if not by_experts:
+        return TrainRow(img_id, text, None, rate_by_crowd(relevance, rng))
+    ratings = rate_by_experts(relevance, rng)
+    crowd = rate_by_crowd(relevance, rng) if rng.random() < CROWD_SHARE_OF_EXPERT_PAIRS else None
+    return TrainRow(img_id, text, ratings, crowd)

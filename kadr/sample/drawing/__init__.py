@@ -1,6 +1,6 @@
-"""Drawing a scene with Pillow: brush, things, backgrounds, camera."""
+"""Render scene graphs as images with Pillow."""
 
-from kadr.sample.drawing.camera import expose
-from kadr.sample.drawing.image import draw_photo
+from kadr.sample.drawing.camera import scale_brightness
+from kadr.sample.drawing.scene_renderer import render_scene
 
-__all__ = ["draw_photo", "expose"]
+__all__ = ["render_scene", "scale_brightness"]

@@ -1,4 +1,7 @@
-"""The words a caption may use for a kind, a colour, a size, a place, a relation, a background."""
+"""Words and phrases of the caption templates.
+
+A word that occurs twice in a tuple is chosen twice as often.
+"""
 
 NOUNS: dict[str, tuple[str, ...]] = {
     "ball": ("ball",),
@@ -32,7 +35,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "kite": ("flies", "is flying", "floats"),
     "lamp": ("stands", "is"),
 }
-SHADES: dict[str, tuple[str, ...]] = {
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "red", "bright red"),
     "orange": ("orange",),
     "yellow": ("yellow",),
@@ -44,30 +47,30 @@ SHADES: dict[str, tuple[str, ...]] = {
     "black": ("black",),
     "white": ("white",),
 }
-CLOTHES = ("in a {} shirt", "wearing {}", "in a {} jacket", "dressed in {}")
+CLOTHES_TEMPLATES = ("in a {} shirt", "wearing {}", "in a {} jacket", "dressed in {}")
 SIZE_WORDS = {"small": ("small", "little", "tiny"), "large": ("big", "large")}
-PLACES = {
+POSITION_PHRASES = {
     "left": ("on the left", "on the left side"),
     "centre": ("in the middle", "in the centre"),
     "right": ("on the right", "on the right side"),
 }
-RELATION_WORDS = {
+RELATION_PHRASES = {
     "left of": ("left of", "to the left of", "on the left of"),
     "right of": ("right of", "to the right of", "on the right of"),
     "above": ("above", "over"),
     "next to": ("next to", "beside", "near"),
     "in front of": ("in front of",),
 }
-REVERSED = {
+CONVERSE_RELATION_PHRASES = {
     "left of": ("right of", "to the right of"),
     "right of": ("left of", "to the left of"),
     "above": ("below", "under"),
     "next to": ("next to", "beside"),
     "in front of": ("behind",),
 }
-"""The words for the same relation told from its other end."""
+"""Phrases for the same relation with subject and target exchanged."""
 
-SETTINGS: dict[str, tuple[str, ...]] = {
+BACKGROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "beach": ("on the beach", "on a sandy beach", "at the seaside"),
     "meadow": ("in a meadow", "on the grass", "in a green field"),
     "snow": ("in the snow", "on a snowy field", "on snow"),

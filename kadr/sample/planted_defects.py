@@ -1,0 +1,96 @@
+"""Intentional defects of the sample data, which the validation has to find."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from kadr.sample.caption_templates import generate_captions
+from kadr.sample.split_images import SampleImage
+from kadr.sample.train_table import TrainRow
+
+PLANTED_DEFECTS = MappingProxyType(
+    {
+        "truncated_photo": "A rated train image whose file ends after half of its bytes.",
+        "missing_photo": "A rated train image without a file.",
+        "near_duplicate": "A train image that is a brighter copy of a test image, at a lower JPEG quality.",
+        "duplicate_row": "A row that occurs twice in train_dataset.csv. The second copy is the last row.",
+        "bad_rating": "A row whose rate_2 is 7, outside the scale of 1 to 4.",
+        "empty_text": "A row without text.",
+    }
+)
+"""Name of each defect and its description. `PlantedDefects` has one field for each name."""
+
+NEAR_DUPLICATE, TRUNCATED = 1, 3
+MIN_TRAIN = 6
+INVALID_RATING = 7
+
+
+@dataclass(frozen=True)
+class PlantedDefects:
+    """Locations of the defects of one sample. The field names are keys of sample.json.
+
+    Attributes:
+        truncated_photo: File name in train_images.
+        missing_photo: File name that train_images does not contain.
+        near_duplicate: File name in train_images, and file name of its original in test_images.
+        duplicate_row: img_id and text.
+        bad_rating: img_id and text.
+        empty_text: img_id.
+    """
+
+    truncated_photo: str
+    missing_photo: str
+    near_duplicate: tuple[str, str]
+    duplicate_row: tuple[str, str]
+    bad_rating: tuple[str, str]
+    empty_text: str
+
+
+def plant_near_duplicate(train: Sequence[SampleImage], original: SampleImage) -> list[SampleImage]:
+    """Return the train images with one image replaced by a copy of `original`, with new captions.
+
+    Args:
+        train: Train images.
+        original: Test image to copy.
+    """
+    replaced = train[NEAR_DUPLICATE]
+    captions = generate_captions(original.scene, np.random.default_rng(replaced.rendering_seed))
+    duplicate = SampleImage(replaced.name, original.scene, captions, original.rendering_seed)
+    return [duplicate if number == NEAR_DUPLICATE else image for number, image in enumerate(train)]
+
+
+def plant_row_defects(
+    rows: Sequence[TrainRow], train: Sequence[SampleImage], test: Sequence[SampleImage]
+) -> tuple[list[TrainRow], PlantedDefects]:
+    """Add the defective rows to the train table.
+
+    Args:
+        rows: Rows in file order.
+        train: Train images. The file of the last image is not written.
+        test: Test images. The first image has a near-duplicate among the train images.
+
+    Returns:
+        The rows with the defects, and the locations of all defects.
+    """
+    excluded = {train[TRUNCATED].name, train[-1].name}
+    candidates = [number for number, row in enumerate(rows) if row.ratings and row.img_id not in excluded]
+    duplicated, invalid, empty = (rows[candidates[len(candidates) * quarter // 4]] for quarter in (1, 2, 3))
+    defective_rows = []
+    for row in rows:
+        ratings = row.ratings
+        if row is invalid and ratings is not None:
+            ratings = (ratings[0], INVALID_RATING, ratings[2])
+        defective_rows.append(replace(row, ratings=ratings))
+        if row is empty:
+            defective_rows.append(replace(row, text=""))
+    defective_rows.append(duplicated)
+    return defective_rows, PlantedDefects(
+        truncated_photo=train[TRUNCATED].name,
+        missing_photo=train[-1].name,
+        near_duplicate=(train[NEAR_DUPLICATE].name, test[0].name),
+        duplicate_row=(duplicated.img_id, duplicated.text),
+        bad_rating=(invalid.img_id, invalid.text),
+        empty_text=empty.img_id,
+    )
