@@ -1,3 +1,5 @@
-"""The library room: what is computed. It never imports prefect, dvc or mlflow."""
+"""Find images by words, with a relevance model learned from people's ratings."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("kadr")
