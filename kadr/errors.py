@@ -1,57 +1,67 @@
-"""The library room's errors: one small class per kind of failure, all under KadrError.
+"""Errors that a user can cause and fix.
 
 KadrError
-├── ParamsError      params.yaml or a preset has an unknown, missing or invalid key
-├── InputError       the user's photos, texts or ratings cannot be read as what they should be
-│   ├── TooManyBad   more rows or photos were set aside than the limits in params allow
-│   └── UndecodableError  a photo does not decode
-├── DiskError        a disk is full, or a file or folder there cannot be written
-├── SchemaError      a table does not have the columns that kadr/io/schemas.py gives it
-├── EncoderError     an encoder cannot be found, loaded or run
-├── CacheError       the embedding cache cannot be read or written
-├── ModelError       a relevance model is missing or does not fit its input
-├── GateError        a trained model is worse than evaluate.gates allow
-└── SearchError      a query or an index that cannot be searched
+├── ParamsError               a setting or a preset is unknown, missing or invalid
+├── InputError                an image, text, rating or address cannot be read or is invalid
+│   ├── TooManyInvalidError   more rows or images are invalid than ingest.max_bad_* allow
+│   └── UndecodableError      an image cannot be decoded
+├── DiskError                 a disk is full, or a path is not writable
+├── SchemaError               a table is missing, damaged or has other columns than its schema
+├── EncoderError              an encoder cannot be found, loaded or run
+├── CacheError                the embedding cache cannot be read or written
+├── ModelError                a relevance model is missing or does not fit its input
+├── GateError                 a model does not pass evaluate.gates
+└── SearchError               a query is invalid, or an index is missing or damaged
 
-Every message says what was got, what was wanted and what to do. The command line and the stages print the message
-alone; the stack trace is for bugs.
+A message names the problem, the expected value and the fix. The command line and the stages print the message without
+a stack trace. Any other exception is a bug.
 """
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
+
+ImageProblem = Literal["empty_file", "not_an_image", "too_large", "truncated", "broken"]
+"""Reason why an image cannot be decoded."""
 
 
 class KadrError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base class of all errors that a user can fix."""
 
 
 class ParamsError(KadrError):
-    """params.yaml or a preset has an unknown, missing or invalid key."""
+    """A setting or a preset is unknown, missing or invalid."""
 
 
 class InputError(KadrError):
-    """The user's photos, texts or ratings cannot be read as what they should be."""
+    """An image, text, rating or address cannot be read or is invalid."""
 
 
-class TooManyBad(InputError):
-    """More rows or photos were set aside than the limits in params allow."""
+class TooManyInvalidError(InputError):
+    """More rows or images are invalid than `ingest.max_bad_rows` or `ingest.max_bad_images` allow."""
 
 
 class UndecodableError(InputError):
-    """A photo does not decode; `status` says why in one word: unreadable or too_large."""
+    """An image cannot be decoded.
 
-    def __init__(self, message: str, status: str) -> None:
+    Attributes:
+        status: reason, as in the column `status` of the table IMAGES.
+        size: upright width and height in pixels, None if the header was not read.
+    """
+
+    def __init__(self, message: str, status: ImageProblem, size: tuple[int, int] | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status: ImageProblem = status
+        self.size = size
 
 
 class DiskError(KadrError):
-    """A disk is full, or a file or folder there cannot be written."""
+    """A disk is full, or a path is not writable."""
 
 
 class SchemaError(KadrError):
-    """A table does not have the columns that kadr/io/schemas.py gives it."""
+    """A table is missing, damaged or has other columns than its schema."""
 
 
 class EncoderError(KadrError):
@@ -67,26 +77,26 @@ class ModelError(KadrError):
 
 
 class GateError(KadrError):
-    """A trained model is worse than `evaluate.gates` allow."""
+    """A model does not pass `evaluate.gates`."""
 
 
 class SearchError(KadrError):
-    """A query or an index that cannot be searched."""
+    """A query is invalid, or an index is missing or damaged."""
 
 
-_MENDS = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room on that disk"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "let this user write there"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file is where a folder is wanted: move it away"),
+_FIXES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free space on this disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give this user write permission"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "Move the file that has the name of a folder"),
 }
 
 
 @contextmanager
-def said_clearly() -> Iterator[None]:
-    """A block in which a full disk, or a file or folder that cannot be written, raises DiskError."""
+def clear_errors() -> Iterator[None]:
+    """Raise DiskError with a fix if a disk is full or a path is not writable inside the block."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _MENDS:
+        if error.errno not in _FIXES:
             raise
-        raise DiskError(f"{error}: {_MENDS[error.errno]}, then run this again") from error
+        raise DiskError(f"{error}. {_FIXES[error.errno]}, then run the command again.") from error

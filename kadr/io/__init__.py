@@ -1,1 +1,1 @@
-"""Read and write files: storage, table schemas, image decoding, embeddings, fingerprints."""
+"""Read and write files: storage, tables, images, texts, embeddings, fingerprints and presets."""

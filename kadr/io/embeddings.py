@@ -1,4 +1,4 @@
-"""The library room's embeddings table in memory: unit vectors joined to their ids, never to a row order."""
+"""Embeddings tables: unit vectors and their IDs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,21 @@ Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def spread(n: int, wanted: int) -> Rows:
-    """At most `wanted` of n rows, evenly spread over them, ascending."""
-    return np.linspace(0, n - 1, min(n, wanted)).astype(np.int64)
+def evenly_spaced_rows(n_rows: int, n_selected: int) -> Rows:
+    """Return at most `n_selected` row numbers below `n_rows`, evenly spaced and ascending."""
+    return np.linspace(0, n_rows - 1, min(n_rows, n_selected)).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Unit vectors of photos or texts by one encoder.
+    """Unit vectors of images or texts from one encoder.
+
+    Vectors are looked up by ID, so that the order of the rows does not matter.
 
     Attributes:
-        ids: n distinct ids.
+        ids: n unique IDs.
         vectors: (n, d) float32, unit norm.
-        metadata: what made them: encoder, weights sha256, preprocessing, precision.
+        metadata: identity of the encoder: name, SHA-256 of the weights, preprocessing, precision.
     """
 
     ids: Sequence[str]
@@ -40,25 +42,29 @@ class Embeddings:
         return int(self.vectors.shape[1])
 
     @cached_property
-    def _row_of(self) -> dict[str, int]:
+    def _row_by_id(self) -> dict[str, int]:
         return {id_: row for row, id_ in enumerate(self.ids)}
 
     def rows(self, ids: Sequence[str]) -> Rows:
-        """Row of each of `ids` in `vectors`: (len(ids),) int64. Raises SchemaError where an id has no vector."""
+        """Return the row of each ID in `vectors`: (len(ids),) int64.
+
+        Raises:
+            SchemaError: an ID has no vector.
+        """
         try:
-            return np.fromiter((self._row_of[id_] for id_ in ids), dtype=np.int64, count=len(ids))
+            return np.fromiter((self._row_by_id[id_] for id_ in ids), dtype=np.int64, count=len(ids))
         except KeyError as error:
             encoder = self.metadata.get("encoder", "?")
             raise SchemaError(
-                f"encoder {encoder} has no vector for id {error.args[0]!r}; run `dvc repro` again"
+                f"Encoder {encoder} has no vector for ID {error.args[0]!r}. Run `dvc repro` to embed it."
             ) from error
 
     def select(self, ids: Sequence[str]) -> Vectors:
-        """Vectors of `ids` in their order: (len(ids), d) float32, a copy."""
+        """Return a copy of the vectors of these IDs, in their order: (len(ids), d) float32."""
         return self.vectors[self.rows(ids)]
 
     def write(self, path: Path) -> None:
-        """Write to Parquet: columns id and vector, `metadata` in the file's own."""
+        """Write a Parquet file with the columns id and vector, and with `metadata` in the file's metadata."""
         flat = pa.array(np.ascontiguousarray(self.vectors, dtype=np.float32).reshape(-1), pa.float32())
         schema = embeddings_schema(self.dim)
         vector = pa.FixedSizeListArray.from_arrays(flat, type=schema.field("vector").type)
@@ -67,18 +73,25 @@ class Embeddings:
 
     @classmethod
     def read(cls, path: Path) -> "Embeddings":
-        """Read what `write` wrote. Raises SchemaError where the file is missing or is no embeddings table."""
+        """Read an embeddings table.
+
+        Raises:
+            SchemaError: the file is missing, damaged or not an embeddings table.
+        """
         table = read_parquet(path)
-        kind = table.schema.field("vector").type if "vector" in table.schema.names else None
-        if not isinstance(kind, pa.FixedSizeListType):
-            raise SchemaError(f"{path}: no column `vector` of fixed_size_list; this is not an embeddings table")
-        check_schema(table, embeddings_schema(kind.list_size), str(path))
+        vector_type = table.schema.field("vector").type if "vector" in table.schema.names else None
+        if not isinstance(vector_type, pa.FixedSizeListType):
+            raise SchemaError(
+                f"{path}: the file is not an embeddings table, expected a column `vector` of type fixed_size_list. "
+                "Delete it and run `dvc repro`."
+            )
+        check_schema(table, embeddings_schema(vector_type.list_size), str(path))
         vector = table.column("vector").combine_chunks()
         flat = vector.flatten().to_numpy(zero_copy_only=False)
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        return cls(table.column("id").to_pylist(), flat.reshape(len(table), kind.list_size), metadata)
+        return cls(table.column("id").to_pylist(), flat.reshape(len(table), vector_type.list_size), metadata)
 
     @classmethod
     def read_all(cls, folder: Path, encoders: Iterable[str]) -> dict[str, "Embeddings"]:
-        """The tables `<encoder>.parquet` of `folder`, exactly those named."""
+        """Read `<encoder>.parquet` of a folder for each encoder name."""
         return {encoder: cls.read(folder / f"{encoder}.parquet") for encoder in encoders}

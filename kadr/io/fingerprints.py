@@ -1,7 +1,7 @@
-"""The library room's memory of files: the sha256 of one that has not changed is known without reading it.
+"""Remember the SHA-256 of files, so that unchanged files are not read again.
 
-A file is taken for unchanged while its size, its time of modification (ns) and its inode are. What was changed so
-recently that one more change might not show is hashed again the next time.
+A file counts as unchanged if its size, modification time (ns) and inode are the same. A recently modified file is
+hashed again next time, because a second modification within one tick of the file system's clock keeps the time.
 """
 
 import hashlib
@@ -27,51 +27,55 @@ FINGERPRINTS = pa.schema(
     ]
 )
 _THREADS = 4
-_SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system in use (FAT) ticks every 2 s
+_SETTLED_NS = 2_000_000_000  # FAT has the coarsest clock of the common file systems: 2 s
 
 Stat = tuple[int, int, int]
 
 
 class Fingerprints:
-    """What is known of files, kept in the Parquet file `memory`; one that cannot be read counts as empty."""
+    """SHA-256 of files, stored in a Parquet file.
 
-    def __init__(self, memory: Path) -> None:
-        self._memory = memory
+    Args:
+        path: the Parquet file. A missing or damaged file counts as empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._known: dict[str, tuple[Stat, str]] = {}
         try:
-            columns = pq.read_table(memory, schema=FINGERPRINTS).to_pydict()
+            columns = pq.read_table(path, schema=FINGERPRINTS).to_pydict()
         except (OSError, pa.ArrowException):
-            return  # all is hashed anew
+            return
         stats = zip(columns["size"], columns["mtime_ns"], columns["inode"], strict=True)
         self._known = dict(zip(columns["path"], zip(stats, columns["sha256"], strict=True), strict=True))
 
     def sha256(self, paths: Sequence[str]) -> list[str | None]:
-        """The sha256 of each file, None where it cannot be read; only new and changed files are read.
+        """Return the SHA-256 of each file, None for files that cannot be read. Only new and changed files are read.
 
-        What was learned is kept, unless another process keeps its own at the same time: then one of them reads again.
+        New results are saved. If two processes save at the same time, the last one wins.
         """
         stats = [_stat(path) for path in paths]
-        stale = [row for row, (path, stat) in enumerate(zip(paths, stats, strict=True)) if not self._knows(path, stat)]
+        changed = [row for row, path in enumerate(paths) if not self._is_unchanged(path, stats[row])]
         now = time.time_ns()
-        with progress("hash files", len(stale)) as advance, ThreadPoolExecutor(_THREADS) as pool:
-            for row, digest in zip(stale, pool.map(lambda row: _sha256(paths[row]), stale), strict=True):
+        with progress("hash files", len(changed)) as advance, ThreadPoolExecutor(_THREADS) as pool:
+            for row, digest in zip(changed, pool.map(lambda row: _sha256(paths[row]), changed), strict=True):
                 advance(1)
                 self._known.pop(paths[row], None)
                 if digest is not None and (stat := stats[row]) is not None:
                     self._known[paths[row]] = (stat, digest)
         digests = [self._known[path][1] if path in self._known else None for path in paths]
-        if stale:
-            self._keep(now)
+        if changed:
+            self._save(now)
         return digests
 
-    def _knows(self, path: str, stat: Stat | None) -> bool:
+    def _is_unchanged(self, path: str, stat: Stat | None) -> bool:
         return stat is not None and path in self._known and self._known[path][0] == stat
 
-    def _keep(self, now: int) -> None:
+    def _save(self, now: int) -> None:
         settled = [(path, *stat, digest) for path, (stat, digest) in self._known.items() if now - stat[1] > _SETTLED_NS]
         columns = zip(*sorted(settled), strict=True) if settled else ([] for _ in FINGERPRINTS)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, FINGERPRINTS, strict=True)]
-        write_table(pa.Table.from_arrays(arrays, schema=FINGERPRINTS), self._memory, FINGERPRINTS)
+        write_table(pa.Table.from_arrays(arrays, schema=FINGERPRINTS), self._path, FINGERPRINTS)
 
 
 def _stat(path: str) -> Stat | None:

@@ -1,4 +1,4 @@
-"""The ingest part's look at a decoded photo: perceptual hash, blur and exposure, all of its upright luminance."""
+"""Measure a decoded image: perceptual hash, blur and exposure."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,27 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kadr.io.image_decoding import upright
+from kadr.io.image_decoding import apply_orientation
 
-SIDE = 256  # blur is measured with the longer side reduced to so many pixels, or photos of two sizes do not compare
-HASHED = (32, 32)  # what imagehash would reduce a photo to itself, at three times the cost of all else here
+MEASURED_SIDE = 256
+"""Longer side in pixels at which blur is measured, so that images of different sizes are comparable."""
+
+DRAFT_SIZE = (MEASURED_SIDE, MEASURED_SIDE)
+"""Minimum size for the reduced decoding of a JPEG that is only measured. The decoder still reads the whole file."""
+
+HASH_SIZE = (32, 32)
+"""Size from which imagehash computes a hash. Reducing the image here is three times as fast."""
 
 Luminance = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """What a photo's pixels say.
+class ImageQuality:
+    """Measurements of one image.
 
     Attributes:
-        phash: 64-bit perceptual hash, 16 hexadecimal digits.
-        blur: variance of the Laplacian (Pech-Pacheco et al. 2000): the lower, the more blurred.
+        phash: 64-bit perceptual hash as 16 hexadecimal digits.
+        blur: variance of the Laplacian (Pech-Pacheco et al. 2000). A lower value means a more blurred image.
         exposure: mean luminance, 0 (black) to 1 (white).
     """
 
@@ -30,24 +36,24 @@ class Pixels:
     exposure: float
 
 
-def look_at(image: Image.Image) -> Pixels:
-    """Hash and measure a decoded photo."""
+def measure_image(image: Image.Image) -> ImageQuality:
+    """Return the perceptual hash, the blur and the exposure of the upright image."""
     import imagehash
 
-    grey = np.asarray(upright(image).convert("L"))
-    reduced = reduce(grey)
+    grey = np.asarray(apply_orientation(image).convert("L"))
+    reduced = reduce_luminance(grey)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(reduced, cv2.CV_16S))
-    bits = imagehash.phash(Image.fromarray(cv2.resize(grey, HASHED, interpolation=cv2.INTER_AREA))).hash
-    return Pixels(
+    bits = imagehash.phash(Image.fromarray(cv2.resize(grey, HASH_SIZE, interpolation=cv2.INTER_AREA))).hash
+    return ImageQuality(
         phash=np.packbits(bits).tobytes().hex(),
         blur=round(float(deviation[0, 0]) ** 2, 3),
         exposure=round(cv2.mean(reduced)[0] / 255, 4),
     )
 
 
-def reduce(grey: Luminance) -> Luminance:
-    """The picture (h, w) with its longer side at most SIDE pixels."""
-    scale = SIDE / max(grey.shape)
+def reduce_luminance(grey: Luminance) -> Luminance:
+    """Return a grey image (height, width) reduced to at most MEASURED_SIDE pixels on its longer side."""
+    scale = MEASURED_SIDE / max(grey.shape)
     if scale >= 1:
         return grey
     height, width = (max(1, round(side * scale)) for side in grey.shape)

@@ -1,4 +1,4 @@
-"""The library room's presets: named sets of values for params.yaml, written into it with its comments kept."""
+"""Presets: named sets of settings, written into params.yaml without losing its comments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from kadr.params import parse_params
 
 
 @dataclass(frozen=True)
-class Change:
-    """A value of params.yaml that a preset or an override changed; None where the key was not there (or is no more)."""
+class ParamChange:
+    """A changed setting. `old` or `new` is None if params.yaml does not contain the key before or after the change."""
 
     key: str
     old: object
@@ -25,32 +25,33 @@ class Change:
 
 
 def preset_names(folder: Path) -> list[str]:
-    """Names of the presets in `folder`, sorted."""
+    """Return the names of the presets in a folder, sorted."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def use_preset(name: str, overrides: Sequence[str], params_path: Path, folder: Path) -> list[Change]:
-    """Write the values of preset `name`, then the overrides, into params.yaml; all else in it stays as it is.
+def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder: Path) -> list[ParamChange]:
+    """Write the settings of a preset and the overrides into params.yaml. Other settings and comments stay.
 
-    A preset names whole values (`section.key`): a mapping such as `encoders` is replaced, not merged.
+    A mapping such as `embed_images.encoders` is replaced, not merged.
 
     Args:
-        name: of a file NAME.yaml in `folder`.
-        overrides: `section.key=value`, as `dvc exp run -S` takes them; the value is YAML.
-        params_path: params.yaml.
-        folder: of the presets.
+        name: name of the preset, without `.yaml`.
+        overrides: further settings as `section.key=value`, as in `dvc exp run -S`. The value is YAML.
+        params_path: path of params.yaml.
+        folder: folder of the presets.
 
     Returns:
-        What changed, in the order of the file.
+        The changed settings in the order of params.yaml.
 
     Raises:
-        ParamsError: no such preset, an override without `=`, or values that are not valid; nothing is written then.
+        ParamsError: the preset does not exist, an override has no `=`, or a value is invalid. params.yaml stays as it
+            was.
     """
     names = preset_names(folder)
     if name not in names:
-        raise ParamsError(f"there is no preset {name!r} in {folder}; there are: {', '.join(names) or 'none'}")
+        raise ParamsError(f"{folder} has no preset {name!r}, expected one of {', '.join(names) or '(no presets)'}.")
     values = _read(params_path)
-    before = dict(_leaves("", values))
+    old = dict(_leaves("", values))
     for section, keys in _read(folder / f"{name}.yaml").items():
         if not isinstance(keys, CommentedMap):
             values[section] = keys
@@ -59,18 +60,23 @@ def use_preset(name: str, overrides: Sequence[str], params_path: Path, folder: P
             _assign(values.setdefault(section, CommentedMap()), key, value)
     for override in overrides:
         _override(values, override)
-    after = dict(_leaves("", values))
+    new = dict(_leaves("", values))
     parse_params(values, f"{params_path} with preset {name}")
     _write(values, params_path)
-    keys = [*after, *(key for key in before if key not in after)]
-    return [Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
+    keys = [*new, *(key for key in old if key not in new)]
+    return [ParamChange(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)]
 
 
 def set_value(key: str, value: str, params_path: Path) -> None:
-    """Write one value, given as YAML, into params.yaml; all else in it stays as it is.
+    """Write one setting into params.yaml. Other settings and comments stay.
+
+    Args:
+        key: the setting as `section.key`.
+        value: the value as YAML.
+        params_path: path of params.yaml.
 
     Raises:
-        ParamsError: there is no such section, or the value is not valid; nothing is written then.
+        ParamsError: the section does not exist, or the value is invalid. params.yaml stays as it was.
     """
     values = _read(params_path)
     _override(values, f"{key}={value}")
@@ -79,20 +85,20 @@ def set_value(key: str, value: str, params_path: Path) -> None:
 
 
 def _assign(mapping: CommentedMap, key: str, value: object) -> None:
-    """Give `key` the value; a mapping is emptied and filled in place, so that the comments of its keys stay."""
+    """Set a key. A mapping is updated in place, so that the comments of its keys stay."""
     present = mapping.get(key)
     if not isinstance(present, CommentedMap) or not isinstance(value, CommentedMap):
         mapping[key] = value
         _align_comment(mapping, key)
         return
-    for gone in [name for name in present if name not in value]:
-        del present[gone]
+    for removed in [name for name in present if name not in value]:
+        del present[removed]
     for name, inner in value.items():
         _assign(present, name, inner)
 
 
 def _align_comment(mapping: CommentedMap, key: str) -> None:
-    """Bring the comment behind the key's value to its neighbours' column; a long value had pushed it to the right."""
+    """Move the comment of a key to the column of its neighbours, in case a longer value pushed it to the right."""
     tokens = {name: token[2] for name, token in mapping.ca.items.items() if token[2]}
     if key in tokens:
         tokens[key].start_mark.column = min(token.start_mark.column for token in tokens.values())
@@ -101,17 +107,17 @@ def _align_comment(mapping: CommentedMap, key: str) -> None:
 def _override(values: CommentedMap, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
-        raise ParamsError(f"-S {override}: wanted key=value, e.g. -S train.num_leaves=31")
+        raise ParamsError(f"-S {override}: the value is missing, expected key=value, e.g. -S train.num_leaves=31.")
     *sections, last = key.strip().split(".")
     inner = values
     for section in sections:
         inner = inner.get(section)
         if not isinstance(inner, CommentedMap):
-            raise ParamsError(f"-S {override}: params.yaml has no section {section!r} to set {last!r} in")
+            raise ParamsError(f"-S {override}: params.yaml has no section {section!r} for the key {last!r}.")
     try:
         _assign(inner, last, _yaml().load(text))
     except YAMLError as error:
-        raise ParamsError(f"-S {override}: the value is not valid YAML ({error})") from error
+        raise ParamsError(f"-S {override}: the value is not valid YAML ({error}).") from error
 
 
 def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:
@@ -123,10 +129,9 @@ def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes null as `null`, not as nothing."""
+    """A YAML representer that writes None as `null`. The default is an empty value."""
 
     def represent_none(self, value: None) -> ScalarNode:
-        """The word, as params.yaml has it."""
         return self.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
@@ -137,7 +142,7 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.preserve_quotes = True
-    yaml.width = 4096  # never fold a line
+    yaml.width = 4096  # prevents folded lines
     return yaml
 
 
@@ -145,11 +150,13 @@ def _read(path: Path) -> CommentedMap:
     try:
         values = _yaml().load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such file; run this in the project's folder, or restore it with git") from error
+        raise ParamsError(
+            f"{path}: the file does not exist. Run the command in a project folder, or restore the file with git."
+        ) from error
     except YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {error}") from error
+        raise ParamsError(f"{path}: the file is not valid YAML ({error}).") from error
     if not isinstance(values, CommentedMap):
-        raise ParamsError(f"{path}: wanted sections with keys, got {type(values).__name__}")
+        raise ParamsError(f"{path}: expected sections with keys, found {type(values).__name__}.")
     return values
 
 

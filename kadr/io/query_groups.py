@@ -1,4 +1,4 @@
-"""Groups of queries that must stay on one side of a split."""
+"""Group queries that must be in the same split."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ def query_groups(query_ids: Sequence[str], own_image: Mapping[str, str]) -> list
 
     Args:
         query_ids: (n,) query IDs.
-        own_image: query ID -> the image that the query was written for, where known.
+        own_image: query ID -> the image that the query was written for, if known.
 
     Returns:
-        (n,) group names: the image ID, or the query ID where the image is unknown.
+        (n,) group names: the image ID, or the query ID if the image is unknown.
 
     >>> query_groups(["q1", "q2", "q3"], {"q1": "a.jpg", "q2": "a.jpg"})
     ['a.jpg', 'a.jpg', 'q3']

@@ -1,4 +1,4 @@
-"""The library room's door to files on a disk or in object storage: read by path or URI, written whole or not at all."""
+"""Read and write files on a disk or in object storage, by path or URI."""
 
 import hashlib
 import os
@@ -14,44 +14,45 @@ from pyarrow import fs
 from kadr.errors import InputError, KadrError
 
 Location = str | Path
+"""A path, a URI that Arrow reads, or an fsspec address."""
 
 
-def locate(where: Location) -> tuple[fs.FileSystem, str]:
-    """The file system of `where` and the path in it: a path of the disk, a URI of Arrow's, or an fsspec address."""
-    if "://" not in str(where):
-        return fs.LocalFileSystem(), str(where)
+def locate(location: Location) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a location, and the path within that file system."""
+    if "://" not in str(location):
+        return fs.LocalFileSystem(), str(location)
     try:
-        return fs.FileSystem.from_uri(str(where))  # type: ignore[no-any-return]
-    except pa.ArrowInvalid:  # not a kind of address that Arrow itself reads
+        return fs.FileSystem.from_uri(str(location))  # type: ignore[no-any-return]
+    except pa.ArrowInvalid:  # Arrow does not support this scheme
         import fsspec
 
-        system, path = fsspec.core.url_to_fs(str(where))
+        system, path = fsspec.core.url_to_fs(str(location))
         return fs.PyFileSystem(fs.FSSpecHandler(system)), path
 
 
-def read_bytes(where: Location) -> bytes:
-    """The content of the file at a path or URI. Raises OSError."""
-    if "://" not in str(where):
-        return Path(where).read_bytes()
-    if any(letter in str(where) for letter in "#?%"):  # in a file's name; Arrow would read them as parts of a URI
+def read_bytes(location: Location) -> bytes:
+    """Return the content of a file. Raises OSError."""
+    if "://" not in str(location):
+        return Path(location).read_bytes()
+    if any(character in str(location) for character in "#?%"):  # Arrow would parse these characters of a file name
         import fsspec
 
-        system, path = fsspec.core.url_to_fs(str(where))
+        system, path = fsspec.core.url_to_fs(str(location))
         return bytes(system.cat_file(path))
-    system, path = locate(where)
+    system, path = locate(location)
     with system.open_input_stream(path) as file:
         return bytes(file.read())
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file on a disk, in hexadecimal, read in parts. Raises OSError."""
+    """Return the SHA-256 of a local file in hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path`; what the block writes there becomes `path` at its end, whole or not at all."""
+    """Yield a temporary path beside `path`. The file written there replaces `path` at the end of the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -62,8 +63,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(lock: Path, busy: KadrError) -> Iterator[None]:
-    """A block that only one process is in at a time, by the file `lock`. Raises `busy` where another one is."""
+def exclusive_lock(lock: Path, busy: KadrError) -> Iterator[None]:
+    """Run the block in one process at a time. Raise `busy` if another process holds the lock file."""
     try:
         with FileLock(lock, timeout=0):
             yield
@@ -72,38 +73,38 @@ def alone(lock: Path, busy: KadrError) -> Iterator[None]:
 
 
 class Folder:
-    """A folder of files; `str` of it is where it is. Every method raises OSError where the file system does."""
+    """A folder on a disk or in object storage. `str(folder)` is its location. Every method may raise OSError."""
 
-    def __init__(self, where: Location) -> None:
-        self._where = str(where)
-        self._system, self._path = locate(where)
+    def __init__(self, location: Location) -> None:
+        self._location = str(location)
+        self._system, self._path = locate(location)
 
     def __str__(self) -> str:
-        return self._where
+        return self._location
 
     def __truediv__(self, name: str) -> "Folder":
-        return Folder(f"{self._where}/{name}")
+        return Folder(f"{self._location}/{name}")
 
-    def make(self) -> None:
-        """Make the folder and those above it, where they are not there."""
+    def create(self) -> None:
+        """Create the folder and its missing parents."""
         self._system.create_dir(self._path, recursive=True)
 
-    def entries(self) -> list[fs.FileInfo]:
-        """Files and folders right inside, in the order of their names; none where the folder is missing."""
-        found = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
-        return sorted(found, key=lambda entry: str(entry.base_name))
+    def list_entries(self) -> list[fs.FileInfo]:
+        """Return the files and folders directly inside, sorted by name. A missing folder has no entries."""
+        entries = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+        return sorted(entries, key=lambda entry: str(entry.base_name))
 
     def open(self, name: str) -> pa.NativeFile:
-        """The file `name`, to read at any place."""
+        """Open a file for random access."""
         return self._system.open_input_file(f"{self._path}/{name}")
 
     def read(self, name: str) -> bytes:
-        """The content of the file `name`."""
+        """Return the content of a file."""
         with self.open(name) as file:
             return bytes(file.read())
 
     def write(self, name: str, content: "bytes | pa.Buffer") -> None:
-        """Write the file `name`: on a disk by a temporary name and a rename; an object store shows whole files only."""
+        """Write a file atomically: by a rename on a disk, by one upload in object storage."""
         on_disk = isinstance(self._system, fs.LocalFileSystem)
         target = f"{self._path}/{name}"
         partial = f"{self._path}/.{name}.{os.getpid()}.partial" if on_disk else target
@@ -113,43 +114,48 @@ class Folder:
             if on_disk:
                 self._system.move(partial, target)
         except BaseException:
-            if on_disk and self.has(f".{name}.{os.getpid()}.partial"):
+            if on_disk and self.exists(f".{name}.{os.getpid()}.partial"):
                 self._system.delete_file(partial)
             raise
 
-    def has(self, name: str) -> bool:
-        """Whether there is a file or folder `name`."""
+    def exists(self, name: str) -> bool:
+        """Return whether the folder contains a file or folder of this name."""
         return bool(self._system.get_file_info(f"{self._path}/{name}").type != fs.FileType.NotFound)
 
-    def rename(self, name: str, new: str) -> None:
-        """Give a file another name."""
-        self._system.move(f"{self._path}/{name}", f"{self._path}/{new}")
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename a file."""
+        self._system.move(f"{self._path}/{name}", f"{self._path}/{new_name}")
 
     def delete(self, name: str) -> None:
-        """Delete a file; nothing where it is gone already."""
+        """Delete a file, if it exists."""
         try:
             self._system.delete_file(f"{self._path}/{name}")
         except FileNotFoundError:
             return
 
     def delete_all(self) -> None:
-        """Delete the folder with all that is in it."""
+        """Delete the folder and its content."""
         self._system.delete_dir(self._path)
 
 
-def find_remote(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
-    """The fsspec filesystem of an address, the path there, and its files below it: path -> what is known of it.
+def list_remote_files(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
+    """List the files below an fsspec address.
+
+    Returns:
+        The fsspec file system, the root path within it, and a dict from file path to fsspec's file details.
 
     Raises:
-        InputError: the address cannot be read, or what reads it is not installed.
+        InputError: the address cannot be read, or the package for its scheme is not installed.
     """
     import fsspec
 
     try:
         filesystem, root = fsspec.core.url_to_fs(address)
-        found = filesystem.find(root, detail=True)
+        files = filesystem.find(root, detail=True)
     except ImportError as error:
-        raise InputError(f"{address}: {error}; install what it names into .venv") from error
+        raise InputError(f"{address}: a package for this scheme is missing ({error}). Install it.") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{address}: cannot be read ({error}); mend the address, or its permissions") from error
-    return filesystem, root, found
+        raise InputError(
+            f"{address}: the address cannot be read ({error}). Check the spelling and the permissions."
+        ) from error
+    return filesystem, root, files

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as JSON to `path`, whole or not at all."""
+    """Write a value as indented JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write `table`, without its index, as CSV to `path`, whole or not at all."""
+    """Write a table as CSV, without its index."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
+    """Write a text in UTF-8."""
     with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -1,15 +1,24 @@
-"""The library room's idea of one text: what every encoder and every feature sees of it."""
+"""Normalise queries and captions."""
 
 import unicodedata
 
 
+def normalise_whitespace(text: str) -> str:
+    """Return a text with single spaces and without spaces at its ends, as the tables store it.
+
+    >>> normalise_whitespace(" A  dog runs .")
+    'A dog runs .'
+    """
+    return " ".join(text.split())
+
+
 def normalise_text(text: str) -> str:
-    """A text in small letters, with Unicode composed (NFC), single spaces, and no dots at its end.
+    """Return a text as encoders and features read it: lower case, composed Unicode (NFC), no final full stop.
 
-    So case and a trailing dot change no score. A text of dots alone stays.
+    A text that consists of full stops stays as it is.
 
-    >>> normalise("A  dog runs .")
+    >>> normalise_text("A  dog runs .")
     'a dog runs'
     """
-    composed = " ".join(unicodedata.normalize("NFC", text).lower().split())
+    composed = normalise_whitespace(unicodedata.normalize("NFC", text).lower())
     return composed.rstrip(" .…") or composed

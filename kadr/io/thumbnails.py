@@ -1,27 +1,28 @@
-"""The library room's small pictures of photos, for pages and grids."""
+"""Thumbnails of images, for pages and grids."""
 
-import io
-
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from kadr.errors import InputError
-from kadr.io.image_decoding import FORMATS, upright
+from kadr.io.image_decoding import decode_image
 from kadr.io.storage import Location, read_bytes
 
 
 def open_thumbnail(path: Location, side: int) -> Image.Image:
-    """The photo at the path or URI `path`, upright, RGB, its longer side at most `side` pixels.
+    """Return an upright RGB thumbnail of an image file.
+
+    Args:
+        path: path or URI of the file.
+        side: maximum length of the longer side in pixels.
 
     Raises:
         InputError: the file is missing or cannot be decoded.
     """
     try:
-        with Image.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as photo:
-            photo.draft("RGB", (side, side))
-            thumbnail = upright(photo).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        content = read_bytes(path)
+    except OSError as error:
         raise InputError(
-            f"{path}: cannot show the photo ({error}); was it moved since? Restore it, or index anew"
+            f"{path}: the image cannot be read ({error.strerror or error}). Restore it, or index its folder again."
         ) from error
+    thumbnail = decode_image(content, path, side, oversampling=1)
     thumbnail.thumbnail((side, side))
     return thumbnail

@@ -1,4 +1,4 @@
-"""The index's way to its readers: a folder that is there whole or not at all."""
+"""Publish folders atomically, so that readers always see a complete version."""
 
 import os
 import shutil
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kadr.errors import SearchError
-from kadr.io.storage import alone
+from kadr.io.storage import exclusive_lock
 
 
 @contextmanager
-def published(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder`; what the block wrote there replaces `folder` at its end.
+def publish_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces `folder` at the end of the block.
 
-    A block that raises leaves `folder` as it was. What a killed writer left behind is removed by the next one.
+    If the block raises, `folder` stays as it was. Partial folders of killed processes are deleted.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     previous = folder.with_name(f".{folder.name}.previous")
@@ -32,17 +32,18 @@ def published(folder: Path) -> Iterator[Path]:
 
 
 class Versions:
-    """A link `folder` to the newest of its versions, which lie with their writer's notes in a hidden folder beside it.
+    """The versions of a folder, and a link to the current version.
 
-    The link changes by one rename, so that at any moment, whatever is killed, it leads to a whole version. Readers
-    follow it once (`Path.resolve`) and then read one version.
+    The versions are in a hidden folder beside the link. The link changes by one rename, so that it leads to a complete
+    version even if a process is killed. Readers resolve the link once (`Path.resolve`) and then read one version.
 
     Args:
         folder: the link.
-        kept: versions that stay when a new one comes: by default it, and the one before, which somebody may be reading.
+        kept: number of versions to keep when a new version is published. The default keeps the previous version for
+            processes that still read it.
 
     Raises:
-        SearchError: `folder` is there and is no such link.
+        SearchError: `folder` exists and is not a link.
     """
 
     def __init__(self, folder: Path, kept: int = 2) -> None:
@@ -50,36 +51,39 @@ class Versions:
         self.home = folder.with_name(f".{folder.name}")
         self.kept = kept
         if folder.exists() and not folder.is_symlink():
-            raise SearchError(f"{folder} is there already and is no link to a version; move it away, or name another")
+            raise SearchError(
+                f"{folder}: a file or folder with this name exists, expected a link to a version. Move it away, or use "
+                "another name."
+            )
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """A block that only one process is in. Raises SearchError where another one is."""
+    def lock(self) -> Iterator[None]:
+        """Run the block in one process at a time. Raise SearchError if another process holds the lock."""
         self.home.mkdir(parents=True, exist_ok=True)
-        busy = SearchError(f"{self.folder}: another process is at work on it; wait until it is done")
-        with alone(self.home / "lock", busy):
+        busy = SearchError(f"{self.folder}: another process is updating this folder. Wait until it ends.")
+        with exclusive_lock(self.home / "lock", busy):
             yield
 
-    def all(self) -> list[Path]:
-        """The versions that there are, oldest first."""
+    def list_versions(self) -> list[Path]:
+        """Return the folders of all versions, oldest first."""
         return sorted(self.home.glob("v*[0-9]"), key=_number)
 
-    def switch(self, version: Path) -> None:
-        """Let the link lead to this version, by one rename. Only for the process that is `alone`."""
+    def switch_to(self, version: Path) -> None:
+        """Point the link to a version by one rename. The caller must hold the lock."""
         link = self.home / "link"
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(version.absolute(), self.folder.parent.absolute()))
         link.replace(self.folder)
 
     @contextmanager
-    def new(self) -> Iterator[Path]:
-        """Yield an empty folder that becomes the newest version at the end of the block, unless the block raises.
+    def publish(self) -> Iterator[Path]:
+        """Yield an empty folder that becomes the current version at the end of the block, unless the block raises.
 
-        Only for the process that is `alone`. What a killed writer left is removed.
+        The caller must hold the lock. Partial versions of killed processes are deleted.
         """
         for leftover in self.home.glob("*.partial"):
             shutil.rmtree(leftover)
-        version = self.home / f"v{1 + max(map(_number, self.all()), default=0):06d}"
+        version = self.home / f"v{1 + max(map(_number, self.list_versions()), default=0):06d}"
         partial = version.with_suffix(".partial")
         partial.mkdir()
         try:
@@ -88,9 +92,9 @@ class Versions:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        self.switch(version)
-        for old in self.all()[: -self.kept]:
-            shutil.rmtree(old)
+        self.switch_to(version)
+        for outdated in self.list_versions()[: -self.kept]:
+            shutil.rmtree(outdated)
 
 
 def _number(version: Path) -> int:

@@ -1,4 +1,4 @@
-"""Fingerprints: unchanged files are not read again, changed ones are, and a lost memory costs time alone."""
+"""Fingerprints: only new and changed files are read."""
 
 import hashlib
 import os
@@ -14,18 +14,18 @@ LONG_AGO = 1_000_000_000
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    made = []
+    paths = []
     for name in ("a", "b"):
         path = tmp_path / name
         path.write_text(name)
         os.utime(path, (LONG_AGO, LONG_AGO))
-        made.append(str(path))
-    return made
+        paths.append(str(path))
+    return paths
 
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Paths of the files that are read, in the order of reading."""
+    """Record the paths of the files that are read."""
     paths: list[str] = []
     original = fingerprints._sha256
 
@@ -42,16 +42,16 @@ def digests(*texts: str) -> list[str]:
 
 
 def test_an_unchanged_file_is_read_once(files: list[str], read: list[str], tmp_path: Path) -> None:
-    memory = tmp_path / "memory.parquet"
+    store = tmp_path / "store.parquet"
     for _ in range(2):
-        assert Fingerprints(memory).sha256(files) == digests("a", "b")
-        assert Fingerprints(memory).sha256(files[::-1]) == digests("b", "a")
+        assert Fingerprints(store).sha256(files) == digests("a", "b")
+        assert Fingerprints(store).sha256(files[::-1]) == digests("b", "a")
     assert sorted(read) == files
 
 
 @pytest.mark.parametrize("change", ["content", "time", "replaced"])
 def test_a_changed_file_is_read_again(files: list[str], read: list[str], tmp_path: Path, change: str) -> None:
-    known = Fingerprints(tmp_path / "memory.parquet")
+    known = Fingerprints(tmp_path / "store.parquet")
     known.sha256(files)
     path = Path(files[0])
     if change == "content":
@@ -68,17 +68,17 @@ def test_a_changed_file_is_read_again(files: list[str], read: list[str], tmp_pat
     assert read.count(files[1]) == 1
 
 
-def test_a_file_that_was_just_written_is_not_trusted(files: list[str], read: list[str], tmp_path: Path) -> None:
+def test_a_recently_written_file_is_read_again(files: list[str], read: list[str], tmp_path: Path) -> None:
     Path(files[0]).write_text("now")
-    memory = tmp_path / "memory.parquet"
+    store = tmp_path / "store.parquet"
     for _ in range(2):
-        Fingerprints(memory).sha256(files)
+        Fingerprints(store).sha256(files)
     assert read.count(files[0]) == 2
     assert read.count(files[1]) == 1
 
 
-def test_a_missing_file_and_a_damaged_memory(files: list[str], tmp_path: Path) -> None:
-    memory = tmp_path / "memory.parquet"
-    memory.write_bytes(b"no parquet")
-    assert Fingerprints(memory).sha256([*files, str(tmp_path / "none")]) == [*digests("a", "b"), None]
-    assert Fingerprints(memory).sha256([]) == []
+def test_missing_files_and_a_damaged_store_are_tolerated(files: list[str], tmp_path: Path) -> None:
+    store = tmp_path / "store.parquet"
+    store.write_bytes(b"no parquet")
+    assert Fingerprints(store).sha256([*files, str(tmp_path / "none")]) == [*digests("a", "b"), None]
+    assert Fingerprints(store).sha256([]) == []

@@ -1,6 +1,7 @@
-"""Reading one photo: what an encoder sees of it."""
+"""Decode image files: formats, bounds, orientation and errors."""
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +9,85 @@ import pytest
 from PIL import Image
 
 from kadr.errors import InputError, UndecodableError
-from kadr.io.image_decoding import read_photo
+from kadr.io.image_decoding import decode_image, open_image, read_image, upright_size
+from kadr.io.thumbnails import open_thumbnail
+
+ORIENTATION = 0x0112
 
 
-def saved(image: Image.Image, path: Path) -> tuple[Path, str]:
-    image.save(path)
-    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+def encoded(image: Image.Image, format_: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format_, **options)
+    return file.getvalue()
 
 
-def test_16_bits_look_as_8(tmp_path: Path) -> None:
+def rotated(width: int, height: int) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    return encoded(Image.new("RGB", (width, height)), exif=exif)
+
+
+def test_16_bit_grey_decodes_like_8_bit_grey() -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
-    wide = read_photo(*saved(Image.fromarray(grey.astype(np.uint16) * 257), tmp_path / "16.png"))
-    narrow = read_photo(*saved(Image.fromarray(grey), tmp_path / "8.png"))
+    wide = decode_image(encoded(Image.fromarray(grey.astype(np.uint16) * 257), "PNG"), "16.png")
+    narrow = decode_image(encoded(Image.fromarray(grey), "PNG"), "8.png")
     assert wide.mode == "RGB"
     assert np.array_equal(np.asarray(wide), np.asarray(narrow))
 
 
-def test_a_photo_is_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", exif=exif)
-    sha256 = hashlib.sha256((tmp_path / "a.jpg").read_bytes()).hexdigest()
-    assert read_photo(tmp_path / "a.jpg", sha256).size == (4, 8)
-
-
-def test_what_has_changed_or_is_no_photo_is_an_error(tmp_path: Path) -> None:
+def test_images_are_rotated_by_their_orientation(tmp_path: Path) -> None:
+    content = rotated(8, 4)
     path = tmp_path / "a.jpg"
-    path.write_bytes(b"no photo")
+    path.write_bytes(content)
+    assert read_image(path, hashlib.sha256(content).hexdigest()).size == (4, 8)
+    assert open_thumbnail(path, 100).size == (4, 8)
+    with open_image(content, path) as image:
+        assert upright_size(image) == (4, 8)
+
+
+def test_a_large_jpeg_is_decoded_at_a_reduced_size() -> None:
+    content = encoded(Image.new("RGB", (2000, 1600)))
+    assert decode_image(content, "a.jpg").size == (2000, 1600)
+    assert decode_image(content, "a.jpg", side=100).size == (500, 400)
+    assert decode_image(content, "a.jpg", side=100, oversampling=1).size == (250, 200)
+
+
+JPEG = encoded(Image.effect_noise((64, 64), 50))
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        (b"", "empty_file", "the image file is empty"),
+        (b"text", "not_an_image", "not an image in a supported format"),
+        (encoded(Image.new("RGB", (8, 8)), "PPM"), "not_an_image", "Use one of JPEG, PNG"),
+        (JPEG[: len(JPEG) // 2], "truncated", "cannot be decoded"),
+        (encoded(Image.new("RGB", (101, 100))), "too_large", "101 x 100 pixels, expected at most 10,000"),
+    ],
+)
+def test_undecodable_images_have_a_status(content: bytes, status: str, message: str) -> None:
+    with pytest.raises(UndecodableError, match=message) as raised:
+        decode_image(content, "a.jpg", max_pixels=10_000)
+    assert raised.value.status == status
+    assert str(raised.value).startswith("a.jpg: ")
+
+
+def test_a_too_large_image_has_its_upright_size_in_the_error() -> None:
+    with pytest.raises(UndecodableError) as raised, open_image(rotated(80, 40), "a.jpg", 100):
+        pass
+    assert raised.value.size == (40, 80)
+
+
+@pytest.mark.parametrize("error", [AttributeError, RuntimeError, MemoryError, KeyError])
+def test_any_exception_of_the_decoder_is_an_undecodable_image(error: type[Exception]) -> None:
+    with pytest.raises(UndecodableError, match=r"a\.jpg: the image cannot be decoded"), open_image(JPEG, "a.jpg"):
+        raise error("damaged metadata")
+
+
+def test_a_changed_or_missing_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(path, "0" * 64)
+    path.write_bytes(JPEG)
     with pytest.raises(InputError, match="has changed since ingest"):
-        read_photo(path, "0" * 64)
-    with pytest.raises(UndecodableError, match="does not decode"):
-        read_photo(path, hashlib.sha256(b"no photo").hexdigest())
+        read_image(path, "0" * 64)

@@ -1,4 +1,4 @@
-"""Tables on the disk: whole or refused, whatever byte of them is damaged."""
+"""Parquet tables: round trip, schema checks and damaged files."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ TABLE = pa.Table.from_pylist(ROWS, QUERIES)
 UNIT = np.eye(20, dtype=np.float32)
 
 
-def test_a_table_comes_back_and_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+def test_equal_tables_are_written_as_equal_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_table(TABLE, tmp_path / name, QUERIES)
     assert read_table(tmp_path / "one", QUERIES) == TABLE
@@ -23,8 +23,8 @@ def test_a_table_comes_back_and_the_same_rows_are_the_same_bytes(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
-def test_a_missing_table_and_one_of_other_columns(tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match=r"none: no such table\. Run `dvc repro`"):
+def test_a_missing_table_or_another_schema_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"none: the table does not exist\. Run `dvc repro`"):
         read_table(tmp_path / "none", QUERIES)
     Embeddings([str(row) for row in range(20)], UNIT, {}).write(tmp_path / "vectors")
     with pytest.raises(SchemaError, match="the columns are"):
@@ -32,17 +32,17 @@ def test_a_missing_table_and_one_of_other_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_damage_is_refused_with_the_file_and_what_to_do(tmp_path: Path, seed: int) -> None:
-    """Bytes that belong to no value (names, counts, unused statistics) may change; values never do."""
+def test_a_damaged_file_is_an_error_or_has_the_same_values(tmp_path: Path, seed: int) -> None:
+    """Damage of bytes outside the values, such as unused statistics, may stay unnoticed."""
     write_table(TABLE, tmp_path / "table", QUERIES)
-    whole = (tmp_path / "table").read_bytes()
+    content = (tmp_path / "table").read_bytes()
     rng = np.random.default_rng(seed)
     for _ in range(20):
-        damaged, at = bytearray(whole), rng.integers(len(whole) - 8)
-        for place in range(at, at + 8):
-            damaged[place] ^= int(rng.integers(1, 256))
-        for content in (bytes(damaged), whole[:at]):
-            (tmp_path / "table").write_bytes(content)
+        damaged, start = bytearray(content), rng.integers(len(content) - 8)
+        for position in range(start, start + 8):
+            damaged[position] ^= int(rng.integers(1, 256))
+        for variant in (bytes(damaged), content[:start]):
+            (tmp_path / "table").write_bytes(variant)
             try:
                 assert read_table(tmp_path / "table", QUERIES).to_pylist() == ROWS
             except SchemaError as error:

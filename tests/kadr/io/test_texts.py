@@ -1,4 +1,4 @@
-"""One text: case, spaces, composition and trailing dots change nothing that a model sees."""
+"""Normalisation of queries and captions."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from kadr.io.texts import normalise_text
 
 
 @pytest.mark.parametrize(
-    ("text", "seen"),
+    ("text", "expected"),
     [
         (" A\tcafe\u0301 \n", "a caf\u00e9"),
         ("Two dogs run .", "two dogs run"),
@@ -20,11 +20,11 @@ from kadr.io.texts import normalise_text
         ("", ""),
     ],
 )
-def test_normalise(text: str, seen: str) -> None:
-    assert normalise_text(text) == seen
-    assert normalise_text(seen) == seen
+def test_case_whitespace_and_final_dots_are_normalised(text: str, expected: str) -> None:
+    assert normalise_text(text) == expected
+    assert normalise_text(expected) == expected
 
 
-def test_features_see_the_texts_that_encoders_saw() -> None:
+def test_features_read_normalised_texts() -> None:
     vectors = {"clip": Embeddings(["q"], np.ones((1, 1), np.float32), {})}
     assert Texts.select(vectors, {"q": "A  dog ."}).texts == ["a dog"]
