@@ -1,4 +1,4 @@
-"""Stage evaluate: predictions, ratings, test queries in; figures with intervals, beside baselines and the ceiling."""
+"""Stage evaluate: compute the metrics of the model and the baselines, and check the quality gates."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,149 +7,202 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kadr.cli.stage import Metrics, run
+from kadr.cli.stage import Metrics, run_stage
 from kadr.errors import ParamsError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES, PAIR, QUERIES, read_table
 from kadr.io.text_files import write_csv, write_json
-from kadr.metrics import gates, ranks, reliability
+from kadr.metrics import gates, reliability_table, target_ranks
 from kadr.metrics.evaluation import (
-    ERRORS,
+    ERROR_METRICS,
     NDCG,
-    RANKING,
-    Figures,
+    RANKING_METRICS,
+    Estimates,
     as_json,
     ceiling,
     differences,
     human_agreement,
-    no_figures,
-    retrieval_figures,
+    missing_metrics,
+    retrieval_metrics,
 )
-from kadr.metrics.evaluator import Judge, pairs_of_both, read_predictions
+from kadr.metrics.evaluator import Evaluator, common_pairs, read_predictions
 from kadr.model import RelevanceModel
 from kadr.operations.tracking import recording
 from kadr.operations.tracking.run_plots import predictions_plot, reliability_plot
-from kadr.params import Params
+from kadr.params import GateParams, Params
 from kadr.project import PROJECT, SEEN_TEXT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BASELINES = ("mean", "cosine", "concat")
-CLAIMED = ("cosine", "concat")  # baselines that the model is said to beat
-JUDGED = 100  # candidates whose reordering is judged where index.rerank is 0
-HAS = {"mean": ERRORS, "cosine": RANKING}  # what of a baseline's figures means something
+COMPARED_BASELINES = ("cosine", "concat")
+BASELINE_METRICS = {"mean": ERROR_METRICS, "cosine": RANKING_METRICS}
+"""Metrics that apply to a baseline; every other baseline has all metrics."""
+DEFAULT_N_RERANKED = 100  # candidates to rerank for metric `reordering` if index.rerank is 0
 
 
 def evaluate(params: Params) -> Metrics:
-    """Judge the out-of-fold predictions of the model and of the baselines, and the ranking of the test photos.
+    """Evaluate the out-of-fold predictions and the retrieval of test images.
 
-    Raises GateError, after the figures are written, where the model does not pass evaluate.gates.
+    Returns:
+        The content of metrics/evaluate.json.
+
+    Raises:
+        ParamsError: evaluate.gates names an unknown metric, or a champion without predictions.
+        GateError: the model does not pass evaluate.gates. The metrics are written first.
     """
-    check_gates(params)
-    judge, found = Judge.read(params), retrieve(params)
+    check_gates(params.evaluate.gates)
+    evaluator = Evaluator.read(params.evaluate, params.seed)
+    retrieval = evaluate_retrieval(params)
     predictions = {name: read_predictions(PROJECT.predictions, name) for name in ("model", *BASELINES)}
-    figures: dict[str, Figures] = {}
-    for name, predicted in predictions.items():
-        agreed = judge.figures(predicted, HAS.get(name, RANKING + ERRORS))
-        figures[name] = no_figures() | agreed | found.get(name, {})
+    estimates = {
+        name: missing_metrics()
+        | evaluator.evaluate(table, BASELINE_METRICS.get(name, RANKING_METRICS + ERROR_METRICS))
+        | retrieval.get(name, {})
+        for name, table in predictions.items()
+    }
     model = predictions["model"]
-    table = reliability(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
-    write_csv(PROJECT.reliability, table)
-    others = {
-        "ceiling": ceiling(judge.expert.merge(model[PAIR]), params.evaluate, params.seed),
-        "human": human_agreement(model, judge.expert, params.evaluate, params.seed),
-        "seen_text": judge.figures(read_predictions(PROJECT.predictions, SEEN_TEXT)),
+    reliability = reliability_table(model["relevance"].to_numpy(), model["score"].to_numpy()).round(6)
+    references = {
+        "ceiling": ceiling(evaluator.expert.merge(model[PAIR]), params.evaluate, params.seed),
+        "human": human_agreement(model, evaluator.expert, params.evaluate, params.seed),
+        "seen_text": evaluator.evaluate(read_predictions(PROJECT.predictions, SEEN_TEXT)),
     }
-    metrics: Metrics = {
-        **as_json(figures["model"]),
-        "baselines": {name: as_json(figures[name]) for name in BASELINES},
-        "differences": {name: as_json(differences(figures["model"], figures[name])) for name in CLAIMED},
-        "reordering": as_json(
-            differences({NDCG: figures["model"][NDCG], **found.get("reordered", {})}, figures["cosine"])
-        ),
-        **{name: as_json(own) for name, own in others.items()},
-    }
-    plots = {"reliability": reliability_plot(table), "predictions": predictions_plot(model)}
-    record(params, figures, others, plots)
-    write_json(PROJECT.metrics / "evaluate.json", metrics)  # before the gates: whoever fails wants to see the figures
-    gates.hold(failed_gates(judge, model, figures))
+    metrics = build_metrics(estimates, references, retrieval.get("reordered", {}))
+    plots = {"reliability": reliability_plot(reliability), "predictions": predictions_plot(model)}
+    record_run(params, estimates, references, plots)
+    write_csv(PROJECT.reliability, reliability)
+    write_json(PROJECT.metrics / "evaluate.json", metrics)  # before the gates, so that a rejected model can be analysed
+    gates.enforce(find_regressions(evaluator, model, estimates))
     return metrics
 
 
-def check_gates(params: Params) -> None:
-    """Raise ParamsError where evaluate.gates names a figure or a champion that is not there."""
-    asked, known = params.evaluate.gates, no_figures()
-    for name in asked.figures:
+def build_metrics(
+    estimates: Mapping[str, Estimates], references: Mapping[str, Estimates], reordered: Estimates
+) -> Metrics:
+    """Build the content of metrics/evaluate.json.
+
+    Args:
+        estimates: metrics of the model and of each baseline.
+        references: further metrics of the model and of human ratings.
+        reordered: retrieval metrics of cosine search with reranking by the model.
+    """
+    model, cosine = estimates["model"], estimates["cosine"]
+    return {
+        **as_json(model),
+        "baselines": {name: as_json(estimates[name]) for name in BASELINES},
+        "differences": {name: as_json(differences(model, estimates[name])) for name in COMPARED_BASELINES},
+        "reordering": as_json(differences({NDCG: model[NDCG], **reordered}, cosine)),
+        **{name: as_json(reference) for name, reference in references.items()},
+    }
+
+
+def check_gates(params: GateParams) -> None:
+    """Raise ParamsError if evaluate.gates names an unknown metric or a champion without predictions."""
+    known = missing_metrics()
+    for name in params.figures:
         if name not in known:
-            raise ParamsError(f"evaluate.gates.figures: unknown figure {name!r}; the figures are {', '.join(known)}")
-    if asked.champion and not (Path(asked.champion) / "model.parquet").is_file():
+            raise ParamsError(f"evaluate.gates.figures: {name!r} is not a metric. Use any of {', '.join(known)}.")
+    if params.champion and not (Path(params.champion) / "model.parquet").is_file():
         raise ParamsError(
-            f"evaluate.gates.champion: got {asked.champion}, which has no model.parquet, wanted a copy of the folder "
-            f"{PROJECT.predictions} of the run to compare with; name one, or null"
+            f"evaluate.gates.champion: folder {params.champion} contains no model.parquet. Set it to a copy of "
+            f"{PROJECT.predictions} from an earlier run, or to null."
         )
 
 
-def failed_gates(judge: Judge, model: pd.DataFrame, figures: Mapping[str, Figures]) -> list[str]:
-    """What the model is worse in than the rivals of evaluate.gates, by more than noise; `model` are its predictions."""
-    asked = judge.params.evaluate.gates
-    failed: list[str] = []
-    if asked.above:
-        failed += gates.worse(figures["model"], f"baseline {asked.above}", figures[asked.above], asked.figures)
-    if asked.champion:
-        names = [name for name in asked.figures if name in RANKING + ERRORS]
-        both = pairs_of_both(model, Path(asked.champion))
-        if both[0].empty:
+def find_regressions(evaluator: Evaluator, model: pd.DataFrame, estimates: Mapping[str, Estimates]) -> list[str]:
+    """Compare the model with the baseline and the champion of evaluate.gates.
+
+    Args:
+        evaluator: ratings and settings.
+        model: predictions of the model.
+        estimates: metrics of the model and of each baseline.
+
+    Returns:
+        One message per metric on which the model is significantly worse.
+    """
+    params = evaluator.params.gates
+    messages: list[str] = []
+    if params.above:
+        baseline = estimates[params.above]
+        messages += gates.find_regressions(estimates["model"], f"baseline {params.above}", baseline, params.figures)
+    if params.champion:
+        names = [name for name in params.figures if name in RANKING_METRICS + ERROR_METRICS]
+        tables = common_pairs(model, Path(params.champion))
+        if tables[0].empty:
             raise ParamsError(
-                f"evaluate.gates.champion: {asked.champion} has no pair of this run; name one of the same ratings"
+                f"evaluate.gates.champion: the predictions in {params.champion} share no pair with this run. Set it "
+                "to predictions for the same images and queries, or to null."
             )
-        ours, theirs = (judge.figures(table, names) for table in both)
-        failed += gates.worse(ours, f"champion {asked.champion}", theirs, asked.figures)
-    return failed
+        current, champion = (evaluator.evaluate(table, names) for table in tables)
+        messages += gates.find_regressions(current, f"champion {params.champion}", champion, params.figures)
+    return messages
 
 
-def retrieve(params: Params) -> dict[str, Figures]:
-    """Retrieval figures: a test query has to find its own photo.
+def evaluate_retrieval(params: Params) -> dict[str, Estimates]:
+    """Measure at which rank a test query finds its own image among all test images.
 
-    By `model` and by `cosine`; `reordered` is by both, as search does it: the first index.rerank by cosine in the
-    order of the model, then the others.
+    Returns:
+        Retrieval metrics for the rankings `model`, `cosine`, and `reordered`. `reordered` ranks like a search: by
+        cosine, with the first index.rerank images reordered by the model. Empty without test queries.
     """
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     images = read_table(PROJECT.images, IMAGES).to_pandas()
-    collection = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
-    asked = queries[(queries["split"] == "test") & queries["image_id"].isin(collection)]
-    if asked.empty:
+    image_ids = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
+    queries = queries[(queries["split"] == "test") & queries["image_id"].isin(image_ids)]
+    if queries.empty:
         return {}
-    photos = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), collection)
-    text_of = dict(zip(asked["query_id"], asked["text"], strict=True))
-    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders), text_of)
-    shared = params.shared_encoders[0]
-    text_rows, image_rows = np.divmod(np.arange(len(asked) * len(collection)), len(collection))
-    model = RelevanceModel.load(PROJECT.relevance_model)
-    scores = {
-        "model": model.predict(photos, texts, image_rows, text_rows).reshape(len(asked), len(collection)),
-        "cosine": texts.vectors[shared] @ photos.vectors[shared].T,
-    }
-    first = np.argsort(np.argsort(-scores["cosine"], axis=1, kind="stable"), axis=1) < (params.index.rerank or JUDGED)
-    scores["reordered"] = np.where(first, 2 + scores["model"], scores["cosine"])
-    target = pd.Index(collection).get_indexer(asked["image_id"])
-    own = asked["image_id"].tolist()
+    target_ids = queries["image_id"].tolist()
+    target = pd.Index(image_ids).get_indexer(queries["image_id"])
+    n_reranked = params.index.rerank or DEFAULT_N_RERANKED
     return {
-        name: retrieval_figures(ranks(score, target), own, params.evaluate, params.seed)
-        for name, score in scores.items()
+        name: retrieval_metrics(target_ranks(scores, target), target_ids, params.evaluate, params.seed)
+        for name, scores in score_test_images(params, image_ids, queries, n_reranked).items()
     }
 
 
-def record(
-    params: Params, figures: Mapping[str, Figures], others: Mapping[str, Figures], plots: Mapping[str, "Figure"]
+def score_test_images(
+    params: Params, image_ids: list[str], queries: pd.DataFrame, n_reranked: int
+) -> dict[str, "np.ndarray[tuple[int, int], np.dtype[np.floating]]"]:
+    """Score every test image for every test query.
+
+    Args:
+        params: project settings.
+        image_ids: test images.
+        queries: columns query_id and text of the test queries.
+        n_reranked: number of images per query that the model reorders in ranking `reordered`.
+
+    Returns:
+        (n_queries, n_images) scores for the rankings `model`, `cosine` and `reordered`.
+    """
+    images = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), image_ids)
+    query_texts = dict(zip(queries["query_id"], queries["text"], strict=True))
+    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders), query_texts)
+    shape = len(queries), len(image_ids)
+    text_rows, image_rows = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    shared = params.shared_encoders[0]
+    cosine = texts.vectors[shared] @ images.vectors[shared].T
+    model = RelevanceModel.load(PROJECT.relevance_model).predict(images, texts, image_rows, text_rows).reshape(shape)
+    is_reranked = np.argsort(np.argsort(-cosine, axis=1, kind="stable"), axis=1) < n_reranked
+    return {"model": model, "cosine": cosine, "reordered": np.where(is_reranked, 2 + model, cosine)}
+
+
+def record_run(
+    params: Params,
+    estimates: Mapping[str, Estimates],
+    references: Mapping[str, Estimates],
+    plots: Mapping[str, "Figure"],
 ) -> None:
-    """Add figures and pictures to the MLflow runs of the training; `others` are the model's own, as `name.figure`."""
-    named = {("model" if name == "model" else f"baseline {name}"): own for name, own in figures.items()}
-    named["model"] |= {f"{name}.{key}": figure for name, own in others.items() for key, figure in own.items()}
-    values = {role: {key: figure.value for key, figure in own.items() if figure} for role, own in named.items()}
-    recording.record_evaluation(params, PROJECT.relevance_model, values, plots)
+    """Log metrics and plots to the MLflow runs of stage train; `references` become `name.metric` of the model's run."""
+    by_run = {("model" if name == "model" else f"baseline {name}"): table for name, table in estimates.items()}
+    by_run["model"] |= {f"{name}.{key}": value for name, table in references.items() for key, value in table.items()}
+    values = {
+        run: {key: interval.value for key, interval in table.items() if interval} for run, table in by_run.items()
+    }
+    recording.record_evaluation(params.train.experiment, PROJECT.relevance_model, values, plots)
 
 
 if __name__ == "__main__":
-    run("evaluate", evaluate)
+    run_stage("evaluate", evaluate)

@@ -1,19 +1,19 @@
-"""The library room's metrics: agreement with people, errors, retrieval, and their bootstrap intervals."""
+"""Evaluation metrics: agreement with ratings, prediction errors, retrieval, and bootstrap intervals."""
 
-from kadr.metrics.agreement import agreement, reliability
-from kadr.metrics.benchmark_pairs import crowd_pairs, expert_pairs, leave_one_out
+from kadr.metrics.benchmark_ratings import crowd_ratings, expert_ratings, leave_one_out_ratings
 from kadr.metrics.bootstrap import Interval, bootstrap
-from kadr.metrics.retrieval import ndcg_by_text, ranks, retrieval
+from kadr.metrics.pair_metrics import PAIR_METRICS, reliability_table
+from kadr.metrics.retrieval import RETRIEVAL_METRICS, ndcg_by_query, target_ranks
 
 __all__ = [
+    "PAIR_METRICS",
+    "RETRIEVAL_METRICS",
     "Interval",
-    "agreement",
     "bootstrap",
-    "crowd_pairs",
-    "expert_pairs",
-    "leave_one_out",
-    "ndcg_by_text",
-    "ranks",
-    "reliability",
-    "retrieval",
+    "crowd_ratings",
+    "expert_ratings",
+    "leave_one_out_ratings",
+    "ndcg_by_query",
+    "reliability_table",
+    "target_ranks",
 ]

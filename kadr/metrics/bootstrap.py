@@ -1,4 +1,4 @@
-"""Bootstrap intervals by cluster: photos (or texts) are resampled, with all rows that belong to each (Efron 1979)."""
+"""Confidence intervals by the cluster bootstrap (Efron 1979): clusters of rows, e.g. images, are resampled."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,81 +10,80 @@ from kadr.io.embeddings import Rows
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the percentile interval of its bootstrap distribution.
+    """An estimate with its percentile bootstrap interval.
 
-    Two estimates of the same rows, drawn with the same seed, come of the same samples, so that `ours - theirs` is the
-    paired bootstrap of their difference, and `percent_of` that of their ratio.
+    Two intervals that were computed on the same rows with the same seed share their resamples. Their difference
+    (`a - b`) and ratio (`a.percent_of(b)`) are therefore paired bootstrap intervals.
 
     Attributes:
-        value: of the whole.
-        draws: of each sample; NaN where a sample has no such figure.
-        confidence: of low..high.
+        value: estimate on all rows.
+        resamples: estimate on each resample; NaN if the metric is undefined there.
+        confidence: confidence level, e.g. 0.95.
     """
 
     value: float
-    draws: tuple[float, ...]
+    resamples: tuple[float, ...]
     confidence: float
 
     @property
     def low(self) -> float:
-        """The lower end."""
+        """Lower bound of the interval."""
         return self._quantile((1 - self.confidence) / 2)
 
     @property
     def high(self) -> float:
-        """The upper end."""
+        """Upper bound of the interval."""
         return self._quantile((1 + self.confidence) / 2)
 
     def __sub__(self, other: "Interval") -> "Interval":
-        return Interval(self.value - other.value, _each(np.subtract, self, other), self.confidence)
+        return Interval(self.value - other.value, _combine(np.subtract, self, other), self.confidence)
 
     def percent_of(self, other: "Interval") -> "Interval":
-        """This in percent of `other`."""
-        return Interval(_percent(self.value, other.value), _each(_percent, self, other), self.confidence)
+        """Return this estimate as a percentage of another estimate."""
+        return Interval(_percentage(self.value, other.value), _combine(_percentage, self, other), self.confidence)
 
-    def _quantile(self, share: float) -> float:
-        drawn = np.asarray(self.draws)
-        drawn = drawn[np.isfinite(drawn)]
-        return float(np.quantile(drawn, share)) if len(drawn) else self.value
-
-
-def _each(combine: Callable[[float, float], float], left: Interval, right: Interval) -> tuple[float, ...]:
-    return tuple(float(combine(a, b)) for a, b in zip(left.draws, right.draws, strict=True))
+    def _quantile(self, level: float) -> float:
+        finite = np.asarray(self.resamples)[np.isfinite(self.resamples)]
+        return float(np.quantile(finite, level)) if len(finite) else self.value
 
 
-def _percent(a: float, b: float) -> float:
-    return 100 * a / b if b else np.nan
+def _combine(function: Callable[[float, float], float], left: Interval, right: Interval) -> tuple[float, ...]:
+    return tuple(float(function(a, b)) for a, b in zip(left.resamples, right.resamples, strict=True))
+
+
+def _percentage(value: float, base: float) -> float:
+    return 100 * value / base if base else np.nan
 
 
 def bootstrap(
     statistic: Callable[[Rows], float | None], clusters: Sequence[str], n_bootstrap: int, confidence: float, seed: int
 ) -> Interval | None:
-    """The interval of `statistic(rows)` when clusters are drawn with replacement.
+    """Estimate a statistic and its confidence interval by drawing clusters with replacement.
 
     Args:
-        statistic: the figure of a sample, given as row numbers (a row may stand in it several times);
-            None or NaN where the sample has no such figure.
-        clusters: the cluster of each row, e.g. its image_id; rows of one cluster are not independent.
-        n_bootstrap: how many samples are drawn.
-        confidence: of the interval, e.g. 0.95.
-        seed: of the draws; the same seed and clusters give the same samples.
+        statistic: function of row numbers, which may repeat. The result is None or NaN if the statistic is undefined.
+        clusters: the cluster of each row, e.g. its image_id. Rows of a cluster are resampled together.
+        n_bootstrap: number of resamples.
+        confidence: confidence level, e.g. 0.95.
+        seed: random seed. The same seed and the same clusters give the same resamples.
 
     Returns:
-        None where the whole has no such figure.
+        The interval, or None if the statistic is undefined on all rows.
     """
     value = statistic(np.arange(len(clusters)))
     if value is None or np.isnan(value):
         return None
-    members = _members(clusters)
+    members = _rows_by_cluster(clusters)
     rng = np.random.default_rng(seed)
-    draws = []
+    resamples = []
     for _ in range(n_bootstrap):
-        drawn = statistic(np.concatenate([members[c] for c in rng.integers(len(members), size=len(members))]))
-        draws.append(np.nan if drawn is None else float(drawn))
-    return Interval(float(value), tuple(draws), confidence)
+        drawn = rng.integers(len(members), size=len(members))
+        estimate = statistic(np.concatenate([members[cluster] for cluster in drawn]))
+        resamples.append(np.nan if estimate is None else float(estimate))
+    return Interval(float(value), tuple(resamples), confidence)
 
 
-def _members(clusters: Sequence[str]) -> list[Rows]:
+def _rows_by_cluster(clusters: Sequence[str]) -> list[Rows]:
     _, number = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     order = np.argsort(number, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)

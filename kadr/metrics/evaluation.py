@@ -1,138 +1,150 @@
-"""One model's figures with their intervals, by the protocol of docs/quality.md."""
+"""Metrics with bootstrap intervals for one set of predictions. docs/quality.md describes the protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from kadr.io.embeddings import Rows
-from kadr.metrics.agreement import Values, agreement
-from kadr.metrics.benchmark_pairs import leave_one_out
+from kadr.io.schemas import PAIR
+from kadr.metrics.benchmark_ratings import leave_one_out_ratings
 from kadr.metrics.bootstrap import Interval, bootstrap
-from kadr.metrics.retrieval import Ranks, ndcg_by_text, retrieval
+from kadr.metrics.pair_metrics import PAIR_METRICS, Metric
+from kadr.metrics.retrieval import RETRIEVAL_METRICS, Ranks, ndcg_by_query
 from kadr.params import EvaluateParams
 
-Figure = Callable[[Values, Values], float | None]
-Figures = dict[str, Interval | None]
+Estimates = dict[str, Interval | None]
+"""Bootstrap intervals by metric name; None if the metric is undefined."""
 
-NDCG, NDCG_PLACES = "ndcg_at_10", 10
-RANKING = ("tau_c", "tau_b", "spearman", "auc", "average_precision", NDCG)  # say how well pairs are ordered
-ERRORS = ("rmse", "r2", "ece")  # say how far scores are from the relevance
+NDCG, NDCG_CUTOFF = "ndcg_at_10", 10
+RANKING_METRICS = ("tau_c", "tau_b", "spearman", "auc", "average_precision", NDCG)
+ERROR_METRICS = ("rmse", "r2", "ece")
 
 
-def agreement_figures(
+def agreement_metrics(
     predictions: pd.DataFrame,
     expert: pd.DataFrame,
     crowd: pd.DataFrame,
     params: EvaluateParams,
     seed: int,
     *,
-    names: Sequence[str] = RANKING + ERRORS,
-) -> Figures:
-    """Agreement of out-of-fold scores with people, bootstrapped by photo.
+    names: Sequence[str] = RANKING_METRICS + ERROR_METRICS,
+) -> Estimates:
+    """Measure how well out-of-fold scores agree with ratings and with the aggregated relevance.
 
     Args:
-        predictions: columns image_id, query_id, relevance, score; one row a pair.
-        expert: expert ratings by kadr.metrics.expert_pairs; tau_c is taken on them.
-        crowd: crowd ratings by kadr.metrics.crowd_pairs; tau_b is taken on them.
-        params: number of resamples and the confidence.
-        seed: of the resamples.
-        names: the figures that mean something for this score: a cosine is no relevance and has RANKING alone, a score
-            that is constant within a fold has ERRORS alone, as its ranking would compare folds.
+        predictions: columns image_id, query_id, relevance and score, one row per pair.
+        expert: the result of `kadr.metrics.expert_ratings`; `tau_c` compares the scores with these ratings.
+        crowd: the result of `kadr.metrics.crowd_ratings`; `tau_b` compares the scores with these ratings.
+        params: number of resamples and confidence level.
+        seed: random seed of the bootstrap.
+        names: metrics to compute. Scores that are not on the scale of the relevance, such as cosines, have
+            RANKING_METRICS only. Scores that are constant within a fold have ERROR_METRICS only.
 
     Returns:
-        tau_c, tau_b, and over all pairs against the aggregated relevance spearman, rmse, r2, auc, average_precision,
-        ece, and ndcg_at_10 over each text's rated photos, bootstrapped by text;
-        None where the data has no such ratings.
+        One interval per metric. `ndcg_at_10` resamples queries; all other metrics resample images.
     """
-    pairs = ["image_id", "query_id"]
-    predictions = predictions.sort_values(pairs)
-    score = predictions[[*pairs, "score"]]
-    samples = {
-        "tau_c": expert.merge(score, on=pairs).rename(columns={"rating": "people"}),
-        "tau_b": crowd.merge(score, on=pairs).rename(columns={"rating": "people"}),
+    predictions = predictions.sort_values(PAIR)
+    score = predictions[[*PAIR, "score"]]
+    single_ratings = {
+        "tau_c": expert.merge(score, on=PAIR).rename(columns={"rating": "target"}),
+        "tau_b": crowd.merge(score, on=PAIR).rename(columns={"rating": "target"}),
     }
-    aggregated = predictions.rename(columns={"relevance": "people"})
-    figures: Figures = {}
+    aggregated = predictions.rename(columns={"relevance": "target"})
+    estimates: Estimates = {}
     for name in names:
         if name == NDCG:
-            figures[name] = _mean(ndcg_by_text(predictions, NDCG_PLACES), params, seed)
+            estimates[name] = _mean_over_queries(ndcg_by_query(predictions, NDCG_CUTOFF), params, seed)
         else:
-            figures[name] = _by_photo(agreement[name], samples.get(name, aggregated), params, seed)
-    return figures
+            sample = single_ratings.get(name, aggregated)
+            estimates[name] = _bootstrap_by_image(PAIR_METRICS[name], sample, params, seed)
+    return estimates
 
 
-def _by_photo(figure: Figure, sample: pd.DataFrame, params: EvaluateParams, seed: int) -> Interval | None:
-    """A figure of the columns people and score."""
-    said, given = sample["people"].to_numpy(dtype=float), sample["score"].to_numpy(dtype=float)
+def _bootstrap_by_image(metric: Metric, sample: pd.DataFrame, params: EvaluateParams, seed: int) -> Interval | None:
+    """Estimate a metric of the columns target and score."""
+    target, score = sample["target"].to_numpy(dtype=float), sample["score"].to_numpy(dtype=float)
 
     def statistic(rows: Rows) -> float | None:
-        return figure(said[rows], given[rows])
+        return metric(target[rows], score[rows])
 
     return bootstrap(statistic, sample["image_id"].tolist(), params.n_bootstrap, params.confidence, seed)
 
 
-def _mean(by_text: "pd.Series[float]", params: EvaluateParams, seed: int) -> Interval | None:
-    """The mean over texts, which are resampled each by itself."""
-    values = by_text.to_numpy(dtype=float)
+def _mean_over_queries(by_query: "pd.Series[float]", params: EvaluateParams, seed: int) -> Interval | None:
+    """Estimate the mean of one value per query, with query_id as the index."""
+    values = by_query.to_numpy(dtype=float)
     if not len(values):
         return None
     return bootstrap(
-        lambda rows: float(values[rows].mean()), by_text.index.tolist(), params.n_bootstrap, params.confidence, seed
+        lambda rows: float(values[rows].mean()), by_query.index.tolist(), params.n_bootstrap, params.confidence, seed
     )
 
 
-def retrieval_figures(rank: Ranks, image_ids: list[str], params: EvaluateParams, seed: int) -> Figures:
-    """recall_at_k and mrr of queries' own photos at ranks `rank`, bootstrapped by those photos (`image_ids`)."""
-
-    def interval(figure: Callable[[Ranks], float | None]) -> Interval | None:
-        return bootstrap(lambda rows: figure(rank[rows]), image_ids, params.n_bootstrap, params.confidence, seed)
-
-    return {name: interval(figure) for name, figure in retrieval.items()}
-
-
-def ceiling(expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Figures:
-    """tau_c of the experts' own mean: what a score that knew it would reach on the ratings behind it."""
-    mean = expert.groupby(["image_id", "query_id"])["rating"].transform("mean")
-    sample = expert.rename(columns={"rating": "people"}).assign(score=mean)
-    return {"tau_c": _by_photo(agreement["tau_c"], sample, params, seed)}
-
-
-def human_agreement(predictions: pd.DataFrame, expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Figures:
-    """How well one expert's rating is foretold by the others, and how near the model comes to that.
-
-    Every expert rating of a pair with two or more is compared once with the mean of the pair's other ratings and once
-    with the score.
+def retrieval_metrics(rank: Ranks, image_ids: list[str], params: EvaluateParams, seed: int) -> Estimates:
+    """Compute recall@k and the mean reciprocal rank of the queries' own images.
 
     Args:
-        predictions: columns image_id, query_id, score; one row a pair.
-        expert: expert ratings by kadr.metrics.expert_pairs.
-        params: number of resamples and the confidence.
-        seed: of the resamples.
+        rank: (n_queries,) rank of each query's own image, by `kadr.metrics.target_ranks`.
+        image_ids: (n_queries,) the queries' own images, which the bootstrap resamples.
+        params: number of resamples and confidence level.
+        seed: random seed of the bootstrap.
+    """
+
+    def estimate(metric: Callable[[Ranks], float | None]) -> Interval | None:
+        return bootstrap(lambda rows: metric(rank[rows]), image_ids, params.n_bootstrap, params.confidence, seed)
+
+    return {name: estimate(metric) for name, metric in RETRIEVAL_METRICS.items()}
+
+
+def ceiling(expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Estimates:
+    """Compute `tau_c` of the experts' mean rating on the same ratings, an upper bound for any score."""
+    mean = expert.groupby(PAIR)["rating"].transform("mean")
+    sample = expert.rename(columns={"rating": "target"}).assign(score=mean)
+    return {"tau_c": _bootstrap_by_image(PAIR_METRICS["tau_c"], sample, params, seed)}
+
+
+def human_agreement(predictions: pd.DataFrame, expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Estimates:
+    """Compare the model with leave-one-out expert agreement.
+
+    Every expert rating of a pair with two or more is compared with the mean of the pair's other expert ratings, and
+    with the model's score.
+
+    Args:
+        predictions: columns image_id, query_id and score, one row per pair.
+        expert: the result of `kadr.metrics.expert_ratings`.
+        params: number of resamples and confidence level.
+        seed: random seed of the bootstrap.
 
     Returns:
-        tau_c of the other experts; model, its tau_c on the same ratings; share, the second in percent of the first.
-        None where no pair has two expert ratings.
+        tau_c: Kendall's tau-c of the other experts' mean.
+        model: Kendall's tau-c of the model's score on the same ratings.
+        share: `model` as a percentage of `tau_c`.
+        All are None if no pair has two expert ratings.
     """
-    sample = leave_one_out(expert).rename(columns={"rating": "people"})
-    scored = sample.merge(predictions[["image_id", "query_id", "score"]], on=["image_id", "query_id"])
-    others = _by_photo(agreement["tau_c"], scored.assign(score=scored["others"]), params, seed)
-    model = _by_photo(agreement["tau_c"], scored, params, seed)
+    ratings = leave_one_out_ratings(expert).rename(columns={"rating": "target"})
+    sample = ratings.merge(predictions[[*PAIR, "score"]], on=PAIR)
+    tau_c = PAIR_METRICS["tau_c"]
+    others = _bootstrap_by_image(tau_c, sample.assign(score=sample["others"]), params, seed)
+    model = _bootstrap_by_image(tau_c, sample, params, seed)
     return {"tau_c": others, "model": model, "share": model.percent_of(others) if model and others else None}
 
 
-def differences(ours: Figures, theirs: Figures) -> dict[str, Interval]:
-    """`ours` less `theirs` by the paired bootstrap, for every figure that both have. Both are of the same rows."""
-    return {name: figure - other for name, figure in ours.items() if figure and (other := theirs.get(name))}
+def differences(model: Estimates, baseline: Estimates) -> dict[str, Interval]:
+    """Return the paired bootstrap difference of model and baseline for each metric that both define.
+
+    Both estimates must come from the same rows and the same seed.
+    """
+    return {name: value - other for name, value in model.items() if value and (other := baseline.get(name))}
 
 
-def as_json(figures: Mapping[str, Interval | None]) -> dict[str, dict[str, float] | None]:
-    """Figures as `{value, low, high}` rounded to six digits, null where there is none."""
+def as_json(estimates: Mapping[str, Interval | None]) -> dict[str, dict[str, float] | None]:
+    """Return each estimate as `{value, low, high}`, rounded to six digits; undefined metrics are null."""
     return {
-        name: None if figure is None else {key: round(getattr(figure, key), 6) for key in ("value", "low", "high")}
-        for name, figure in figures.items()
+        name: None if interval is None else {key: round(getattr(interval, key), 6) for key in ("value", "low", "high")}
+        for name, interval in estimates.items()
     }
 
 
-def no_figures() -> Figures:
-    """Every figure's name with None, for what a baseline or a data set cannot have."""
-    return dict.fromkeys([*RANKING, *ERRORS, *retrieval])
+def missing_metrics() -> Estimates:
+    """Return None for every metric name, as the default of metrics that a baseline or a dataset cannot have."""
+    return dict.fromkeys([*RANKING_METRICS, *ERROR_METRICS, *RETRIEVAL_METRICS])

@@ -1,0 +1,40 @@
+"""Selection of ratings by the protocol of the public benchmark (Hodosh et al. 2013; CLIPScore, Hessel et al. 2021)."""
+
+import pandas as pd
+
+from kadr.io.schemas import PAIR
+
+
+def expert_ratings(ratings: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
+    """Select all expert ratings except ratings of an image with one of its own captions.
+
+    Args:
+        ratings: table RATINGS.
+        queries: columns query_id and image_id; image_id is null if the captioned image is unknown.
+
+    Returns:
+        Columns image_id, query_id and rating, one row per rating.
+    """
+    expert = ratings.loc[ratings["source"] == "expert", [*PAIR, "rating"]]
+    captioned_image = expert["query_id"].map(queries.set_index("query_id")["image_id"])
+    return expert[expert["image_id"] != captioned_image].reset_index(drop=True)
+
+
+def crowd_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Select all crowd ratings: columns image_id, query_id and rating, the share of yes votes."""
+    return ratings.loc[ratings["source"] == "crowd", [*PAIR, "rating"]].reset_index(drop=True)
+
+
+def leave_one_out_ratings(expert: pd.DataFrame) -> pd.DataFrame:
+    """Add to each expert rating the mean of the other expert ratings of the same pair.
+
+    Args:
+        expert: the result of `expert_ratings`.
+
+    Returns:
+        Columns image_id, query_id, rating and others (the mean). Pairs with a single rating are left out.
+    """
+    by_pair = expert.groupby(PAIR)["rating"]
+    n_others = by_pair.transform("size") - 1
+    others = (by_pair.transform("sum") - expert["rating"]) / n_others.where(n_others > 0)
+    return expert.assign(others=others.round(9)).dropna(subset="others").reset_index(drop=True)
