@@ -9,18 +9,23 @@ from kadr.cli.console import console, share_cores
 
 def tune(
     trials: Annotated[
-        int, typer.Option(min=1, help="Number of finished trials in each outer cell, earlier trials included.")
+        int, typer.Option(min=1, help="Number of finished trials per outer cell, including trials of earlier runs.")
     ],
 ) -> None:
-    """Search for better LightGBM settings in inner folds, and evaluate them on unseen outer folds."""
-    from kadr.operations.tuning import nested_search
+    """Search for better LightGBM settings in nested cross-validation.
+
+    The settings are searched in inner folds and evaluated on outer test pairs that the search never saw.
+    """
+    from kadr.operations.tuning.nested_search import tune
     from kadr.operations.tuning.search_runs import record_tuning
+    from kadr.operations.tuning.search_summary import cell_table, describe_result
+    from kadr.operations.tuning.tuning_problem import TuningProblem
     from kadr.params import load_params
 
     share_cores()
-    problem = nested_search.Problem.read(load_params())
-    tuned, studies = nested_search.tune(problem, trials)
-    record_tuning(problem.params, problem.key, problem.people.figure, tuned, studies)
+    problem = TuningProblem.read(load_params())
+    result, studies = tune(problem, trials)
+    record_tuning(problem.params.train.experiment, problem.key, problem.reference.metric, result, studies)
     output = console()
-    output.print(nested_search.cell_table(problem, studies))
-    output.print(nested_search.verdict(problem, tuned), highlight=False, soft_wrap=True)
+    output.print(cell_table(problem, studies))
+    output.print(describe_result(problem, result), highlight=False, soft_wrap=True)

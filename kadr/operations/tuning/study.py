@@ -1,151 +1,182 @@
-"""The search for better settings of the trees inside one outer cell, by folds of that cell's training part alone."""
+"""One Optuna study: the search for LightGBM settings within one outer cross-validation cell."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kadr.io.embeddings import Rows
-from kadr.metrics import agreement
-from kadr.model.folds import Cell, assign_folds, cells
-from kadr.params import Params, TrainParams
+from kadr.metrics import PAIR_METRICS
+from kadr.model.cross_validation import FitPredict
+from kadr.model.folds import Cell, Mask, assign_folds, grid_cells
+from kadr.model.lightgbm import Scores
+from kadr.params import TrainParams
 
 if TYPE_CHECKING:
     import optuna
 
 Settings = dict[str, float | int]
-Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
-FitPredict = Callable[[Rows, Rows], Scores]
 
-N_INNER = 3  # folds of photos and folds of texts: nine inner cells
-N_STARTUP = 5  # trials before the sampler learns and the pruner stops any
-SPACE: Mapping[str, tuple[float, float, bool]] = {
-    "num_leaves": (4, 63, True),
-    "min_data_in_leaf": (5, 200, True),
-    "n_estimators": (40, 400, True),
-    "learning_rate": (0.02, 0.3, True),
-    "feature_fraction": (0.05, 1.0, False),
-    "bagging_fraction": (0.4, 1.0, False),
-    "lambda_l2": (0.1, 100.0, True),
+N_INNER_FOLDS = 3  # folds of images and of queries, which give nine inner cells
+N_STARTUP_TRIALS = 5  # random trials before the sampler and the pruner use earlier trials
+
+
+class SearchRange(NamedTuple):
+    """The range of one setting.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        log: whether values are sampled on a logarithmic scale.
+    """
+
+    low: float
+    high: float
+    log: bool
+
+
+SEARCH_SPACE: Mapping[str, SearchRange] = {
+    "num_leaves": SearchRange(4, 63, log=True),
+    "min_data_in_leaf": SearchRange(5, 200, log=True),
+    "n_estimators": SearchRange(40, 400, log=True),
+    "learning_rate": SearchRange(0.02, 0.3, log=True),
+    "feature_fraction": SearchRange(0.05, 1.0, log=False),
+    "bagging_fraction": SearchRange(0.4, 1.0, log=False),
+    "lambda_l2": SearchRange(0.1, 100.0, log=True),
 }
-"""Key of section `train` -> lowest, highest, whether on a logarithmic scale; whole numbers where params has them."""
+"""Key of section `train` -> range. Settings that are integers in params.yaml get integer values."""
 
 
 @dataclass(frozen=True)
-class People:
-    """What people said, to judge scores by: rating i is of pair `rows[i]`.
+class ReferenceRatings:
+    """The ratings that scores are compared with.
 
     Attributes:
-        figure: tau_c on single expert ratings, or tau_b on the crowd's shares where no expert rated.
-        rows: (n_ratings,) row of the pair.
-        rating: (n_ratings,).
+        metric: tau_c for single expert ratings, tau_b for crowd ratings.
+        rows: (n_ratings,) row of the rated pair.
+        ratings: (n_ratings,) rating.
     """
 
-    figure: str
+    metric: str
     rows: Rows
-    rating: Scores
+    ratings: Scores
 
-    def judge(self, scores: Scores) -> float:
-        """The figure over the ratings of pairs that have a score (are not nan); 0 where it has none."""
-        known = ~np.isnan(scores[self.rows])
-        return agreement[self.figure](self.rating[known], scores[self.rows[known]]) or 0.0
+    def agreement(self, scores: Scores) -> float:
+        """Return the agreement of scores with the ratings.
+
+        Args:
+            scores: (n_pairs,). Ratings of pairs whose score is NaN are ignored.
+
+        Returns:
+            The metric, 0 if it is undefined.
+        """
+        scored = ~np.isnan(scores[self.rows])
+        return PAIR_METRICS[self.metric](self.ratings[scored], scores[self.rows[scored]]) or 0.0
 
 
-def inner_cells(outer: Cell, image_ids: Sequence[str], groups: Sequence[str], seed: int) -> list[Cell]:
-    """A grid of cells within the outer cell's training part; no pair outside of it is in any mask.
+def make_inner_cells(outer: Cell, image_ids: Sequence[str], groups: Sequence[str], seed: int) -> list[Cell]:
+    """Divide the train pairs of an outer cell into inner cells. No inner cell contains another pair.
 
     Args:
-        outer: the cell whose test part must stay unseen.
-        image_ids: (n_pairs,) photo of each pair.
-        groups: (n_pairs,) text group of each pair (kadr.io.query_groups).
-        seed: of the folds.
+        outer: cell whose test pairs must stay unseen.
+        image_ids: (n_pairs,) image of each pair.
+        groups: (n_pairs,) query group of each pair (`kadr.io.query_groups`).
+        seed: random seed of the folds.
     """
     rows = np.flatnonzero(outer.train)
-    image_folds = assign_folds([image_ids[row] for row in rows.tolist()], N_INNER, seed)
-    query_folds = assign_folds([groups[row] for row in rows.tolist()], N_INNER, seed + 1)
+    image_folds = assign_folds([image_ids[row] for row in rows.tolist()], N_INNER_FOLDS, seed)
+    query_folds = assign_folds([groups[row] for row in rows.tolist()], N_INNER_FOLDS, seed + 1)
     return [
-        Cell(cell.fold, _among(len(image_ids), rows[cell.test]), _among(len(image_ids), rows[cell.train]))
-        for cell in cells(image_folds, query_folds)
+        Cell(cell.fold, _mask(len(image_ids), rows[cell.test]), _mask(len(image_ids), rows[cell.train]))
+        for cell in grid_cells(image_folds, query_folds)
     ]
 
 
-def _among(n: int, rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _mask(n: int, rows: Rows) -> Mask:
     mask = np.zeros(n, dtype=bool)
     mask[rows] = True
     return mask
 
 
-def running(fit_predict: FitPredict, inner: Sequence[Cell], people: People, n_pairs: int) -> Iterator[float]:
-    """The figure over all inner cells so far, after each of them."""
+def cumulative_agreement(
+    fit_predict: FitPredict, cells: Sequence[Cell], reference: ReferenceRatings, n_pairs: int
+) -> Iterator[float]:
+    """Train and score cell after cell, and yield the agreement over all cells so far."""
     scores = np.full(n_pairs, np.nan)
-    for cell in inner:
+    for cell in cells:
         scores[cell.test] = fit_predict(np.flatnonzero(cell.train), np.flatnonzero(cell.test))
-        yield people.judge(scores)
+        yield reference.agreement(scores)
 
 
 def open_study(path: Path, name: str, seed: int) -> "optuna.Study":
-    """The study of this name in the database at `path`, new or as far as it came."""
+    """Open the study of this name in the SQLite database at `path`, or create it.
+
+    Args:
+        path: database file.
+        name: name of the study.
+        seed: random seed of the sampler.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.parent.mkdir(parents=True, exist_ok=True)
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-    study.sampler = optuna.samplers.TPESampler(n_startup_trials=N_STARTUP, seed=seed + len(study.trials))
-    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=N_STARTUP, n_warmup_steps=1)
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=N_STARTUP_TRIALS, seed=seed + len(study.trials))
+    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=N_STARTUP_TRIALS, n_warmup_steps=1)
     return study
 
 
-def finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """The trials that ended by themselves, complete or pruned; a killed one is neither."""
+def finished_trials(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    """Return the completed and the pruned trials, without trials of a killed process."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def search(
+def run_trials(
     study: "optuna.Study",
     n_trials: int,
-    now: Settings,
-    steps: Callable[[Settings], Iterator[float]],
+    current: Settings,
+    evaluate: Callable[[Settings], Iterator[float]],
     on_trial: Callable[[int], None],
 ) -> None:
-    """Bring the study to `n_trials` finished trials; the first tries the settings as they are now.
+    """Run trials until the study has `n_trials` finished trials. The first trial uses the current settings.
 
     Args:
-        study: by `open_study`.
-        n_trials: finished trials wanted in all.
-        now: the settings of params.yaml.
-        steps: settings -> the figure after each inner cell; the last one is the trial's value.
-        on_trial: is called with 1 after each trial.
+        study: study to continue.
+        n_trials: number of finished trials, including those of earlier runs.
+        current: settings of params.yaml.
+        evaluate: yields the agreement after each inner cell. The last value is the value of the trial.
+        on_trial: called with 1 after each trial, for progress bars.
     """
     import optuna
 
     def objective(trial: "optuna.Trial") -> float:
         value = 0.0
-        for step, value in enumerate(steps({key: suggest(trial, key) for key in SPACE})):
+        for step, value in enumerate(evaluate({key: suggest_value(trial, key) for key in SEARCH_SPACE})):
             trial.report(value, step)
             if trial.should_prune():
                 raise optuna.TrialPruned
         return value
 
-    done = finished(study)
+    finished = finished_trials(study)
     waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-    if not waiting and not any(trial.params == now for trial in done):
-        study.enqueue_trial(now)
-    study.optimize(objective, max(0, n_trials - len(done)), callbacks=[lambda _study, _trial: on_trial(1)])
+    if not waiting and not any(trial.params == current for trial in finished):
+        study.enqueue_trial(current)
+    study.optimize(objective, max(0, n_trials - len(finished)), callbacks=[lambda _study, _trial: on_trial(1)])
 
 
-def suggest(trial: "optuna.Trial", key: str) -> float | int:
-    """The trial's value of one setting."""
-    low, high, log = SPACE[key]
+def suggest_value(trial: "optuna.Trial", key: str) -> float | int:
+    """Return the value of one setting that the trial must use."""
+    low, high, log = SEARCH_SPACE[key]
     if TrainParams.model_fields[key].annotation is int:
         return trial.suggest_int(key, int(low), int(high), log=log)
     return trial.suggest_float(key, low, high, log=log)
 
 
-def as_now(params: Params) -> Settings:
-    """The searched settings as params.yaml has them."""
-    return {key: getattr(params.train, key) for key in SPACE}
+def current_settings(params: TrainParams) -> Settings:
+    """Return the values of SEARCH_SPACE in params.yaml."""
+    return {key: getattr(params, key) for key in SEARCH_SPACE}

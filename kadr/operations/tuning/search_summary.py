@@ -1,0 +1,48 @@
+"""Summary of a hyperparameter search for the terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from kadr.operations.tuning.study import SEARCH_SPACE, current_settings, finished_trials
+from kadr.operations.tuning.tuning_problem import TuningProblem
+from kadr.operations.tuning.tuning_result import TuningResult
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def cell_table(problem: TuningProblem, studies: "list[optuna.Study]") -> Table:
+    """Return a table with the trials and the best settings of each outer cell.
+
+    Args:
+        problem: data of the search.
+        studies: one study per outer cell.
+    """
+    metric, current = problem.reference.metric, current_settings(problem.params.train)
+    table = Table("outer cell", "trials", "pruned", f"inner {metric}", "current settings", *SEARCH_SPACE)
+    for cell, study in zip(problem.outer_cells, studies, strict=True):
+        finished = finished_trials(study)
+        value = next((trial.value for trial in finished if trial.params == current), None)
+        n_pruned = sum(trial.state.name == "PRUNED" for trial in finished)
+        best = [f"{study.best_trial.params[key]:.3g}" for key in SEARCH_SPACE]
+        values = [f"{study.best_value:.2f}", "" if value is None else f"{value:.2f}"]
+        table.add_row(str(cell.fold), str(len(finished)), str(n_pruned), *values, *best)
+    return table
+
+
+def describe_result(problem: TuningProblem, result: TuningResult) -> str:
+    """Return the gain on unseen pairs and the command that applies the best settings."""
+    metric, gain = problem.reference.metric, result.gain
+    text = f"{metric} on unseen outer test pairs: {result.tuned:.2f} tuned, {result.current:.2f} with current settings"
+    if gain is not None:
+        text += f"; gain {result.tuned - result.current:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+    if result.best == current_settings(problem.params.train):
+        return f"{text}.\nThe current settings in params.yaml are the best."
+    significant = gain is not None and gain.low > 0
+    advice = "To apply the best settings" if significant else "The gain is within noise. To try the best settings"
+    overrides = " ".join(f"-S train.{key}={value:.4g}" for key, value in result.best.items())
+    return (
+        f"{text}.\nReport this gain, because stage evaluate also tests the pairs that the search used.\n"
+        f"{advice}: dvc exp run {overrides}"
+    )

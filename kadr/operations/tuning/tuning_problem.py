@@ -1,0 +1,126 @@
+"""The data of a hyperparameter search: pairs, features, cross-validation cells and reference ratings."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from kadr.errors import ModelError
+from kadr.features import FeatureMatrix
+from kadr.features.caption_neighbours import CAPTION_NEIGHBOURS
+from kadr.io.query_groups import query_groups
+from kadr.io.schemas import PAIR, QUERIES, RATINGS, read_table
+from kadr.metrics import crowd_ratings, expert_ratings
+from kadr.model.cross_validation import FitPredict
+from kadr.model.folds import Cell
+from kadr.model.training_data import (
+    EmbeddingTables,
+    RatedPairs,
+    fit_feature_blocks,
+    make_cells,
+    read_rated_pairs,
+)
+from kadr.operations.tracking.lineage import dvc_md5
+from kadr.operations.tuning import study as tuning_study
+from kadr.operations.tuning.study import ReferenceRatings, Settings
+from kadr.params import Params
+from kadr.project import PROJECT
+
+_INNER_FOLD_SEED = 2  # added to the seed of the project, which the outer folds use
+
+
+@dataclass(frozen=True)
+class TuningProblem:
+    """All data of a hyperparameter search that no trial changes.
+
+    Attributes:
+        params: params.yaml.
+        pairs: rated pairs.
+        matrix: feature matrix of the pairs.
+        reference: ratings that the scores are compared with.
+    """
+
+    params: Params
+    pairs: RatedPairs
+    matrix: FeatureMatrix
+    reference: ReferenceRatings
+
+    @classmethod
+    def read(cls, params: Params) -> "TuningProblem":
+        """Read the input of stage `train` and the ratings of the project."""
+        tables = EmbeddingTables.read(params.embed_images.encoders, params.embed_texts.encoders)
+        pairs = read_rated_pairs(tables)
+        matrix = pairs.features(fit_feature_blocks(tables, params.train))
+        return cls(params, pairs, matrix, read_reference_ratings(pairs))
+
+    @cached_property
+    def outer_cells(self) -> list[Cell]:
+        """The cells on the diagonal of the cross-validation grid, or all cells if the diagonal is empty.
+
+        With equal numbers of image folds and query folds, these cells hold out each image and each query once.
+
+        Raises:
+            ModelError: no pair can be held out.
+        """
+        cells = make_cells(self.pairs, self.params.train, self.params.seed)
+        if not cells:
+            raise ModelError("No pair can be held out. Lower train.image_folds and train.query_folds, or add ratings.")
+        return [cell for cell in cells if cell.on_diagonal] or cells
+
+    def inner_cells(self, outer: Cell) -> list[Cell]:
+        """Return the inner cells of an outer cell.
+
+        Raises:
+            ModelError: the train pairs of the outer cell have too few images or queries.
+        """
+        table = self.pairs.table
+        groups = query_groups(table["query_id"].tolist(), self.pairs.own_image)
+        seed = self.params.seed + _INNER_FOLD_SEED
+        cells = tuning_study.make_inner_cells(outer, table["image_id"].tolist(), groups, seed)
+        if not cells:
+            raise ModelError(
+                f"The train pairs of outer cell {outer.fold} have too few images or queries for inner folds. "
+                "Lower train.image_folds and train.query_folds, or add ratings."
+            )
+        return cells
+
+    def fit_predict(self, settings: Settings) -> FitPredict:
+        """Return training and prediction with the given LightGBM settings."""
+        train = self.params.train.model_copy(update=settings)
+        return self.pairs.learner(self.matrix, train, self.params.seed).fit_predict
+
+    def cumulative_agreement(self, cells: list[Cell], settings: Settings) -> Iterator[float]:
+        """Train and score cell after cell, and yield the agreement over all cells so far."""
+        fit_predict = self.fit_predict(settings)
+        return tuning_study.cumulative_agreement(fit_predict, cells, self.reference, len(self.pairs.table))
+
+    @property
+    def input_files(self) -> list[Path]:
+        """The tables that a trial depends on."""
+        images = [PROJECT.image_embeddings / f"{name}.parquet" for name in self.params.embed_images.encoders]
+        texts = [PROJECT.text_embeddings / f"{name}.parquet" for name in self.params.embed_texts.encoders]
+        captions = [PROJECT.captions] if CAPTION_NEIGHBOURS in self.params.train.features else []
+        return [PROJECT.relevance, PROJECT.withheld, PROJECT.ratings, PROJECT.queries, *captions, *images, *texts]
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of the data, features and settings that all trials share. Another key starts new studies."""
+        fixed = self.params.train.model_dump(exclude=set(tuning_study.SEARCH_SPACE))
+        files = [dvc_md5(path) for path in self.input_files]
+        content = [*files, self.matrix.names, self.params.seed, fixed, tuning_study.SEARCH_SPACE]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def read_reference_ratings(pairs: RatedPairs) -> ReferenceRatings:
+    """Read the expert ratings of the pairs, or the crowd ratings if no expert rated them."""
+    ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
+    queries = read_table(PROJECT.queries, QUERIES).to_pandas()
+    rows = pairs.table[PAIR].assign(row=np.arange(len(pairs.table)))
+    metric, rated = "tau_c", expert_ratings(ratings, queries).merge(rows, on=PAIR)
+    if rated.empty:
+        metric, rated = "tau_b", crowd_ratings(ratings).merge(rows, on=PAIR)
+    return ReferenceRatings(metric, rated["row"].to_numpy(), rated["rating"].to_numpy(dtype=float))
