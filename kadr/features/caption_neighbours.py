@@ -1,139 +1,90 @@
-"""Captioned, unrated photos: what their captions say of a photo that looks like them."""
+"""The block `caption_neighbours`: a text compared with the captions of images that look like the given image.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+Texts and captions are projected by linear discriminant analysis (`kadr.features.lda`). The features are:
+
+- `linear`: cosine of the text and the caption that a ridge regression predicts from the image (DeViSE, Frome et al.
+  2013).
+- `kernel`: cosine of the text and the caption that a kernel ridge regression predicts from the image
+  (`kadr.features.kernel_ridge`).
+- `neighbours.mean<k>`: similarity of the text to the best caption of each of the k nearest captioned images, averaged
+  (Devlin et al. 2015). `neighbours.best` is the maximum over the 10 nearest images. `neighbours.attention` is the mean
+  weighted by the softmax of image similarity (Vinyals et al. 2016).
+- `neighbours.density`: mean similarity of the image to its nearest captioned images.
+- `reverse`: mean similarity of the image to the captioned images whose captions are nearest to the text.
+- `words.share`, `words.lift`, `words.min_lift`: predicted share of the image's captions that contain a word of the
+  text, and its lift over the corpus (`kadr.features.vocabulary`), averaged or minimised over the words of the text.
+
+Some images and texts are similar to everything (hubness, Radovanovic et al. 2010). Features with `z` standardise a
+similarity by its mean and deviation over a background sample of the corpus.
+"""
+
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from kadr.errors import ModelError
+from kadr.features.blocks import Features
+from kadr.features.caption_features import CaptionFeatures
+from kadr.features.caption_similarity import N_NEIGHBOURS, Background, CaptionSimilarity
 from kadr.features.inputs import Images, Texts
-from kadr.io.embeddings import Embeddings, Rows, Vectors, spread
+from kadr.features.vector_math import concatenate_encoders, nearest_rows
+from kadr.features.word_lift import WordLift
+from kadr.io.embeddings import Rows, Vectors
 
-Places = npt.NDArray[np.int64]
-
-_TEXTS_AT_ONCE = 256  # texts compared with all captions together: 40 MB for 40,000 captions
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Captioned photos and their captions.
-
-    Attributes:
-        images: the n_photos captioned photos.
-        captions: all their captions, those of one photo side by side.
-        photo: (n_captions,) int64, ascending: the row in `images` that each caption describes.
-    """
-
-    images: Images
-    captions: Texts
-    photo: Rows
-
-    @classmethod
-    def select(
-        cls, images: Mapping[str, Embeddings], texts: Mapping[str, Embeddings], captions: pd.DataFrame, limit: int
-    ) -> "Corpus":
-        """The captioned photos of the table CAPTIONS, out of whole embeddings tables.
-
-        Of more than `limit` photos, `limit` are taken evenly over the sorted ids, which bounds memory and time.
-        """
-        image_ids = np.unique(captions["image_id"].to_numpy(dtype=str))
-        taken = image_ids[spread(len(image_ids), limit)]
-        kept = captions[captions["image_id"].isin(taken)].sort_values(["image_id", "caption_id"])
-        photo = np.searchsorted(taken, kept["image_id"].to_numpy(dtype=str))
-        text_of = dict(zip(kept["caption_id"], kept["text"], strict=True))
-        images, texts = dict(sorted(images.items())), dict(sorted(texts.items()))  # as a saved corpus is read again
-        return cls(Images.select(images, taken.tolist()), Texts.select(texts, text_of), photo)
-
-    @cached_property
-    def joined(self) -> Vectors:
-        """The photos' vectors by all encoders, as one: (n_photos, sum of d)."""
-        return join_spaces(self.images.vectors, list(self.images.vectors))
-
-    @cached_property
-    def joined_mean(self) -> Vectors:
-        """Mean of `joined`: (sum of d,)."""
-        mean: Vectors = self.joined.mean(axis=0)
-        return mean
-
-    @cached_property
-    def starts(self) -> Rows:
-        """Row of each photo's first caption, and the number of captions at the end: (n_photos + 1,) int64."""
-        return np.searchsorted(self.photo, np.arange(len(self.images.ids) + 1))
+CAPTION_NEIGHBOURS = "caption_neighbours"
+TEMPERATURE = 0.05  # softmax temperature of neighbours.attention
 
 
-def join_spaces(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
-    """The vectors of several encoders as one unit vector, in which each encoder has the same say: (n, sum of d).
+def prepare_images(fitted: CaptionFeatures, images: Images) -> dict[str, npt.NDArray[Any]]:
+    """Compute the values of the block that depend on the images alone.
 
-    Raises:
-        ModelError: `vectors` lack an encoder.
-    """
-    if lacking := [name for name in names if name not in vectors]:
-        raise ModelError(
-            f"the photos have no vectors by encoder {', '.join(lacking)}, which this model judges by; index them anew "
-            "(`kadr index`, or `dvc repro index`)"
-        )
-    joined = np.concatenate([vectors[name] for name in names], axis=1, dtype=np.float32)
-    return np.asarray(joined / np.float32(np.sqrt(len(names))), dtype=np.float32)
-
-
-def unit(vectors: Vectors) -> Vectors:
-    """Rows scaled to unit norm; a row of zeros stays one."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return scaled
-
-
-def group_means(values: npt.NDArray[Any], starts: Rows) -> npt.NDArray[Any]:
-    """Mean of the rows of each group, which stand side by side: (n_groups, d), in the type of `values`.
-
-    Args:
-        values: (n, d).
-        starts: (n_groups + 1,) first row of each group, and n.
-    """
-    sizes = np.diff(starts)[:, None].astype(values.dtype)
-    means: npt.NDArray[Any] = np.add.reduceat(values, starts[:-1]) / sizes
-    return means
-
-
-def ridge_map(inputs: Vectors, targets: Vectors, strength: float) -> Vectors:
-    """The linear map W that minimises |inputs W - targets|^2 + strength * n |W|^2: (d_inputs, d_targets) float32."""
-    gram = inputs.T @ inputs / np.float32(len(inputs))
-    gram[np.diag_indices_from(gram)] += np.float32(strength)
-    return np.linalg.solve(gram, inputs.T @ targets / np.float32(len(inputs))).astype(np.float32)
-
-
-def nearest(queries: Vectors, vectors: Vectors, k: int) -> tuple[Rows, Vectors]:
-    """The k nearest rows of `vectors` by inner product, best first: rows and similarities, (n_queries, k) each."""
-    import faiss
-
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(np.ascontiguousarray(vectors))
-    similarity, rows = index.search(np.ascontiguousarray(queries), min(k, len(vectors)))
-    return rows, similarity
-
-
-def best_captions(texts: Vectors, captions: Vectors, starts: Rows, k: int) -> tuple[Vectors, Places]:
-    """How similar each text is to the best caption of each captioned photo, and the k captions nearest to it.
-
-    Args:
-        texts: (n_texts, d) unit vectors.
-        captions: (n_captions, d), those of one photo side by side.
-        starts: (n_photos + 1,) first caption of each photo, and the number of captions.
-        k: at most n_captions are given.
+    Stored in `Images.prepared`, the values make later calls of `caption_neighbours` fast.
 
     Returns:
-        (n_texts, n_photos) float32, and rows of captions (n_texts, k), in no order.
+        Name -> (n_images, ...) array.
+
+    Raises:
+        ModelError: the image vectors come from other encoders than those of the corpus.
     """
-    k = min(k, len(captions))
-    best = np.empty((len(texts), len(starts) - 1), dtype=np.float32)
-    rows = np.empty((len(texts), k), dtype=np.int64)
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        some = slice(start, start + _TEXTS_AT_ONCE)
-        similarity = texts[some] @ captions.T
-        np.maximum.reduceat(similarity, starts[:-1], axis=1, out=best[some])
-        rows[some] = np.argpartition(similarity, -k, axis=1)[:, -k:]
-    return best, rows
+    corpus = fitted.corpus
+    vectors = concatenate_encoders(images.vectors, list(corpus.images.vectors))
+    if vectors.shape[1] != corpus.image_vectors.shape[1]:
+        raise ModelError(
+            f"The image vectors have {vectors.shape[1]} dimensions, but the relevance model was trained on "
+            f"{corpus.image_vectors.shape[1]}: the encoders differ. Run `dvc repro train`, or set index.rerank to 0."
+        )
+    neighbours, similarity = nearest_rows(vectors, corpus.image_vectors, N_NEIGHBOURS[-1])
+    attention = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
+    linear = fitted.predict_linear(vectors)
+    kernel, shares = fitted.predict_kernel(vectors)
+    background_captions = fitted.caption_vectors[corpus.starts[fitted.background_rows]]
+    return {
+        "neighbours": neighbours.astype(np.int32),
+        "density": similarity.mean(axis=1),
+        "attention": attention / attention.sum(axis=1, keepdims=True),
+        "reverse_background": Background.measure(vectors @ corpus.image_vectors[fitted.background_rows].T).moments,
+        "linear": linear,
+        "linear_background": Background.measure(linear @ background_captions.T).moments,
+        "kernel": kernel,
+        "shares": shares.astype(np.float16),
+    }
+
+
+def caption_neighbours(fitted: CaptionFeatures, images: Images, texts: Texts) -> Features:
+    """Return the features of the block for the given images and texts.
+
+    Raises:
+        ModelError: the image vectors come from other encoders than those of the corpus.
+    """
+    image_vectors = concatenate_encoders(images.vectors, list(fitted.corpus.images.vectors))
+    prepared = images.prepared or prepare_images(fitted, images)
+    similarity = CaptionSimilarity(fitted, image_vectors, fitted.lda.transform(texts.vectors), prepared)
+    words = WordLift(fitted, texts, prepared["shares"])
+    text_lengths = np.array([len(text.split()) for text in texts.texts], dtype=np.float32)
+
+    def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
+        columns = [*similarity.columns(image_rows, text_rows), *words.columns(image_rows, text_rows)]
+        np.stack([*columns, prepared["density"][image_rows], text_lengths[text_rows]], axis=1, out=out)
+
+    return Features([*CaptionSimilarity.NAMES, *WordLift.NAMES, "neighbours.density", "text.n_words"], fill)

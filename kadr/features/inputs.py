@@ -1,4 +1,4 @@
-"""The inputs of feature blocks: photos and texts with their vectors by every encoder."""
+"""Inputs of the feature blocks: images and texts with their embeddings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +12,13 @@ from kadr.io.texts import normalise_text
 
 @dataclass(frozen=True)
 class Images:
-    """Photos and their vectors.
+    """Images and their embeddings.
 
     Attributes:
         ids: n_images image ids.
         vectors: encoder name -> (n_images, d) float32, unit norm, in the order of `ids`.
-        prepared: what a block computed of the photos alone, each (n_images, ...); empty where it has yet to.
+        prepared: name -> (n_images, ...) precomputed values that depend on the images alone. Empty if nothing was
+            precomputed.
     """
 
     ids: Sequence[str]
@@ -26,17 +27,17 @@ class Images:
 
     @classmethod
     def select(cls, embeddings: Mapping[str, Embeddings], ids: Sequence[str]) -> "Images":
-        """The photos `ids` out of whole embeddings tables."""
+        """Return the images `ids` with their vectors from the embeddings tables."""
         return cls(ids, {name: table.select(ids) for name, table in embeddings.items()})
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts and their vectors.
+    """Queries or captions and their embeddings.
 
     Attributes:
         ids: n_texts query or caption ids.
-        texts: the n_texts texts themselves, by kadr.io.texts.normalise.
+        texts: n_texts texts, normalised by `kadr.io.texts.normalise_text`.
         vectors: encoder name -> (n_texts, d) float32, unit norm, in the order of `ids`.
     """
 
@@ -45,11 +46,16 @@ class Texts:
     vectors: Mapping[str, Vectors]
 
     @classmethod
-    def select(cls, embeddings: Mapping[str, Embeddings], text_of: Mapping[str, str]) -> "Texts":
-        """The texts of `text_of` (id -> text), normalised as the encoders saw them, out of whole embeddings tables."""
-        ids = list(text_of)
+    def select(cls, embeddings: Mapping[str, Embeddings], texts: Mapping[str, str]) -> "Texts":
+        """Normalise the texts and return them with their vectors from the embeddings tables.
+
+        Args:
+            embeddings: encoder name -> embeddings table.
+            texts: id -> text.
+        """
+        ids = list(texts)
         return cls(
             ids,
-            [normalise_text(text) for text in text_of.values()],
+            [normalise_text(text) for text in texts.values()],
             {name: table.select(ids) for name, table in embeddings.items()},
         )

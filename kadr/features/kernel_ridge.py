@@ -1,67 +1,82 @@
-"""Kernel ridge regression, exact up to a number of landmarks and by Nyström's approximation beyond."""
+"""Kernel ridge regression on unit vectors, with Nyström's approximation for many inputs."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from kadr.io.embeddings import Rows, Vectors, spread
+from kadr.io.embeddings import Rows, Vectors, evenly_spaced_rows
 
-N_LANDMARKS = 6000  # inputs that stand for all; time grows with their cube, memory with their square
-STEEPNESS = 5.0  # of the kernel: how soon likeness fades with distance
-RIDGE = 0.1  # strength of the regression, on the kernel's diagonal of 1
-ROWS_AT_ONCE = 4096  # inputs computed together, so that memory stays bounded
+N_LANDMARKS = 6000  # fitting time grows with the cube of the landmarks, memory with their square
+STEEPNESS = 5.0  # kernel = exp(STEEPNESS * (cosine - 1))
+PENALTY = 0.1  # regularisation strength, added to the diagonal of the kernel matrix
+CHUNK_SIZE = 4096  # inputs per chunk: bounds the memory of kernel matrices
 
 
 def kernel(left: Vectors, right: Vectors) -> Vectors:
-    """exp(STEEPNESS (cosine - 1)) of unit vectors, a Gaussian kernel on the sphere: (n_left, n_right) float32."""
+    """Return the Gaussian kernel exp(STEEPNESS * (cosine - 1)) of unit vectors: (n_left, n_right) float32."""
     cosine: Vectors = left @ right.T
-    likeness: Vectors = np.exp(np.float32(STEEPNESS) * (cosine - np.float32(1.0)))
-    return likeness
+    similarity: Vectors = np.exp(np.float32(STEEPNESS) * (cosine - np.float32(1.0)))
+    return similarity
 
 
-def landmarks(n: int) -> Rows:
-    """The rows of at most N_LANDMARKS landmarks, evenly spread over n inputs."""
-    return spread(n, N_LANDMARKS)
+def landmark_rows(n: int) -> Rows:
+    """Return the rows of at most N_LANDMARKS landmarks, evenly spaced over n inputs."""
+    return evenly_spaced_rows(n, N_LANDMARKS)
 
 
 @dataclass(frozen=True)
-class KernelRidge:
-    """A regression from unit vectors to any number of targets.
+class NystromKernelRidge:
+    """Regression from unit vectors to several targets.
 
-    Where every input is a landmark this is kernel ridge regression (Saunders et al. 1998); else the subset of
-    regressors, whose loss runs over all inputs (Nyström; Williams and Seeger 2001, Rudi et al. 2015).
+    With at most N_LANDMARKS inputs, every input is a landmark and the model is exact kernel ridge regression
+    (Saunders et al. 1998). With more inputs, the model is a combination of the landmarks' kernels whose loss covers all
+    inputs (Williams and Seeger 2001; Rudi et al. 2015).
+
+    scikit-learn's KernelRidge predicts half as fast and cannot use landmarks.
 
     Attributes:
-        landmarks: (m, d) unit vectors.
-        weights: (m, n_targets) float32.
+        landmarks: (n_landmarks, d) float32, unit norm.
+        weights: (n_landmarks, n_targets) float32.
     """
 
     landmarks: Vectors
     weights: Vectors
 
     @classmethod
-    def fit(cls, inputs: Vectors, targets: Vectors) -> "KernelRidge":
-        """Learn targets (n, n_targets) from unit vectors (n, d)."""
+    def fit(cls, inputs: Vectors, targets: Vectors) -> "NystromKernelRidge":
+        """Fit the regression.
+
+        Args:
+            inputs: (n, d) float32, unit norm.
+            targets: (n, n_targets).
+        """
         from scipy.linalg import solve
 
-        chosen = inputs[landmarks(len(inputs))]
-        gram = kernel(chosen, chosen).astype(np.float64)
-        if len(chosen) == len(inputs):
+        landmarks = inputs[landmark_rows(len(inputs))]
+        gram = kernel(landmarks, landmarks).astype(np.float64)
+        if len(landmarks) == len(inputs):
             system, right = gram, targets.astype(np.float64)
         else:
-            system, right = RIDGE * gram, np.zeros((len(chosen), targets.shape[1]))
-            for start in range(0, len(inputs), ROWS_AT_ONCE):
-                part = kernel(chosen, inputs[start : start + ROWS_AT_ONCE]).astype(np.float64)
-                system += part @ part.T
-                right += part @ targets[start : start + ROWS_AT_ONCE]
-        system[np.diag_indices_from(system)] += RIDGE
+            system, right = PENALTY * gram, np.zeros((len(landmarks), targets.shape[1]))
+            for start in range(0, len(inputs), CHUNK_SIZE):
+                chunk = kernel(landmarks, inputs[start : start + CHUNK_SIZE]).astype(np.float64)
+                system += chunk @ chunk.T
+                right += chunk @ targets[start : start + CHUNK_SIZE]
+        system[np.diag_indices_from(system)] += PENALTY
         weights = solve(system, right, assume_a="pos", overwrite_a=True, overwrite_b=True)
-        return cls(chosen, weights.astype(np.float32))
+        return cls(landmarks, weights.astype(np.float32))
 
     def predict(self, inputs: Vectors) -> Vectors:
-        """Targets of unit vectors (n, d): (n, n_targets) float32."""
+        """Predict the targets of unit vectors.
+
+        Args:
+            inputs: (n, d) float32, unit norm.
+
+        Returns:
+            (n, n_targets) float32.
+        """
         predicted = np.empty((len(inputs), self.weights.shape[1]), dtype=np.float32)
-        for start in range(0, len(inputs), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, len(inputs), CHUNK_SIZE):
+            rows = slice(start, start + CHUNK_SIZE)
             np.matmul(kernel(inputs[rows], self.landmarks), self.weights, out=predicted[rows])
         return predicted

@@ -1,4 +1,4 @@
-"""The space of meaning: where captions of one photo, which say the same in other words, lie close together."""
+"""Linear discriminant analysis (LDA) of captions, with the images as classes."""
 
 import logging
 from collections.abc import Mapping
@@ -7,66 +7,82 @@ from dataclasses import dataclass
 import numpy as np
 
 from kadr.errors import ModelError
-from kadr.features.caption_neighbours import group_means, join_spaces, unit
+from kadr.features.vector_math import concatenate_encoders, group_means, normalise_rows
 from kadr.io.embeddings import Rows, Vectors
 
 logger = logging.getLogger(__name__)
 
-DIM = 256  # numbers that are kept of a text
-SHRINKAGE = 2.0  # of the captions' mean variance, added to what varies within photos
-WIDEST = 4096  # numbers of an encoder's vector; past it the scatter matrices would not fit
+N_COMPONENTS = 256  # maximum dimension of a projected text
+SHRINKAGE = 2.0  # multiple of the mean caption variance that is added to the within-image scatter
+MAX_ENCODER_DIM = 4096  # wider vectors would need too much memory for the scatter matrices
 
 
 @dataclass(frozen=True)
-class MeaningSpace:
-    """A linear map from a text's vectors by all encoders to what captions of one photo agree on.
+class CaptionLda:
+    """A linear projection that brings captions of the same image close together.
 
-    Linear discriminant analysis with the photos as classes and a shrunken scatter within them (Fisher 1936; Friedman
-    1989), every direction scaled to unit scatter within (Hatch et al. 2006), so that a cosine weighs what tells photos
-    apart and not how somebody words it.
+    The classes are the images. The within-class scatter is shrunk towards a multiple of the identity (Fisher 1936;
+    Friedman 1989). Each direction is scaled to unit within-class scatter (Hatch et al. 2006). The cosine of two
+    projected texts therefore depends on their content more than on their wording.
 
     Attributes:
-        means: encoder -> (d,) the mean caption vector.
-        map: (sum of d, DIM or less) float32, from the encoders' centred vectors side by side.
+        means: encoder name -> (d,) mean caption vector.
+        projection: (sum of d, n_components) float32. Maps the concatenated, centred vectors of all encoders.
     """
 
     means: Mapping[str, Vectors]
-    map: Vectors
+    projection: Vectors
 
     @classmethod
-    def fit(cls, captions: Mapping[str, Vectors], starts: Rows) -> "MeaningSpace":
-        """Learn from captions.
+    def fit(cls, captions: Mapping[str, Vectors], starts: Rows) -> "CaptionLda":
+        """Fit the projection to the captions of a corpus.
+
+        Encoders with more than MAX_ENCODER_DIM dimensions are ignored with a warning.
 
         Args:
-            captions: encoder -> (n_captions, d), those of one photo side by side.
-            starts: (n_photos + 1,) first caption of each photo, and the number of captions.
+            captions: encoder name -> (n_captions, d) float32. The captions of one image are adjacent.
+            starts: (n_images + 1,) first caption of each image, followed by n_captions.
 
         Raises:
-            ModelError: no encoder's vectors are WIDEST or shorter.
+            ModelError: every encoder has more than MAX_ENCODER_DIM dimensions.
         """
         from scipy.linalg import eigh
 
-        for name in (wide := [name for name, of in captions.items() if of.shape[1] > WIDEST]):
-            logger.warning("encoder %s is left out of block captioned: more than %d numbers a text", name, WIDEST)
-        means = {name: of.mean(axis=0) for name, of in captions.items() if name not in wide}
+        for name in (wide := [name for name, vectors in captions.items() if vectors.shape[1] > MAX_ENCODER_DIM]):
+            logger.warning(
+                "The block caption_neighbours ignores encoder %s: its vectors have more than %d dimensions.",
+                name,
+                MAX_ENCODER_DIM,
+            )
+        means = {name: vectors.mean(axis=0) for name, vectors in captions.items() if name not in wide}
         if not means:
-            raise ModelError(f"block captioned wants a text encoder of at most {WIDEST} numbers; set its dim")
-        joined = _joined(captions, means).astype(np.float64)
-        apart = joined - np.repeat(group_means(joined, starts), np.diff(starts), axis=0)
-        within = apart.T @ apart / max(1, len(joined) - (len(starts) - 1))
+            raise ModelError(
+                f"The block caption_neighbours needs a text encoder with at most {MAX_ENCODER_DIM} dimensions. "
+                "Set `dim` of a tfidf encoder in embed_texts.encoders, or add another text encoder."
+            )
+        joined = _centre_and_concatenate(captions, means).astype(np.float64)
+        residuals = joined - np.repeat(group_means(joined, starts), np.diff(starts), axis=0)
+        within = residuals.T @ residuals / max(1, len(joined) - (len(starts) - 1))
         total = joined.T @ joined / len(joined)
         shrunken = within.copy()
         shrunken[np.diag_indices_from(shrunken)] += SHRINKAGE * max(np.trace(total) / len(total), 1e-12)
-        d = len(total)
-        _, directions = eigh(total - within, shrunken, subset_by_index=(max(0, d - DIM), d - 1))
+        dim = len(total)
+        _, directions = eigh(total - within, shrunken, subset_by_index=(max(0, dim - N_COMPONENTS), dim - 1))
         return cls(means, directions[:, ::-1].astype(np.float32))
 
-    def of(self, vectors: Mapping[str, Vectors]) -> Vectors:
-        """Texts, by all encoders, in this space: (n, DIM or less) float32, unit norm."""
-        return unit(_joined(vectors, self.means) @ self.map)
+    def transform(self, vectors: Mapping[str, Vectors]) -> Vectors:
+        """Project texts.
+
+        Args:
+            vectors: encoder name -> (n_texts, d) float32, unit norm.
+
+        Returns:
+            (n_texts, n_components) float32, unit norm.
+        """
+        return normalise_rows(_centre_and_concatenate(vectors, self.means) @ self.projection)
 
 
-def _joined(vectors: Mapping[str, Vectors], means: Mapping[str, Vectors]) -> Vectors:
-    """Centred unit vectors, in which each encoder has the same say: (n, sum of d)."""
-    centred = {name: unit(vectors[name] - mean) for name, mean in means.items()}
-    return join_spaces(centred, list(means))
+def _centre_and_concatenate(vectors: Mapping[str, Vectors], means: Mapping[str, Vectors]) -> Vectors:
+    """Centre the vectors of each encoder, scale them to unit norm and concatenate them: (n, sum of d)."""
+    centred = {name: normalise_rows(vectors[name] - mean) for name, mean in means.items()}
+    return concatenate_encoders(centred, list(means))

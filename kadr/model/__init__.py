@@ -1,4 +1,4 @@
-"""The library room's relevance model: LightGBM on feature blocks, and its out-of-fold scores."""
+"""The relevance model: LightGBM on feature blocks, its cross-validation, and ablations."""
 
 from kadr.model.relevance_model import FeatureBlocks, RelevanceModel
 

@@ -1,4 +1,4 @@
-"""What moves a prediction: the contributions of feature blocks (SHAP, Lundberg et al. 2020, by LightGBM itself)."""
+"""Contributions of the feature blocks to predictions, from LightGBM's SHAP values (Lundberg et al. 2020)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kadr.features import FeatureMatrix
-from kadr.io.embeddings import spread
+from kadr.io.embeddings import evenly_spaced_rows
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-N_EXPLAINED = 2000  # pairs that stand for all
+N_EXPLAINED = 2000  # maximum number of pairs whose SHAP values are computed
 
 
 def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mapping[str, float]:
-    """Each block's share of what moves predictions away from their mean; they sum to 1 (or all are 0).
+    """Return the share of each feature block in the SHAP values.
 
-    A block's contribution to a pair is the sum of its features' SHAP values, in what the trees add up; its share is
-    that of the mean magnitude, over pairs spread evenly over the matrix.
+    The contribution of a block to one prediction is the sum of its features' SHAP values. The share is computed from
+    the mean magnitude over at most N_EXPLAINED pairs, evenly spaced over the matrix.
+
+    Returns:
+        Block name -> share. The shares sum to 1, or all are 0.
     """
-    explained = matrix.values[spread(len(matrix.values), N_EXPLAINED)]
+    explained = matrix.values[evenly_spaced_rows(len(matrix.values), N_EXPLAINED)]
     values = np.asarray(booster.predict(explained, pred_contrib=True))
     means = {name: float(np.abs(values[:, columns].sum(axis=1)).mean()) for name, columns in matrix.blocks.items()}
     total = sum(means.values())

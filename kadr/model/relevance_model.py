@@ -1,17 +1,19 @@
-"""The relevance model as an artifact: feature blocks and a booster, saved to and loaded from a folder."""
+"""The relevance model as a folder of files: feature blocks and a LightGBM booster."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from kadr.errors import ModelError
-from kadr.features import BLOCKS, Block, Captioned, FeatureMatrix, Images, Texts, build_features
-from kadr.features.blocks import choose_blocks
+from kadr.features import BLOCKS, Block, CaptionFeatures, FeatureMatrix, Images, Texts, build_features
+from kadr.features.blocks import select_blocks
+from kadr.features.caption_neighbours import CAPTION_NEIGHBOURS, caption_neighbours, prepare_images
 from kadr.io.embeddings import Rows
 from kadr.io.storage import sha256
 from kadr.model.lightgbm import Scores, predict
@@ -21,40 +23,63 @@ if TYPE_CHECKING:
 
 MODEL = "model.txt"
 DESCRIPTION = "model.json"
-CAPTIONED = "captioned"
+BLOCK_NAMES = (*BLOCKS, CAPTION_NEIGHBOURS)
+"""Every block that `train.features` can list."""
 
 
 @dataclass(frozen=True)
 class FeatureBlocks:
-    """The blocks that a model looks at.
+    """The feature blocks of a model.
 
     Attributes:
-        names: of the blocks, in the order of their columns.
-        captioned: the fitted corpus behind the block of that name; None where it is not among them.
+        names: block names, in the order of their columns.
+        caption_features: fitted models of the block `caption_neighbours`. None if the model does not use that block.
     """
 
     names: Sequence[str]
-    captioned: Captioned | None
+    caption_features: CaptionFeatures | None
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """What the blocks need of the photos alone; kept in `Images.prepared`, it makes a later `build` quick."""
-        return self.captioned.prepare(images) if self.captioned else {}
+        """Compute the feature values that depend on the images alone.
+
+        Stored in `Images.prepared`, the values make later calls of `build` fast.
+
+        Returns:
+            Name -> (n_images, ...) array.
+
+        Raises:
+            ModelError: the image vectors come from other encoders than those of the model.
+        """
+        return prepare_images(self.caption_features, images) if self.caption_features else {}
 
     def build(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> FeatureMatrix:
-        """The feature matrix of n pairs (photo `image_rows[i]`, text `text_rows[i]`)."""
-        known: Mapping[str, Block] = BLOCKS | ({CAPTIONED: self.captioned.features} if self.captioned else {})
-        return build_features(choose_blocks(self.names, known), images, texts, image_rows, text_rows)
+        """Compute the feature matrix of n pairs.
+
+        Args:
+            images: the images of all pairs.
+            texts: the texts of all pairs.
+            image_rows: (n_pairs,) row of each pair's image in `images`.
+            text_rows: (n_pairs,) row of each pair's text in `texts`.
+
+        Raises:
+            ParamsError: a block name is unknown, outdated or listed twice.
+            ModelError: the image vectors come from other encoders than those of the model.
+        """
+        fitted: dict[str, Block] = (
+            {CAPTION_NEIGHBOURS: partial(caption_neighbours, self.caption_features)} if self.caption_features else {}
+        )
+        return build_features(select_blocks(self.names, BLOCKS | fitted), images, texts, image_rows, text_rows)
 
 
 @dataclass(frozen=True)
 class RelevanceModel:
-    """Predicts the relevance 0..1 of any (photo, text).
+    """Predicts the relevance, 0 to 1, of any pair of image and text.
 
     Attributes:
-        blocks: what it looks at.
+        blocks: the feature blocks.
         features: names of the features that the booster was trained on.
         booster: the trees.
-        key: of the captioned corpus that it was saved with, the same where `FeatureBlocks.prepare` gives the same.
+        key: digest of the caption features. Models with the same key prepare images in the same way.
     """
 
     blocks: FeatureBlocks
@@ -63,25 +88,46 @@ class RelevanceModel:
     key: str = ""
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """What a prediction needs of the photos alone, each (n_images, ...): `Images.prepared` of later predictions."""
+        """Compute the feature values that depend on the images alone, for `Images.prepared`.
+
+        Returns:
+            Name -> (n_images, ...) array.
+
+        Raises:
+            ModelError: the image vectors come from other encoders than those of the training.
+        """
         return self.blocks.prepare(images)
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> Scores:
-        """Relevance of n pairs (photo `image_rows[i]`, text `text_rows[i]`): (n,) float64 in 0..1.
+        """Predict the relevance of n pairs.
+
+        Args:
+            images: the images of all pairs.
+            texts: the texts of all pairs.
+            image_rows: (n_pairs,) row of each pair's image in `images`.
+            text_rows: (n_pairs,) row of each pair's text in `texts`.
+
+        Returns:
+            (n_pairs,) float64 in 0..1.
 
         Raises:
-            ModelError: the encoders are not those that the model was trained on.
+            ModelError: the vectors come from other encoders than those of the training.
         """
         matrix = self.blocks.build(images, texts, image_rows, text_rows)
         if matrix.names != self.features:
             raise ModelError(
-                f"the photos and texts have {len(matrix.names)} features, the model has {len(self.features)}: "
-                "embed them with the encoders of the training (params.yaml), or run `dvc repro train`"
+                f"The images and texts have {len(matrix.names)} features, but the model was trained on "
+                f"{len(self.features)}. Embed them with the encoders of the training (params.yaml), or run "
+                "`dvc repro train`."
             )
         return predict(self.booster, matrix.values)
 
     def importance(self) -> dict[str, float]:
-        """Share of the total gain of all splits that each feature block has; they sum to 1 (or all are 0)."""
+        """Return the share of each feature block in the total gain of all splits.
+
+        Returns:
+            Block name -> share. The shares sum to 1, or all are 0.
+        """
         gains = dict.fromkeys(self.blocks.names, 0.0)
         for name, gain in zip(self.features, self.booster.feature_importance("gain"), strict=True):
             gains[name.split(":", 1)[0]] += float(gain)
@@ -89,34 +135,48 @@ class RelevanceModel:
         return {block: gain / total if total else 0.0 for block, gain in gains.items()}
 
     def save(self, folder: Path) -> None:
-        """Write the model into `folder`; the same model gives the same bytes."""
+        """Write the model. Equal models give identical files."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MODEL).write_text(self.booster.model_to_string(), encoding="utf-8")
-        if self.blocks.captioned:
-            self.blocks.captioned.save(folder / CAPTIONED)
+        if self.blocks.caption_features:
+            self.blocks.caption_features.save(folder / CAPTION_NEIGHBOURS)
         description = {"blocks": list(self.blocks.names), "features": self.features, "sha256": _digests(folder)}
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "RelevanceModel":
-        """Read what `save` wrote. Raises ModelError where it is missing or damaged."""
+        """Read the files that `save` wrote.
+
+        Raises:
+            ModelError: a file is missing, damaged or from another version of kadr.
+        """
         import lightgbm as lgb
 
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            _check_version(description["blocks"], folder)
             digests = _digests(folder)
-            if description.get("sha256", digests) != digests:  # LightGBM ends the whole process at half a file of trees
-                raise ValueError("its files are damaged: not those that were written")
+            if description.get("sha256", digests) != digests:  # LightGBM ends the process on a truncated file
+                raise ValueError("a file is damaged: its checksum differs from model.json")
             booster = lgb.Booster(model_file=folder / MODEL)
-        except (OSError, ValueError, AttributeError, lgb.basic.LightGBMError) as error:
-            raise ModelError(f"{folder}: no readable relevance model ({error}); run `dvc repro train`") from error
-        captioned = Captioned.load(folder / CAPTIONED) if CAPTIONED in description["blocks"] else None
-        blocks = FeatureBlocks(description["blocks"], captioned)
-        return cls(blocks, description["features"], booster, digests[CAPTIONED])
+        except (OSError, KeyError, ValueError, AttributeError, lgb.basic.LightGBMError) as error:
+            raise ModelError(f"{folder}: no readable relevance model ({error}). Run `dvc repro train`.") from error
+        names = description["blocks"]
+        fitted = CaptionFeatures.load(folder / CAPTION_NEIGHBOURS) if CAPTION_NEIGHBOURS in names else None
+        return cls(FeatureBlocks(names, fitted), description["features"], booster, digests[CAPTION_NEIGHBOURS])
+
+
+def _check_version(blocks: Sequence[str], folder: Path) -> None:
+    """Raise ModelError if the model uses a feature block that this version of kadr does not have."""
+    if unknown := [name for name in blocks if name not in BLOCK_NAMES]:
+        raise ModelError(
+            f"{folder}: the relevance model uses the feature block {', '.join(unknown)}, which this version of kadr "
+            "does not have. Run `dvc repro train` to train it again."
+        )
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """The sha256 of the trees, and of the captioned corpus, "" where there is none."""
-    corpus = [sha256(path) for path in sorted((folder / CAPTIONED).glob("*"))]
-    key = hashlib.sha256("".join(corpus).encode()).hexdigest() if corpus else ""
-    return {MODEL: sha256(folder / MODEL), CAPTIONED: key}
+    """Return the sha256 of the trees and of the caption features. The latter is "" if the model has none."""
+    files = [sha256(path) for path in sorted((folder / CAPTION_NEIGHBOURS).glob("*"))]
+    key = hashlib.sha256("".join(files).encode()).hexdigest() if files else ""
+    return {MODEL: sha256(folder / MODEL), CAPTION_NEIGHBOURS: key}

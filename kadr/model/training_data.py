@@ -1,25 +1,37 @@
-"""The rated pairs with their embeddings: what the relevance model is trained and evaluated on."""
+"""Training data of the relevance model: rated pairs, their embeddings, feature blocks and folds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from kadr.errors import ParamsError
-from kadr.features import Captioned, Corpus, FeatureMatrix, Images, Texts
+from kadr.features import CaptionedCorpus, CaptionFeatures, FeatureMatrix, Images, Texts
+from kadr.features.blocks import check_block_names
+from kadr.features.caption_neighbours import CAPTION_NEIGHBOURS
 from kadr.io.embeddings import Embeddings, Rows
 from kadr.io.query_groups import query_groups
 from kadr.io.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, WITHHELD, read_table
-from kadr.model.folds import Cell, Folds, assign_folds, cells
+from kadr.model.folds import Cell, Folds, assign_folds, grid_cells
 from kadr.model.lightgbm import Learner, Scores
-from kadr.model.relevance_model import CAPTIONED, FeatureBlocks
-from kadr.params import Params
+from kadr.model.relevance_model import BLOCK_NAMES, FeatureBlocks
+from kadr.params import TrainParams
 from kadr.project import PROJECT
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """The rated pairs as rows of photos and texts, and what people said of them."""
+class RatedPairs:
+    """The rated pairs, with the vectors of their images and queries.
+
+    Attributes:
+        table: table RELEVANCE, n_pairs rows.
+        images: the distinct images of the pairs.
+        texts: the distinct queries of the pairs.
+        image_rows: (n_pairs,) row of each pair's image in `images`.
+        text_rows: (n_pairs,) row of each pair's query in `texts`.
+        own_image: query id -> image that the query was written for. Queries without such an image are missing.
+    """
 
     table: pd.DataFrame
     images: Images
@@ -30,50 +42,55 @@ class Pairs:
 
     @property
     def relevance(self) -> Scores:
-        """(n_pairs,) in 0..1."""
+        """Aggregated relevance of each pair: (n_pairs,) in 0..1."""
         return self.table["relevance"].to_numpy()
 
     @property
     def weight(self) -> Scores:
-        """(n_pairs,) > 0."""
+        """Training weight of each pair: (n_pairs,) positive."""
         return self.table["weight"].to_numpy()
 
-    def of(self, tables: "Tables") -> "Pairs":
-        """The same pairs by the encoders of `tables`."""
-        text_of = dict(zip(self.texts.ids, self.texts.texts, strict=True))
-        images, texts = Images.select(tables.images, self.images.ids), Texts.select(tables.texts, text_of)
-        return replace(self, images=images, texts=texts)
+    def with_encoders(self, tables: "EmbeddingTables") -> "RatedPairs":
+        """Return the same pairs with the vectors of the encoders in `tables`."""
+        texts_by_id = dict(zip(self.texts.ids, self.texts.texts, strict=True))
+        images = Images.select(tables.images, self.images.ids)
+        return replace(self, images=images, texts=Texts.select(tables.texts, texts_by_id))
 
     def features(self, blocks: FeatureBlocks) -> FeatureMatrix:
-        """The pairs' feature matrix of these blocks."""
+        """Compute the feature matrix of the pairs."""
         return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
 
-    def learner(self, matrix: FeatureMatrix, params: Params) -> Learner:
-        """What learns the relevance from these features of the pairs."""
-        return Learner(matrix.values, self.relevance, self.weight, params.train, params.seed)
+    def learner(self, matrix: FeatureMatrix, params: TrainParams, seed: int) -> Learner:
+        """Return a learner of the relevance from the features of the pairs."""
+        return Learner(matrix.values, self.relevance, self.weight, params, seed)
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Everything that stage embed wrote, by encoder."""
+class EmbeddingTables:
+    """The embeddings tables of images and texts.
+
+    Attributes:
+        images: image encoder name -> table.
+        texts: text encoder name -> table of queries and captions.
+    """
 
     images: dict[str, Embeddings]
     texts: dict[str, Embeddings]
 
     @classmethod
-    def read(cls, params: Params) -> "Tables":
-        """Read exactly the encoders that params name."""
-        images = Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders)
-        return cls(images, Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders))
+    def read(cls, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> "EmbeddingTables":
+        """Read the tables of the named encoders from the project folder."""
+        images = Embeddings.read_all(PROJECT.image_embeddings, image_encoders)
+        return cls(images, Embeddings.read_all(PROJECT.text_embeddings, text_encoders))
 
-    def only(self, params: Params) -> "Tables":
-        """Those of the encoders that params name."""
-        images = {name: self.images[name] for name in params.embed_images.encoders}
-        return Tables(images, {name: self.texts[name] for name in params.embed_texts.encoders})
+    def select(self, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> "EmbeddingTables":
+        """Return the tables of the named encoders."""
+        images = {name: self.images[name] for name in image_encoders}
+        return EmbeddingTables(images, {name: self.texts[name] for name in text_encoders})
 
 
-def read_pairs(tables: Tables) -> Pairs:
-    """The rated pairs that are the model's, with the vectors of their photos and texts."""
+def read_rated_pairs(tables: EmbeddingTables) -> RatedPairs:
+    """Read the rated pairs of the project, without the pairs that only the CLIP may learn from."""
     relevance = read_table(PROJECT.relevance, RELEVANCE).to_pandas()
     withheld = pd.MultiIndex.from_frame(read_table(PROJECT.withheld, WITHHELD).to_pandas())
     relevance = relevance[~pd.MultiIndex.from_frame(relevance[PAIR]).isin(withheld)].reset_index(drop=True)
@@ -83,30 +100,39 @@ def read_pairs(tables: Tables) -> Pairs:
     rated = queries.loc[query_ids]
     images = Images.select(tables.images, image_ids.tolist())
     texts = Texts.select(tables.texts, rated["text"].to_dict())
-    return Pairs(relevance, images, texts, image_rows, text_rows, rated["image_id"].dropna().to_dict())
+    return RatedPairs(relevance, images, texts, image_rows, text_rows, rated["image_id"].dropna().to_dict())
 
 
-def choose_features(tables: Tables, params: Params) -> FeatureBlocks:
-    """The blocks of train.features; the corpus is fitted where one of them needs it."""
-    if CAPTIONED not in params.train.features:
-        return FeatureBlocks(params.train.features, None)
+def fit_feature_blocks(tables: EmbeddingTables, params: TrainParams) -> FeatureBlocks:
+    """Return the blocks of `train.features`, fitted to the captioned corpus of the project if necessary.
+
+    Raises:
+        ParamsError: a block name is unknown, outdated or listed twice, or the corpus has no captions.
+    """
+    check_block_names(params.features, BLOCK_NAMES)
+    if CAPTION_NEIGHBOURS not in params.features:
+        return FeatureBlocks(params.features, None)
     captions = read_table(PROJECT.captions, CAPTIONS).to_pandas()
     if captions.empty:
         raise ParamsError(
-            "train.features names `captioned`, and no photo has captions: set ingest.corpus, or take it off the list"
+            f"train.features: the block {CAPTION_NEIGHBOURS} needs captioned images, but {PROJECT.captions} is empty. "
+            "Set ingest.corpus, or remove the block."
         )
-    corpus = Corpus.select(tables.images, tables.texts, captions, params.train.corpus_limit)
-    return FeatureBlocks(params.train.features, Captioned.fit(corpus))
+    corpus = CaptionedCorpus.select(tables.images, tables.texts, captions, params.corpus_limit)
+    return FeatureBlocks(params.features, CaptionFeatures.fit(corpus))
 
 
-def make_image_folds(pairs: Pairs, params: Params) -> Folds:
-    """The image fold of every pair."""
-    return assign_folds(pairs.table["image_id"].tolist(), params.train.image_folds, params.seed)
+def assign_image_folds(pairs: RatedPairs, n_folds: int, seed: int) -> Folds:
+    """Assign the image of every pair to a fold: (n_pairs,) int32."""
+    return assign_folds(pairs.table["image_id"].tolist(), n_folds, seed)
 
 
-def make_grid(pairs: Pairs, params: Params) -> list[Cell]:
-    """The cells of image folds x query folds."""
-    image_folds = make_image_folds(pairs, params)
+def make_cells(pairs: RatedPairs, params: TrainParams, seed: int) -> list[Cell]:
+    """Return the cross-validation cells: image folds x query folds.
+
+    Queries that were written for the same image share a fold.
+    """
+    image_folds = assign_image_folds(pairs, params.image_folds, seed)
     groups = query_groups(pairs.table["query_id"].tolist(), pairs.own_image)
-    query_folds = assign_folds(groups, params.train.query_folds, params.seed + 1)
-    return list(cells(image_folds, query_folds))
+    query_folds = assign_folds(groups, params.query_folds, seed + 1)
+    return list(grid_cells(image_folds, query_folds))

@@ -13,11 +13,13 @@ from PIL import Image
 from kadr.aggregate import aggregate
 from kadr.embed import EmbeddingCache, cache_root, embed_texts
 from kadr.encoders import TextEncoder, fit_text_encoder, load_image_encoder
+from kadr.encoders.open_clip import OpenClipParams
+from kadr.encoders.sentence_transformers import SentenceTransformersParams
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import CAPTIONS, PAIR, QUERIES, RELEVANCE, WITHHELD, write_table
 from kadr.model import RelevanceModel
-from kadr.params import OpenClipParams, Params, SentenceTransformersParams, load_params
+from kadr.params import Params, load_params
 from kadr.project import PROJECT
 from tasks.train import train
 

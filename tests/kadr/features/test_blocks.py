@@ -1,4 +1,4 @@
-"""Feature blocks: their values, their names, and matrices of any number of pairs."""
+"""Tests of the feature blocks on embeddings, and of feature matrices."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from kadr.errors import ParamsError
 from kadr.features import BLOCKS, Images, Texts, build_features
 from kadr.features import blocks as blocks_module
-from kadr.features.blocks import choose_blocks
+from kadr.features.blocks import select_blocks
 
 IMAGES = Images(
     ["a.jpg", "b.jpg"],
@@ -18,8 +18,8 @@ IMAGES = Images(
 TEXTS = Texts(
     ["q"], ["a dog"], {"clip": np.array([[0.0, 1.0]], dtype=np.float32), "sbert": np.ones((1, 1), np.float32)}
 )
-ROWS = np.array([0, 1])
-QUERY = np.array([0, 0])
+IMAGE_ROWS = np.array([0, 1])
+TEXT_ROWS = np.array([0, 0])
 
 
 @pytest.mark.parametrize(
@@ -37,35 +37,41 @@ QUERY = np.array([0, 0])
         ),
     ],
 )
-def test_block(block: str, names: list[str], values: list[list[float]]) -> None:
-    matrix = build_features(choose_blocks([block], BLOCKS), IMAGES, TEXTS, ROWS, QUERY)
+def test_block_has_expected_names_and_values(block: str, names: list[str], values: list[list[float]]) -> None:
+    matrix = build_features(select_blocks([block], BLOCKS), IMAGES, TEXTS, IMAGE_ROWS, TEXT_ROWS)
     assert matrix.names == [f"{block}:{name}" for name in names]
     assert matrix.values.dtype == np.float32
     np.testing.assert_allclose(matrix.values, np.array(values, dtype=np.float32), atol=1e-6)
 
 
-def test_blocks_stand_side_by_side() -> None:
-    matrix = build_features(choose_blocks(["cosine", "difference"], BLOCKS), IMAGES, TEXTS, ROWS, QUERY)
-    assert matrix.blocks == {"cosine": slice(0, 1), "difference": slice(1, 3)}
-    np.testing.assert_allclose(matrix.values[0], [0.8, 0.6, 0.2], atol=1e-6)
+def test_blocks_are_concatenated_in_the_requested_order() -> None:
+    matrix = build_features(select_blocks(["difference", "cosine"], BLOCKS), IMAGES, TEXTS, IMAGE_ROWS, TEXT_ROWS)
+    assert matrix.blocks == {"difference": slice(0, 2), "cosine": slice(2, 3)}
+    np.testing.assert_allclose(matrix.values[0], [0.6, 0.2, 0.8], atol=1e-6)
 
 
-def test_no_pairs() -> None:
-    none = np.empty(0, dtype=np.int64)
-    assert build_features(choose_blocks(["cosine"], BLOCKS), IMAGES, TEXTS, none, none).values.shape == (0, 1)
+def test_no_pairs_give_an_empty_matrix() -> None:
+    empty = np.empty(0, dtype=np.int64)
+    assert build_features(select_blocks(["cosine"], BLOCKS), IMAGES, TEXTS, empty, empty).values.shape == (0, 1)
 
 
-def test_parts_give_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    rows, queries = rng.integers(2, size=100), np.zeros(100, dtype=np.int64)
-    whole = build_features(BLOCKS, IMAGES, TEXTS, rows, queries).values
-    monkeypatch.setattr(blocks_module, "ROWS_AT_ONCE", 7)
-    np.testing.assert_array_equal(build_features(BLOCKS, IMAGES, TEXTS, rows, queries).values, whole)
+def test_the_chunk_size_does_not_change_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    image_rows = np.random.default_rng(0).integers(2, size=100)
+    text_rows = np.zeros(100, dtype=np.int64)
+    in_one_chunk = build_features(BLOCKS, IMAGES, TEXTS, image_rows, text_rows).values
+    monkeypatch.setattr(blocks_module, "CHUNK_SIZE", 7)
+    in_chunks = build_features(BLOCKS, IMAGES, TEXTS, image_rows, text_rows).values
+    np.testing.assert_array_equal(in_chunks, in_one_chunk)
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [(["cosin"], "unknown block 'cosin'"), (["cosine", "cosine"], "named twice")]
+    ("names", "message"),
+    [
+        (["cosin"], "unknown block 'cosin', expected one of concat, cosine"),
+        (["cosine", "cosine"], "lists a block twice"),
+        (["captioned"], "'captioned' is now called 'caption_neighbours'"),
+    ],
 )
-def test_wrong_choice(names: list[str], said: str) -> None:
-    with pytest.raises(ParamsError, match=said):
-        choose_blocks(names, BLOCKS)
+def test_invalid_block_names_raise_an_error(names: list[str], message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        select_blocks(names, BLOCKS)

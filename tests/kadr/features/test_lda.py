@@ -1,4 +1,4 @@
-"""The space of meaning: captions of one photo come closer there, and poor input is borne or refused."""
+"""Tests of the linear discriminant analysis of captions."""
 
 import logging
 
@@ -6,59 +6,60 @@ import numpy as np
 import pytest
 
 from kadr.errors import ModelError
-from kadr.features import lda as space_module
-from kadr.features.caption_neighbours import unit
-from kadr.features.lda import MeaningSpace
+from kadr.features import lda as lda_module
+from kadr.features.lda import CaptionLda
+from kadr.features.vector_math import normalise_rows
 
-N_PHOTOS, PER_PHOTO = 300, 4
-STARTS = np.arange(0, N_PHOTOS * PER_PHOTO + 1, PER_PHOTO)
+N_IMAGES, CAPTIONS_PER_IMAGE = 300, 4
+STARTS = np.arange(0, N_IMAGES * CAPTIONS_PER_IMAGE + 1, CAPTIONS_PER_IMAGE)
 
 
-def captions(seed: int) -> np.ndarray:
-    """What is on the photo in 4 numbers, and in 12 others, twice as loud, how it is worded: (n_captions, 16)."""
+def make_captions(seed: int) -> np.ndarray:
+    """Return (n_captions, 16) vectors: 4 dimensions depend on the image, 12 dimensions are noise of twice the scale."""
     rng = np.random.default_rng(seed)
-    meaning = np.repeat(rng.normal(size=(N_PHOTOS, 4)), PER_PHOTO, axis=0)
-    return unit(np.concatenate([meaning, 2 * rng.normal(size=(len(meaning), 12))], axis=1).astype(np.float32))
+    content = np.repeat(rng.normal(size=(N_IMAGES, 4)), CAPTIONS_PER_IMAGE, axis=0)
+    return normalise_rows(np.concatenate([content, 2 * rng.normal(size=(len(content), 12))], axis=1).astype(np.float32))
 
 
-def agreement(vectors: np.ndarray) -> float:
-    """How often a photo's first caption is nearer to its second than to the next photo's second."""
-    first, second = vectors[0::PER_PHOTO], vectors[1::PER_PHOTO]
-    return float(np.mean((first * second).sum(axis=1) > (first * np.roll(second, 1, axis=0)).sum(axis=1)))
+def share_closer_to_own_image(vectors: np.ndarray) -> float:
+    """Return how often the first caption of an image is closer to its second caption than to another image's second."""
+    first, second = vectors[0::CAPTIONS_PER_IMAGE], vectors[1::CAPTIONS_PER_IMAGE]
+    own, other = (first * second).sum(axis=1), (first * np.roll(second, 1, axis=0)).sum(axis=1)
+    return float(np.mean(own > other))
 
 
-def test_unseen_captions_of_one_photo_come_closer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space_module, "DIM", 4)
-    space = MeaningSpace.fit({"sbert": captions(0)}, STARTS)
-    unseen = captions(1)
-    meant = space.of({"sbert": unseen})
-    np.testing.assert_allclose(np.linalg.norm(meant, axis=1), 1, atol=1e-5)
-    assert agreement(meant) > agreement(unseen) + 0.1
+def test_unseen_captions_of_an_image_come_closer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lda_module, "N_COMPONENTS", 4)
+    lda = CaptionLda.fit({"sbert": make_captions(0)}, STARTS)
+    unseen = make_captions(1)
+    projected = lda.transform({"sbert": unseen})
+    np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1, atol=1e-5)
+    assert share_closer_to_own_image(projected) > share_closer_to_own_image(unseen) + 0.1
 
 
-def test_every_encoder_has_a_say_and_only_dim_directions_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space_module, "DIM", 5)
-    both = {"clip": captions(0), "sbert": captions(1)}
-    space = MeaningSpace.fit(both, STARTS)
-    assert space.map.shape == (32, 5)
-    assert space.of({name: of[:3] for name, of in both.items()}).shape == (3, 5)
-    assert space.of({name: of[:0] for name, of in both.items()}).shape == (0, 5)
+def test_the_projection_covers_all_encoders_and_keeps_n_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lda_module, "N_COMPONENTS", 5)
+    captions = {"clip": make_captions(0), "sbert": make_captions(1)}
+    lda = CaptionLda.fit(captions, STARTS)
+    assert lda.projection.shape == (32, 5)
+    assert lda.transform({name: vectors[:3] for name, vectors in captions.items()}).shape == (3, 5)
+    assert lda.transform({name: vectors[:0] for name, vectors in captions.items()}).shape == (0, 5)
 
 
-@pytest.mark.parametrize("starts", [np.arange(7), np.array([0, 6])], ids=["one caption a photo", "one photo"])
-def test_captions_that_say_little_of_agreement_give_a_space_all_the_same(starts: np.ndarray) -> None:
-    some = captions(0)[:6]
-    assert np.isfinite(MeaningSpace.fit({"sbert": some}, starts).of({"sbert": some})).all()
+@pytest.mark.parametrize("starts", [np.arange(7), np.array([0, 6])], ids=["one caption per image", "one image"])
+def test_degenerate_classes_give_a_finite_projection(starts: np.ndarray) -> None:
+    captions = make_captions(0)[:6]
+    assert np.isfinite(CaptionLda.fit({"sbert": captions}, starts).transform({"sbert": captions})).all()
 
 
-def test_an_encoder_that_is_too_wide_is_left_out_and_said(
+def test_encoders_with_too_many_dimensions_are_ignored_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(space_module, "WIDEST", 10)
-    narrow = captions(0)[:, :8]
+    monkeypatch.setattr(lda_module, "MAX_ENCODER_DIM", 10)
+    narrow = make_captions(0)[:, :8]
     with caplog.at_level(logging.WARNING):
-        space = MeaningSpace.fit({"sbert": narrow, "tfidf": captions(0)}, STARTS)
-    assert list(space.means) == ["sbert"]
-    assert "tfidf is left out" in caplog.text
-    with pytest.raises(ModelError, match="at most 10 numbers"):
-        MeaningSpace.fit({"tfidf": captions(0)}, STARTS)
+        lda = CaptionLda.fit({"sbert": narrow, "tfidf": make_captions(0)}, STARTS)
+    assert list(lda.means) == ["sbert"]
+    assert "ignores encoder tfidf" in caplog.text
+    with pytest.raises(ModelError, match="at most 10 dimensions"):
+        CaptionLda.fit({"tfidf": make_captions(0)}, STARTS)

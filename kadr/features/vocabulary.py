@@ -1,0 +1,96 @@
+"""The vocabulary of captions: frequent words, their shares among captions, and their lift."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kadr.io.embeddings import Rows, Vectors
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import CountVectorizer
+
+WordRows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+
+MAX_WORDS = 1000
+MIN_CAPTIONS = 8  # captions that must contain a word before the word enters the vocabulary
+MIN_SHARE = 1e-3  # smaller shares are raised to this value, so that no rare word dominates a lift
+_WORD_PATTERN = r"\w\w+"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The most frequent words of the captions, without English stop words.
+
+    Attributes:
+        words: the words, most frequent first.
+    """
+
+    words: Sequence[str]
+
+    @classmethod
+    def fit(cls, texts: Sequence[str]) -> "Vocabulary":
+        """Select the MAX_WORDS words that most texts contain. Each word occurs in at least MIN_CAPTIONS texts."""
+        vectorizer = _word_vectorizer()
+        try:
+            counts = vectorizer.fit_transform(texts).sum(axis=0).A1
+        except ValueError:  # no text contains a word
+            return cls([])
+        by_word = zip(vectorizer.get_feature_names_out().tolist(), counts.tolist(), strict=True)
+        frequent = sorted((-count, word) for word, count in by_word if count >= MIN_CAPTIONS)
+        return cls([word for _, word in frequent[:MAX_WORDS]])
+
+    @cached_property
+    def _vectorizer(self) -> "CountVectorizer":
+        return _word_vectorizer(vocabulary=self.words)
+
+    def word_rows(self, texts: Sequence[str]) -> WordRows:
+        """Return the vocabulary words of each text, without repetition.
+
+        Returns:
+            (n_texts, most words of a text) int64 positions in `words`, ascending, padded with -1 on the right.
+        """
+        if not self.words or not texts:
+            return np.full((len(texts), 0), -1, dtype=np.int64)
+        occurrences = self._vectorizer.transform(texts)
+        n_words = np.diff(occurrences.indptr)
+        rows = np.full((len(texts), n_words.max()), -1, dtype=np.int64)
+        rows[np.arange(rows.shape[1]) < n_words[:, None]] = occurrences.indices
+        return rows
+
+    def shares(self, texts: Sequence[str], starts: Rows) -> Vectors:
+        """Return the share of each group's texts that contain each word.
+
+        Args:
+            texts: the texts. The texts of one group are adjacent.
+            starts: (n_groups + 1,) first text of each group, followed by n_texts.
+
+        Returns:
+            (n_groups, n_words) float32.
+        """
+        counts = np.zeros((len(starts) - 1, len(self.words)), dtype=np.float32)
+        group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        rows = self.word_rows(texts)
+        text, position = np.nonzero(rows >= 0)
+        np.add.at(counts, (group[text], rows[text, position]), 1.0)
+        sizes = np.diff(starts)[:, None].astype(np.float32)
+        return np.divide(counts, sizes, dtype=np.float32)
+
+
+def lift(share: Vectors, mean_share: Vectors) -> Vectors:
+    """Return the pointwise mutual information log(share / mean_share) (Church and Hanks 1990).
+
+    Args:
+        share: predicted share of captions that contain a word.
+        mean_share: share in the whole corpus, in the shape of `share`.
+    """
+    return np.log(np.maximum(share, MIN_SHARE) / np.maximum(mean_share, MIN_SHARE)).astype(np.float32)
+
+
+def _word_vectorizer(**options: Any) -> "CountVectorizer":
+    """Return a vectorizer that marks each lower-case word of two or more characters, except English stop words."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(binary=True, stop_words="english", token_pattern=_WORD_PATTERN, **options)

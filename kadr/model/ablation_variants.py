@@ -1,0 +1,133 @@
+"""Variants of a training for the ablation table: each variant removes or replaces one component."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from kadr.errors import ParamsError
+from kadr.params import AggregateParams, Objective, Params, TrainParams
+
+SOURCES = ("expert", "crowd")
+AGGREGATION_METHODS = ("graded_response", "mean", "median", "majority")  # methods that need no rater ids
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The settings that determine a training.
+
+    Attributes:
+        image_encoders: names of the image encoders.
+        text_encoders: names of the text encoders.
+        aggregate: aggregation of ratings.
+        train: features, folds and trees.
+        sources: rating sources that the model is trained on.
+    """
+
+    image_encoders: tuple[str, ...]
+    text_encoders: tuple[str, ...]
+    aggregate: AggregateParams
+    train: TrainParams
+    sources: Sequence[str] = SOURCES
+
+    @classmethod
+    def from_params(cls, params: Params) -> "TrainingSettings":
+        """Return the settings in params.yaml."""
+        image_encoders, text_encoders = params.embed_images.encoders, params.embed_texts.encoders
+        return cls(tuple(image_encoders), tuple(text_encoders), params.aggregate, params.train)
+
+    @property
+    def feature_settings(self) -> tuple[Sequence[str], ...]:
+        """The settings that determine the feature matrix: blocks and encoders."""
+        return self.train.features, self.image_encoders, self.text_encoders
+
+    def with_train(self, **values: object) -> "TrainingSettings":
+        """Return the settings with other values in section `train`. The values are not validated."""
+        return replace(self, train=self.train.model_copy(update=values))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the ablation table.
+
+    Attributes:
+        name: the change, e.g. `without cosine`.
+        settings: the changed settings.
+        predictions: baseline of stage `train` that equals the variant, so that no training is needed. None if no
+            baseline does.
+    """
+
+    name: str
+    settings: TrainingSettings
+    predictions: str | None = None
+
+
+def _modality_variants(settings: TrainingSettings) -> Iterator[Variant]:
+    """Yield trainings on the vectors alone: text vectors, image vectors, and both."""
+    concat = settings.with_train(features=["concat"])
+    yield Variant("text alone", replace(concat, image_encoders=()))
+    yield Variant("photo alone", replace(concat, text_encoders=()))
+    yield Variant("text and photo", concat, predictions="concat")
+
+
+def _encoder_variants(settings: TrainingSettings) -> Iterator[Variant]:
+    """Yield trainings without one encoder. At least one image encoder and one text encoder remain."""
+    for name in dict.fromkeys([*settings.image_encoders, *settings.text_encoders]):
+        images = tuple(encoder for encoder in settings.image_encoders if encoder != name)
+        texts = tuple(encoder for encoder in settings.text_encoders if encoder != name)
+        if images and texts:
+            yield Variant(f"without {name}", replace(settings, image_encoders=images, text_encoders=texts))
+
+
+def _block_variants(settings: TrainingSettings) -> Iterator[Variant]:
+    """Yield trainings without one feature block. At least one block remains."""
+    for name in settings.train.features:
+        if remaining := [block for block in settings.train.features if block != name]:
+            yield Variant(f"without {name}", settings.with_train(features=remaining))
+
+
+def _aggregation_variants(settings: TrainingSettings) -> Iterator[Variant]:
+    """Yield trainings on the relevance of another aggregation method."""
+    for name in AGGREGATION_METHODS:
+        if name != settings.aggregate.expert:
+            aggregate = settings.aggregate.model_copy(update={"expert": name})
+            yield Variant(f"relevance by {name}", replace(settings, aggregate=aggregate))
+
+
+def _objective_variants(settings: TrainingSettings) -> Iterator[Variant]:
+    """Yield trainings with another LightGBM objective."""
+    for name in get_args(Objective):
+        if name != settings.train.objective:
+            yield Variant(f"trees by {name}", settings.with_train(objective=name))
+
+
+def _source_variants(settings: TrainingSettings) -> Iterator[Variant]:
+    """Yield trainings on the ratings of one source."""
+    for source in SOURCES:
+        yield Variant(f"{source} ratings alone", replace(settings, sources=(source,)))
+
+
+GROUPS: Mapping[str, Callable[[TrainingSettings], Iterator[Variant]]] = {
+    "modality": _modality_variants,
+    "encoders": _encoder_variants,
+    "blocks": _block_variants,
+    "aggregates": _aggregation_variants,
+    "objectives": _objective_variants,
+    "sources": _source_variants,
+}
+"""Group in `ablate.rows` -> generator of its variants."""
+
+
+def select_variants(settings: TrainingSettings, groups: Sequence[str]) -> list[tuple[str, Variant]]:
+    """Return group and variant of every row of the ablation table.
+
+    Args:
+        settings: settings of the training.
+        groups: `ablate.rows`.
+
+    Raises:
+        ParamsError: a group is unknown.
+    """
+    for group in groups:
+        if group not in GROUPS:
+            raise ParamsError(f"ablate.rows: unknown group {group!r}, expected one of {', '.join(GROUPS)}.")
+    return [(group, variant) for group in groups for variant in GROUPS[group](settings)]

@@ -1,0 +1,96 @@
+"""Train the relevance model, and score the rated pairs out of fold by the model and its baselines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kadr.features import FeatureMatrix
+from kadr.io.schemas import PAIR
+from kadr.model.cross_validation import FitPredict, fixed_score_baseline, mean_baseline, out_of_fold
+from kadr.model.folds import Cell, image_cells
+from kadr.model.lightgbm import Scores
+from kadr.model.relevance_model import FeatureBlocks, RelevanceModel
+from kadr.model.training_data import RatedPairs, assign_image_folds, make_cells
+from kadr.params import TrainParams
+from kadr.progress import progress
+from kadr.project import SEEN_TEXT
+
+MODEL = "model"  # name of the relevance model among the predictions
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained relevance model and its out-of-fold predictions.
+
+    Attributes:
+        model: trained on all pairs.
+        matrix: feature matrix of all pairs.
+        cells: cross-validation cells.
+        predictions: `model`, a baseline's name or SEEN_TEXT -> table PREDICTIONS. The scores under SEEN_TEXT come from
+            models that were trained on other images of the same query.
+    """
+
+    model: RelevanceModel
+    matrix: FeatureMatrix
+    cells: list[Cell]
+    predictions: dict[str, pd.DataFrame]
+
+    def errors(self) -> dict[str, dict[str, float]]:
+        """Return n_pairs and rmse of each cell of the model and of each baseline.
+
+        Returns:
+            `fold <n>` or `baseline <name>` -> metrics.
+        """
+        model = self.predictions[MODEL]
+        folds = {f"fold {cell.fold}": _errors(model[cell.test]) for cell in self.cells}
+        baselines = {
+            f"baseline {name}": _errors(table)
+            for name, table in self.predictions.items()
+            if name not in (MODEL, SEEN_TEXT)
+        }
+        return folds | baselines
+
+
+def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: TrainParams, seed: int) -> Training:
+    """Train the relevance model on all pairs, and cross-validate the model and its baselines.
+
+    Raises:
+        ModelError: the pairs are too few to be held out.
+    """
+    cells = make_cells(pairs, params, seed)
+    matrix = pairs.features(blocks)
+    learner = pairs.learner(matrix, params, seed)
+    predictions = {
+        name: _predict_out_of_fold(name, pairs, fit_predict, cells)
+        for name, fit_predict in _competitors(pairs, learner.fit_predict, params, seed)
+    }
+    cells_of_images = list(image_cells(assign_image_folds(pairs, params.image_folds, seed)))
+    predictions[SEEN_TEXT] = _predict_out_of_fold("seen texts", pairs, learner.fit_predict, cells_of_images)
+    booster = learner.fit(np.arange(len(pairs.table)))
+    return Training(RelevanceModel(blocks, matrix.names, booster), matrix, cells, predictions)
+
+
+def _competitors(
+    pairs: RatedPairs, model: FitPredict, params: TrainParams, seed: int
+) -> Iterator[tuple[str, FitPredict]]:
+    """Yield the model and its baselines: mean relevance, cosine of the first shared encoder, LightGBM on embeddings."""
+    yield MODEL, model
+    yield "mean", mean_baseline(pairs.relevance, pairs.weight)
+    cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
+    yield "cosine", fixed_score_baseline(cosine)
+    concat = pairs.features(FeatureBlocks(["concat"], None))
+    yield "concat", pairs.learner(concat, params, seed).fit_predict
+
+
+def _predict_out_of_fold(name: str, pairs: RatedPairs, fit_predict: FitPredict, cells: list[Cell]) -> pd.DataFrame:
+    """Return a table PREDICTIONS of out-of-fold scores."""
+    with progress(f"folds of {name}", len(cells)) as advance:
+        scores, fold = out_of_fold(fit_predict, cells, len(pairs.table), advance)
+    return pairs.table[[*PAIR, "relevance"]].assign(score=scores, fold=fold)
+
+
+def _errors(predictions: pd.DataFrame) -> dict[str, float]:
+    difference: Scores = (predictions["relevance"] - predictions["score"]).to_numpy()
+    return {"n_pairs": float(len(difference)), "rmse": float(np.sqrt(np.mean(difference**2)))}
