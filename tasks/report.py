@@ -1,4 +1,4 @@
-"""Stage report: tables, figures, predictions and the index in; one HTML page for people out."""
+"""Stage `report`: write the HTML reports of the run and of the ratings."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from kadr.cli.stage import Metrics, run
+from kadr.cli.stage import Metrics, run_stage
 from kadr.index import Index
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES, LEAKS, PREDICTIONS, QUARANTINE, QUERIES, RATINGS, RELEVANCE, read_table
@@ -15,104 +15,128 @@ from kadr.io.texts import normalise_text
 from kadr.model import RelevanceModel
 from kadr.params import Params
 from kadr.project import PROJECT
-from kadr.report import comparison_tables, disputes, examples, leaks, metric_rows, rating_plots, ratings_page, tables
-from kadr.report.page import Page, render_page
-from kadr.report.ratings_page import RatingsPage, render_ratings_page
+from kadr.report.comparison_tables import (
+    compare_ablations,
+    compare_pair_kinds,
+    compare_reranking,
+    compare_with_baselines,
+)
+from kadr.report.disputed_pairs import describe_pairs, find_expert_crowd_disagreement, find_expert_disagreement
+from kadr.report.input_tables import count_images, summarise_quarantine
+from kadr.report.leak_tables import count_leaks, list_duplicate_images
+from kadr.report.metric_rows import PAIR_METRIC_KEYS, RETRIEVAL_METRIC_KEYS, make_metric_rows
+from kadr.report.model_plots import plot_model
+from kadr.report.prediction_examples import make_examples, select_best, select_worst
+from kadr.report.rating_plots import plot_agreement, plot_ratings
+from kadr.report.ratings_page import (
+    RatingsPage,
+    make_crowd_rows,
+    make_rater_rows,
+    plot_uncertainty,
+    render_ratings_page,
+    summarise_ratings,
+)
+from kadr.report.run_page import RunPage, render_run_page
+from kadr.report.run_summary import SUMMARY_KEYS, list_numbers, summarise_run
+from kadr.report.search_examples import StoredTextEncoder, run_searches
 from kadr.search import Searcher
 
-STAGES = ("ingest", "aggregate", "train", "evaluate", "ablate", "index")  # whose figures the page shows
-N_SEARCHES, N_FOUND = 6, 6
+STAGES = ("ingest", "aggregate", "train", "evaluate", "ablate", "index")
+N_QUERIES, N_RESULTS = 6, 6
 
 
-def stage(params: Params) -> Metrics:
-    """Write the pages."""
-    html = render_page(make_page(params))
+def write_reports(params: Params) -> Metrics:
+    """Write both reports and return the size of the run's report in bytes."""
+    html = render_run_page(make_run_page(params))
     write_text(PROJECT.report, html)
     write_text(PROJECT.ratings_report, render_ratings_page(make_ratings_page(params)))
     return {"bytes": len(html.encode("utf-8"))}
 
 
-def make_page(params: Params) -> Page:
-    """Read what the other stages wrote and choose what to show of it."""
+def make_run_page(params: Params) -> RunPage:
+    """Read the outputs of the other stages and return the contents of the run's report."""
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
-    rated, queries = read_table(PROJECT.ratings, RATINGS).to_pandas(), read_table(PROJECT.queries, QUERIES).to_pandas()
+    ratings, queries = (
+        read_table(PROJECT.ratings, RATINGS).to_pandas(),
+        read_table(PROJECT.queries, QUERIES).to_pandas(),
+    )
     predictions = read_table(PROJECT.predictions / "model.parquet", PREDICTIONS).to_pandas()
     relevance = read_table(PROJECT.relevance, RELEVANCE).to_pandas()
-    stages = {stage: _figures_of(stage) for stage in STAGES}
-    text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
-    path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
+    metrics = {stage: _read_metrics(stage) for stage in STAGES}
+    texts = dict(zip(queries["query_id"], queries["text"], strict=True))
+    paths = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
     best, worst = (
-        examples.with_photos(choose(predictions, params.report.n_examples), text_of, path_of)
-        for choose in (examples.best_pairs, examples.worst_pairs)
+        make_examples(select(predictions, params.report.n_examples), texts, paths)
+        for select in (select_best, select_worst)
     )
-    twins = read_table(PROJECT.leaks, LEAKS)
-    return Page(
+    leaks = read_table(PROJECT.leaks, LEAKS)
+    return RunPage(
         title=f"kadr: {params.train.experiment}",
-        headline=metric_rows.headline(stages, metric_rows.HEADLINE),
-        photos=tables.photo_counts(images),
-        quarantine=tables.quarantine_rules(read_table(PROJECT.quarantine, QUARANTINE)),
-        ratings=rating_plots.rating_plots(rated, relevance),
-        agreement=rating_plots.agreement_plots(rated),
-        agreement_facts=metric_rows.facts(stages["aggregate"]),
-        model=rating_plots.model_plots(predictions, rated, stages["evaluate"], stages["train"]),
-        metrics=metric_rows.metric_rows(stages["evaluate"], metric_rows.AGREEMENT),
-        retrieval=metric_rows.metric_rows(stages["evaluate"], metric_rows.RETRIEVAL),
-        differences=comparison_tables.difference_table(stages["evaluate"]),
-        ablations=comparison_tables.ablation_table(stages["ablate"]),
-        kinds=comparison_tables.kind_table(predictions, relevance, queries),
-        reordering=comparison_tables.reordering_table(stages["evaluate"], params.index.rerank),
+        summary=summarise_run(metrics, SUMMARY_KEYS),
+        images=count_images(images),
+        quarantine=summarise_quarantine(read_table(PROJECT.quarantine, QUARANTINE)),
+        ratings=plot_ratings(ratings, relevance),
+        agreement=plot_agreement(ratings),
+        agreement_values=list_numbers(metrics["aggregate"]),
+        model=plot_model(predictions, ratings, metrics["evaluate"], metrics["train"]),
+        metrics=make_metric_rows(metrics["evaluate"], PAIR_METRIC_KEYS),
+        retrieval=make_metric_rows(metrics["evaluate"], RETRIEVAL_METRIC_KEYS),
+        baselines=compare_with_baselines(metrics["evaluate"]),
+        ablations=compare_ablations(metrics["ablate"]),
+        pair_kinds=compare_pair_kinds(predictions, relevance, queries),
+        reranking=compare_reranking(metrics["evaluate"], params.index.rerank),
         best=best,
         worst=worst,
-        searches=examples.run_searches(_searcher(params, queries), queries, N_SEARCHES, N_FOUND),
-        leaks=leaks.leak_counts(twins),
-        duplicates=leaks.duplicate_pairs(twins, path_of, params.report.n_examples),
+        searches=run_searches(_load_searcher(params, queries), queries, N_QUERIES, N_RESULTS),
+        leaks=count_leaks(leaks),
+        duplicates=list_duplicate_images(leaks, paths, params.report.n_examples),
     )
 
 
 def make_ratings_page(params: Params) -> RatingsPage:
-    """Read what was said and made of it, and choose the pairs to look at."""
-    rated = read_table(PROJECT.ratings, RATINGS).to_pandas()
+    """Read the ratings and the relevance, and return the contents of the ratings' report."""
+    ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
     relevance = read_table(PROJECT.relevance, RELEVANCE).to_pandas()
     images, queries = read_table(PROJECT.images, IMAGES).to_pandas(), read_table(PROJECT.queries, QUERIES).to_pandas()
-    text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
-    path_of = dict(zip(images["image_id"], images["path"], strict=True))
-    following = pd.read_csv(PROJECT.rate_next, dtype={"image_id": "str", "query_id": "str"})
-    aggregated, n = _figures_of("aggregate"), params.report.n_examples
-    disputed, contradicted, rated_next = (
-        disputes.with_ratings(pairs, rated, relevance, text_of, path_of)
+    texts = dict(zip(queries["query_id"], queries["text"], strict=True))
+    paths = dict(zip(images["image_id"], images["path"], strict=True))
+    rate_next = pd.read_csv(PROJECT.rate_next, dtype={"image_id": "str", "query_id": "str"})
+    metrics, n_pairs = _read_metrics("aggregate"), params.report.n_examples
+    expert_disagreement, expert_crowd_disagreement, next_pairs = (
+        describe_pairs(pairs, ratings, relevance, texts, paths)
         for pairs in (
-            disputes.experts_apart(rated, n),
-            disputes.experts_against_crowd(rated, n),
-            following.drop_duplicates("image_id").head(n),
+            find_expert_disagreement(ratings, n_pairs),
+            find_expert_crowd_disagreement(ratings, n_pairs),
+            rate_next.drop_duplicates("image_id").head(n_pairs),
         )
     )
     return RatingsPage(
         title=f"kadr: ratings of {params.train.experiment}",
-        headline=ratings_page.headline(aggregated),
-        distributions=rating_plots.rating_plots(rated, relevance),
-        agreement=rating_plots.agreement_plots(rated),
-        crowd=ratings_page.crowd_rows(aggregated),
-        certainty=ratings_page.certainty_plots(relevance),
-        raters=ratings_page.rater_rows(aggregated),
-        disputed=disputed,
-        contradicted=contradicted,
-        next=rated_next,
+        summary=summarise_ratings(metrics),
+        distributions=plot_ratings(ratings, relevance),
+        agreement=plot_agreement(ratings),
+        crowd_votes=make_crowd_rows(metrics),
+        uncertainty=plot_uncertainty(relevance),
+        raters=make_rater_rows(metrics),
+        expert_disagreement=expert_disagreement,
+        expert_crowd_disagreement=expert_crowd_disagreement,
+        rate_next=next_pairs,
     )
 
 
-def _figures_of(stage: str) -> dict[str, Any]:
-    figures_of: dict[str, Any] = json.loads((PROJECT.metrics / f"{stage}.json").read_text(encoding="utf-8"))
-    return figures_of
+def _read_metrics(stage: str) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((PROJECT.metrics / f"{stage}.json").read_text(encoding="utf-8"))
+    return metrics
 
 
-def _searcher(params: Params, queries: pd.DataFrame) -> Searcher:
-    """Search as `kadr search` does it, with the texts' vectors that are there already."""
-    id_of = dict(zip(queries["text"].map(normalise_text), queries["query_id"], strict=True))
+def _load_searcher(params: Params, queries: pd.DataFrame) -> Searcher:
+    """Load the searcher of `kadr search`, with the stored text embeddings in place of the text encoders."""
+    ids = dict(zip(queries["text"].map(normalise_text), queries["query_id"], strict=True))
     stored = Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders)
-    encoders = {name: examples.StoredTexts(embeddings, id_of) for name, embeddings in stored.items()}
+    encoders = {name: StoredTextEncoder(embeddings, ids) for name, embeddings in stored.items()}
     model = RelevanceModel.load(PROJECT.relevance_model) if params.index.rerank else None
     return Searcher(Index.load(PROJECT.index), encoders, model, params.index.rerank)
 
 
 if __name__ == "__main__":
-    run("report", stage)
+    run_stage("report", write_reports)

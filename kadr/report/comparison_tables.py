@@ -1,4 +1,4 @@
-"""Where the model is good and where not: against its baselines, without each of its parts, by kind of pair."""
+"""Comparison tables of baselines, ablations, kinds of pairs and reranking."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,119 +8,153 @@ import numpy as np
 import pandas as pd
 
 from kadr.io.schemas import PAIR
-from kadr.metrics import agreement
-from kadr.report.metric_rows import COLUMNS, METRICS, Cell, figure_cell
+from kadr.metrics import PAIR_METRICS
+from kadr.report.metric_rows import METRICS, SOURCE_LABELS, MetricCell, format_metric
 
-GROUPS = {
-    "modality": "vectors alone, learned from texts, from photos, from both",
-    "encoders": "each encoder left out",
-    "blocks": "each block of features left out",
-    "aggregates": "the relevance to learn by another aggregate",
-    "objectives": "trees that minimise another loss",
-    "sources": "learned from the ratings of one source",
+ABLATION_GROUPS = {
+    "modality": "Embeddings alone: text, image or both",
+    "encoders": "Without one encoder",
+    "blocks": "Without one block of features",
+    "aggregates": "Trained with another aggregation method",
+    "objectives": "Trained with another loss",
+    "sources": "Trained with the ratings of one source",
 }
-NUMBER = r"\b(?:two|three|four|five|six|seven|eight|nine|ten|три|два|две|четыре|пять|шесть|семь|восемь|\d+)\b"
-NEGATION = r"\b(?:no|not|none|nobody|nothing|never|without|не|нет|без|никто|ничего)\b|n't\b"
-LENGTHS = ((0, 7, "up to 7 words"), (8, 12, "8 to 12 words"), (13, np.inf, "13 words and more"))  # of a text
-SPREADS = ((0.0, 0.1, "agree"), (0.1, 0.25, "differ"), (0.25, np.inf, "are far apart"))  # deviation of ratings on 0..1
+_NUMBER_PATTERN = r"\b(?:two|three|four|five|six|seven|eight|nine|ten|три|два|две|четыре|пять|шесть|семь|восемь|\d+)\b"
+_NEGATION_PATTERN = r"\b(?:no|not|none|nobody|nothing|never|without|не|нет|без|никто|ничего)\b|n't\b"
+_WORD_COUNTS = ((0, 7, "up to 7 words"), (8, 12, "8 to 12 words"), (13, np.inf, "13 words and more"))
+_SPREADS = ((0.0, 0.1, "raters agree"), (0.1, 0.25, "raters differ"), (0.25, np.inf, "raters disagree strongly"))
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of a table of figures: its name, what it means, and a cell or None for each column."""
+class ComparisonRow:
+    """One row of a comparison table.
+
+    Attributes:
+        name: Name of the row.
+        description: Explanation of the name.
+        cells: One cell for each column, or None if the value is missing.
+    """
 
     name: str
-    meaning: str
-    cells: Sequence[Cell | None]
+    description: str
+    cells: Sequence[MetricCell | None]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A table of figures, and what it comes to; a difference whose interval leaves out 0 is `sure`."""
+class ComparisonTable:
+    """A comparison table and an optional conclusion."""
 
     columns: Sequence[str]
-    rows: Sequence[Row]
-    verdict: str = ""
+    rows: Sequence[ComparisonRow]
+    conclusion: str = ""
 
 
-def difference_table(evaluate: Mapping[str, Any]) -> Judged:
-    """The model less each baseline, by the paired bootstrap, for each metric of metrics/evaluate.json."""
-    sources = evaluate.get("differences") or {}
-    rows = [
-        Row(metric.label, metric.meaning, [figure_cell(own.get(key), metric.digits, "+") for own in sources.values()])
-        for key, metric in METRICS.items()
-    ]
-    return Judged([f"model − {COLUMNS.get(name, name)}" for name in sources], [row for row in rows if any(row.cells)])
-
-
-def reordering_table(evaluate: Mapping[str, Any], rerank: int) -> Judged:
-    """The order of a search's both steps less that by cosine alone, and whether `index.rerank` should be on."""
-    found = {key: figure for key, figure in (evaluate.get("reordering") or {}).items() if figure}
-    cells = {key: figure_cell(figure, METRICS[key].digits, "+") for key, figure in found.items()}
-    rows = [Row(METRICS[key].label, METRICS[key].meaning, [cell]) for key, cell in cells.items()]
-    better, worse = (
-        [METRICS[key].label for key, cell in cells.items() if cell and cell.sure and sign * found[key]["value"] > 0]
-        for sign in (1, -1)
-    )
-    if worse:
-        verdict = f"It makes {', '.join(worse)} worse by more than noise, so it should be off"
-    elif better:
-        verdict = f"It makes {', '.join(better)} better by more than noise and nothing worse, so it should be on"
-    else:
-        verdict = "It changes no figure by more than noise, so it should be off: a search is quicker without it"
-    now = f"index.rerank is {rerank}: it is {'on' if rerank else 'off'}."
-    return Judged(["both steps − cosine"], rows, f"{verdict}; {now}" if rows else "")
-
-
-def ablation_table(ablate: Mapping[str, Any]) -> Judged:
-    """Each variant of metrics/ablate.json, and by how much it differs from the model on the same pairs."""
-    model = ablate.get("model") or {}
-    keys = [key for key, figure in model.items() if figure]
-
-    def row(name: str, meaning: str, own: Mapping[str, Any]) -> Row:
-        gaps = own.get("difference") or {}
-        cells = ((own.get(key), gaps.get(key), METRICS[key].digits) for key in keys)
-        return Row(name, meaning, [c for at, gap, n in cells for c in (figure_cell(at, n), figure_cell(gap, n, "+"))])
-
-    rows = [row("the model", "all of it", model)]
-    for group, variants in (ablate.get("rows") or {}).items():
-        rows += [row(name, GROUPS.get(group, group), own) for name, own in variants.items()]
-    columns = [column for key in keys for column in (METRICS[key].label, "− the model")]
-    return Judged(columns, rows if keys and len(rows) > 1 else [])
-
-
-def kind_table(predictions: pd.DataFrame, relevance: pd.DataFrame, queries: pd.DataFrame) -> Judged:
-    """Held-out pairs by kind: how many, what people and the model say on the mean, RMSE and AUC.
+def compare_with_baselines(evaluate: Mapping[str, Any]) -> ComparisonTable:
+    """Return the differences between the model and each baseline, by the paired bootstrap.
 
     Args:
-        predictions: columns of PREDICTIONS.
-        relevance: columns of RELEVANCE.
-        queries: columns of QUERIES.
+        evaluate: Content of metrics/evaluate.json.
     """
-    described = relevance[[*PAIR, "n_expert", "spread"]].merge(
-        queries[["query_id", "text", "image_id"]].rename(columns={"image_id": "own"}), on="query_id"
+    baselines = evaluate.get("differences") or {}
+    rows = [
+        ComparisonRow(
+            metric.label,
+            metric.description,
+            [format_metric(differences.get(key), metric.digits, "+") for differences in baselines.values()],
+        )
+        for key, metric in METRICS.items()
+    ]
+    columns = [f"model − {SOURCE_LABELS.get(name, name)}" for name in baselines]
+    return ComparisonTable(columns, [row for row in rows if any(row.cells)])
+
+
+def compare_reranking(evaluate: Mapping[str, Any], rerank: int) -> ComparisonTable:
+    """Compare the ranking with reranking and the ranking by cosine, and recommend a value for `index.rerank`.
+
+    Args:
+        evaluate: Content of metrics/evaluate.json.
+        rerank: Current value of `index.rerank`.
+    """
+    differences = {key: estimate for key, estimate in (evaluate.get("reordering") or {}).items() if estimate}
+    cells = {key: format_metric(estimate, METRICS[key].digits, "+") for key, estimate in differences.items()}
+    rows = [ComparisonRow(METRICS[key].label, METRICS[key].description, [cell]) for key, cell in cells.items()]
+    better, worse = (
+        [
+            METRICS[key].label
+            for key, cell in cells.items()
+            if cell and cell.significant and direction * differences[key]["value"] > 0
+        ]
+        for direction in (1, -1)
     )
-    pairs = predictions.merge(described, on=PAIR)
-    rows = [_kind(name, meaning, pairs[chosen]) for name, meaning, chosen in _kinds(pairs) if chosen.any()]
-    return Judged(["pairs", "people", "model", METRICS["rmse"].label, METRICS["auc"].label], rows)
+    if worse:
+        conclusion = f"Reranking makes {', '.join(worse)} significantly worse. Turn it off."
+    elif better:
+        conclusion = f"Reranking makes {', '.join(better)} significantly better and no metric worse. Turn it on."
+    else:
+        conclusion = "Reranking changes no metric significantly. Turn it off, because a search is faster without it."
+    state = f"Current setting: index.rerank is {rerank} ({'on' if rerank else 'off'})."
+    return ComparisonTable(["reranked − cosine"], rows, f"{conclusion} {state}" if rows else "")
 
 
-def _kinds(pairs: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[bool]"]]:
+def compare_ablations(ablate: Mapping[str, Any]) -> ComparisonTable:
+    """Return the metrics of each ablation and the difference from the model on the same pairs.
+
+    Args:
+        ablate: Content of metrics/ablate.json.
+    """
+    model = ablate.get("model") or {}
+    keys = [key for key, estimate in model.items() if estimate]
+
+    def make_row(name: str, description: str, variant: Mapping[str, Any]) -> ComparisonRow:
+        differences = variant.get("difference") or {}
+        cells: list[MetricCell | None] = []
+        for key in keys:
+            cells.append(format_metric(variant.get(key), METRICS[key].digits))
+            cells.append(format_metric(differences.get(key), METRICS[key].digits, "+"))
+        return ComparisonRow(name, description, cells)
+
+    rows = [make_row("model", "All features and ratings", model)]
+    for group, variants in (ablate.get("rows") or {}).items():
+        rows += [make_row(name, ABLATION_GROUPS.get(group, group), variant) for name, variant in variants.items()]
+    columns = [column for key in keys for column in (METRICS[key].label, "− model")]
+    return ComparisonTable(columns, rows if keys and len(rows) > 1 else [])
+
+
+def compare_pair_kinds(predictions: pd.DataFrame, relevance: pd.DataFrame, queries: pd.DataFrame) -> ComparisonTable:
+    """Return the number of held-out pairs, mean relevances, RMSE and AUC for each kind of pair.
+
+    Args:
+        predictions: Columns of schema PREDICTIONS.
+        relevance: Columns of schema RELEVANCE.
+        queries: Columns of schema QUERIES.
+    """
+    details = relevance[[*PAIR, "n_expert", "spread"]].merge(
+        queries[["query_id", "text", "image_id"]].rename(columns={"image_id": "caption_image_id"}), on="query_id"
+    )
+    pairs = predictions.merge(details, on=PAIR)
+    rows = [
+        _make_kind_row(name, description, pairs[mask]) for name, description, mask in _pair_kinds(pairs) if mask.any()
+    ]
+    return ComparisonTable(["pairs", "mean rated", "mean predicted", METRICS["rmse"].label, METRICS["auc"].label], rows)
+
+
+def _pair_kinds(pairs: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[bool]"]]:
+    """Yield the name, the description and the mask of each kind of pair."""
     n_words, text, spread = pairs["text"].str.count(r"\S+"), pairs["text"].str.lower(), pairs["spread"]
-    for least, most, name in LENGTHS:
-        yield name, "length of the text", n_words.between(least, most)
-    yield "says a number", "two, three, 4 …", text.str.contains(NUMBER)
-    yield "negates", "no, not, without …", text.str.contains(NEGATION)
-    yield "own caption", "the text was written for the photo", pairs["own"] == pairs["image_id"]
-    yield "rated by experts", "with or without the crowd", pairs["n_expert"] > 0
+    for minimum, maximum, name in _WORD_COUNTS:
+        yield name, "Length of the query", n_words.between(minimum, maximum)
+    yield "with a number", "For example: two, three, 4", text.str.contains(_NUMBER_PATTERN)
+    yield "with a negation", "For example: no, not, without", text.str.contains(_NEGATION_PATTERN)
+    yield "own caption", "The query is a caption of the image", pairs["caption_image_id"] == pairs["image_id"]
+    yield "rated by experts", "With or without crowd votes", pairs["n_expert"] > 0
     yield "rated by the crowd alone", "", pairs["n_expert"] == 0
-    for low, high, word in SPREADS:
-        meaning = f"ratings deviate by {low:g} to {high:g}" if high < np.inf else f"ratings deviate by {low:g} and more"
-        yield f"raters {word}", meaning, (spread >= low) & (spread < high)
+    for low, high, name in _SPREADS:
+        limits = f"from {low:g} to {high:g}" if high < np.inf else f"of {low:g} or more"
+        yield name, f"Standard deviation of the ratings {limits}", (spread >= low) & (spread < high)
 
 
-def _kind(name: str, meaning: str, pairs: pd.DataFrame) -> Row:
-    people, score = pairs["relevance"].to_numpy(dtype=float), pairs["score"].to_numpy(dtype=float)
-    figures = [people.mean(), score.mean(), *(agreement[key](people, score) for key in ("rmse", "auc"))]
-    cells = [None if figure is None else Cell(f"{figure:.3f}", "") for figure in figures]
-    return Row(name, meaning, [Cell(f"{len(pairs):,}", ""), *cells])
+def _make_kind_row(name: str, description: str, pairs: pd.DataFrame) -> ComparisonRow:
+    rated, predicted = pairs["relevance"].to_numpy(dtype=float), pairs["score"].to_numpy(dtype=float)
+    values = [rated.mean(), predicted.mean(), *(PAIR_METRICS[key](rated, predicted) for key in ("rmse", "auc"))]
+    cells = [None if value is None else MetricCell(f"{value:.3f}", "") for value in values]
+    return ComparisonRow(name, description, [MetricCell(f"{len(pairs):,}", ""), *cells])

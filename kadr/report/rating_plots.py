@@ -1,139 +1,104 @@
-"""The plots of a run: what people said, how far they agree, and how the model's scores lie against it."""
+"""Plots of the ratings: distributions, disagreement of the experts, and experts compared with the crowd."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
-from kadr.io.schemas import PAIR, on_unit
-from kadr.report import plots
-from kadr.report.metric_rows import COLUMNS, METRICS
-from kadr.report.plots import Plot
+from kadr.io.schemas import PAIR, scale_to_unit
+from kadr.report.svg_plots import SvgPlot, box_plot, count_plot, draw_plot, histogram
 
-_LEVELS = 10  # more different ratings than these are no levels to count one by one
-_LOOKS = (  # key of metrics/train.json, title, caption, axis
-    (
-        "importance",
-        "What the model looks at",
-        "Blocks of features, by LightGBM's gain.",
-        "share of the gain of all splits",
-    ),
-    ("shap", "What moves a prediction", "Blocks of features, by SHAP over rated pairs.", "share of mean |SHAP|"),
-)
+MAX_LEVELS = 10
+"""Largest number of different ratings that a plot shows as separate levels."""
+
+BOX_LEGEND = "Line: median. Box: quartiles. Whiskers: 5th to 95th percentile."
 
 
-def rating_plots(ratings: pd.DataFrame, relevance: pd.DataFrame) -> list[Plot]:
-    """Distributions of the expert ratings, the crowd's shares and the relevance.
+def plot_ratings(ratings: pd.DataFrame, relevance: pd.DataFrame) -> list[SvgPlot]:
+    """Plot the distributions of the expert ratings, the crowd votes and the relevance.
 
     Args:
-        ratings: columns of schema RATINGS.
-        relevance: columns of schema RELEVANCE.
+        ratings: Columns of schema RATINGS.
+        relevance: Columns of schema RELEVANCE.
     """
-    drawn = []
-    expert = _of_source(ratings, "expert")
-    if len(expert):
-        counts = expert["rating"].round(2).value_counts().sort_index()
-        if len(counts) <= _LEVELS:
-            paint = plots.bars([f"{level:g}" for level in counts.index], counts.tolist(), "rating", "ratings")
-        else:
-            paint = plots.histogram(expert["unit"].to_numpy(), "rating on 0..1", "ratings")
-        drawn.append(plots.draw("Expert ratings", f"{len(expert):,} single ratings by experts.", paint))
-    crowd = _of_source(ratings, "crowd")
-    if len(crowd):
-        share = _crowd_share(crowd)
-        none = float((share == 0).mean())
-        caption = f"{len(share):,} pairs judged by the crowd; for {none:.0%} of them nobody said yes."
-        drawn.append(plots.draw("Crowd votes", caption, plots.histogram(share.to_numpy(), "share of yes", "pairs")))
-    caption = f"{len(relevance):,} pairs of photo and text, each with one relevance made of all its ratings."
-    paint = plots.histogram(relevance["relevance"].to_numpy(), "relevance", "pairs")
-    return [*drawn, plots.draw("Relevance", caption, paint)]
+    plots = [*_plot_expert_ratings(select_source(ratings, "expert")), *_plot_crowd(select_source(ratings, "crowd"))]
+    caption = f"{len(relevance):,} pairs of image and query. The relevance of a pair combines all of its ratings."
+    paint = histogram(relevance["relevance"].to_numpy(), "relevance", "pairs")
+    return [*plots, draw_plot("Relevance", caption, paint)]
 
 
-def agreement_plots(ratings: pd.DataFrame) -> list[Plot]:
-    """How far the experts of a pair are apart, and what the crowd said beside them; schema RATINGS."""
-    expert, crowd = _of_source(ratings, "expert"), _of_source(ratings, "crowd")
-    return [*_expert_spread(expert), *_crowd_by_expert(expert, crowd)]
+def plot_agreement(ratings: pd.DataFrame) -> list[SvgPlot]:
+    """Plot the disagreement of the experts, and the crowd votes by expert rating.
+
+    Args:
+        ratings: Columns of schema RATINGS.
+    """
+    expert, crowd = select_source(ratings, "expert"), select_source(ratings, "crowd")
+    return [*_plot_disagreement(expert), *_plot_crowd_by_expert(expert, crowd)]
 
 
-def _expert_spread(expert: pd.DataFrame) -> Iterator[Plot]:
+def select_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return the ratings of one source, with the column `unit_rating`: the rating on a scale of 0 to 1."""
+    selected = ratings[ratings["source"] == source]
+    return selected.assign(unit_rating=scale_to_unit(selected))
+
+
+def mean_pair_ratings(ratings: pd.DataFrame) -> "pd.Series[float]":
+    """Return the mean rating of each pair, 0 to 1, weighted by votes; index image_id, query_id.
+
+    The mean of crowd votes is the share of yes votes.
+
+    Args:
+        ratings: Columns of schema RATINGS, and `unit_rating`.
+    """
+    weighted = ratings.assign(total=ratings["unit_rating"] * ratings["votes"])
+    sums = weighted.groupby(PAIR)[["total", "votes"]].sum()
+    return sums["total"] / sums["votes"]
+
+
+def _plot_expert_ratings(expert: pd.DataFrame) -> Iterator[SvgPlot]:
+    if expert.empty:
+        return
+    ratings = expert["rating"].round(2)
+    levels = sorted(ratings.unique())
+    if len(levels) <= MAX_LEVELS:
+        values, order = [f"{rating:g}" for rating in ratings], [f"{level:g}" for level in levels]
+        paint = count_plot(values, order, "expert rating", "ratings", percent=False)
+        caption = f"Number of single expert ratings at each level ({len(expert):,} ratings)."
+    else:
+        paint = histogram(expert["unit_rating"].to_numpy(), "expert rating, scaled to 0..1", "ratings")
+        caption = f"Number of single expert ratings ({len(expert):,} ratings)."
+    yield draw_plot("Expert ratings", caption, paint)
+
+
+def _plot_crowd(crowd: pd.DataFrame) -> Iterator[SvgPlot]:
+    if crowd.empty:
+        return
+    shares = mean_pair_ratings(crowd)
+    no_yes = float((shares == 0).mean())
+    caption = f"{len(shares):,} pairs rated by the crowd. {no_yes:.0%} of these pairs have no yes vote."
+    yield draw_plot("Crowd votes", caption, histogram(shares.to_numpy(), "share of yes votes", "pairs"))
+
+
+def _plot_disagreement(expert: pd.DataFrame) -> Iterator[SvgPlot]:
     by_pair = expert.groupby(PAIR)["rating"].agg(["min", "max", "size"])
-    several = by_pair[by_pair["size"] > 1]
-    apart = (several["max"] - several["min"]).round(2).value_counts(normalize=True).sort_index()
-    if len(several) and len(apart) <= _LEVELS:
-        paint = plots.bars(
-            [f"{step:g}" for step in apart.index], (100 * apart).tolist(), "highest less lowest rating", "% of pairs"
-        )
-        caption = f"Between the experts of one pair ({len(several):,} pairs); 0 means that all said the same."
-        yield plots.draw("Disagreement", caption, paint)
+    by_pair = by_pair[by_pair["size"] > 1]
+    ranges = (by_pair["max"] - by_pair["min"]).round(2)
+    levels = sorted(ranges.unique())
+    if levels and len(levels) <= MAX_LEVELS:
+        values, order = [f"{value:g}" for value in ranges], [f"{level:g}" for level in levels]
+        paint = count_plot(values, order, "highest minus lowest expert rating", "% of pairs", percent=True)
+        caption = f"Range of the expert ratings of a pair ({len(by_pair):,} pairs). 0: all experts agree."
+        yield draw_plot("Expert disagreement", caption, paint)
 
 
-def _crowd_by_expert(expert: pd.DataFrame, crowd: pd.DataFrame) -> Iterator[Plot]:
-    if not len(expert) or not len(crowd):
+def _plot_crowd_by_expert(expert: pd.DataFrame, crowd: pd.DataFrame) -> Iterator[SvgPlot]:
+    if expert.empty or crowd.empty:
         return
-    both = pd.DataFrame({"level": expert.groupby(PAIR)["rating"].median(), "share": _crowd_share(crowd)}).dropna()
-    levels = both.groupby(both["level"].round(1))["share"]
-    if 0 < levels.ngroups <= _LEVELS:
-        groups = {f"{level:g}": share.to_numpy() for level, share in levels}
-        paint = plots.boxes(list(groups), list(groups.values()), "median expert rating", "crowd's share of yes")
-        yield plots.draw("Crowd against experts", f"{len(both):,} pairs that both judged.", paint)
-
-
-def model_plots(
-    predictions: pd.DataFrame, ratings: pd.DataFrame, evaluate: Mapping[str, Any], train: Mapping[str, Any]
-) -> list[Plot]:
-    """How the model stands against its baselines and people, whether its scores mean what they say, what it looks at.
-
-    Args:
-        predictions: columns of schema PREDICTIONS, out of fold.
-        ratings: columns of schema RATINGS.
-        evaluate: metrics/evaluate.json.
-        train: metrics/train.json; what it has of `importance` and `shap`, both block of features -> share, is drawn.
-    """
-    scores, relevances = predictions["score"].to_numpy(), predictions["relevance"].to_numpy()
-    caption = "Ten equal groups of held-out pairs by their score. On the dashed line a score means what it says."
-    if evaluate.get("ece"):
-        caption += f" The expected calibration error is {evaluate['ece']['value']:.3f}."
-    drawn = [*_standing(evaluate), plots.draw("Calibration", caption, plots.calibration(scores, relevances))]
-    drawn += _score_by_rating(predictions, ratings)
-    for key, title, caption, label in _LOOKS:
-        if train.get(key):
-            blocks = dict(sorted(train[key].items(), key=lambda item: (-item[1], item[0])))
-            paint = plots.shares(list(blocks), list(blocks.values()), label)
-            drawn.append(plots.draw(title, caption, paint, 1.1 + 0.32 * len(blocks)))
-    return drawn
-
-
-def _standing(evaluate: Mapping[str, Any]) -> Iterator[Plot]:
-    for key in ("tau_c", "tau_b", "spearman"):
-        if not evaluate.get(key):
-            continue
-        sources = {"model": evaluate, **(evaluate.get("baselines") or {})}
-        sources |= {name: evaluate.get(name) or {} for name in ("human", "ceiling")}
-        found = {COLUMNS.get(name, name): source[key] for name, source in sources.items() if (source or {}).get(key)}
-        figures = [(figure["value"], figure["low"], figure["high"]) for figure in found.values()]
-        paint = plots.intervals(list(found), figures, METRICS[key].label)
-        caption = f"{METRICS[key].meaning.capitalize()}; bars are bootstrap intervals."
-        yield plots.draw("Agreement with people", caption, paint, 1.1 + 0.32 * len(found))
-        return
-
-
-def _score_by_rating(predictions: pd.DataFrame, ratings: pd.DataFrame) -> Iterator[Plot]:
-    expert = _of_source(ratings, "expert").merge(predictions, on=PAIR)
-    levels = expert.groupby(expert["rating"].round(2))["score"]
-    if 0 < levels.ngroups <= _LEVELS:
-        groups = {f"{level:g}": score.to_numpy() for level, score in levels}
-        paint = plots.boxes(list(groups), list(groups.values()), "expert rating", "predicted relevance")
-        caption = "Held-out scores by single expert rating: median, quartiles, 5th to 95th percentile."
-        yield plots.draw("Score by rating", caption, paint)
-
-
-def _of_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Ratings of one source, with `unit`: the rating on 0..1."""
-    chosen = ratings[ratings["source"] == source]
-    return chosen.assign(unit=on_unit(chosen))
-
-
-def _crowd_share(crowd: pd.DataFrame) -> "pd.Series[float]":
-    """Share of yes of each pair over all its votes; index image_id, query_id."""
-    voted = crowd.assign(yes=crowd["unit"] * crowd["votes"]).groupby(PAIR)[["yes", "votes"]].sum()
-    return voted["yes"] / voted["votes"]
+    medians = expert.groupby(PAIR)["rating"].median()
+    pairs = pd.DataFrame({"level": medians, "share": mean_pair_ratings(crowd)}).dropna()
+    levels = pairs.groupby(pairs["level"].round(1))["share"]
+    if 0 < levels.ngroups <= MAX_LEVELS:
+        groups = {f"{level:g}": shares.to_numpy() for level, shares in levels}
+        paint = box_plot(groups, "median expert rating", "share of yes votes")
+        caption = f"{len(pairs):,} pairs rated by experts and by the crowd. {BOX_LEGEND}"
+        yield draw_plot("Crowd votes by expert rating", caption, paint)

@@ -1,4 +1,4 @@
-"""The page of the ratings: distributions, agreement, certainty, and photos of the pairs that people dispute."""
+"""The report of the ratings: distributions, agreement, uncertainty, raters and disputed pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,35 @@ from typing import Any
 
 import pandas as pd
 
-from kadr.report import plots
-from kadr.report.disputes import RatedPair
-from kadr.report.metric_rows import Fact
-from kadr.report.page import environment
-from kadr.report.plots import Plot
+from kadr.report.disputed_pairs import PairRatings
+from kadr.report.rating_plots import BOX_LEGEND
+from kadr.report.run_summary import NamedValue
+from kadr.report.svg_plots import SvgPlot, box_plot, draw_plot, histogram
+from kadr.report.templates import load_templates
+
+_MAX_SD = 0.4  # upper limit of the axes; a relevance of 0 or 1 with equal probability has a deviation of 0.5
+_AGREEMENT_SPREAD = 0.01
+_COUNTS = {  # name -> key of metrics/aggregate.json
+    "pairs": "n_pairs",
+    "rated by experts": "n_expert_pairs",
+    "rated by the crowd": "n_crowd_pairs",
+}
+_OPTIONAL_COUNTS = {  # name -> key of metrics/aggregate.json, note
+    "for CLIP training": ("n_clip_pairs", "clip.ratings; not used by the relevance model"),
+    "in neither part": ("n_pairs_between", "the image and the query are in different parts"),
+}
+_AGREEMENT_VALUES = {  # name -> key of `agreement` in metrics/aggregate.json, note
+    "Krippendorff's alpha": ("krippendorff_alpha", "experts, ordinal scale"),
+    "ICC": ("icc", "reliability of one expert rating"),
+    "ICC of the mean": ("icc_mean", "reliability of the mean expert rating of a pair"),
+    "vote correlation": ("crowd_correlation", "between crowd votes on a pair, beyond its relevance"),
+}
+_SD_NAMES = {"before": "without ratings"}
 
 
 @dataclass(frozen=True)
-class Row:
-    """A named row of a table: column -> what the cell shows."""
+class RatingTableRow:
+    """A row of a table: its name, and column -> content of the cell."""
 
     name: str
     cells: Mapping[str, str]
@@ -23,64 +42,72 @@ class Row:
 
 @dataclass(frozen=True)
 class RatingsPage:
-    """All that the page shows; an empty section is left out."""
+    """Contents of the report of the ratings. Empty sections are omitted from the page."""
 
     title: str
-    headline: Sequence[Fact]
-    distributions: Sequence[Plot]
-    agreement: Sequence[Plot]
-    crowd: Sequence[Row]
-    certainty: Sequence[Plot]
-    raters: Sequence[Row]
-    disputed: Sequence[RatedPair]
-    contradicted: Sequence[RatedPair]
-    next: Sequence[RatedPair]
+    summary: Sequence[NamedValue]
+    distributions: Sequence[SvgPlot]
+    agreement: Sequence[SvgPlot]
+    crowd_votes: Sequence[RatingTableRow]
+    uncertainty: Sequence[SvgPlot]
+    raters: Sequence[RatingTableRow]
+    expert_disagreement: Sequence[PairRatings]
+    expert_crowd_disagreement: Sequence[PairRatings]
+    rate_next: Sequence[PairRatings]
 
 
 def render_ratings_page(page: RatingsPage) -> str:
-    """The page as HTML; every text in it is escaped."""
-    return environment().get_template("ratings.html.j2").render(page=page)
+    """Return the report as HTML. All texts are escaped."""
+    return load_templates().get_template("ratings_page.html.j2").render(page=page)
 
 
-def headline(figures: Mapping[str, Any]) -> list[Fact]:
-    """The tiles: counts and agreement of metrics/aggregate.json."""
-    agreed: Mapping[str, Any] = figures.get("agreement") or {}
-    found = [Fact(name, f"{figures[key]:,}", "") for name, key in _COUNTS.items() if key in figures]
-    found += [Fact(name, f"{figures[key]:,}", note) for name, (key, note) in _PARTS.items() if figures.get(key)]
-    for name, (key, note) in _AGREEMENT.items():
-        if agreed.get(key) is not None:
-            found.append(Fact(name, f"{agreed[key]:.2f}", note))
-    for key, value in (agreed.get("sd") or {}).items():
-        found.append(Fact(f"± {key.replace('_', ' ')}", f"{value:.2f}", "expected deviation of the relevance"))
-    return found
+def summarise_ratings(metrics: Mapping[str, Any]) -> list[NamedValue]:
+    """Return the numbers of pairs and the agreement of the raters.
+
+    Args:
+        metrics: Content of metrics/aggregate.json.
+    """
+    agreement: Mapping[str, Any] = metrics.get("agreement") or {}
+    values = [NamedValue(name, f"{metrics[key]:,}", "") for name, key in _COUNTS.items() if key in metrics]
+    values += [
+        NamedValue(name, f"{metrics[key]:,}", note)
+        for name, (key, note) in _OPTIONAL_COUNTS.items()
+        if metrics.get(key)
+    ]
+    values += [
+        NamedValue(name, f"{agreement[key]:.2f}", note)
+        for name, (key, note) in _AGREEMENT_VALUES.items()
+        if agreement.get(key) is not None
+    ]
+    values += [
+        NamedValue(f"SD {_SD_NAMES.get(name, name.replace('_', ' '))}", f"{sd:.2f}", "expected SD of the relevance")
+        for name, sd in (agreement.get("sd") or {}).items()
+    ]
+    return values
 
 
-_COUNTS = {"pairs": "n_pairs", "rated by experts": "n_expert_pairs", "rated by the crowd": "n_crowd_pairs"}
-_PARTS = {
-    "for the CLIP": ("n_clip_pairs", "clip.ratings; not for the model"),
-    "in neither part": ("n_pairs_between", "photo and text are of different parts"),
-}
-_AGREEMENT = {
-    "Krippendorff's alpha": ("krippendorff_alpha", "experts, ordinal"),
-    "ICC": ("icc", "of one expert rating"),
-    "ICC of the mean": ("icc_mean", "of a pair's expert ratings"),
-    "overlap of votes": ("crowd_correlation", "correlation beyond the relevance"),
-}
+def make_crowd_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
+    """Return the number of pairs by mean expert rating and by crowd majority.
 
-
-def crowd_rows(figures: Mapping[str, Any]) -> list[Row]:
-    """Pairs by the experts' level and the crowd's majority."""
-    table: Mapping[str, Mapping[str, int]] = (figures.get("agreement") or {}).get("crowd_by_expert") or {}
+    Args:
+        metrics: Content of metrics/aggregate.json.
+    """
+    table: Mapping[str, Mapping[str, int]] = (metrics.get("agreement") or {}).get("crowd_by_expert") or {}
     return [
-        Row(f"experts {level}", {f"crowd {said}": f"{n:,}" for said, n in row.items()}) for level, row in table.items()
+        RatingTableRow(level, {f"crowd {majority}": f"{n:,}" for majority, n in counts.items()})
+        for level, counts in table.items()
     ]
 
 
-def rater_rows(figures: Mapping[str, Any]) -> list[Row]:
-    """What is known of each rater."""
-    raters: Mapping[str, Mapping[str, float]] = (figures.get("agreement") or {}).get("raters") or {}
+def make_rater_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
+    """Return the number of ratings, leniency, lapses and noise of each rater.
+
+    Args:
+        metrics: Content of metrics/aggregate.json.
+    """
+    raters: Mapping[str, Mapping[str, float]] = (metrics.get("agreement") or {}).get("raters") or {}
     return [
-        Row(
+        RatingTableRow(
             name,
             {
                 "ratings": f"{rater['n_ratings']:,}",
@@ -93,33 +120,31 @@ def rater_rows(figures: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def certainty_plots(relevance: pd.DataFrame) -> list[Plot]:
-    """The posterior deviation of the pairs, and of those of each kind; none where the method has no deviations.
+def plot_uncertainty(relevance: pd.DataFrame) -> list[SvgPlot]:
+    """Plot the posterior standard deviations of the relevance, for all pairs and by raters.
 
     Args:
-        relevance: columns of schema RELEVANCE.
+        relevance: Columns of schema RELEVANCE. Some aggregation methods have no standard deviations: without any, no
+            plot is returned.
     """
-    known = relevance.dropna(subset="sd")
-    if known.empty:
+    pairs = relevance.dropna(subset="sd")
+    if pairs.empty:
         return []
-    caption = f"Posterior standard deviations of {len(known):,} pairs; their weight in training falls with it."
-    drawn = [
-        plots.draw(
-            "Posterior width", caption, plots.histogram(known["sd"].to_numpy(), "sd of relevance", "pairs", _WIDEST)
-        )
-    ]
-    both = (known["n_expert"] > 0) & (known["n_crowd"] > 0)
-    kinds = {
-        "experts\nagree": known[(known["n_expert"] > 1) & ~both & (known["spread"] < _AGREE)],
-        "experts\napart": known[(known["n_expert"] > 1) & ~both & (known["spread"] >= _AGREE)],
-        "one\nexpert": known[(known["n_expert"] == 1) & ~both],
-        "experts\nand crowd": known[both],
-        "crowd\nalone": known[known["n_expert"] == 0],
+    caption = f"{len(pairs):,} pairs. SD: posterior standard deviation. A small SD gives a large training weight."
+    paint = histogram(pairs["sd"].to_numpy(), "SD of the relevance", "pairs", _MAX_SD)
+    all_pairs = draw_plot("Uncertainty of the relevance", caption, paint)
+    groups = {name: group["sd"].to_numpy() for name, group in _group_by_raters(pairs).items() if len(group)}
+    paint = box_plot(groups, "raters of the pair", "SD of the relevance", _MAX_SD)
+    return [all_pairs, draw_plot("Uncertainty by raters", f"SD: posterior standard deviation. {BOX_LEGEND}", paint)]
+
+
+def _group_by_raters(pairs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    with_crowd = (pairs["n_expert"] > 0) & (pairs["n_crowd"] > 0)
+    several_experts = (pairs["n_expert"] > 1) & ~with_crowd
+    return {
+        "experts\nagree": pairs[several_experts & (pairs["spread"] < _AGREEMENT_SPREAD)],
+        "experts\ndisagree": pairs[several_experts & (pairs["spread"] >= _AGREEMENT_SPREAD)],
+        "one\nexpert": pairs[(pairs["n_expert"] == 1) & ~with_crowd],
+        "experts\nand crowd": pairs[with_crowd],
+        "crowd\nalone": pairs[pairs["n_expert"] == 0],
     }
-    groups = {name: group["sd"].to_numpy() for name, group in kinds.items() if len(group)}
-    paint = plots.boxes(list(groups), list(groups.values()), "who rated the pair", "sd of relevance", _WIDEST)
-    return [*drawn, plots.draw("Width by raters", "Median, quartiles, 5th to 95th percentile.", paint)]
-
-
-_WIDEST = 0.4  # posterior deviation that the plots reach to; 0.5 would be yes or no at even odds
-_AGREE = 0.01  # spread of ratings on 0..1 below which all said the same

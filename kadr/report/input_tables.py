@@ -1,0 +1,78 @@
+"""Tables of the input data: images by split, and quarantined rows and images by rule."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """Numbers of images in one split.
+
+    Attributes:
+        split: Name of the split.
+        n_valid: Number of valid images.
+        n_invalid: Status -> number of images that are excluded with this status.
+    """
+
+    split: str
+    n_valid: int
+    n_invalid: dict[str, int]
+
+
+@dataclass(frozen=True)
+class QuarantineRule:
+    """Rows or images that violate one validation rule.
+
+    Attributes:
+        rule: Name of the rule.
+        kind: `row` or `image`.
+        n_violations: Number of quarantined rows or images.
+        examples: First violations, as `file, row: column = value`.
+    """
+
+    rule: str
+    kind: str
+    n_violations: int
+    examples: Sequence[str]
+
+
+def count_images(images: pa.Table) -> list[SplitImages]:
+    """Count the images of each split, in the order train, test, corpus. Splits without images are omitted.
+
+    Args:
+        images: Schema IMAGES.
+    """
+    counts = Counter(zip(images["split"].to_pylist(), images["status"].to_pylist(), strict=True))
+    tables = []
+    for split in ("train", "test", "corpus"):
+        statuses = {status: n for (image_split, status), n in sorted(counts.items()) if image_split == split}
+        if statuses:
+            tables.append(SplitImages(split, statuses.pop("ok", 0), statuses))
+    return tables
+
+
+def summarise_quarantine(quarantine: pa.Table, n_examples: int = 3) -> list[QuarantineRule]:
+    """Return the violations of each rule, the most frequent rule first.
+
+    Args:
+        quarantine: Schema QUARANTINE.
+        n_examples: Maximum number of examples per rule.
+    """
+    rows: dict[tuple[str, str], list[dict[str, object]]] = {}
+    for row in quarantine.to_pylist():
+        rows.setdefault((row["rule"], row["kind"]), []).append(row)
+    ordered = sorted(rows.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        QuarantineRule(rule, kind, len(violations), [_format_location(row) for row in violations[:n_examples]])
+        for (rule, kind), violations in ordered
+    ]
+
+
+def _format_location(row: dict[str, object]) -> str:
+    location = str(row["file"]) if row["row"] is None else f"{row['file']}, row {row['row']}"
+    if row["column"] is None:
+        return location if row["value"] is None else f"{location}: {row['value']}"
+    return f"{location}: {row['column']} = {row['value'] if row['value'] is not None else '(empty)'}"

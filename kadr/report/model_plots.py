@@ -1,0 +1,86 @@
+"""Plots of the model: comparison with the baselines, calibration, scores by rating, and feature importance."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from kadr.io.schemas import PAIR
+from kadr.report.metric_rows import METRICS, SOURCE_LABELS
+from kadr.report.rating_plots import BOX_LEGEND, MAX_LEVELS, select_source
+from kadr.report.svg_plots import (
+    SvgPlot,
+    bar_height,
+    box_plot,
+    calibration_plot,
+    draw_plot,
+    interval_plot,
+    share_bars,
+)
+
+_IMPORTANCES = (  # key of metrics/train.json, title, caption, axis label
+    (
+        "importance",
+        "Feature importance",
+        "Share of each block of features in the gain of all LightGBM splits.",
+        "share of the total gain",
+    ),
+    (
+        "shap",
+        "SHAP values",
+        "Share of each block of features in the mean absolute SHAP value over the rated pairs.",
+        "share of the mean |SHAP|",
+    ),
+)
+
+
+def plot_model(
+    predictions: pd.DataFrame, ratings: pd.DataFrame, evaluate: Mapping[str, Any], train: Mapping[str, Any]
+) -> list[SvgPlot]:
+    """Plot the agreement with the ratings, the calibration, the scores by rating and the feature importance.
+
+    Args:
+        predictions: Columns of schema PREDICTIONS, out of fold.
+        ratings: Columns of schema RATINGS.
+        evaluate: Content of metrics/evaluate.json.
+        train: Content of metrics/train.json. The mappings `importance` and `shap`, from block of features to share,
+            are plotted if they exist.
+    """
+    scores, relevances = predictions["score"].to_numpy(), predictions["relevance"].to_numpy()
+    caption = "Each point: a tenth of the held-out pairs, by predicted relevance."
+    if evaluate.get("ece"):
+        caption += f" Expected calibration error: {evaluate['ece']['value']:.3f}."
+    plots = [*_plot_comparison(evaluate), draw_plot("Calibration", caption, calibration_plot(scores, relevances))]
+    plots += _plot_scores_by_rating(predictions, ratings)
+    for key, title, caption, label in _IMPORTANCES:
+        if train.get(key):
+            shares = dict(sorted(train[key].items(), key=lambda item: (-item[1], item[0])))
+            plots.append(draw_plot(title, caption, share_bars(shares, label), bar_height(len(shares))))
+    return plots
+
+
+def _plot_comparison(evaluate: Mapping[str, Any]) -> Iterator[SvgPlot]:
+    for key in ("tau_c", "tau_b", "spearman"):
+        if not evaluate.get(key):
+            continue
+        sources = {"model": evaluate, **(evaluate.get("baselines") or {})}
+        sources |= {name: evaluate.get(name) or {} for name in ("human", "ceiling")}
+        estimates = {
+            SOURCE_LABELS.get(name, name): (source[key]["value"], source[key]["low"], source[key]["high"])
+            for name, source in sources.items()
+            if (source or {}).get(key)
+        }
+        caption = f"{METRICS[key].description}. Point: value. Bar: bootstrap interval."
+        paint = interval_plot(estimates, METRICS[key].label)
+        yield draw_plot("Agreement with the ratings", caption, paint, bar_height(len(estimates)))
+        return
+
+
+def _plot_scores_by_rating(predictions: pd.DataFrame, ratings: pd.DataFrame) -> Iterator[SvgPlot]:
+    expert = select_source(ratings, "expert").merge(predictions, on=PAIR)
+    levels = expert.groupby(expert["rating"].round(2))["score"]
+    if 0 < levels.ngroups <= MAX_LEVELS:
+        groups = {f"{level:g}": scores.to_numpy() for level, scores in levels}
+        paint = box_plot(groups, "expert rating", "predicted relevance")
+        caption = f"Predictions for held-out pairs, by single expert rating. {BOX_LEGEND}"
+        yield draw_plot("Predictions by expert rating", caption, paint)

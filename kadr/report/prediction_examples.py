@@ -1,0 +1,73 @@
+"""Examples of predictions: relevant pairs with the highest scores, and pairs with the largest errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kadr.report.data_uri import thumbnail_data_uri
+
+_MIN_RELEVANCE = 0.75
+
+
+@dataclass(frozen=True)
+class PredictionExample:
+    """A held-out pair with its image, its predicted relevance and its rated relevance.
+
+    Attributes:
+        thumbnail: Thumbnail of the image, as a data URI.
+        image_id: ID of the image.
+        text: Text of the query.
+        score: Predicted relevance, 0 to 1.
+        relevance: Rated relevance, 0 to 1.
+    """
+
+    thumbnail: str
+    image_id: str
+    text: str
+    score: float
+    relevance: float
+
+
+def select_best(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
+    """Return the relevant pairs with the highest predictions, at most one pair per image.
+
+    Args:
+        predictions: Columns of schema PREDICTIONS. Pairs with a relevance of at least 0.75 are relevant.
+        n_pairs: Maximum number of pairs.
+    """
+    relevant = predictions[predictions["relevance"] >= _MIN_RELEVANCE]
+    ordered = relevant.sort_values(["score", "image_id", "query_id"], ascending=[False, True, True])
+    return ordered.drop_duplicates("image_id").head(n_pairs)
+
+
+def select_worst(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
+    """Return the pairs with the largest difference between prediction and relevance.
+
+    Args:
+        predictions: Columns of schema PREDICTIONS.
+        n_pairs: Maximum number of pairs.
+    """
+    error = (predictions["score"] - predictions["relevance"]).abs()
+    ordered = predictions.assign(error=error).sort_values(
+        ["error", "image_id", "query_id"], ascending=[False, True, True]
+    )
+    return ordered.head(n_pairs).drop(columns="error")
+
+
+def make_examples(pairs: pd.DataFrame, texts: Mapping[str, str], paths: Mapping[str, str]) -> list[PredictionExample]:
+    """Return an example for each pair.
+
+    Args:
+        pairs: Columns of schema PREDICTIONS.
+        texts: query_id -> text.
+        paths: image_id -> path.
+
+    Raises:
+        InputError: An image is missing or cannot be decoded.
+    """
+    columns = (pairs[name] for name in ("image_id", "query_id", "score", "relevance"))
+    return [
+        PredictionExample(thumbnail_data_uri(paths[image_id]), image_id, texts[query_id], score, relevance)
+        for image_id, query_id, score, relevance in zip(*columns, strict=True)
+    ]
