@@ -17,18 +17,19 @@ import numpy as np
 import pyarrow as pa
 
 from kadr.encoders import TextEncoder, load_text_encoder
-from kadr.encoders.registry import fit_text_encoder
-from kadr.features import Captioned, Corpus, Images, Texts
-from kadr.features.caption_neighbours import unit
-from kadr.index import Index, PhotoVectors
-from kadr.index.index import indexed
-from kadr.index.nearest import EXACT, K, Nearest, exact_nearest, recall_at
+from kadr.encoders.encoder_loading import fit_text_encoder
+from kadr.encoders.sentence_transformers import SentenceTransformersParams
+from kadr.features import CaptionFeatures, CaptionedCorpus, Images, Texts
+from kadr.features.vector_math import normalise_rows
+from kadr.index import ImageVectors, Index
+from kadr.index.index import index_table
+from kadr.index.vector_index import EXACT_FACTORY, RECALL_K, VectorIndex, exact_nearest, mean_recall
 from kadr.io.embeddings import Rows, Vectors
 from kadr.model import RelevanceModel
 from kadr.model.relevance_model import FeatureBlocks
-from kadr.params import SentenceTransformersParams, load_params
+from kadr.params import load_params
 from kadr.search import Searcher
-from kadr.search.query_encoding import TextVectors
+from kadr.search.query_encoding import TextQueryEncoder
 
 DIM, LATENT, N_CLUSTERS = 512, 64, 1000
 N_CORPUS, PER_PHOTO, N_PAIRS = 8000, 5, 4000  # captioned photos as in Flickr8k, and rated pairs
@@ -64,7 +65,7 @@ class Made:
             latent = self._centres[rng.choice(N_CLUSTERS, m, p=self._share)]
             latent = latent + 0.6 * rng.normal(size=latent.shape).astype(np.float32)
             noise = 0.2 * rng.normal(size=(m, DIM)).astype(np.float32)
-            parts.append(unit(np.tanh(latent @ self._up) + gap * self._gap + (1 + gap) * noise))
+            parts.append(normalise_rows(np.tanh(latent @ self._up) + gap * self._gap + (1 + gap) * noise))
         return np.concatenate(parts)
 
 
@@ -88,10 +89,10 @@ def make_model(made: Made) -> RelevanceModel:
     images = Images([f"{i:05d}" for i in range(N_CORPUS)], {"clip": made.photos(N_CORPUS, 1)})
     n = N_CORPUS * PER_PHOTO
     rng = np.random.default_rng(2)
-    shapes = {"clip": made.texts(n, 3), "sbert": unit(rng.normal(size=(n, 384)).astype(np.float32))}
+    shapes = {"clip": made.texts(n, 3), "sbert": normalise_rows(rng.normal(size=(n, 384)).astype(np.float32))}
     captions = Texts([f"{i:06d}" for i in range(n)], ["a caption"] * n, shapes)
-    captioned = Captioned.fit(Corpus(images, captions, np.repeat(np.arange(N_CORPUS), PER_PHOTO)))
-    blocks = FeatureBlocks(["cosine", "captioned"], captioned)
+    captioned = CaptionFeatures.fit(CaptionedCorpus(images, captions, np.repeat(np.arange(N_CORPUS), PER_PHOTO)))
+    blocks = FeatureBlocks(["cosine", "caption_neighbours"], captioned)
     texts = Texts(captions.ids[:500], captions.texts[:500], {name: of[:500] for name, of in shapes.items()})
     matrix = blocks.build(images, texts, rng.integers(N_CORPUS, size=N_PAIRS), rng.integers(500, size=N_PAIRS))
     params = load_params().train
@@ -105,15 +106,15 @@ def make_index(made: Made, n: int, exact_max: int, model: RelevanceModel) -> tup
 
     What the model needs of the photos is computed for the first 4,096 and repeated: a query takes the same time.
     """
-    vectors = PhotoVectors(made.photos(n, 4).astype(np.float16), {"encoder": "made"})
+    vectors = ImageVectors(made.photos(n, 4).astype(np.float16), {"encoder": "made"})
     start = time.perf_counter()
-    nearest = Nearest.build(vectors, exact_max, made.texts(1000, 5))
+    nearest = VectorIndex.build(vectors, exact_max, made.texts(1000, 5))
     seconds = time.perf_counter() - start
     ids = pa.array([f"{i:08d}" for i in range(n)])
     rng = np.random.default_rng(6)
     hashes = pa.array([f"{code:016x}" for code in rng.integers(2**63, size=n).tolist()])
-    photos = indexed(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
-    few = Index("clip", photos.slice(0, 4096), {"clip": PhotoVectors(vectors.values[:4096], {})}, nearest, {})
+    photos = index_table(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
+    few = Index("clip", photos.slice(0, 4096), {"clip": ImageVectors(vectors.values[:4096], {})}, nearest, {})
     prepared = few.prepare(model.prepare, model.key).prepared
     repeated = {name: np.resize(of, (n, *of.shape[1:])) for name, of in prepared.items()}
     return Index("clip", photos, {"clip": vectors}, nearest, {}, repeated, model.key), seconds
@@ -177,20 +178,20 @@ def measure(
     """All figures for n photos."""
     index, seconds = make_index(made, n, exact_max, model)
     own, queries = index.vectors["clip"], made.texts(asked.queries, 7)
-    wanted = exact_nearest(queries, own, K)[0]
-    found = np.stack([index.nearest(query[None], K)[0] for query in queries])
+    wanted = exact_nearest(queries, own, RECALL_K)[0]
+    found = np.stack([index.nearest(query[None], RECALL_K)[0] for query in queries])
     encoders = {"clip": MadeTexts(queries), "sbert": sbert}
-    searcher, texts = Searcher(index, encoders, model, 100), TextVectors(encoders)
+    searcher, texts = Searcher(index, encoders, model, 100), TextQueryEncoder(encoders)
     figures: dict[str, object] = {
         "kadr": {
-            "kind": index.neighbours.kind if index.neighbours.kind != EXACT else "exact fp16",
-            "nprobe": index.neighbours.nprobe,
+            "kind": index.vector_index.kind if index.vector_index.kind != EXACT_FACTORY else "exact fp16",
+            "nprobe": index.vector_index.nprobe,
             "whole query": quantiles(lambda at: searcher.search(words(at), 20), asked.queries),
             "text encode": quantiles(lambda at: texts([words(at + 10**6)]).all(), asked.queries),
             "vector search": quantiles(lambda at: index.nearest(queries[at % len(queries)][None], 100), asked.queries),
-            "recall_at_10": round(recall_at(wanted, found), 4),
+            "recall_at_10": round(mean_recall(wanted, found), 4),
             "build_s": round(seconds, 1),
-            "mb": size_of(index.neighbours.write),
+            "mb": size_of(index.vector_index.write),
         }
     }
     for name, build in peers(own.take(slice(None))).items() if n <= asked.peers_max else ():
@@ -199,7 +200,7 @@ def measure(
         seconds = time.perf_counter() - start
         figures[name] = {
             "vector search": quantiles(lambda at: search(queries[at % len(queries)][None], 100), asked.queries),  # noqa: B023
-            "recall_at_10": round(recall_at(wanted, search(queries, 100)[:, :K]), 4),
+            "recall_at_10": round(mean_recall(wanted, search(queries, 100)[:, :RECALL_K]), 4),
             "build_s": round(seconds, 1),
             "mb": size_of(write),
         }

@@ -1,32 +1,42 @@
-"""Stage index: good photos of the chosen splits and their vectors -> the folder that search reads."""
+"""Stage index: build the search index of the valid images of some splits."""
+
+from collections.abc import Sequence
 
 import pyarrow as pa
 
-from kadr.cli.stage import Metrics, run
-from kadr.index import build_index, published
+from kadr.cli.stage import Metrics, run_stage
+from kadr.index import Index, build_index, publish_folder
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES, read_table
-from kadr.params import Params
+from kadr.params import IndexParams, Params
 from kadr.project import PROJECT
 
 
-def stage(params: Params) -> Metrics:
-    """Build the index and publish it whole."""
-    tables = [read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)]
-    images = pa.concat_tables(tables)
-    images = images.filter(pa.compute.is_in(images["split"], pa.array(params.index.splits)))
-    vectors = Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders)
-    encoder = params.shared_encoders[0]
-    texts = Embeddings.read(PROJECT.text_embeddings / f"{encoder}.parquet").vectors  # of other photos too: to ask by
-    index = build_index(images, vectors, encoder, params.index.exact_max, texts=texts)
-    with published(PROJECT.index) as folder:
-        index.write(folder)
+def index(params: Params) -> Metrics:
+    """Build and publish the search index, and return its metrics."""
+    built = build_project_index(params.index, list(params.embed_images.encoders), params.shared_encoders[0])
+    with publish_folder(PROJECT.index) as folder:
+        built.write(folder)
     size = sum(path.stat().st_size for path in PROJECT.index.rglob("*") if path.is_file())
-    described = index.describe()
-    return {key: described[key] for key in ("encoder", "n_images", "dim", "kind", "nprobe", "recall_at_10")} | {
-        "bytes": size
-    }
+    description = built.describe()
+    keys = ("encoder", "n_images", "dim", "kind", "nprobe", "recall_at_10")
+    return {key: description[key] for key in keys} | {"bytes": size}
+
+
+def build_project_index(params: IndexParams, encoders: Sequence[str], search_encoder: str) -> Index:
+    """Build the index from the tables and embeddings of the project.
+
+    Args:
+        params: splits of the images, and the maximum number of images for exact search.
+        encoders: names of all image encoders.
+        search_encoder: name of the encoder that embeds queries and images into one space.
+    """
+    images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
+    images = images.filter(pa.compute.is_in(images["split"], pa.array(params.splits)))
+    vectors = Embeddings.read_all(PROJECT.image_embeddings, encoders)
+    texts = Embeddings.read(PROJECT.text_embeddings / f"{search_encoder}.parquet").vectors
+    return build_index(images, vectors, search_encoder, params.exact_max, texts=texts)
 
 
 if __name__ == "__main__":
-    run("index", stage)
+    run_stage("index", index)

@@ -1,6 +1,6 @@
-"""The library room's collections: any folders of photos, looked at, embedded and indexed where they changed."""
+"""Index image folders: list, scan and embed their images, and update only what has changed."""
 
-from kadr.collection.update import Update, index_photos
+from kadr.collection.update import IndexUpdate, update_index
 from kadr.index.colours import COLOURS
 
-__all__ = ["COLOURS", "Update", "index_photos"]
+__all__ = ["COLOURS", "IndexUpdate", "update_index"]

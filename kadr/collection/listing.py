@@ -1,4 +1,4 @@
-"""The collection's list of files: every photo below a folder or an fsspec address, by its name."""
+"""List the image files below folders and fsspec addresses."""
 
 import logging
 import os
@@ -10,54 +10,58 @@ from typing import NoReturn
 import pandas as pd
 
 from kadr.errors import InputError
-from kadr.io.storage import find_remote
+from kadr.io.storage import list_remote_files
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")  # fsspec's file systems do not agree
+_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")  # of different fsspec file systems
 
 File = tuple[str, int | None, datetime | None]
+"""Path, size in bytes and modification time."""
 
 
-def list_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """The photos below `addresses`, and how many other files there are; hidden files and folders are passed over.
+def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """List the image files below some addresses.
 
-    So are folders that are links, and files whose names are not UTF-8: the log says how many.
+    Hidden files and folders are ignored. Linked folders and names that are not UTF-8 are skipped with a warning.
+
+    Args:
+        addresses: folders, files or fsspec addresses.
 
     Returns:
-        Columns path (absolute, or a URI; each once), bytes (Int64) and modified (UTC), NA and NaT where they are not
-        known, sorted by path; and the number of files that have no photo's suffix.
+        A table sorted by path, with the columns path (absolute path or URI, unique), bytes (Int64) and modified (UTC).
+        Unknown values are NA. The second value is the number of files without an image suffix.
 
     Raises:
-        InputError: an address cannot be read, or there is no photo below it.
+        InputError: an address cannot be read, or contains no images.
     """
-    found: dict[str, File] = {}
+    files_by_path: dict[str, File] = {}
     n_others = 0
     for address in addresses:
-        files = list(_local(address) if is_local(address) else _remote(address))
-        photos = [file for file in files if _suffix(file[0]) in SUFFIXES]
-        n_others += len(files) - len(photos)
-        named = {file[0]: file for file in photos if _is_utf8(file[0])}
-        if len(named) < len(photos):
+        files = list(_list_local(address) if is_local(address) else _list_remote(address))
+        images = [file for file in files if _suffix(file[0]) in SUFFIXES]
+        n_others += len(files) - len(images)
+        named = {file[0]: file for file in images if _is_utf8(file[0])}
+        if len(named) < len(images):
             logger.warning(
-                "%s: %d photos are passed over, because their names are not UTF-8; rename them (e.g. by convmv)",
+                "%s: skipped %d images whose names are not UTF-8. Rename them, e.g. with convmv.",
                 address,
-                len(photos) - len(named),
+                len(images) - len(named),
             )
         if not named:
             raise InputError(
-                f"{address}: no photos ({', '.join(SUFFIXES)}) among {len(files)} files; name a folder of photos, or "
-                "mount what it is on"
+                f"{address}: no images among {len(files)} files, expected {', '.join(SUFFIXES)}. Name another folder, "
+                "or mount its disk."
             )
-        found |= named
-    table = pd.DataFrame([found[path] for path in sorted(found)], columns=["path", "bytes", "modified"])
+        files_by_path |= named
+    table = pd.DataFrame([files_by_path[path] for path in sorted(files_by_path)], columns=["path", "bytes", "modified"])
     modified = pd.to_datetime(table["modified"]).astype("datetime64[us]")
     return table.assign(bytes=table["bytes"].astype("Int64"), modified=modified), n_others
 
 
 def is_local(path: str) -> bool:
-    """Whether it is a path of the disk, not a URI."""
+    """Return whether a location is a path of a local disk, not a URI."""
     return "://" not in path
 
 
@@ -67,18 +71,18 @@ def _suffix(path: str) -> str:
 
 
 def _is_utf8(path: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in path)
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
-def _local(address: str) -> Iterator[File]:
+def _list_local(address: str) -> Iterator[File]:
     root = Path(os.path.abspath(Path(address).expanduser()))
     if (file := _stat(root)) is not None:
         yield file
         return
     if not root.is_dir():
-        raise InputError(f"{root}: no such file or folder, wanted photos; mend the path, or mount what it is on")
+        raise InputError(f"{root}: the file or folder does not exist. Correct the path, or mount its disk.")
     links = []
-    for folder, folders, names in os.walk(root, onerror=_refuse):
+    for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links += [Path(folder, name) for name in folders if Path(folder, name).is_symlink()]
         for name in names:
@@ -86,19 +90,19 @@ def _local(address: str) -> Iterator[File]:
                 yield file
     if links:
         logger.warning(
-            "%s: %d folders are links and are not followed (%s); name what they lead to as further addresses",
+            "%s: skipped %d linked folders (e.g. %s). Add their targets as further addresses.",
             root,
             len(links),
             links[0],
         )
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise InputError(f"{error.filename}: cannot be read ({error.strerror}); mend its permissions") from error
+def _raise_unreadable(error: OSError) -> NoReturn:
+    raise InputError(f"{error.filename}: the path cannot be read ({error.strerror}). Check its permissions.") from error
 
 
 def _stat(path: Path) -> File | None:
-    """None where there is no such file, or not any more."""
+    """Return a file with its size and time, None if the path is not an existing file."""
     try:
         if not path.is_file():
             return None
@@ -106,26 +110,27 @@ def _stat(path: Path) -> File | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _refuse(error)
+        _raise_unreadable(error)
     modified = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC).replace(tzinfo=None)
     return str(path), stat.st_size, modified
 
 
-def _remote(address: str) -> Iterator[File]:
-    system, root, found = find_remote(address)
+def _list_remote(address: str) -> Iterator[File]:
+    system, root, entries = list_remote_files(address)
     head, chained, archive = address.partition("::")
     archive = os.path.abspath(Path(archive).expanduser()) if is_local(archive) else archive
-    inside = chained + archive if chained and "://" in head else ""  # of zip://::a.zip is zip://a.jpg::/home/me/a.zip
-    for path, entry in sorted(found.items()):
+    inside = chained + archive if chained and "://" in head else ""  # zip://::a.zip -> zip://a.jpg::/home/me/a.zip
+    for path, entry in sorted(entries.items()):
         parts = PurePosixPath("/", path).relative_to(PurePosixPath("/", root)).parts
         if not any(part.startswith(".") for part in parts):
             size = entry.get("size")
-            yield f"{system.unstrip_protocol(path)}{inside}", None if size is None else int(size), _time(entry)
+            modified = _modification_time(entry)
+            yield f"{system.unstrip_protocol(path)}{inside}", None if size is None else int(size), modified
 
 
-def _time(entry: dict[str, object]) -> datetime | None:
-    for name in _TIMES:
-        value = entry.get(name)
+def _modification_time(entry: dict[str, object]) -> datetime | None:
+    for key in _TIME_KEYS:
+        value = entry.get(key)
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value, UTC).replace(tzinfo=None)
         if isinstance(value, datetime):

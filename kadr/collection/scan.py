@@ -1,100 +1,102 @@
-"""The collection's look at a photo: what its pixels and its EXIF say, or why it is set aside."""
+"""Scan image files: measure their pixels, read their EXIF metadata, and find files that cannot be used."""
 
 import hashlib
-import io
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from kadr.index.colours import colours_of
-from kadr.ingest.image_checks import LOOKED_AT
-from kadr.io.image_decoding import FORMATS, upright
-from kadr.io.image_quality import look_at
-from kadr.io.schemas import INDEXED
+from kadr.errors import UndecodableError
+from kadr.index.colours import dominant_colours
+from kadr.io.image_decoding import MAX_PIXELS, apply_orientation, open_image, upright_size
+from kadr.io.image_quality import DRAFT_SIZE, measure_image
+from kadr.io.schemas import INDEXED_IMAGES
 from kadr.io.storage import read_bytes
 
-LOOKED = pa.schema(
+_FILE_COLUMNS = ("path", "bytes", "modified", "sha256")
+_CONTENT_COLUMNS = ("width", "height", "phash", "blur", "exposure", "taken", "latitude", "longitude", "colours")
+
+SCANNED = pa.schema(
     [
-        *(INDEXED.field(name) for name in ("path", "bytes", "modified", "sha256", "width", "height", "phash", "blur")),
-        *(INDEXED.field(name) for name in ("exposure", "taken", "latitude", "longitude", "colours")),
-        pa.field("status", pa.string(), nullable=False),  # ok, or the reason why the photo is set aside
+        *(INDEXED_IMAGES.field(name) for name in (*_FILE_COLUMNS, *_CONTENT_COLUMNS)),
+        pa.field("status", pa.string(), nullable=False),  # ok, or the reason why the image cannot be used
     ]
 )
 _THREADS = 16
-_UNDECODABLE = (
-    *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError),
-    *(struct.error, zlib.error, ZeroDivisionError),
-)
 
 Row = dict[str, Any]
 
 
-def look_at_all(files: Iterable[Row]) -> Iterator[Row]:
-    """Rows of schema LOOKED for `files` (path, bytes, modified), in their order; photos are read in threads."""
+def scan_images(files: Iterable[Row], max_pixels: int = MAX_PIXELS) -> Iterator[Row]:
+    """Scan image files in parallel.
+
+    Args:
+        files: rows with the keys path, bytes and modified.
+        max_pixels: images with more pixels get the status too_large.
+
+    Yields:
+        One row of the schema SCANNED per file, in the order of the files.
+    """
     with warnings.catch_warnings(), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata and large photos
-        yield from pool.map(look, files)
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged metadata and large images
+        yield from pool.map(partial(scan_image, max_pixels=max_pixels), files)
 
 
-def look(file: Row) -> Row:
-    """The row of schema LOOKED of one file."""
+def scan_image(file: Row, max_pixels: int = MAX_PIXELS) -> Row:
+    """Scan one image file. The result is a row of the schema SCANNED."""
     try:
         content = read_bytes(file["path"])
     except OSError:
         return file | {"status": "unreadable"}
-    seen = file | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    row = file | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     try:
-        return seen | _look(content) if content else seen | {"status": "empty_file"}
-    except UnidentifiedImageError:
-        return seen | {"status": "not_an_image"}
-    except Image.DecompressionBombError:
-        return seen | {"status": "too_large"}
-    except _UNDECODABLE as error:
-        return seen | {"status": "truncated" if "truncated" in str(error).lower() else "broken"}
+        return row | _scan_content(content, file["path"], max_pixels) | {"status": "ok"}
+    except UndecodableError as error:
+        return row | {"status": error.status}
 
 
-def _look(content: bytes) -> Row:
-    with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
-        exif = photo.getexif()
-        size = photo.size if exif.get(ExifTags.Base.Orientation) not in (5, 6, 7, 8) else photo.size[::-1]
-        photo.draft("RGB", LOOKED_AT)
-        photo.load()
-        pixels = vars(look_at(photo))
-        colours = colours_of(upright(photo))
-    return {"width": size[0], "height": size[1], "colours": colours, "status": "ok", **pixels, **_place_and_time(exif)}
+def _scan_content(content: bytes, path: str, max_pixels: int) -> Row:
+    with open_image(content, path, max_pixels) as image:
+        width, height = upright_size(image)
+        exif = image.getexif()
+        image.draft("RGB", DRAFT_SIZE)
+        image.load()
+        quality = vars(measure_image(image))
+        colours = dominant_colours(apply_orientation(image))
+        return {"width": width, "height": height, "colours": colours, **quality, **_read_exif(exif)}
 
 
-def _place_and_time(exif: Image.Exif) -> Row:
-    """When and where the photo was taken, None where EXIF does not say or says nonsense."""
+def _read_exif(exif: Image.Exif) -> Row:
+    """Return time and place of the photograph. A missing or invalid value is None."""
     details, place = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
     taken = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
     return {
-        "taken": _time(taken),
-        "latitude": _degrees(place, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
-        "longitude": _degrees(place, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
+        "taken": _parse_time(taken),
+        "latitude": _parse_degrees(place, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
+        "longitude": _parse_degrees(place, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
     }
 
 
-def _time(text: object) -> datetime | None:
+def _parse_time(text: object) -> datetime | None:
     try:
         return datetime.strptime(str(text).strip("\x00 "), "%Y:%m:%d %H:%M:%S")
     except ValueError:
         return None
 
 
-def _degrees(place: Row | dict[int, Any], tag: int, side: int, negative: str, most: float) -> float | None:
+def _parse_degrees(
+    place: Row | dict[int, Any], tag: int, reference_tag: int, negative: str, maximum: float
+) -> float | None:
     try:
         degrees, minutes, seconds = (float(part) for part in place[tag])  # type: ignore[index]
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     value = degrees + minutes / 60 + seconds / 3600
-    signed = -value if str(place.get(side)) == negative else value  # type: ignore[call-overload]
-    return round(signed, 6) if -most <= signed <= most else None
+    signed = -value if str(place.get(reference_tag)) == negative else value  # type: ignore[call-overload]
+    return round(signed, 6) if -maximum <= signed <= maximum else None

@@ -1,4 +1,4 @@
-"""The collection's notes: what was seen of each photo, so that it is read again only when its file has changed."""
+"""Cache of image scans, so that only new and changed files are scanned again."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,75 +10,83 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.collection.listing import is_local
-from kadr.collection.scan import LOOKED, look_at_all
+from kadr.collection.scan import SCANNED, scan_images
 from kadr.index import Index
 from kadr.io.fingerprints import Fingerprints
 from kadr.io.schemas import write_table
 from kadr.progress import progress
 
-_AT_ONCE = 1000  # photos in a note: what a killed run loses at most
-_STAMP = ["path", "bytes", "modified"]
-_SEEN = [name for name in LOOKED.names if name not in _STAMP and name != "sha256"]
+_CHUNK_SIZE = 1000  # scans per file of the cache: the most that a killed process loses
+_FILE_STATE = ["path", "bytes", "modified"]
+_CONTENT = [name for name in SCANNED.names if name not in _FILE_STATE and name != "sha256"]
 
 
-class Notes:
-    """Of an unfinished run, in the folder `home`, and of the index that is there.
+class ScanCache:
+    """Scans of the current index and of interrupted updates.
 
     Args:
-        home: of the index's versions.
-        index: the version that serves; None where there is none.
+        folder: folder of the cache.
+        index: the current index, None if there is none.
+        max_pixels: images with more pixels get the status too_large.
     """
 
-    def __init__(self, home: Path, index: Index | None) -> None:
-        self._folder = home / "notes"
-        self._fingerprints = Fingerprints(home / "fingerprints.parquet")
-        known = [] if index is None else [self._of(index)]
+    def __init__(self, folder: Path, index: Index | None, max_pixels: int) -> None:
+        self._folder = folder / "notes"
+        self._max_pixels = max_pixels
+        self._fingerprints = Fingerprints(folder / "fingerprints.parquet")
+        known = [] if index is None else [_scans_of_index(index)]
         for path in sorted(self._folder.glob("*.parquet")):
             try:
-                known.append(pq.read_table(path, schema=LOOKED))
+                known.append(pq.read_table(path, schema=SCANNED))
             except (OSError, pa.ArrowException):
-                path.unlink()  # a torn note: its photos are read again
-        self._known = pa.concat_tables(known or [LOOKED.empty_table()]).to_pandas()
+                path.unlink()  # incomplete: its images are scanned again
+        self._known = pa.concat_tables(known or [SCANNED.empty_table()]).to_pandas()
 
-    def look(self, files: pd.DataFrame) -> pd.DataFrame:
-        """Rows of schema LOOKED for `files` (path, bytes, modified), in their order.
+    def scan(self, files: pd.DataFrame) -> pd.DataFrame:
+        """Return the scans of files. Only unknown files are read.
 
-        A file on a disk is known by its content's sha256, of which `kadr.io.fingerprints` reads only what has changed;
-        one elsewhere by its path, size and time of modification.
+        A local file is identified by its SHA-256, a remote file by its path, size and modification time.
+
+        Args:
+            files: columns path, bytes and modified.
+
+        Returns:
+            Columns of the schema SCANNED, sorted by path.
         """
         local = files["path"].map(is_local)
         files = files.assign(sha256=pd.Series([None] * len(files), dtype=object))
         files.loc[local, "sha256"] = self._fingerprints.sha256(files.loc[local, "path"].tolist())
-        dated = self._known.dropna(subset=["modified"]).drop_duplicates(_STAMP)
-        stamps = files[~local].reset_index().merge(dated[[*_STAMP, "sha256"]], on=_STAMP, suffixes=("", "_known"))
-        files.loc[stamps["index"], "sha256"] = stamps["sha256_known"].to_numpy()
-        good = self._known[self._known["status"] == "ok"].drop_duplicates("sha256").set_index("sha256")
-        is_new = ~files["sha256"].isin(good.index)
-        kept = files[~is_new].join(good[_SEEN], on="sha256")
-        seen = pd.DataFrame(self._look(files[is_new]), columns=LOOKED.names)
-        both = pd.concat([part for part in (kept, seen) if len(part)], ignore_index=True)
-        ordered: pd.DataFrame = both.sort_values("path", ignore_index=True)[LOOKED.names]
+        dated = self._known.dropna(subset=["modified"]).drop_duplicates(_FILE_STATE)
+        remote = files[~local].reset_index()
+        remote = remote.merge(dated[[*_FILE_STATE, "sha256"]], on=_FILE_STATE, suffixes=("", "_known"))
+        files.loc[remote["index"], "sha256"] = remote["sha256_known"].to_numpy()
+        valid = self._known[self._known["status"] == "ok"].drop_duplicates("sha256").set_index("sha256")
+        is_new = ~files["sha256"].isin(valid.index)
+        cached = files[~is_new].join(valid[_CONTENT], on="sha256")
+        scanned = pd.DataFrame(self._scan_new(files[is_new]), columns=SCANNED.names)
+        rows = pd.concat([table for table in (cached, scanned) if len(table)], ignore_index=True)
+        ordered: pd.DataFrame = rows.sort_values("path", ignore_index=True)[SCANNED.names]
         return ordered
 
-    def forget(self) -> None:
-        """Remove the notes of a run whose index is published."""
+    def clear(self) -> None:
+        """Delete the scans of interrupted updates. Call this method after the index is published."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _look(self, files: pd.DataFrame) -> Iterator[dict[str, object]]:
-        """Look at each file, and write a note now and then."""
-        stamps = files[_STAMP].astype(object).where(files[_STAMP].notna(), None)
-        rows = [dict(zip(_STAMP, row, strict=True)) for row in stamps.itertuples(index=False, name=None)]
+    def _scan_new(self, files: pd.DataFrame) -> Iterator[dict[str, object]]:
+        """Scan files, and save the scans in chunks."""
+        states = files[_FILE_STATE].astype(object).where(files[_FILE_STATE].notna(), None)
+        rows = [dict(zip(_FILE_STATE, row, strict=True)) for row in states.itertuples(index=False, name=None)]
         number = len(list(self._folder.glob("*.parquet")))
-        with progress("look at photos", len(rows)) as advance:
-            looked = look_at_all(rows)
-            while some := list(islice(looked, _AT_ONCE)):
-                table = pa.Table.from_pylist(some, LOOKED)
-                write_table(table, self._folder / f"{number:06d}.parquet", LOOKED)
+        with progress("scan images", len(rows)) as advance:
+            scans = scan_images(rows, self._max_pixels)
+            while chunk := list(islice(scans, _CHUNK_SIZE)):
+                table = pa.Table.from_pylist(chunk, SCANNED)
+                write_table(table, self._folder / f"{number:06d}.parquet", SCANNED)
                 number += 1
-                advance(len(some))
+                advance(len(chunk))
                 yield from table.to_pylist()
 
-    @staticmethod
-    def _of(index: Index) -> pa.Table:
-        photos = index.photos.append_column("status", pa.array(["ok"] * len(index.photos), pa.string()))
-        return photos.select(LOOKED.names).cast(LOOKED)
+
+def _scans_of_index(index: Index) -> pa.Table:
+    table = index.table.append_column("status", pa.array(["ok"] * len(index.table), pa.string()))
+    return table.select(SCANNED.names).cast(SCANNED)

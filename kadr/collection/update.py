@@ -1,4 +1,4 @@
-"""The collection's way into an index: only what is new or changed is read and embedded, then a version is published."""
+"""Update an index to the current content of some folders, and publish the new version."""
 
 import hashlib
 import logging
@@ -11,34 +11,36 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from kadr.collection.listing import list_files
-from kadr.collection.scan_cache import Notes
-from kadr.embed import EmbeddingCache, bad_photos, cache_root, embed_images
+from kadr.collection.listing import list_image_files
+from kadr.collection.scan_cache import ScanCache
+from kadr.embed import EmbeddingCache, cache_root, embed_images, undecodable_images
 from kadr.encoders import load_image_encoder
 from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import SchemaError, SearchError
 from kadr.index import Index, build_index
 from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.image_decoding import MAX_PIXELS
 from kadr.io.schemas import IMAGES, QUARANTINE, write_table
 from kadr.io.versions import Versions
 from kadr.model import RelevanceModel
-from kadr.params import Params
+from kadr.params import EmbedImagesParams, EmbedParams
 
 logger = logging.getLogger(__name__)
 
 SET_ASIDE = "set_aside.parquet"
+"""Table of the images that are not in the index, with the reasons: schema QUARANTINE."""
 
 
 @dataclass(frozen=True)
-class Update:
-    """What `index_photos` found and did.
+class IndexUpdate:
+    """The result of `update_index`.
 
     Attributes:
-        index: as it is now.
-        changes: unchanged, new, changed, moved and gone -> how many photos.
-        set_aside: why photos are not in the index -> how many.
-        n_others: files that are no photos by their names.
-        published: whether there is a new version; not where nothing has changed.
+        index: the current index.
+        changes: number of unchanged, new, changed, moved and gone images.
+        set_aside: number of images that cannot be indexed, by reason.
+        n_others: number of files without an image suffix.
+        published: whether a new version was published. False if nothing has changed.
     """
 
     index: Index
@@ -48,161 +50,171 @@ class Update:
     published: bool
 
 
-def index_photos(
+def update_index(
     addresses: Sequence[str],
     folder: Path,
-    params: Params,
     encoders: Sequence[str],
+    embed_images_params: EmbedImagesParams,
+    embed_params: EmbedParams,
     *,
+    exact_max: int,
+    max_pixels: int = MAX_PIXELS,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
-) -> Update:
-    """Bring the index `folder` up to date: afterwards it holds the photos below `addresses` and no others.
+) -> IndexUpdate:
+    """Update an index so that it contains exactly the images below some addresses.
 
-    What was read and embedded is kept as it goes, so that an interrupted run goes on where it was. The old version
-    serves until the new one is whole; where it cannot be read, the index is made anew.
+    Scans and vectors are saved as they are computed, so that an interrupted update resumes. The old version stays in
+    use until the new version is complete. An index that cannot be read is built again.
 
     Args:
-        addresses: folders, files, or fsspec addresses; none: those of the last time.
-        folder: a link to the newest version.
-        params: the encoders, batch size, precision, `index.exact_max`.
-        encoders: names of photo encoders; the first one's space is searched.
-        texts: vectors of texts to measure the recall by, if they are by that encoder's weights.
-        model: what of its features depends on the photos alone is computed now, so that searches need not.
+        addresses: folders, files or fsspec addresses. If empty, the addresses of the last update.
+        folder: link to the current version of the index.
+        encoders: names of image encoders. Queries are embedded into the space of the first one.
+        embed_images_params: encoders, precision and batch size.
+        embed_params: format of cached vectors.
+        exact_max: maximum number of images for exact search.
+        max_pixels: maximum width times height of an image.
+        texts: text vectors for the measurement of recall. They are ignored if the first encoder has other weights.
+        model: relevance model. The part of its features that depends on the images alone is stored in the index.
 
     Raises:
-        InputError: an address cannot be read or holds no photo, or a photo changes meanwhile.
-        SearchError: no photo is left, another process is at work on the index, or it cannot be written.
+        InputError: an address cannot be read or contains no images, or an image changes during the update.
+        SearchError: no image is valid, another process updates the index, or the index cannot be written.
     """
     versions = Versions(folder)
-    with _written(folder), versions.alone():
-        old = _old(folder)
-        addresses = list(addresses) or _addresses(old, folder)
-        files, n_others = list_files(addresses)
-        notes = Notes(versions.home, old)
-        photos = notes.look(files)
-        photos = photos.assign(image_id=[photo_id(path) for path in photos["path"]], split="")
-        images = pa.Table.from_pandas(photos, preserve_index=False)
-        vectors, undecodable = _embed(images, params, encoders)
-        photos["status"] = [undecodable.get(id_, status) for id_, status in photos[["image_id", "status"]].to_numpy()]
-        images = pa.Table.from_pandas(photos.drop(columns="split"), preserve_index=False)
-        good = photos[photos["status"] == "ok"]
-        if good.empty:
-            raise SearchError(f"none of {len(photos)} photos can be read ({_counted(photos['status'])})")
-        about = {"addresses": addresses}
-        index = old if old is not None and _is_same(old, good, vectors, about, params.index.exact_max) else None
-        asked = _of_same_weights(texts, vectors[encoders[0]])
-        index = index or build_index(images, vectors, encoders[0], params.index.exact_max, texts=asked, about=about)
-        index = index.prepare(model.prepare, model.key) if model else index
+    with _explain_write_errors(folder), versions.lock():
+        old = _load_old(folder)
+        addresses = list(addresses) or _last_addresses(old, folder)
+        files, n_others = list_image_files(addresses)
+        cache = ScanCache(versions.home, old, max_pixels)
+        scans = cache.scan(files)
+        scans = scans.assign(image_id=[make_image_id(path) for path in scans["path"]])
+        vectors, undecodable = _embed(scans, encoders, embed_images_params, embed_params)
+        scans["status"] = [undecodable.get(id_, status) for id_, status in scans[["image_id", "status"]].to_numpy()]
+        valid = scans[scans["status"] == "ok"]
+        if valid.empty:
+            raise SearchError(
+                f"{folder}: none of {len(scans)} images can be indexed ({_count_statuses(scans['status'])}). Replace "
+                "the files, or name other folders."
+            )
+        details = {"addresses": addresses}
+        if old is not None and _is_same(old, valid, vectors, details, exact_max):
+            index = old
+        else:
+            images = pa.Table.from_pandas(scans, preserve_index=False)
+            queries = _comparable_vectors(texts, vectors[encoders[0]])
+            index = build_index(images, vectors, encoders[0], exact_max, texts=queries, details=details)
+        if model:
+            index = index.prepare(model.prepare, model.key)
         if index is not old:
-            _publish(versions, index, photos)
-        notes.forget()
-        changes = _changes(old, good)
-        aside = Counter(photos.loc[photos["status"] != "ok", "status"])
-        return Update(index, changes, aside, n_others, index is not old)
+            _publish(versions, index, scans)
+        cache.clear()
+        set_aside = Counter(scans.loc[scans["status"] != "ok", "status"])
+        return IndexUpdate(index, _count_changes(old, valid), set_aside, n_others, index is not old)
 
 
-def photo_id(path: str) -> str:
-    """The id of a photo at a path or URI: 20 hexadecimal digits, so that an id is never a path."""
+def make_image_id(path: str) -> str:
+    """Return the ID of the image at a path or URI: 20 hexadecimal digits, which cannot be confused with a path."""
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def _old(folder: Path) -> Index | None:
-    """The index that is there; None where there is none, or none that can be read."""
+def _load_old(folder: Path) -> Index | None:
+    """Return the current index, None if it is missing or cannot be read."""
     if not folder.exists():
         return None
     try:
-        return Index.load(folder, whole=True)
+        return Index.load(folder, verify_all=True)
     except (SchemaError, SearchError) as error:
-        logger.warning("the index is made anew, because the old one cannot be read: %s", error)
+        logger.warning("The index cannot be read and is built again: %s", error)
         return None
 
 
-def _addresses(old: Index | None, folder: Path) -> list[str]:
+def _last_addresses(old: Index | None, folder: Path) -> list[str]:
     if old is None:
-        raise SearchError(
-            f"{folder}: there is no index yet that can be read, so name what it is to hold: `kadr index PHOTOS`"
-        )
-    found = old.about.get("addresses")
-    return [str(address) for address in found] if isinstance(found, list) else []
+        raise SearchError(f"{folder}: no index to update. Name the folders to index: `kadr index FOLDER`.")
+    addresses = old.details.get("addresses")
+    return [str(address) for address in addresses] if isinstance(addresses, list) else []
 
 
-def _embed(images: pa.Table, params: Params, encoders: Sequence[str]) -> tuple[dict[str, Embeddings], dict[str, str]]:
-    """Encoder -> vectors of the good photos, out of the cache where they are there; and ids that do not decode."""
+def _embed(
+    scans: pd.DataFrame, encoders: Sequence[str], params: EmbedImagesParams, embed_params: EmbedParams
+) -> tuple[dict[str, Embeddings], dict[str, str]]:
+    """Return the vectors of the valid images by encoder, and the status of undecodable images by image ID."""
     keep_freed_memory()
-    section = params.embed_images
-    table = pa.table({name: images[name] if name in images.column_names else None for name in IMAGES.names}).cast(
-        IMAGES
-    )
+    columns = pa.Table.from_pandas(scans.assign(split=""), preserve_index=False)
+    images = columns.select(IMAGES.names).cast(IMAGES)
     vectors: dict[str, Embeddings] = {}
-    bad: dict[str, str] = {}
-    for name in (name for name in section.encoders if name in encoders):  # the model's features keep this order
-        encoder = load_image_encoder(section.encoders[name], section.precision)
-        cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
-        vectors[name] = embed_images(encoder, table, cache, section.batch_size)
-        bad |= bad_photos(table, vectors[name], cache)
-    return vectors, bad
+    undecodable: dict[str, str] = {}
+    for name, encoder_params in params.encoders.items():  # the model's features depend on the order of the encoders
+        if name not in encoders:
+            continue
+        encoder = load_image_encoder(encoder_params, params.precision)
+        cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, embed_params.vectors)
+        vectors[name] = embed_images(encoder, images, cache, params.batch_size)
+        undecodable |= undecodable_images(images, vectors[name], cache)
+    return vectors, undecodable
 
 
-def _of_same_weights(texts: Embeddings | None, photos: Embeddings) -> Vectors | None:
-    """The texts' vectors; None where they are by other weights, as those of a run before the CLIP was changed."""
-    same = texts is not None and texts.metadata.get("weights_sha256") == photos.metadata.get("weights_sha256")
-    return texts.vectors if texts is not None and same else None
+def _comparable_vectors(texts: Embeddings | None, images: Embeddings) -> Vectors | None:
+    """Return the text vectors, None if another encoder computed them, e.g. before the CLIP model was changed."""
+    if texts is None or texts.metadata.get("weights_sha256") != images.metadata.get("weights_sha256"):
+        return None
+    return texts.vectors
 
 
-def _publish(versions: Versions, index: Index, photos: pd.DataFrame) -> None:
-    bad = photos[photos["status"] != "ok"]
-    aside = pa.table({"file": bad["path"], "rule": bad["status"], "kind": ["image"] * len(bad)})
+def _publish(versions: Versions, index: Index, scans: pd.DataFrame) -> None:
+    invalid = scans[scans["status"] != "ok"]
+    set_aside = pa.table({"file": invalid["path"], "rule": invalid["status"], "kind": ["image"] * len(invalid)})
     for field in QUARANTINE:
-        if field.name not in aside.column_names:
-            aside = aside.append_column(field, pa.nulls(len(bad), field.type))
-    with versions.new() as folder:
+        if field.name not in set_aside.column_names:
+            set_aside = set_aside.append_column(field, pa.nulls(len(invalid), field.type))
+    with versions.publish() as folder:
         index.write(folder)
-        write_table(aside, folder / SET_ASIDE, QUARANTINE)
+        write_table(set_aside, folder / SET_ASIDE, QUARANTINE)
 
 
 @contextmanager
-def _written(folder: Path) -> Iterator[None]:
-    """A block that writes. Raises SearchError where it cannot."""
+def _explain_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise SearchError(
-            f"{folder}: the new version cannot be written ({error}); the old one stays. Make room, or name another "
-            "folder by --out, and run the same command again: what was embedded is kept"
+            f"{folder}: the new version cannot be written ({error}). The old version stays in use. Free space, or name "
+            "another folder with --out, and run the command again. Computed vectors are kept."
         ) from error
 
 
 def _is_same(
-    old: Index, good: pd.DataFrame, vectors: Mapping[str, Embeddings], about: Mapping[str, object], exact_max: int
+    old: Index, valid: pd.DataFrame, vectors: Mapping[str, Embeddings], details: Mapping[str, object], exact_max: int
 ) -> bool:
-    known = dict(zip(old.photos["image_id"].to_pylist(), old.photos["sha256"].to_pylist(), strict=True))
+    old_images = dict(zip(old.table["image_id"].to_pylist(), old.table["sha256"].to_pylist(), strict=True))
+    old_encoders = [(name, table.metadata) for name, table in old.vectors.items()]
     return (
-        known == dict(zip(good["image_id"], good["sha256"], strict=True))
-        and [(name, of.metadata) for name, of in old.vectors.items()]
-        == [(name, of.metadata) for name, of in vectors.items()]
-        and old.about == about
-        and (old.neighbours.nprobe > 0) == (len(good) > exact_max)
+        old_images == dict(zip(valid["image_id"], valid["sha256"], strict=True))
+        and old_encoders == [(name, table.metadata) for name, table in vectors.items()]
+        and old.details == details
+        and (old.vector_index.nprobe > 0) == (len(valid) > exact_max)
     )
 
 
-def _changes(old: Index | None, good: pd.DataFrame) -> dict[str, int]:
-    """How the photos differ from the index that was there."""
-    now = dict(zip(good["path"], good["sha256"], strict=True))
-    paths, contents = ([], []) if old is None else (old.photos[name].to_pylist() for name in ("path", "sha256"))
-    before = dict(zip(paths, contents, strict=True))
-    gone = Counter(before[path] for path in before.keys() - now.keys())
-    arrived = Counter(now[path] for path in now.keys() - before.keys())
-    moved = (gone & arrived).total()
-    unchanged = sum(before[path] == now[path] for path in before.keys() & now.keys())
+def _count_changes(old: Index | None, valid: pd.DataFrame) -> dict[str, int]:
+    """Return the number of unchanged, new, changed, moved and gone images."""
+    new = dict(zip(valid["path"], valid["sha256"], strict=True))
+    paths, digests = ([], []) if old is None else (old.table[name].to_pylist() for name in ("path", "sha256"))
+    previous = dict(zip(paths, digests, strict=True))
+    gone = Counter(previous[path] for path in previous.keys() - new.keys())
+    added = Counter(new[path] for path in new.keys() - previous.keys())
+    moved = (gone & added).total()
+    unchanged = sum(previous[path] == new[path] for path in previous.keys() & new.keys())
     return {
         "unchanged": unchanged,
-        "new": arrived.total() - moved,
-        "changed": len(before.keys() & now.keys()) - unchanged,
+        "new": added.total() - moved,
+        "changed": len(previous.keys() & new.keys()) - unchanged,
         "moved": moved,
         "gone": gone.total() - moved,
     }
 
 
-def _counted(statuses: "pd.Series[str]") -> str:
+def _count_statuses(statuses: "pd.Series[str]") -> str:
     return ", ".join(f"{n} {status}" for status, n in sorted(Counter(statuses).items()))

@@ -1,8 +1,8 @@
-"""The library room's search index: the vectors and the metadata of a collection of photos, published as one folder."""
+"""The search index: vectors and metadata of a collection of images in one folder."""
 
-from kadr.index.checksums import damaged
+from kadr.index.checksums import damaged_files
+from kadr.index.image_vectors import ImageVectors
 from kadr.index.index import Index, build_index
-from kadr.index.vectors import PhotoVectors
-from kadr.io.versions import Versions, published
+from kadr.io.versions import Versions, publish_folder
 
-__all__ = ["Index", "PhotoVectors", "Versions", "build_index", "damaged", "published"]
+__all__ = ["ImageVectors", "Index", "Versions", "build_index", "damaged_files", "publish_folder"]

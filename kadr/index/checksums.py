@@ -1,4 +1,4 @@
-"""The index's checksums: of what its files were when they were written, and which of them are no longer so."""
+"""Checksums of the files of an index."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +7,18 @@ from kadr.io.storage import sha256
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """The sha256 of each file in the folder by its name there, sorted."""
+    """Return the SHA-256 of each file below a folder by its relative path, sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
-def damaged(folder: Path, written: Mapping[str, str]) -> list[str]:
-    """The names in `written`, which `checksums` gave, whose files are not there or have other bytes: reads them all."""
+def damaged_files(folder: Path, expected: Mapping[str, str]) -> list[str]:
+    """Read all files of `expected` again, and return the names of missing and changed files.
+
+    Args:
+        folder: folder of the files.
+        expected: result of `checksums` at the time of writing.
+    """
     return [
-        name for name, wanted in written.items() if not (folder / name).is_file() or sha256(folder / name) != wanted
+        name for name, digest in expected.items() if not (folder / name).is_file() or sha256(folder / name) != digest
     ]

@@ -1,9 +1,9 @@
-"""The index's names of colours: the eleven that languages have first (Berlin and Kay 1969)."""
+"""Name the dominant colours of an image, among the eleven basic colour terms (Berlin and Kay 1969)."""
 
 import numpy as np
 from PIL import Image
 
-COLOURS: dict[str, list[tuple[int, int, int]]] = {  # name -> sRGB of good examples, in several lights
+COLOURS: dict[str, list[tuple[int, int, int]]] = {
     "black": [(10, 10, 10), (35, 35, 35)],
     "white": [(255, 255, 255), (225, 225, 225)],
     "grey": [(75, 75, 75), (128, 128, 128), (180, 180, 180)],
@@ -16,21 +16,26 @@ COLOURS: dict[str, list[tuple[int, int, int]]] = {  # name -> sRGB of good examp
     "pink": [(255, 150, 190), (235, 90, 150)],
     "brown": [(75, 45, 25), (120, 80, 45), (160, 115, 75)],
 }
-MUCH = 0.15  # of a photo that a colour covers, to be one of its colours
-_SIDE = 48  # pixels that a photo is reduced to
+"""Colour name -> sRGB values of typical examples."""
+
+MIN_SHARE = 0.15
+"""Minimum share of the image that a dominant colour covers."""
+
+_SIDE = 48  # pixels per side of the reduced image
 _EXAMPLES = np.array([[example for examples in COLOURS.values() for example in examples]], dtype=np.uint8)
-_NAME_OF = np.repeat(np.arange(len(COLOURS)), [len(examples) for examples in COLOURS.values()])
+_COLOUR_OF_EXAMPLE = np.repeat(np.arange(len(COLOURS)), [len(examples) for examples in COLOURS.values()])
 
 
-def colours_of(photo: Image.Image) -> list[str]:
-    """Names of the colours that cover at least MUCH of the photo, the greatest first."""
+def dominant_colours(image: Image.Image) -> list[str]:
+    """Return the names of the colours that cover at least MIN_SHARE of an image, largest area first."""
     import cv2
 
-    small = np.asarray(photo.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX))
+    reduced = np.asarray(image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX))
     pixels, examples = (
-        cv2.cvtColor(part.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3) for part in (small, _EXAMPLES)
+        cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+        for colours in (reduced, _EXAMPLES)
     )
-    nearest = _NAME_OF[np.linalg.norm(pixels[:, None] - examples, axis=2).argmin(axis=1)]
+    nearest = _COLOUR_OF_EXAMPLE[np.linalg.norm(pixels[:, None] - examples, axis=2).argmin(axis=1)]
     shares = np.bincount(nearest, minlength=len(COLOURS)) / len(nearest)
     names = list(COLOURS)
-    return [names[at] for at in np.argsort(-shares, kind="stable") if shares[at] >= MUCH]
+    return [names[colour] for colour in np.argsort(-shares, kind="stable") if shares[colour] >= MIN_SHARE]

@@ -1,4 +1,4 @@
-"""The index itself: FAISS for the nearest vectors, a table of photos, and vectors for the relevance model."""
+"""The index of a collection: a FAISS index, a table of images, and image vectors for the relevance model."""
 
 import json
 from bisect import bisect_left
@@ -14,166 +14,181 @@ import pyarrow as pa
 
 from kadr.errors import SearchError
 from kadr.features import Images
-from kadr.index.checksums import checksums, damaged
-from kadr.index.nearest import Found, Nearest
-from kadr.index.vectors import PhotoVectors, write_array
+from kadr.index.checksums import checksums, damaged_files
+from kadr.index.image_vectors import ImageVectors, write_array
+from kadr.index.vector_index import Neighbours, VectorIndex
 from kadr.io.embeddings import Embeddings, Rows, Vectors
-from kadr.io.schemas import INDEXED, read_table, write_table
+from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table
 
 _DESCRIPTION = "index.json"
-_PHOTOS = "metadata.parquet"
+_TABLE = "metadata.parquet"
 _FAISS = "{}.faiss"
 _VECTORS = "vectors"
 _PREPARED = "prepared"
 _CHECKSUMS = "sha256"
-_SHORT = 16  # numbers in a row that are kept in full
-_AT_ONCE = 4096  # photos that are prepared together
-_DAMAGED = (
-    "{}: the index cannot be read ({}); make it anew with `dvc repro -f -s index`, or `kadr index` for your own photos"
+_FULL_PRECISION_WIDTH = 16  # prepared rows up to this length stay float32
+_CHUNK_SIZE = 4096  # images prepared together
+_UNREADABLE = (
+    "{}: the index cannot be read ({}). Build it again with `dvc repro -f -s index`, or with `kadr index` for your own "
+    "photos."
 )
 
-
-Preparing = Callable[[Images], Mapping[str, npt.NDArray[Any]]]
+Prepare = Callable[[Images], Mapping[str, npt.NDArray[Any]]]
+"""Computes the part of a relevance model's features that depends on the images alone."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """Photos that can be searched by a vector.
+    """A collection of images that can be searched by a vector.
 
     Attributes:
-        encoder: name of the encoder whose space photos and texts share.
-        photos: schema INDEXED, sorted by image_id; row i is the photo of vector i.
-        vectors: encoder name -> the photos' vectors, in the order of `photos`.
-        neighbours: FAISS over the vectors of `encoder`.
-        about: what index.json says beside: where the photos came from.
-        prepared: what the relevance model of key `prepared_for` computed of the photos alone, (n, ...) each.
-        prepared_for: that key.
-        preparing: computes the same of the photos that are taken, where nothing is prepared.
+        encoder: name of the search encoder, which embeds queries and images into one space.
+        table: schema INDEXED_IMAGES, sorted by image_id. Row i belongs to vector i.
+        vectors: encoder name -> image vectors, in the order of `table`.
+        vector_index: FAISS index over the vectors of `encoder`.
+        details: further entries of index.json, such as the indexed addresses.
+        prepared: arrays of shape (n_images, ...) that a relevance model computed from the images alone.
+        prepared_for: key of that relevance model.
+        prepare_images: computes `prepared` for each search, if it is not stored.
     """
 
     encoder: str
-    photos: pa.Table
-    vectors: Mapping[str, PhotoVectors]
-    neighbours: Nearest
-    about: Mapping[str, object]
+    table: pa.Table
+    vectors: Mapping[str, ImageVectors]
+    vector_index: VectorIndex
+    details: Mapping[str, object]
     prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     prepared_for: str = ""
-    preparing: Preparing | None = None
+    prepare_images: Prepare | None = None
 
-    def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Found:
-        """The k photos (or all, where there are fewer) whose vectors are nearest to `vector`, nearest first.
+    def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Neighbours:
+        """Find the k images whose vectors are nearest to a vector.
 
         Args:
-            vector: (1, d) float32, unit norm, by `encoder`.
-            k: at least 1.
-            rows: of the photos that may be found, ascending; None for all.
+            vector: (1, d) float32, unit norm, from `encoder`.
+            k: number of images, at least 1. All images are returned if the index has fewer.
+            rows: rows that may be found, ascending. None for all rows.
 
         Returns:
-            Rows of `photos` (n,) int64 and cosines (n,) float32; equal cosines stand in the order of rows.
+            Rows (n,) int64 and cosines (n,) float32, nearest first. Equal cosines are sorted by row.
         """
-        return self.neighbours.search(vector, k, self.vectors[self.encoder], rows)[0]
+        return self.vector_index.search(vector, k, self.vectors[self.encoder], rows)[0]
 
     def images(self, rows: "Rows | slice") -> Images:
-        """Photos with their vectors, and what was prepared of them."""
+        """Return the images of these rows with their vectors and prepared arrays."""
         ids = self._ids[rows] if isinstance(rows, slice) else self._ids.take(rows)
-        vectors = {name: of.take(rows) for name, of in self.vectors.items()}
-        images = Images(ids.to_pylist(), vectors, {name: np.asarray(of[rows]) for name, of in self.prepared.items()})
-        return replace(images, prepared=_halved(self.preparing(images))) if self.preparing else images
+        vectors = {name: encoder_vectors.take(rows) for name, encoder_vectors in self.vectors.items()}
+        prepared = {name: np.asarray(values[rows]) for name, values in self.prepared.items()}
+        images = Images(ids.to_pylist(), vectors, prepared)
+        return replace(images, prepared=_reduce(self.prepare_images(images))) if self.prepare_images else images
 
-    def prepare(self, prepare: Preparing, key: str) -> "Index":
-        """The index with what the relevance model of this key computes of its photos."""
+    def prepare(self, prepare: Prepare, key: str) -> "Index":
+        """Return the index with the prepared arrays of all images, computed now if necessary.
+
+        Args:
+            prepare: method of the relevance model.
+            key: key of the relevance model.
+        """
         if self.prepared_for == key:
             return self
-        bare = replace(self, prepared={}, prepared_for="", preparing=None)
-        starts = range(0, len(self.photos), _AT_ONCE)
-        parts = [_halved(prepare(bare.images(slice(start, start + _AT_ONCE)))) for start in starts]
-        prepared = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        bare = replace(self, prepared={}, prepared_for="", prepare_images=None)
+        starts = range(0, len(self.table), _CHUNK_SIZE)
+        chunks = [_reduce(prepare(bare.images(slice(start, start + _CHUNK_SIZE)))) for start in starts]
+        prepared = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
         return replace(bare, prepared=prepared, prepared_for=key)
 
-    def prepare_when_taken(self, prepare: Preparing, key: str) -> "Index":
-        """The index that has what the relevance model of this key computes of photos computed at every search."""
-        return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", preparing=prepare)
+    def prepare_on_demand(self, prepare: Prepare, key: str) -> "Index":
+        """Return the index so that each search computes the prepared arrays of its candidates.
 
-    def row_of(self, image_id: str) -> int | None:
-        """Row of the photo, None where there is none."""
-        row = bisect_left(range(len(self.photos)), image_id, key=lambda at: self._ids[at].as_py())
-        return row if row < len(self.photos) and self._ids[row].as_py() == image_id else None
+        Args:
+            prepare: method of the relevance model.
+            key: key of the relevance model.
+        """
+        return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", prepare_images=prepare)
 
-    def row_of_content(self, sha256: str) -> int | None:
-        """Row of the first photo whose file has these bytes, None where there is none."""
-        row = pa.compute.index(self.photos["sha256"], sha256).as_py()
+    def find_row(self, image_id: str) -> int | None:
+        """Return the row of an image, None if the index does not contain it."""
+        row = bisect_left(range(len(self.table)), image_id, key=lambda row: self._ids[row].as_py())
+        return row if row < len(self.table) and self._ids[row].as_py() == image_id else None
+
+    def find_row_by_content(self, sha256: str) -> int | None:
+        """Return the row of the first image with this SHA-256, None if the index does not contain it."""
+        row = pa.compute.index(self.table["sha256"], sha256).as_py()
         return None if row < 0 else int(row)
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
-        return self.photos["image_id"]
+        return self.table["image_id"]
 
     def write(self, folder: Path) -> None:
-        """Write into the empty `folder`; the same index gives the same bytes."""
-        self.neighbours.write(folder / _FAISS.format(self.encoder))
-        write_table(self.photos, folder / _PHOTOS, INDEXED)
+        """Write the index into an empty folder. Equal indexes are written as equal bytes."""
+        self.vector_index.write(folder / _FAISS.format(self.encoder))
+        write_table(self.table, folder / _TABLE, INDEXED_IMAGES)
         for name, vectors in self.vectors.items():
             vectors.write(folder / _VECTORS / f"{name}.npy")
         for name, values in self.prepared.items():
             write_array(folder / _PREPARED / f"{name}.npy", values)
-        described = self.describe() | {_CHECKSUMS: checksums(folder)}
-        (folder / _DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        description = self.describe() | {_CHECKSUMS: checksums(folder)}
+        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
-        """What index.json says: the encoders and their identities, the size and the kind."""
+        """Return the entries of index.json, except the checksums."""
         return {
             "encoder": self.encoder,
             "encoders": {name: vectors.metadata for name, vectors in self.vectors.items()},
-            "n_images": len(self.photos),
+            "n_images": len(self.table),
             "dim": self.vectors[self.encoder].dim,
             "prepared": list(self.prepared),
             "prepared_for": self.prepared_for,
-            **self.neighbours.describe(),
-            **self.about,
+            **self.vector_index.describe(),
+            **self.details,
         }
 
     @classmethod
-    def load(cls, folder: Path, *, whole: bool = False) -> "Index":
-        """Read what `write` wrote, FAISS's file and the photos by their checksums.
+    def load(cls, folder: Path, *, verify_all: bool = False) -> "Index":
+        """Load an index. The checksums of the FAISS index and of the table are verified.
 
         Args:
-            folder: of the index, or a link to it.
-            whole: check all files, also those that are mapped, so that searches read only the rows they want.
+            folder: folder of the index, or a link to it.
+            verify_all: also verify the files that are memory-mapped, which reads them completely.
 
         Raises:
-            SearchError: it is missing, damaged or of another version.
-            SchemaError: likewise its table of photos.
+            SearchError: the index is missing, damaged or from another version of kadr.
+            SchemaError: the table of images is missing, damaged or from another version of kadr.
         """
-        version = folder.resolve()  # of kadr.io.versions: all files are of the same one
+        version = folder.resolve()  # all files are read from the same version
         try:
-            described = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
+            description = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
         except OSError as error:
             raise SearchError(
-                f"{folder}: there is no index; make one with `dvc repro index`, or with `kadr index` of your own photos"
+                f"{folder}: the index does not exist. Build it with `dvc repro index`, or with `kadr index` for your "
+                "own photos."
             ) from error
         except ValueError as error:
-            raise SearchError(_DAMAGED.format(folder, error)) from error
+            raise SearchError(_UNREADABLE.format(folder, error)) from error
         try:
-            encoder: str = described["encoder"]
+            encoder: str = description["encoder"]
             vectors = {
-                name: PhotoVectors.map(version / _VECTORS / f"{name}.npy", metadata)
-                for name, metadata in described["encoders"].items()
+                name: ImageVectors.map(version / _VECTORS / f"{name}.npy", metadata)
+                for name, metadata in description["encoders"].items()
             }
             prepared = {
                 name: np.load(version / _PREPARED / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in described["prepared"]
+                for name in description["prepared"]
             }
-            prepared_for: str = described["prepared_for"]
-            searched, written = _FAISS.format(encoder), described.get(_CHECKSUMS, {})
-            if broken := damaged(version, {name: written[name] for name in written if whole or name == searched}):
-                raise ValueError(f"{', '.join(broken)} damaged: not as it was written")
-            neighbours = Nearest.read(version / searched, described)
+            prepared_for: str = description["prepared_for"]
+            faiss_file, written = _FAISS.format(encoder), description.get(_CHECKSUMS, {})
+            verified = {name: digest for name, digest in written.items() if verify_all or name == faiss_file}
+            if damaged := damaged_files(version, verified):
+                raise ValueError(f"checksum mismatch of {', '.join(damaged)}")
+            vector_index = VectorIndex.read(version / faiss_file, description)
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-            raise SearchError(_DAMAGED.format(folder, error)) from error
-        own = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", _CHECKSUMS, *neighbours.describe()}
-        about = {key: value for key, value in described.items() if key not in own}
-        photos = read_table(version / _PHOTOS, INDEXED).combine_chunks()
-        return cls(encoder, photos, vectors, neighbours, about, prepared, prepared_for)
+            raise SearchError(_UNREADABLE.format(folder, error)) from error
+        known = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", _CHECKSUMS}
+        known |= vector_index.describe().keys()
+        details = {key: value for key, value in description.items() if key not in known}
+        table = read_table(version / _TABLE, INDEXED_IMAGES).combine_chunks()
+        return cls(encoder, table, vectors, vector_index, details, prepared, prepared_for)
 
 
 def build_index(
@@ -183,45 +198,49 @@ def build_index(
     exact_max: int,
     *,
     texts: Vectors | None = None,
-    about: Mapping[str, object] | None = None,
+    details: Mapping[str, object] | None = None,
 ) -> Index:
-    """Make an index over the photos that ingest found good.
+    """Build an index of the valid images of a table.
 
     Args:
-        images: schema IMAGES, and any more columns of INDEXED; photos whose status is not `ok` are left out.
-        vectors: encoder name -> embeddings of at least those photos.
-        encoder: the one of `vectors` whose space texts share.
-        exact_max: up to so many photos the search is exact.
-        texts: (n, d) vectors of texts, to measure the recall by; photos' own where there are none.
-        about: what index.json is to say beside.
+        images: schema IMAGES, and optional further columns of INDEXED_IMAGES. Only images with the status `ok` are
+            indexed.
+        vectors: encoder name -> embeddings of at least the valid images.
+        encoder: name of the search encoder, which embeds queries and images into one space.
+        exact_max: maximum number of images for exact search.
+        texts: (n, d) text vectors with which recall is measured. By default, image vectors are used.
+        details: further entries of index.json.
 
     Raises:
-        SearchError: no photo is left.
+        SearchError: the table contains no valid image.
     """
-    good = images.filter(pa.compute.equal(images["status"], "ok")).sort_by("image_id")
-    if not len(good):
+    valid = images.filter(pa.compute.equal(images["status"], "ok")).sort_by("image_id")
+    if not len(valid):
         raise SearchError(
-            f"none of {len(images)} photos can be indexed: ingest set all aside, or index.splits (params.yaml) names "
-            "only splits without photos; see data/tables/quarantine.parquet, or name other splits"
+            f"None of {len(images)} images can be indexed. See data/tables/quarantine.parquet for invalid images, or "
+            "change index.splits in params.yaml."
         )
-    ids = good["image_id"].to_pylist()
-    chosen = {name: PhotoVectors.of(table, ids) for name, table in vectors.items()}
-    return Index(encoder, indexed(good), chosen, Nearest.build(chosen[encoder], exact_max, texts), about or {})
+    ids = valid["image_id"].to_pylist()
+    selected = {name: ImageVectors.from_embeddings(embeddings, ids) for name, embeddings in vectors.items()}
+    vector_index = VectorIndex.build(selected[encoder], exact_max, texts)
+    return Index(encoder, index_table(valid), selected, vector_index, details or {})
 
 
-def _halved(prepared: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Long rows of float32 as float16, as the vectors are."""
-    return {
-        name: of.astype(np.float16) if of.dtype == np.float32 and of.ndim > 1 and of.shape[1] > _SHORT else of
-        for name, of in prepared.items()
-    }
-
-
-def indexed(images: pa.Table) -> pa.Table:
-    """Photos as schema INDEXED, in one chunk; what `images` does not have is null, the row is numbered."""
+def index_table(images: pa.Table) -> pa.Table:
+    """Return a table of images in the schema INDEXED_IMAGES, with row numbers. Missing columns are null."""
     columns = {"row": pa.array(range(len(images)), pa.int64())} | {
         field.name: images[field.name] if field.name in images.column_names else pa.nulls(len(images), field.type)
-        for field in INDEXED
+        for field in INDEXED_IMAGES
         if field.name != "row"
     }
-    return pa.table(columns).cast(INDEXED).combine_chunks()
+    return pa.table(columns).cast(INDEXED_IMAGES).combine_chunks()
+
+
+def _reduce(prepared: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Convert long float32 rows to float16, like the vectors."""
+    return {
+        name: values.astype(np.float16)
+        if values.dtype == np.float32 and values.ndim > 1 and values.shape[1] > _FULL_PRECISION_WIDTH
+        else values
+        for name, values in prepared.items()
+    }

@@ -1,4 +1,4 @@
-"""The export: what is in the store is what was in the index, and twice is once."""
+"""Export of an index to Qdrant."""
 
 from pathlib import Path
 
@@ -19,12 +19,12 @@ qdrant_client = pytest.importorskip("qdrant_client")
 
 @pytest.fixture
 def index() -> Index:
-    photos = pa.table({"image_id": NAMES, "path": NAMES, "width": [1, None, 3], "status": ["ok"] * 3})
-    return build_index(photos, {"clip": Embeddings(NAMES, VECTORS, {})}, "clip", 10)
+    images = pa.table({"image_id": NAMES, "path": NAMES, "width": [1, None, 3], "status": ["ok"] * 3})
+    return build_index(images, {"clip": Embeddings(NAMES, VECTORS, {})}, "clip", 10)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-def test_photos_are_found_in_the_store(index: Index, tmp_path: Path) -> None:
+def test_images_are_uploaded_once(index: Index, tmp_path: Path) -> None:
     for _ in range(2):
         assert export_to_qdrant(index, str(tmp_path), "photos") == 3
     store = qdrant_client.QdrantClient(path=str(tmp_path))
@@ -35,14 +35,14 @@ def test_photos_are_found_in_the_store(index: Index, tmp_path: Path) -> None:
     ]
     assert found[0].score == pytest.approx(1, abs=1e-3)
     store.close()
-    other = build_index(index.photos.append_column("status", pa.array(["ok"] * 3)), {"o": OTHER}, "o", 10)
-    with pytest.raises(SearchError, match="has other vectors than 3 numbers"):
+    other = build_index(index.table.append_column("status", pa.array(["ok"] * 3)), {"o": OTHER}, "o", 10)
+    with pytest.raises(SearchError, match="expected length 3"):
         export_to_qdrant(other, str(tmp_path), "photos")
 
 
 OTHER = Embeddings(NAMES, np.eye(3, dtype=np.float32), {})
 
 
-def test_no_server(index: Index) -> None:
-    with pytest.raises(InputError, match="Qdrant does not answer"):
+def test_an_unreachable_server_is_an_error(index: Index) -> None:
+    with pytest.raises(InputError, match="Qdrant does not respond"):
         export_to_qdrant(index, "http://127.0.0.1:9", "photos")
