@@ -19,7 +19,7 @@ class Registry(Generic[Implementation]):
         [project.entry-points."kadr.aggregators"]
         trimmed_mean = "my_package.trimmed_mean:TrimmedMean"
 
-    Where the implementation needs an extra of its package, the entry ends with its name: `"module:Class [extra]"`.
+    If the implementation needs an extra of its package, the entry ends with the extra: `"module:Class [extra]"`.
 
     Attributes:
         group: entry point group, e.g. kadr.aggregators.
@@ -34,6 +34,12 @@ class Registry(Generic[Implementation]):
         """Names of the registered implementations, sorted."""
         return sorted(_entry_points(self.group))
 
+    def check(self, name: str) -> str:
+        """Return `name`. Raise ValueError if no implementation has this name."""
+        if name not in self.names:
+            raise ValueError(f"no implementation is registered as {name!r}, expected one of {', '.join(self.names)}")
+        return name
+
     def load(self, name: str) -> Implementation:
         """Import an implementation.
 
@@ -42,7 +48,7 @@ class Registry(Generic[Implementation]):
         """
         known = _entry_points(self.group)
         if name not in known:
-            raise ParamsError(f"{self.setting} is {name!r}, expected one of {', '.join(sorted(known))}")
+            raise ParamsError(f"{self.setting} is {name!r}, expected one of {', '.join(sorted(known))}.")
         entry = known[name]
         try:
             implementation: Implementation = entry.load()

@@ -1,25 +1,20 @@
-"""The library room's settings: params.yaml as frozen pydantic models, loaded once in each entry point.
+"""Settings: params.yaml as frozen pydantic models. An entry point loads them once, a function gets its own section."""
 
-A function is given its own section, never the whole and never a dict.
-"""
-
-from kadr.params.base import (
-    Precision,
-)
+from kadr.params.base import Precision
 from kadr.params.encoders import (
+    IMAGE_ENCODERS,
+    TEXT_ENCODERS,
+    EncoderParams,
     ImageEncoderParams,
-    OpenClipParams,
-    SentenceTransformersParams,
     TextEncoderParams,
-    TfidfParams,
-    TimmParams,
 )
-from kadr.params.params_file import (
-    Params,
-    load_params,
-    parse_params,
-)
+from kadr.params.params_file import Params, load_params, parse_params
 from kadr.params.stages import (
+    AGGREGATORS,
+    AUTO_FORMAT,
+    INPUT_FORMATS,
+    AblateParams,
+    AblationGroup,
     AggregateParams,
     ClipParams,
     CorpusParams,
@@ -27,33 +22,43 @@ from kadr.params.stages import (
     EmbedParams,
     EmbedTextsParams,
     EvaluateParams,
+    FeatureBlock,
     GateParams,
+    IndexParams,
     IngestParams,
     Objective,
     RayParams,
+    ReportParams,
     TrainParams,
 )
 
 __all__ = [
+    "AGGREGATORS",
+    "AUTO_FORMAT",
+    "IMAGE_ENCODERS",
+    "INPUT_FORMATS",
+    "TEXT_ENCODERS",
+    "AblateParams",
+    "AblationGroup",
     "AggregateParams",
     "ClipParams",
     "CorpusParams",
     "EmbedImagesParams",
     "EmbedParams",
     "EmbedTextsParams",
+    "EncoderParams",
     "EvaluateParams",
+    "FeatureBlock",
     "GateParams",
     "ImageEncoderParams",
+    "IndexParams",
     "IngestParams",
     "Objective",
-    "OpenClipParams",
     "Params",
     "Precision",
     "RayParams",
-    "SentenceTransformersParams",
+    "ReportParams",
     "TextEncoderParams",
-    "TfidfParams",
-    "TimmParams",
     "TrainParams",
     "load_params",
     "parse_params",

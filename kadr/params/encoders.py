@@ -1,55 +1,73 @@
-"""The settings of one encoder: which weights, by which library."""
+"""Settings of one encoder, validated by the backend that they name."""
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from kadr.params.base import Count, Section
+from kadr.errors import ParamsError
+from kadr.params.base import Section
+from kadr.registry import Registry
+
+IMAGE_ENCODERS: Registry[Any] = Registry("kadr.image_encoders", "embed_images.encoders.*.backend")
+"""Image encoder classes by backend name."""
+
+TEXT_ENCODERS: Registry[Any] = Registry("kadr.text_encoders", "embed_texts.encoders.*.backend")
+"""Text encoder classes by backend name."""
 
 
-class OpenClipParams(Section):
-    """A CLIP by open_clip: `local-dir:FOLDER`, `hf-hub:NAME`, or an architecture with a `pretrained` tag."""
+class EncoderParams(Section):
+    """Settings of one encoder.
 
-    backend: Literal["open_clip"]
-    model: str
-    pretrained: str | None
-
-
-class TimmParams(Section):
-    """An image encoder by timm: `local-dir:FOLDER` or a hub name; its pooled features before the classifier.
-
-    `layers`: blocks of a CNN, e.g. blocks.5 or layer3, whose maps are pooled likewise and stand beside those features.
-    `checkpoint`: a file with the weights, or `package:MODULE/FILE` of an installed package; null for the model's own.
-    `image_size`: pixels of a side that the model sees, null for its own; a CNN knows more of a larger photo.
-    `whole_photo`: the photo squashed to a square, where the model's own preparation may cut off its ends.
+    Each backend defines a subclass in the module of its encoder classes and names it in their `params_model`.
     """
 
-    backend: Literal["timm"]
-    model: str
-    layers: tuple[str, ...] = ()
-    checkpoint: str | None = None
-    image_size: Count | None = None
-    whole_photo: bool = False
+    backend: str = Field(description="Name of a registered encoder backend.")
+
+    @property
+    def weight_paths(self) -> dict[str, str]:
+        """Files and folders on this machine that hold weights, by the name of the setting."""
+        return {}
+
+    @property
+    def weight_packages(self) -> dict[str, str]:
+        """Weights inside installed packages, as `package:MODULE/PATH`, by the name of the setting."""
+        return {}
+
+    @property
+    def distributions(self) -> list[str]:
+        """Python distributions that must be installed to run the encoder."""
+        return []
 
 
-class SentenceTransformersParams(Section):
-    """A text encoder by sentence-transformers: a folder, a hub name, or `package:MODULE/FOLDER` of an installed one."""
+def _validate_encoder(registry: Registry[Any], value: Any) -> EncoderParams:
+    """Validate the settings of one encoder with the model of its backend."""
+    if isinstance(value, EncoderParams):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticCustomError("encoder_type", "expected a mapping with the key backend")
+    if "backend" not in value:
+        raise _backend_error("missing", value)
+    backend = value["backend"]
+    if backend not in registry.names:
+        known = ", ".join(registry.names)
+        problem = PydanticCustomError("unknown_backend", f"unknown backend, expected one of {known}")
+        raise _backend_error(problem, backend)
+    try:
+        model = registry.load(backend).params_model
+    except ParamsError as error:
+        raise _backend_error(PydanticCustomError("missing_package", str(error)), backend) from error
+    params: EncoderParams = model.model_validate(value)
+    return params
 
-    backend: Literal["sentence_transformers"]
-    model: str
+
+def _backend_error(problem: str | PydanticCustomError, value: Any) -> ValidationError:
+    details = InitErrorDetails(type=problem, loc=("backend",), input=value)
+    return ValidationError.from_exception_data("encoder", [details])
 
 
-class TfidfParams(Section):
-    """TF-IDF of word n-grams, reduced to `dim` numbers by a truncated SVD (null: not); fitted on the training texts."""
-
-    backend: Literal["tfidf"]
-    words: Literal["as_is", "lemmas", "stems"] = "as_is"
-    language: Literal["english", "russian"] = "english"
-    stop_words: bool = False
-    max_features: Count
-    ngram_max: Count
-    dim: Count | None
-
-
-ImageEncoderParams = Annotated[OpenClipParams | TimmParams, Field(discriminator="backend")]
-TextEncoderParams = Annotated[OpenClipParams | SentenceTransformersParams | TfidfParams, Field(discriminator="backend")]
+ImageEncoderParams = Annotated[
+    SerializeAsAny[EncoderParams], BeforeValidator(partial(_validate_encoder, IMAGE_ENCODERS))
+]
+TextEncoderParams = Annotated[SerializeAsAny[EncoderParams], BeforeValidator(partial(_validate_encoder, TEXT_ENCODERS))]

@@ -1,9 +1,14 @@
-"""The settings as a whole: params.yaml read and validated, once in each entry point."""
+"""Read and validate params.yaml."""
 
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from kadr.errors import ParamsError
 from kadr.params.base import Section
@@ -21,61 +26,149 @@ from kadr.params.stages import (
     TrainParams,
 )
 
+RENAMED = {"ingest.form": "ingest.format"}
+"""Former key -> current key."""
+
+RENAMED_VALUES = {("train.features", "captioned"): "caption_neighbours"}
+"""Key and former value -> current value."""
+
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """All settings: the content of params.yaml."""
 
-    seed: int
-    ingest: IngestParams
-    aggregate: AggregateParams
-    clip: ClipParams
-    embed: EmbedParams
-    embed_images: EmbedImagesParams
-    embed_texts: EmbedTextsParams
-    train: TrainParams
-    evaluate: EvaluateParams
-    ablate: AblateParams
-    index: IndexParams
-    report: ReportParams
+    seed: int = Field(description="Random seed of every stage.")
+    ingest: IngestParams = Field(description="Stage ingest: raw data and validation limits.")
+    aggregate: AggregateParams = Field(description="Stage aggregate: one relevance per pair from its ratings.")
+    clip: ClipParams = Field(description="Stage clip: source and training of the CLIP model.")
+    embed: EmbedParams = Field(description="Stages embed_images and embed_texts: cache and engine.")
+    embed_images: EmbedImagesParams = Field(description="Stage embed_images: image encoders.")
+    embed_texts: EmbedTextsParams = Field(description="Stage embed_texts: text encoders.")
+    train: TrainParams = Field(description="Stage train: features, cross-validation and LightGBM.")
+    evaluate: EvaluateParams = Field(description="Stage evaluate: confidence intervals and gates.")
+    ablate: AblateParams = Field(description="Stage ablate: variants of the relevance model.")
+    index: IndexParams = Field(description="Stage index and search: indexed images and ranking.")
+    report: ReportParams = Field(description="Stage report: HTML reports.")
 
     @model_validator(mode="after")
-    def _search_needs_a_shared_space(self) -> "Params":
+    def _check_shared_encoder(self) -> "Params":
         if not self.shared_encoders:
             raise ValueError(
-                "no encoder is in both embed_images.encoders and embed_texts.encoders; a photo is found by words only "
-                "in a space that both share: give both the same CLIP under the same name"
+                "embed_images.encoders and embed_texts.encoders have no encoder in common. Search needs one vector "
+                "space for images and texts. Add the same CLIP model to both, with the same name."
             )
         return self
 
     @property
     def shared_encoders(self) -> list[str]:
-        """Names of the encoders that embed photos and texts into one space, in the order of params.yaml."""
+        """Names of the encoders with one vector space for images and texts, in the order of params.yaml."""
         texts = self.embed_texts.encoders
         return [name for name, image in self.embed_images.encoders.items() if texts.get(name) == image]
 
 
-def parse_params(values: object, where: str) -> Params:
-    """Validate what was read from `where`. Raises ParamsError that names every unknown, missing or invalid key."""
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            key = ".".join(str(part) for part in problem["loc"]) or "(the whole file)"
-            got = "" if problem["type"] in {"missing", "value_error"} else f", got {problem['input']!r}"
-            lines.append(f"  {key}: {_REASONS.get(problem['type'], problem['msg'])}{got}")
-        raise ParamsError(f"{where} is not valid:\n" + "\n".join(lines)) from error
-
-
-_REASONS = {"extra_forbidden": "unknown key; remove it or mend its spelling", "missing": "missing key; add it"}
-
-
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and validate params.yaml. Raises ParamsError."""
+    """Read and validate params.yaml.
+
+    Raises:
+        ParamsError: the file is missing or not valid YAML, or a setting is unknown, missing, renamed or invalid.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such file; run this in the project's folder, or restore it with git") from error
+        raise ParamsError(
+            f"{path}: the file does not exist. Run the command in a project folder, or restore the file with git."
+        ) from error
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {error}") from error
+        raise ParamsError(f"{path}: the file is not valid YAML ({error}).") from error
     return parse_params(values, str(path))
+
+
+def parse_params(values: object, path: str) -> Params:
+    """Validate the content of params.yaml.
+
+    Args:
+        values: the parsed YAML.
+        path: name of the file in error messages.
+
+    Raises:
+        ParamsError: a setting is unknown, missing, renamed or invalid. The message lists all of them.
+    """
+    if problems := list(_renamed(values)):
+        raise ParamsError(_message(path, problems))
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError(_message(path, [_explain(problem) for problem in error.errors()])) from error
+
+
+def find_field(key: str) -> FieldInfo | None:
+    """Return the field of a setting by its dotted key, None if no setting has this key.
+
+    >>> find_field("index.rerank").description
+    'Number of nearest images that the relevance model reranks. 0 ranks by cosine alone.'
+    """
+    model: type[BaseModel] | None = Params
+    field = None
+    for name in key.split("."):
+        field = model.model_fields.get(name) if model else None
+        model = section_model(field) if field else None
+    return field
+
+
+def section_model(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a field that is a section, also of one that may be null. None for any other field."""
+    for annotation in (field.annotation, *get_args(field.annotation)):
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return annotation
+    return None
+
+
+def _message(path: str, problems: Sequence[str]) -> str:
+    return "\n".join([f"{path} is not valid:", *(f"  {problem}" for problem in problems)])
+
+
+def _renamed(values: object) -> Iterator[str]:
+    """Yield one line for each former key or value."""
+    for old, new in RENAMED.items():
+        *_, last = old.split(".")
+        if isinstance(section := _lookup(values, old.split(".")[:-1]), Mapping) and last in section:
+            yield f"{old}: this key is now {new}. Rename it."
+    for (key, old), new in RENAMED_VALUES.items():
+        value = _lookup(values, key.split("."))
+        if value == old or (isinstance(value, list) and old in value):
+            yield f"{key}: the value {old} is now {new}. Rename it."
+
+
+def _lookup(values: object, names: Sequence[str]) -> object:
+    for name in names:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """Return one line with the key, the problem, the value and the description of the setting."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key.{_suggestion(key)} Remove it or correct its spelling."
+    description = _describe(problem)
+    if problem["type"] == "missing":
+        return f"{key}: missing key. Add it.{description}"
+    message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    if not key:
+        return f"{message}."
+    if problem["type"] == "value_error":
+        return f"{key}: {message}."
+    return f"{key}: {message}, got {problem['input']!r}.{description}"
+
+
+def _describe(problem: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str))
+    field = find_field(key)
+    return f" ({field.description})" if field and field.description else ""
+
+
+def _suggestion(key: str) -> str:
+    section, _, last = key.rpartition(".")
+    field = find_field(section) if section else None
+    model: Any = section_model(field) if field else None if section else Params
+    similar = difflib.get_close_matches(last, model.model_fields, 1) if model else []
+    return f" Did you mean {similar[0]}?" if similar else ""

@@ -1,156 +1,232 @@
-"""The settings of each stage: a section of params.yaml."""
+"""Settings of each stage: one section of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from kadr.params.base import Count, Name, Positive, Precision, Section, Share
+from kadr.params.base import Count, Name, NonNegative, Positive, Precision, Section, Share
 from kadr.params.encoders import ImageEncoderParams, TextEncoderParams
+from kadr.registry import Registry
 
-Objective = Literal["cross_entropy", "regression", "huber"]  # LightGBM's names
+AGGREGATORS: Registry[Any] = Registry("kadr.aggregators", "aggregate.expert")
+"""Aggregation methods by name."""
+
+INPUT_FORMATS: Registry[Any] = Registry("kadr.formats", "ingest.format")
+"""Input formats by name."""
+
+AUTO_FORMAT = "auto"
+"""Value of `ingest.format` that detects the input format from the files of the source folder."""
+
+Objective = Literal["cross_entropy", "regression", "huber"]
+FeatureBlock = Literal["cosine", "product", "difference", "concat", "caption_neighbours"]
+AblationGroup = Literal["modality", "encoders", "blocks", "aggregates", "objectives", "sources"]
+
+
+def _registered_aggregator(name: str) -> str:
+    return AGGREGATORS.check(name) if AGGREGATORS.names else name
+
+
+def _registered_format(name: str) -> str:
+    return name if name == AUTO_FORMAT or not INPUT_FORMATS.names else INPUT_FORMATS.check(name)
 
 
 class CorpusParams(Section):
-    """Captioned, unrated photos; both paths are relative to `ingest.source`, so that DVC watches them."""
+    """Images with captions and without ratings."""
 
-    captions: str
-    images: str
+    captions: str = Field(description="Table of captions, relative to the source folder.")
+    images: str = Field(description="Folder of the captioned images, relative to the source folder.")
 
 
 class IngestParams(Section):
-    """Stage ingest: where the raw input is and how much of it may be bad."""
+    """Stage ingest: raw data and validation limits."""
 
-    source: str
-    form: Literal["auto", "single_file", "flickr8k", "long"]
-    corpus: CorpusParams | None
-    max_bad_rows: Share
-    max_bad_images: Share
-    max_pixels: Count
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=16)]
+    source: str = Field(description="Folder of images, queries and ratings. `kadr fetch` copies a remote folder.")
+    format: Annotated[str, AfterValidator(_registered_format)] = Field(
+        description="File format of the source folder: auto | single_file | flickr8k | long. See docs/data.md."
+    )
+    corpus: CorpusParams | None = Field(description="Images with captions and without ratings. null for none.")
+    max_bad_rows: Share = Field(description="Maximum share of invalid rating rows, 0 to 1.")
+    max_bad_images: Share = Field(description="Maximum share of invalid images, 0 to 1.")
+    max_pixels: Count = Field(description="Maximum width times height of an image. Larger images are invalid.")
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] = Field(
+        description="Maximum number of differing bits in the 64-bit perceptual hashes of near-duplicates."
+    )
 
 
 class AggregateParams(Section):
-    """Stage aggregate: from ratings to one relevance."""
+    """Stage aggregate: one relevance per pair from its ratings."""
 
-    expert: str
-    crowd_weight: Annotated[float, Field(ge=0)]
+    expert: Annotated[str, AfterValidator(_registered_aggregator)] = Field(
+        description=(
+            "Aggregation method: graded_response | mean | median | majority | dawid_skene | glad | mace | m_msr | "
+            "wawa. See docs/ratings.md."
+        )
+    )
+    crowd_weight: NonNegative = Field(
+        description="Weight of crowd votes against expert ratings. 0 ignores the crowd. See docs/ratings.md."
+    )
 
 
 class ClipParams(Section):
-    """Stage clip: where the CLIP of the run comes from."""
+    """Stage clip: source and training of the CLIP model."""
 
-    source: Literal["hub", "local", "train"]
-    model: str | None
-    pretrained: str | None
-    init: str
-    epochs: Count
-    batch_size: Count
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    image_layers: Annotated[int, Field(ge=0)] | None
-    text_layers: Annotated[int, Field(ge=0)] | None
-    ratings: Annotated[float, Field(ge=0, lt=1)]
+    source: Literal["hub", "local", "train"] = Field(
+        description="Source of the CLIP model: hub (download) | local (folder) | train (captioned images)."
+    )
+    model: str | None = Field(description="Architecture of open_clip for source hub, e.g. ViT-B-32.")
+    pretrained: str | None = Field(description="Tag of the weights for source hub, e.g. laion2b_s34b_b79k.")
+    init: str = Field(
+        description="Model folder for source local or train, in open_clip's local-dir format. Training starts from it."
+    )
+    epochs: Count = Field(description="Number of training epochs over the captioned images.")
+    batch_size: Count = Field(description="Number of images per training batch.")
+    learning_rate: Positive = Field(description="Peak learning rate of the cosine schedule.")
+    weight_decay: NonNegative = Field(description="Weight decay of the matrices. Biases and gains have none.")
+    image_layers: Annotated[int, Field(ge=0)] | None = Field(
+        description="Number of trained layer groups at the end of the image tower. 0 for none, null for all."
+    )
+    text_layers: Annotated[int, Field(ge=0)] | None = Field(
+        description="Number of trained layer groups at the end of the text tower. 0 for none, null for all."
+    )
+    ratings: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Share of the rated images and queries that train the CLIP. The relevance model uses the rest."
+    )
 
     @model_validator(mode="after")
-    def _only_training_learns_from_ratings(self) -> "ClipParams":
+    def _check_ratings_source(self) -> "ClipParams":
         if self.ratings and self.source != "train":
-            raise ValueError(f"clip.ratings wants clip.source: train, got {self.source}; set it, or clip.ratings: 0")
+            raise ValueError(
+                f"clip.ratings is {self.ratings}, which needs clip.source: train, got {self.source}. Set clip.source: "
+                "train, or clip.ratings: 0."
+            )
         return self
 
     @model_validator(mode="after")
-    def _hub_names_a_model(self) -> "ClipParams":
+    def _check_hub_model(self) -> "ClipParams":
         if self.source == "hub" and not (self.model and self.pretrained):
             raise ValueError(
-                "clip.source: hub wants clip.model and clip.pretrained, e.g. ViT-B-32 and laion2b_s34b_b79k"
+                "clip.source: hub needs clip.model and clip.pretrained. Set both, e.g. ViT-B-32 and laion2b_s34b_b79k."
             )
         return self
 
 
 class RayParams(Section):
-    """Where and how broadly `embed.engine: ray` works."""
+    """Ray cluster and resources of `embed.engine: ray`."""
 
-    address: str | None
-    actors: Count
-    cpus: Annotated[float, Field(ge=0)]
-    gpus: Annotated[float, Field(ge=0)]
+    address: str | None = Field(
+        description="Address of a running cluster, e.g. auto or ray://head:10001. null starts Ray on this machine."
+    )
+    actors: Count = Field(description="Number of processes that hold the encoder.")
+    cpus: NonNegative = Field(description="Number of CPU cores per process.")
+    gpus: NonNegative = Field(description="Number of GPUs per process.")
 
 
 class EmbedParams(Section):
-    """How both embed stages work: what the cache keeps, and on which machines vectors are computed."""
+    """Stages embed_images and embed_texts: cache and engine."""
 
-    vectors: Literal["float32", "float16"]
-    engine: Literal["local", "ray"]
-    ray: RayParams
+    vectors: Literal["float32", "float16"] = Field(
+        description="Data type of cached vectors: float32 | float16 (half the size)."
+    )
+    engine: Literal["local", "ray"] = Field(
+        description="Engine: local (this process) | ray (Ray Data; needs the extra `ray`)."
+    )
+    ray: RayParams = Field(description="Ray cluster and resources of `embed.engine: ray`.")
 
 
 class EmbedImagesParams(Section):
-    """Stage embed_images: one instance per encoder."""
+    """Stage embed_images: image encoders."""
 
-    encoders: Annotated[dict[Name, ImageEncoderParams], Field(min_length=1)]
-    precision: Precision
-    batch_size: Count
+    encoders: Annotated[dict[Name, ImageEncoderParams], Field(min_length=1)] = Field(
+        description="Image encoders by name. The same name in embed_texts means the same model and vector space."
+    )
+    precision: Precision = Field(
+        description="Precision: auto (bf16 or fp16 if the hardware is faster with it) | fp32 | bf16 | fp16."
+    )
+    batch_size: Count = Field(description="Number of images per forward pass. 16 is fast on a CPU, 256 on a GPU.")
 
 
 class EmbedTextsParams(Section):
-    """Stage embed_texts: one instance per encoder."""
+    """Stage embed_texts: text encoders."""
 
-    encoders: Annotated[dict[Name, TextEncoderParams], Field(min_length=1)]
-    precision: Precision
-    batch_size: Count
+    encoders: Annotated[dict[Name, TextEncoderParams], Field(min_length=1)] = Field(
+        description="Text encoders by name. See docs/encoders.md."
+    )
+    precision: Precision = Field(
+        description="Precision: auto (bf16 or fp16 if the hardware is faster with it) | fp32 | bf16 | fp16."
+    )
+    batch_size: Count = Field(description="Number of texts per forward pass.")
 
 
 class TrainParams(Section):
-    """Stage train: features, folds and LightGBM."""
+    """Stage train: features, cross-validation and LightGBM."""
 
-    experiment: str
-    features: Annotated[list[str], Field(min_length=1)]
-    corpus_limit: Count
-    image_folds: Annotated[int, Field(ge=2)]
-    query_folds: Annotated[int, Field(ge=2)]
-    objective: Objective
-    n_estimators: Count
-    learning_rate: Positive
-    num_leaves: Annotated[int, Field(ge=2)]
-    min_data_in_leaf: Count
-    feature_fraction: Annotated[float, Field(gt=0, le=1)]
-    bagging_fraction: Annotated[float, Field(gt=0, le=1)]
-    lambda_l2: Annotated[float, Field(ge=0)]
-    max_bin: Annotated[int, Field(ge=2)]
-    num_threads: Count
+    experiment: str = Field(description="Name of the MLflow experiment.")
+    features: Annotated[list[FeatureBlock], Field(min_length=1)] = Field(
+        description="Feature blocks: cosine, product, difference, concat, caption_neighbours."
+    )
+    corpus_limit: Count = Field(
+        description="Maximum number of captioned images in caption_neighbours. It limits memory and time."
+    )
+    image_folds: Annotated[int, Field(ge=2)] = Field(description="Number of cross-validation folds of the images.")
+    query_folds: Annotated[int, Field(ge=2)] = Field(description="Number of cross-validation folds of the queries.")
+    objective: Objective = Field(description="LightGBM objective: cross_entropy | regression | huber.")
+    n_estimators: Count = Field(description="Number of trees.")
+    learning_rate: Positive = Field(description="Learning rate of boosting.")
+    num_leaves: Annotated[int, Field(ge=2)] = Field(description="Maximum number of leaves per tree.")
+    min_data_in_leaf: Count = Field(description="Minimum number of pairs per leaf.")
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = Field(description="Share of the features per tree.")
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = Field(description="Share of the pairs per tree.")
+    lambda_l2: NonNegative = Field(description="L2 regularisation of the leaf values.")
+    max_bin: Annotated[int, Field(ge=2)] = Field(description="Maximum number of histogram bins per feature.")
+    num_threads: Count = Field(description="Number of threads. Another number may change the bytes of the model.")
 
 
 class GateParams(Section):
-    """What the model must not be worse than by more than noise, or stage evaluate fails."""
+    """Comparisons that a new model must pass."""
 
-    above: Literal["cosine", "concat"] | None
-    champion: str | None
-    figures: tuple[str, ...]
+    above: Literal["cosine", "concat"] | None = Field(
+        description="Baseline to compare with: cosine | concat. null for none."
+    )
+    champion: str | None = Field(
+        description="Copy of data/predictions of another model to compare with. null for none."
+    )
+    figures: tuple[str, ...] = Field(description="Compared metrics, by their names in metrics/evaluate.json.")
 
 
 class EvaluateParams(Section):
-    """Stage evaluate: intervals and gates."""
+    """Stage evaluate: confidence intervals and gates."""
 
-    n_bootstrap: Count
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    gates: GateParams
+    n_bootstrap: Count = Field(description="Number of bootstrap resamples per interval.")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Confidence level of the intervals.")
+    gates: GateParams = Field(description="Comparisons. The stage fails if the model is significantly worse.")
 
 
 class AblateParams(Section):
-    """Stage ablate: which parts are left out or changed in turn, and on which cells of the folds."""
+    """Stage ablate: variants of the relevance model."""
 
-    rows: list[str]
-    cells: Literal["diagonal", "all"]
+    rows: list[AblationGroup] = Field(
+        description="Groups of variants: modality, encoders, blocks, aggregates, objectives, sources."
+    )
+    cells: Literal["diagonal", "all"] = Field(
+        description="Cross-validation cells: diagonal (a fifth of the pairs and of the time) | all."
+    )
 
 
 class IndexParams(Section):
-    """Stage index: which photos can be searched, and how they are ranked."""
+    """Stage index and search: indexed images and ranking."""
 
-    splits: Annotated[list[Literal["train", "test", "corpus"]], Field(min_length=1)]
-    rerank: Annotated[int, Field(ge=0)]
-    exact_max: Count
+    splits: Annotated[list[Literal["train", "test", "corpus"]], Field(min_length=1)] = Field(
+        description="Splits of the images to index: train, test, corpus."
+    )
+    rerank: Annotated[int, Field(ge=0)] = Field(
+        description="Number of nearest images that the relevance model reranks. 0 ranks by cosine alone."
+    )
+    exact_max: Count = Field(
+        description="Maximum number of images for exact search. Larger indexes use inverted lists (IVF)."
+    )
 
 
 class ReportParams(Section):
-    """Stage report: the page for people."""
+    """Stage report: HTML reports."""
 
-    n_examples: Count
+    n_examples: Count = Field(description="Number of best and of worst predictions to show.")

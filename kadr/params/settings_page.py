@@ -1,0 +1,84 @@
+"""Generate docs/settings.md, the reference of all settings: `python -m kadr.params.settings_page`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from kadr.params.encoders import IMAGE_ENCODERS, TEXT_ENCODERS
+from kadr.params.params_file import Params, section_model
+
+PAGE = Path("docs/settings.md")
+_HEAD = """# Settings
+
+All settings are in `params.yaml`. `kadr use PRESET` writes the settings of a preset, and the option `-S KEY=VALUE`
+changes one more. `dvc exp run -S KEY=VALUE` changes a setting for a single experiment. An unknown, missing or invalid
+setting is an error that names the key.
+
+This page is generated from the models in `kadr/params` by `python -m kadr.params.settings_page`.
+"""
+
+
+def settings_page() -> str:
+    """Return the page in Markdown: one table per section of params.yaml, and one per encoder backend."""
+    schema = Params.model_json_schema()
+    sections = [_HEAD, _table(Params, schema)]
+    for name, field in Params.model_fields.items():
+        if model := section_model(field):
+            sections += [f"## {name}\n\n{field.description}\n", _table(model, model.model_json_schema(), f"{name}.")]
+    sections.append(
+        "## Encoders\n\nAn entry of `embed_images.encoders` or `embed_texts.encoders` has these settings.\n"
+    )
+    for kind, registry in (("Image encoder", IMAGE_ENCODERS), ("Text encoder", TEXT_ENCODERS)):
+        for name in registry.names:
+            model = registry.load(name).params_model
+            sections += [f"### {kind}, `backend: {name}`\n", _table(model, model.model_json_schema())]
+    return "\n".join(sections)
+
+
+def _table(model: type[BaseModel], schema: dict[str, Any], prefix: str = "") -> str:
+    rows = [f"| `{key}` | {kind} | {description} |\n" for key, kind, description in _rows(model, schema, prefix)]
+    return "| Setting | Value | Description |\n|---|---|---|\n" + "".join(rows)
+
+
+def _rows(model: type[BaseModel], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        inner = section_model(field)
+        if inner and not prefix and model is Params:
+            continue
+        properties = schema["properties"][name]
+        kind = "section" if inner else _kind(properties)
+        default = "" if field.is_required() else f" Default: {_plain(field.default)}."
+        yield f"{prefix}{name}", kind, f"{field.description}{default}".replace("|", "\\|")
+        if inner:
+            yield from _rows(inner, inner.model_json_schema(), f"{prefix}{name}.")
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Return the type and the bounds of a value in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(option) for option in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return "one of " + ", ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"list: {_kind(schema['items'])}"
+    names = {
+        "object": "mapping",
+        "number": "number",
+        "integer": "integer",
+        "string": "text",
+        "boolean": "true or false",
+    }
+    kind = names.get(schema.get("type", ""), schema.get("type", "value"))
+    bounds = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    limits = [f"{words} {schema[key]:g}" for key, words in bounds.items() if key in schema]
+    return ", ".join([kind, *limits])
+
+
+def _plain(value: object) -> str:
+    return "`null`" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(settings_page(), encoding="utf-8")
