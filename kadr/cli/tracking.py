@@ -1,10 +1,10 @@
-"""The commands on MLflow runs: `kadr compare` and `kadr register`."""
+"""The commands `kadr compare` and `kadr register`, which use MLflow runs."""
 
 from typing import Annotated
 
 import typer
 
-from kadr.cli.console import console
+from kadr.cli.console import console, share_cores
 from kadr.project import PROJECT
 
 app = typer.Typer()
@@ -12,34 +12,35 @@ app = typer.Typer()
 
 @app.command()
 def compare(
-    run: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Run IDs, or prefixes of them.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="Number of the newest trainings to compare, without RUN.")] = 10,
+    run: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Run IDs, or their prefixes.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="Number of the newest runs to compare, without RUN.")] = 10,
 ) -> None:
-    """Compare trainings of the experiment in params.yaml: different settings, and metrics."""
-    from kadr.operations.tracking import recording
-    from kadr.operations.tracking.comparison import MANY, chosen, comparison, last_runs
+    """Compare training runs of the experiment in params.yaml: the settings that differ, and the metrics."""
     from kadr.operations.tracking.lineage import MODEL_TAG, folder_digest
+    from kadr.operations.tracking.run_comparison import comparison_table
+    from kadr.operations.tracking.runs import MAX_RUNS, latest_runs, select_runs
+    from kadr.operations.tracking.tracking_store import open_store
     from kadr.params import load_params
 
-    with recording.opened():
+    with open_store():
         experiment = load_params().train.experiment
-        runs = chosen(last_runs(experiment, MANY), run) if run else last_runs(experiment, last)
+        runs = select_runs(latest_runs(experiment, MAX_RUNS), run) if run else latest_runs(experiment, last)
         digest = folder_digest(PROJECT.relevance_model) if PROJECT.relevance_model.is_dir() else None
         output = console()
-        output.print(comparison(runs, digest))
-        if any(one.data.tags.get(MODEL_TAG) == digest for one in runs):
-            output.print(f"* its model is in {PROJECT.relevance_model}", highlight=False)
+        output.print(comparison_table(runs, digest))
+        if any(compared.data.tags.get(MODEL_TAG) == digest for compared in runs):
+            output.print(f"* The model of this run is in {PROJECT.relevance_model}.", highlight=False)
 
 
 @app.command()
 def register() -> None:
     """Register the model of the last training with MLflow, as a new version of kadr-<train.experiment>."""
-    from kadr.cli.console import share_cores
-    from kadr.operations.tracking import recording
-    from kadr.operations.tracking.model_registry import register as register_model
+    from kadr.operations.tracking.model_registry import register_model
+    from kadr.operations.tracking.tracking_store import open_store
     from kadr.params import load_params
 
     share_cores()
-    with recording.opened():
-        name, version = register_model(load_params())
+    params = load_params()
+    with open_store():
+        name, version = register_model(params.train.experiment, params.embed_images, params.embed_texts)
     console().print(f"models:/{name}/{version}", highlight=False)

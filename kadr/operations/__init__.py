@@ -1,1 +1,4 @@
-"""Look after a project over time. The only package that imports mlflow, dvc or optuna."""
+"""Operate a project over time: MLflow runs, champion models, tuning, batch scoring and diagnosis.
+
+This package is the only part of kadr that imports mlflow, dvc or optuna.
+"""

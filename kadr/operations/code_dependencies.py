@@ -26,22 +26,22 @@ def import_graph() -> Any:
 def modules_used(module: str) -> set[str]:
     """Return every module of `PACKAGES` that importing `module` can execute, `module` included.
 
-    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count. A module named `registry`
-    can import every module of its package.
+    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count. A module named
+    `registry` can import every module of its package.
     """
     graph = import_graph()
-    found: set[str] = set()
+    modules: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or name not in graph.modules:
+        if name in modules or name not in graph.modules:
             continue
-        found.add(name)
+        modules.add(name)
         waiting += graph.find_modules_directly_imported_by(name)
         if name.endswith(".registry"):
             waiting += graph.find_descendants(name.removesuffix(".registry"))
         waiting += [name.rsplit(".", maxsplit=n)[0] for n in range(1, name.count(".") + 1)]
-    return found
+    return modules
 
 
 def source_file(module: str, root: Path) -> Path:
@@ -53,7 +53,7 @@ def source_file(module: str, root: Path) -> Path:
 def code_dependencies(module: str, root: Path) -> list[str]:
     """Return the files and folders of code that a stage depends on, sorted, relative to the project.
 
-    A package is named as a folder where the module uses at least half of its files; otherwise its files are named.
+    A package is listed as a folder if the module uses at least half of its files. Otherwise its files are listed.
     """
     used: dict[Path, set[Path]] = defaultdict(set)
     for name in modules_used(module):
@@ -65,16 +65,16 @@ def code_dependencies(module: str, root: Path) -> list[str]:
 
 
 def _folded(folder: Path, files: set[Path], root: Path) -> Iterator[str]:
-    """Yield a folder, or those of its files that do something."""
-    there = [path.relative_to(root) for path in (root / folder).glob("*.py")]
-    if len(folder.parts) > 1 and len(files) * 2 >= len(there) and len(there) > 1:
+    """Yield the folder if at least half of its files are used, otherwise the used files that contain code."""
+    all_files = [path.relative_to(root) for path in (root / folder).glob("*.py")]
+    if len(folder.parts) > 1 and len(files) * 2 >= len(all_files) and len(all_files) > 1:
         yield folder.as_posix()
     else:
         yield from (path.as_posix() for path in files if not _is_empty(root / path))
 
 
 def _is_empty(path: Path) -> bool:
-    """Return whether a package file has nothing but a docstring and constants."""
+    """Return whether a file is an `__init__.py` with only a docstring and constants."""
     import ast
 
     return path.name == "__init__.py" and all(
@@ -84,7 +84,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def is_code(dependency: str) -> bool:
-    """Return whether an entry of `deps` names code.
+    """Return whether an entry of `deps` is a code file or folder.
 
     >>> is_code("kadr/ingest"), is_code("data/tables/images.parquet")
     (True, False)
@@ -96,11 +96,11 @@ def with_code_dependencies(dag: Any, root: Path) -> Any:
     """Set the code dependencies of every stage, in place. Other dependencies keep their order.
 
     Args:
-        dag: dvc.yaml as a mapping.
+        dag: content of dvc.yaml.
         root: the project folder.
 
     Returns:
-        `dag`.
+        The changed content of dvc.yaml.
     """
     for stage in dag["stages"].values():
         stage = stage.get("do", stage)  # noqa: PLW2901  # a template of `foreach`
@@ -111,7 +111,7 @@ def with_code_dependencies(dag: Any, root: Path) -> Any:
 
 
 def main() -> None:
-    """Rewrite dvc.yaml of the working directory."""
+    """Rewrite the code dependencies in dvc.yaml of the working directory."""
     from ruamel.yaml import YAML
 
     yaml = YAML()

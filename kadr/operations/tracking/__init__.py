@@ -1,1 +1,1 @@
-"""MLflow: runs, lineage, comparison of runs, and the model registry."""
+"""Record runs in MLflow, compare them, and register models."""

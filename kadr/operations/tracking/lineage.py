@@ -1,4 +1,4 @@
-"""What leads from an MLflow run to its code, data, settings and machine, and from a model on disk to its run."""
+"""Link an MLflow run to its code, data, settings and machine, and a model folder to its run."""
 
 import hashlib
 import os
@@ -12,11 +12,14 @@ from kadr.params import Params
 
 MODEL_TAG = "kadr.model_sha256"
 ROLE_TAG = "kadr.role"
+MODEL_ROLE = "model"
+"""Role of the run of a training. The roles of its child runs are `fold <n>` and `baseline <name>`."""
+
 PACKAGES = ("lightgbm", "numpy", "open-clip-torch", "sentence-transformers", "timm", "torch")
 
 
 def folder_digest(folder: Path) -> str:
-    """sha256 over the names and bytes of all files of `folder`, in the order of their names."""
+    """Return the sha256 over the names and bytes of all files in a folder, sorted by name."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(path.relative_to(folder).as_posix().encode())
@@ -25,12 +28,12 @@ def folder_digest(folder: Path) -> str:
 
 
 def dvc_md5(path: Path) -> str:
-    """The md5 by which DVC knows the file."""
+    """Return the md5 of a file, as dvc.lock records it."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def flat_params(params: Params) -> dict[str, object]:
-    """The settings as dotted keys, as `dvc exp run -S` names them."""
+def flatten_params(params: Params) -> dict[str, object]:
+    """Return every setting by its dotted key, as in `dvc exp run -S train.num_leaves=7`."""
 
     def flatten(prefix: str, value: object) -> Iterator[tuple[str, object]]:
         if isinstance(value, dict):
@@ -43,13 +46,17 @@ def flat_params(params: Params) -> dict[str, object]:
 
 
 def run_name(params: Params) -> str:
-    """What tells trainings apart in a list: `clip+efficientnet_lite2 / graded_response / 6 leaves`."""
+    """Return the name of a training run, e.g. `clip+efficientnet_lite2 / graded_response / 6 leaves`."""
     encoders = "+".join(params.embed_images.encoders)
     return f"{encoders} / {params.aggregate.expert} / {params.train.num_leaves} leaves"
 
 
-def lineage(inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Tags that lead from a run to its code, its data, its machine and its Prefect run."""
+def lineage_tags(inputs: Mapping[str, Path]) -> dict[str, str]:
+    """Return tags that name the code, data, machine and Prefect run of an MLflow run.
+
+    Args:
+        inputs: input files by name. The tag `dvc.md5.<name>` is the md5 of the file.
+    """
     tags = {f"dvc.md5.{name}": dvc_md5(path) for name, path in inputs.items()}
     tags["git.commit"] = _git("rev-parse", "HEAD") or "unknown"
     tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no")))
@@ -63,31 +70,40 @@ def lineage(inputs: Mapping[str, Path]) -> dict[str, str]:
 
 
 def prefect_run() -> dict[str, str]:
-    """flow_run_id and, where a server shows it, flow_run_url of the Prefect run that this process is started by."""
-    named = {"flow_run_id": "PREFECT__FLOW_RUN_ID", "flow_run_url": "KADR_FLOW_RUN_URL"}
-    return {key: value for key, name in named.items() if (value := os.environ.get(name))}
+    """Return the Prefect run that started this process, empty if there is none.
+
+    Returns:
+        flow_run_id: ID of the flow run.
+        flow_run_url: page of the flow run. Only if a Prefect server shows it.
+    """
+    variables = {"flow_run_id": "PREFECT__FLOW_RUN_ID", "flow_run_url": "KADR_FLOW_RUN_URL"}
+    return {key: value for key, name in variables.items() if (value := os.environ.get(name))}
 
 
-def way_back(tags: Mapping[str, str]) -> str:
-    """A run's note: the commands that bring its code, settings and files back. Markdown, as MLflow shows it."""
+def reproduction_note(tags: Mapping[str, str]) -> str:
+    """Return the description of a run: the commands that restore its code, settings and files, in Markdown.
+
+    Args:
+        tags: tags of the run, from `lineage_tags`, and its `MODEL_TAG`.
+    """
     if tags["git.commit"] == "unknown":
-        return "Trained outside of git: the run's settings are its artifact `params.yaml`."
+        return "This model was trained outside of a git repository. Its settings are in the artifact `params.yaml`."
     settings = (
-        "The working tree had changes that were not committed: take the run's artifact `params.yaml` too.\n\n"
+        "The working tree had uncommitted changes. Take the settings from the artifact `params.yaml`.\n\n"
         if tags["git.dirty"] == "True"
         else ""
     )
     return (
         f"```\ngit checkout {tags['git.commit']}\ndvc repro\n```\n\n{settings}"
-        "`dvc repro` takes what it finds in its cache, and computes only what is gone from there. "
-        f"The model's sha256 is `{tags[MODEL_TAG]}`: `kadr compare` marks the run whose model is in "
+        "`dvc repro` restores results from the DVC cache and computes only the missing ones. "
+        f"The sha256 of the model is `{tags[MODEL_TAG]}`. `kadr compare` marks the run whose model is in "
         "`models/relevance`."
     )
 
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        process = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     except FileNotFoundError:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""

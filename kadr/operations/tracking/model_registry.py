@@ -1,13 +1,14 @@
-"""Register the model of the last training with MLflow, as one that scores photos and texts by itself.
+"""Register the relevance model with MLflow, packaged with its encoders.
 
-`kadr register` takes what the pipeline left in models/, sees that the packed model gives the pipeline's own
-numbers, and registers it as a version of `kadr-<train.experiment>`. It is no DVC stage: what it writes is in MLflow's
-store, where DVC would not notice that it is gone. A training by itself keeps in MLflow only what is small.
+A training run keeps only small files in MLflow. `register_model` packages the model of the last pipeline run, checks
+that the package predicts the same as the pipeline, and registers it as a version of `kadr-<train.experiment>`. No DVC
+stage does this, because DVC does not notice when the MLflow store loses a model.
 """
 
 import io
 import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES, PAIR, QUERIES, RELEVANCE, read_table
 from kadr.io.thumbnails import open_thumbnail
 from kadr.model import RelevanceModel
-from kadr.operations.scoring.scorer import PHOTO, PHOTO_BYTES, PREDICTED, TEXT
-from kadr.operations.tracking import packaging, recording
+from kadr.operations.scoring.scorer import IMAGE_BYTES_COLUMN, IMAGE_COLUMN, RELEVANCE_COLUMN, TEXT_COLUMN
+from kadr.operations.tracking import packaging
 from kadr.operations.tracking.lineage import MODEL_TAG, folder_digest
-from kadr.params import Params
+from kadr.operations.tracking.runs import find_run
+from kadr.operations.tracking.tracking_store import TrackingError
+from kadr.params import EmbedImagesParams, EmbedTextsParams
 from kadr.project import PROJECT
 
 if TYPE_CHECKING:
@@ -34,101 +37,145 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-N_CHECKED = 16  # pairs that the packed model and the pipeline both score
-TOLERANCE = 0.02  # a batch of another size moves a vector's last bits, and a tree may split right there
-THUMBNAIL = 64  # pixels of the example's photo
-HEADLINE = ("tau_c", "tau_b", "spearman", "rmse", "recall_at_1")
+N_CHECK_PAIRS = 16
+"""Number of rated pairs that the package must score like the pipeline."""
+
+TOLERANCE = 0.02
+"""Largest accepted difference. Another batch size changes the last bits of a vector, and a tree may split there."""
+
+THUMBNAIL_SIDE = 64
+"""Side of the image in the input example, in pixels."""
+
+HEADLINE_METRICS = ("tau_c", "tau_b", "spearman", "rmse", "recall_at_1")
 
 
-def register(params: Params) -> tuple[str, str]:
-    """Pack, check and register the model in models/; the name and version, an old one where it is registered already.
+def register_model(experiment: str, images: EmbedImagesParams, texts: EmbedTextsParams) -> tuple[str, str]:
+    """Package, check and register the model of the last pipeline run.
+
+    Args:
+        experiment: name of the experiment that has the training run.
+        images: the image encoders of the model.
+        texts: the text encoders of the model.
+
+    Returns:
+        Name and version of the registered model. A model that is registered already keeps its version.
 
     Raises:
-        ModelError: the packed model does not give the pipeline's numbers.
-        TrackingError: the store has no run of this training.
+        ModelError: the package does not predict the same relevance as the pipeline.
+        TrackingError: the store has no run of this model.
     """
     import mlflow
 
     client = mlflow.MlflowClient()
-    name, digest = f"kadr-{params.train.experiment}", folder_digest(PROJECT.relevance_model)
-    for known in client.search_model_versions(f"name = '{name}'"):
-        if known.tags.get(MODEL_TAG) == digest:
-            return name, str(known.version)
-    run = recording.find_run(params.train.experiment, digest)
+    name, digest = f"kadr-{experiment}", folder_digest(PROJECT.relevance_model)
+    for registered in client.search_model_versions(f"name = '{name}'"):
+        if registered.tags.get(MODEL_TAG) == digest:
+            return name, str(registered.version)
+    run = find_run(experiment, digest)
     if run is None:
-        raise recording.TrackingError(
-            f"no run of the model in {PROJECT.relevance_model}: record it by `dvc repro --force --single-item train`"
+        raise TrackingError(
+            f"MLflow has no run of the model in {PROJECT.relevance_model}. "
+            "Record one with `dvc repro --force --single-item train`."
         )
-    pairs, config = checked_pairs(), packaging.config(params)
-    check_numbers(params, config, pairs)
+    pairs = read_check_pairs()
+    check_predictions(images, texts, pairs)
     with mlflow.start_run(run_id=run.info.run_id):
-        model = log_model(params, config, pairs)
-    return name, _new_version(client, name, model.model_uri, run, digest)
+        model = log_model(images, texts, pairs)
+    return name, _register_version(client, name, model.model_uri, run, digest)
 
 
-def checked_pairs() -> pd.DataFrame:
-    """The first rated pairs: columns image_id, query_id, photo, text."""
-    pairs: pd.DataFrame = read_table(PROJECT.relevance, RELEVANCE).to_pandas().head(N_CHECKED)[PAIR]
-    path_of = read_table(PROJECT.images, IMAGES).to_pandas().set_index("image_id")["path"]
-    text_of = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
-    return pairs.assign(**{PHOTO: pairs["image_id"].map(path_of), TEXT: pairs["query_id"].map(text_of)})
+def read_check_pairs() -> pd.DataFrame:
+    """Return the first rated pairs, with the columns image_id, query_id, photo (a path) and text."""
+    pairs: pd.DataFrame = read_table(PROJECT.relevance, RELEVANCE).to_pandas().head(N_CHECK_PAIRS)[PAIR]
+    paths = read_table(PROJECT.images, IMAGES).to_pandas().set_index("image_id")["path"]
+    texts = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
+    return pairs.assign(**{IMAGE_COLUMN: pairs["image_id"].map(paths), TEXT_COLUMN: pairs["query_id"].map(texts)})
 
 
-def log_model(params: Params, config: dict[str, Any], pairs: pd.DataFrame) -> "ModelInfo":
-    """Pack the model into the current run."""
+def log_model(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> "ModelInfo":
+    """Log the model package to the current run.
+
+    Args:
+        images: the image encoders of the model.
+        texts: the text encoders of the model.
+        pairs: pairs from `read_check_pairs`. The first one becomes the input example.
+    """
     import mlflow
 
-    return mlflow.pyfunc.log_model(  # type: ignore[no-any-return]
-        name="relevance",
-        python_model=str(Path(__file__).with_name("pyfunc.py")),
-        artifacts=packaging.artifacts(params),
-        code_paths=[str(Path(kadr.__file__).parent)],
-        model_config=config,
-        pip_requirements=packaging.requirements(params),
-        signature=_signature(),
-        input_example=_example(pairs),
-    )
+    with TemporaryDirectory() as folder:
+        metadata = packaging.write_distribution_metadata(Path(folder))
+        return mlflow.pyfunc.log_model(  # type: ignore[no-any-return]
+            name="relevance",
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts=packaging.package_artifacts(images, texts),
+            code_paths=[str(Path(kadr.__file__).parent), str(metadata)],
+            model_config=packaging.package_config(images, texts),
+            pip_requirements=packaging.package_requirements(images, texts),
+            signature=_signature(),
+            input_example=_input_example(pairs),
+        )
 
 
-def check_numbers(params: Params, config: dict[str, Any], pairs: pd.DataFrame) -> None:
-    """Raise ModelError unless what is packed scores the pairs as the pipeline does from the vectors of its stages."""
+def check_predictions(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> None:
+    """Check that the package predicts the same relevance as the pipeline.
+
+    Args:
+        images: the image encoders of the model.
+        texts: the text encoders of the model.
+        pairs: pairs from `read_check_pairs`.
+
+    Raises:
+        ModelError: a prediction differs by more than TOLERANCE.
+    """
+    packaged, expected = _predict_with_package(images, texts, pairs), _predict_with_pipeline(images, texts, pairs)
+    difference = float(np.abs(packaged - expected).max())
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"The packaged model differs from the pipeline by up to {difference:.3g} in relevance, expected at most "
+            f"{TOLERANCE}. The encoders have changed since the training. Run `dvc repro`, then register again."
+        )
+    logger.info("The package scores %d pairs like the pipeline (largest difference %.1g)", len(pairs), difference)
+
+
+def _predict_with_package(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
+    """Return the relevance of the pairs from their image files and texts: (n_pairs,)."""
     from mlflow.pyfunc.model import PythonModelContext
 
     from kadr.operations.tracking.pyfunc import RelevancePredictor
 
-    context = PythonModelContext(packaging.artifacts(params), config)  # type: ignore[no-untyped-call]
+    context = PythonModelContext(  # type: ignore[no-untyped-call]
+        packaging.package_artifacts(images, texts), packaging.package_config(images, texts)
+    )
     predictor = RelevancePredictor()
     predictor.load_context(context)
-    got = predictor.predict(context, pairs[[PHOTO, TEXT]])[PREDICTED].to_numpy()
+    return predictor.predict(context, pairs[[IMAGE_COLUMN, TEXT_COLUMN]])[RELEVANCE_COLUMN].to_numpy()
+
+
+def _predict_with_pipeline(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
+    """Return the relevance of the pairs from the embeddings of the pipeline: (n_pairs,)."""
     image_ids, image_rows = np.unique(pairs["image_id"].to_numpy(dtype=str), return_inverse=True)
     query_ids, text_rows = np.unique(pairs["query_id"].to_numpy(dtype=str), return_inverse=True)
-    text_of = pairs.set_index("query_id")[TEXT].to_dict()
-    images = Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders)
-    texts = Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders)
-    wanted = RelevanceModel.load(PROJECT.relevance_model).predict(
-        Images.select(images, image_ids.tolist()),
-        Texts.select(texts, {query_id: text_of[query_id] for query_id in query_ids}),
+    text_by_query = pairs.set_index("query_id")[TEXT_COLUMN].to_dict()
+    return RelevanceModel.load(PROJECT.relevance_model).predict(
+        Images.select(Embeddings.read_all(PROJECT.image_embeddings, images.encoders), image_ids.tolist()),
+        Texts.select(
+            Embeddings.read_all(PROJECT.text_embeddings, texts.encoders),
+            {query_id: text_by_query[query_id] for query_id in query_ids},
+        ),
         image_rows,
         text_rows,
     )
-    worst = float(np.abs(got - wanted).max())
-    if not worst <= TOLERANCE:
-        raise ModelError(
-            f"the packed model's relevance differs by up to {worst:.3g} from the pipeline's, more than {TOLERANCE}: "
-            "the encoders are not those of the training any more; run `dvc repro`"
-        )
-    logger.info("%d pairs scored as by the pipeline, to %.1g", len(pairs), worst)
 
 
-def _new_version(client: "MlflowClient", name: str, model_uri: str, run: "Run", digest: str) -> str:
-    """Register the logged model; the version."""
+def _register_version(client: "MlflowClient", name: str, model_uri: str, run: "Run", digest: str) -> str:
+    """Register a logged model and return its version."""
     import mlflow
 
     version = mlflow.register_model(
         model_uri, name, tags={MODEL_TAG: digest, "git.commit": run.data.tags["git.commit"]}
     )
-    figures = ", ".join(f"{key} {run.data.metrics[key]:.4g}" for key in HEADLINE if key in run.data.metrics)
-    client.update_model_version(name, version.version, f"{run.info.run_name}: {figures or 'not evaluated yet'}")
+    metrics = ", ".join(f"{key} {run.data.metrics[key]:.4g}" for key in HEADLINE_METRICS if key in run.data.metrics)
+    client.update_model_version(name, version.version, f"{run.info.run_name}: {metrics or 'not evaluated yet'}")
     return str(version.version)
 
 
@@ -136,16 +183,16 @@ def _signature() -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    photo = [ColSpec("string", PHOTO, required=False), ColSpec("binary", PHOTO_BYTES, required=False)]
+    image = [ColSpec("string", IMAGE_COLUMN, required=False), ColSpec("binary", IMAGE_BYTES_COLUMN, required=False)]
     return ModelSignature(
-        Schema([*photo, ColSpec("string", TEXT)]),
-        Schema([ColSpec("double", PREDICTED)]),
+        Schema([*image, ColSpec("string", TEXT_COLUMN)]),
+        Schema([ColSpec("double", RELEVANCE_COLUMN)]),
     )
 
 
-def _example(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The first pair, its photo small and by its bytes, so that the example needs no file."""
-    first = pairs.iloc[0]
+def _input_example(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the first pair with the bytes of a small image, so that the example needs no file."""
+    pair = pairs.iloc[0]
     content = io.BytesIO()
-    open_thumbnail(Path(first[PHOTO]), THUMBNAIL).save(content, format="JPEG")
-    return pd.DataFrame({PHOTO_BYTES: [content.getvalue()], TEXT: [first[TEXT]]})
+    open_thumbnail(Path(pair[IMAGE_COLUMN]), THUMBNAIL_SIDE).save(content, format="JPEG")
+    return pd.DataFrame({IMAGE_BYTES_COLUMN: [content.getvalue()], TEXT_COLUMN: [pair[TEXT_COLUMN]]})

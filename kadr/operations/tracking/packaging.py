@@ -1,86 +1,97 @@
-"""What an MLflow model of kadr is packed of: folders, settings and pinned libraries."""
+"""Collect the parts of an MLflow model package: files, settings and pinned requirements."""
 
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 
-from kadr.encoders.open_clip_models import LOCAL
-from kadr.encoders.packages import module_of
-from kadr.encoders.tokens import Words
 from kadr.io.embeddings import Embeddings
-from kadr.params import Params
+from kadr.params import EmbedImagesParams, EmbedTextsParams, EncoderParams
 from kadr.project import PROJECT
 
 LIBRARIES = (
-    *("faiss-cpu", "joblib", "lightgbm", "mlflow", "numpy", "open-clip-torch", "pandas", "pillow", "pyarrow"),
-    *("pydantic", "pyyaml", "rich", "safetensors", "scikit-learn", "scipy", "sentence-transformers", "timm", "torch"),
-    *("torchvision", "transformers"),
+    *("faiss-cpu", "joblib", "lightgbm", "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic", "pyyaml"),
+    *("rich", "scikit-learn", "scipy"),
 )
+"""Distributions that every model package needs for scoring. Each encoder adds its own."""
 
 
-def artifacts(params: Params) -> dict[str, str]:
-    """Artifact -> path: the model, the text encoders, and the weights that params name by a folder or a file.
+def package_artifacts(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, str]:
+    """Return the paths to package, by artifact name.
 
-    Weights that params name by a hub or a package stay there, for the loading machine to get.
+    The package contains the relevance model, the text encoders, and weights that params.yaml names by a folder or a
+    file. Weights from a model hub or a Python package are not copied. The machine that loads the model gets them.
+
+    Args:
+        images: the image encoders.
+        texts: the text encoders.
     """
-    weights = {f"weights_{at}": path for at, path in enumerate(_weights(params))}
+    weights = {f"weights_{i}": path for i, path in enumerate(_local_weights(images, texts))}
     return {"relevance": str(PROJECT.relevance_model), "text_encoders": str(PROJECT.text_encoders), **weights}
 
 
-def config(params: Params) -> dict[str, Any]:
-    """What kadr.operations.tracking.pyfunc reads beside the artifacts.
+def package_config(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, Any]:
+    """Return the configuration that `kadr.operations.tracking.pyfunc` reads when it loads the package.
+
+    Args:
+        images: the image encoders.
+        texts: the text encoders.
 
     Returns:
-        embed_images and embed_texts: the sections, with `{artifact}` in place of paths of this machine.
-        identities: image encoder -> the metadata of the vectors that the model was trained on.
+        embed_images, embed_texts: sections of params.yaml with `{artifact}` in place of local paths.
+        identities: metadata of the embeddings that the model was trained on, by image encoder.
     """
-    name_of = {path: f"{{weights_{at}}}" for at, path in enumerate(_weights(params))}
+    artifacts = {path: f"{{weights_{i}}}" for i, path in enumerate(_local_weights(images, texts))}
 
-    def packed(section: dict[str, Any]) -> dict[str, Any]:
-        for spec in section["encoders"].values():
-            for field, path in _paths(spec).items():
-                spec[field] = spec[field].replace(path, name_of[path])
-        return section
+    def with_placeholders(section: EmbedImagesParams | EmbedTextsParams) -> dict[str, Any]:
+        values = section.model_dump()
+        for name, encoder in section.encoders.items():
+            settings = values["encoders"][name]
+            for setting, path in encoder.weight_paths.items():
+                settings[setting] = settings[setting].replace(path, artifacts[path])
+        return values
 
-    tables = {name: PROJECT.image_embeddings / f"{name}.parquet" for name in params.embed_images.encoders}
+    tables = {name: PROJECT.image_embeddings / f"{name}.parquet" for name in images.encoders}
     return {
-        "embed_images": packed(params.embed_images.model_dump()),
-        "embed_texts": packed(params.embed_texts.model_dump()),
+        "embed_images": with_placeholders(images),
+        "embed_texts": with_placeholders(texts),
         "identities": {name: Embeddings.read(table).metadata for name, table in tables.items()},
     }
 
 
-def requirements(params: Params) -> list[str]:
-    """The libraries that scoring imports, pinned to the versions of this environment; no addresses."""
-    names = {*LIBRARIES}
-    for spec in _specs(params):
-        if spec["backend"] == "tfidf":
-            names |= {*Words(spec["words"], spec["language"], spec["stop_words"]).libraries}
-        for field in ("model", "checkpoint"):
-            if module := module_of(str(spec.get(field))):
-                names |= {*packages_distributions().get(module, [])}
+def package_requirements(images: EmbedImagesParams, texts: EmbedTextsParams) -> list[str]:
+    """Return the requirements of the package, pinned to the installed versions.
+
+    Args:
+        images: the image encoders.
+        texts: the text encoders.
+    """
+    names = {*LIBRARIES}.union(*(encoder.distributions for encoder in _encoders(images, texts)))
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
-def _specs(params: Params) -> Iterator[dict[str, Any]]:
-    for section in (params.embed_images, params.embed_texts):
-        yield from (spec.model_dump() for spec in section.encoders.values())
+def write_distribution_metadata(folder: Path) -> Path:
+    """Copy the metadata of the installed kadr, so that its entry points are found next to a copy of the package.
+
+    Args:
+        folder: folder in which the metadata folder is created.
+
+    Returns:
+        The metadata folder, `kadr-<version>.dist-info`.
+    """
+    installed = distribution("kadr")
+    metadata = folder / f"kadr-{installed.version}.dist-info"
+    metadata.mkdir(parents=True)
+    for name in ("METADATA", "entry_points.txt"):
+        (metadata / name).write_text(installed.read_text(name) or "", encoding="utf-8")
+    return metadata
 
 
-def _weights(params: Params) -> list[str]:
-    """The distinct folders and files that encoders are loaded from."""
-    return list(dict.fromkeys(path for spec in _specs(params) for path in _paths(spec).values()))
+def _encoders(images: EmbedImagesParams, texts: EmbedTextsParams) -> Iterator[EncoderParams]:
+    yield from images.encoders.values()
+    yield from texts.encoders.values()
 
 
-def _paths(spec: dict[str, Any]) -> dict[str, str]:
-    """Field of an encoder's settings -> the folder or file of weights that it names; not names of hubs and packages."""
-    model, checkpoint = str(spec.get("model", "")), spec.get("checkpoint")
-    found = {}
-    if model.startswith(LOCAL):
-        found["model"] = model.removeprefix(LOCAL)
-    elif spec["backend"] == "sentence_transformers" and Path(model).is_dir():
-        found["model"] = model
-    if checkpoint and module_of(checkpoint) is None:
-        found["checkpoint"] = checkpoint
-    return found
+def _local_weights(images: EmbedImagesParams, texts: EmbedTextsParams) -> list[str]:
+    """Return the distinct folders and files that encoders are loaded from."""
+    return list(dict.fromkeys(path for encoder in _encoders(images, texts) for path in encoder.weight_paths.values()))

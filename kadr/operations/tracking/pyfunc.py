@@ -1,7 +1,7 @@
-"""The relevance model as MLflow loads it: rows of photo and text in, relevance out.
+"""The relevance model as an MLflow pyfunc: rows of image and text in, relevance out.
 
-MLflow keeps this file and a copy of the package kadr with the model (models from code), so nothing is pickled and a
-model goes on to be served by the code that it was registered with.
+MLflow keeps this file and a copy of the package kadr inside the model package ("models from code"). A registered model
+therefore always runs with the code that it was registered with, and nothing is pickled.
 """
 
 from pathlib import Path
@@ -12,55 +12,72 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModelContext
 
 from kadr.errors import InputError
-from kadr.operations.scoring.scorer import PHOTO, PHOTO_BYTES, PREDICTED, TEXT, Content, Scorer
+from kadr.operations.scoring.scorer import (
+    IMAGE_BYTES_COLUMN,
+    IMAGE_COLUMN,
+    RELEVANCE_COLUMN,
+    TEXT_COLUMN,
+    ImageSource,
+    Scorer,
+)
 from kadr.params import EmbedImagesParams, EmbedTextsParams
 
 
 class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Predicts the relevance 0..1 of rows `photo` (path or URI) or `photo_bytes`, and `text`."""
+    """Predicts the relevance of pairs of image and text, 0 to 1."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the encoders and the model from the artifacts, that `model_registry` logged."""
+        """Load the encoders and the relevance model from the artifacts of the package."""
         config = context.model_config
         self._scorer = Scorer.load(
-            EmbedImagesParams.model_validate(_at_home(config["embed_images"], context.artifacts)),
-            EmbedTextsParams.model_validate(_at_home(config["embed_texts"], context.artifacts)),
+            EmbedImagesParams.model_validate(_fill_section(config["embed_images"], context.artifacts)),
+            EmbedTextsParams.model_validate(_fill_section(config["embed_texts"], context.artifacts)),
             Path(context.artifacts["text_encoders"]),
             Path(context.artifacts["relevance"]),
             config["identities"],
         )
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """One relevance a row, in the order of the rows. Raises InputError by the first row that is not whole."""
-        photos = [_photo(row, values) for row, values in enumerate(model_input.to_dict("records"))]
-        texts = model_input[TEXT].fillna("").astype(str).tolist()
-        return pd.DataFrame({PREDICTED: self._scorer.score(photos, texts)}, index=model_input.index)
+        """Return one relevance per row, in the order of the rows.
+
+        Args:
+            context: not used.
+            model_input: rows with the column text, and either photo (a path or URI) or photo_bytes (an image file).
+            params: not used.
+
+        Raises:
+            InputError: a row has no image, two images or no text, or its image cannot be read.
+        """
+        images = [_image(row, values) for row, values in enumerate(model_input.to_dict("records"))]
+        texts = model_input[TEXT_COLUMN].fillna("").astype(str).tolist()
+        return pd.DataFrame({RELEVANCE_COLUMN: self._scorer.score(images, texts)}, index=model_input.index)
 
 
-def _at_home(section: dict[str, Any], artifacts: dict[str, str]) -> dict[str, Any]:
-    """A section of params whose encoders' `{name}` stands for the folder of the artifact `name`."""
+def _fill_section(section: dict[str, Any], artifacts: dict[str, str]) -> dict[str, Any]:
+    """Replace each `{artifact}` in the encoders of a section by the path of the artifact."""
     encoders = {
-        name: {key: _filled(value, artifacts) for key, value in spec.items()}
+        name: {key: _fill_value(value, artifacts) for key, value in spec.items()}
         for name, spec in section["encoders"].items()
     }
     return {**section, "encoders": encoders}
 
 
-def _filled(value: Any, artifacts: dict[str, str]) -> Any:
-    for name, folder in artifacts.items():
+def _fill_value(value: Any, artifacts: dict[str, str]) -> Any:
+    for name, path in artifacts.items():
         if isinstance(value, str):
-            value = value.replace(f"{{{name}}}", folder)
+            value = value.replace(f"{{{name}}}", path)
     return value
 
 
-def _photo(row: int, values: dict[Any, Any]) -> Content:
-    given = [values[key] for key in (PHOTO, PHOTO_BYTES) if key in values and not pd.isna(values[key])]
-    if len(given) != 1 or not given[0]:
+def _image(row: int, values: dict[Any, Any]) -> ImageSource:
+    columns = (IMAGE_COLUMN, IMAGE_BYTES_COLUMN)
+    images = [values[column] for column in columns if column in values and not pd.isna(values[column])]
+    if len(images) != 1 or not images[0]:
         raise InputError(
-            f"row {row}: wanted one photo, as `{PHOTO}` (a path or URI) or as `{PHOTO_BYTES}` (its file; base64 in "
-            f"JSON), got {len(given)}"
+            f"Row {row} has {len(images)} images, expected 1. Fill either `{IMAGE_COLUMN}` (a path or URI) or "
+            f"`{IMAGE_BYTES_COLUMN}` (the bytes of the file, base64 in JSON)."
         )
-    return given[0] if isinstance(given[0], bytes) else str(given[0])
+    return images[0] if isinstance(images[0], bytes) else str(images[0])
 
 
 mlflow.models.set_model(RelevancePredictor())

