@@ -26,15 +26,16 @@ def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> Non
     """Predict the relevance of every pair of image and text in a table that this model has not scored yet."""
     from kadr.io.text_files import write_json
     from kadr.operations.scoring import score_pairs
-    from kadr.operations.scoring.scorer_loading import load
+    from kadr.operations.scoring.batch_scoring import QUARANTINE_FILE
+    from kadr.operations.scoring.scorer_loading import load_batch_scorer
 
     share_cores()
     champion = None if latest else PROJECT.champion_artifacts()
     artifacts = champion or PROJECT.artifacts()
-    logger.info("by the %s: %s", "champion" if champion else "model of the stages", artifacts.relevance)
-    summary = score_pairs(pairs, out, load(artifacts))
+    logger.info("Scoring with the %s: %s", "champion" if champion else "latest model", artifacts.relevance)
+    summary = score_pairs(pairs, out, load_batch_scorer(artifacts))
     write_json(out / SCORE_SUMMARY, summary)
     for reason, n in summary["reasons"].items():
-        logger.warning("%d rows are set aside: %s (%s)", n, reason, out / "_quarantine.parquet")
+        logger.warning("%d rows are set aside: %s. See %s", n, reason, out / QUARANTINE_FILE)
     template = "{n_scored:,} pairs scored, {n_known:,} had a score, {n_set_aside:,} rows set aside; model {model}"
     console().print(template.format_map(summary), highlight=False)

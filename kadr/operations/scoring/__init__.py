@@ -1,6 +1,6 @@
-"""The batch scoring part: a table of photos and texts becomes a folder of relevances, each pair once for each model."""
+"""Score tables of images and texts in batches. Each pair is scored once per model."""
 
-from kadr.operations.scoring.batch import BatchScorer, score_pairs
+from kadr.operations.scoring.batch_scoring import BatchScorer, score_pairs
 from kadr.operations.scoring.pair_store import QUARANTINE, SCORES
 
 __all__ = ["QUARANTINE", "SCORES", "BatchScorer", "score_pairs"]

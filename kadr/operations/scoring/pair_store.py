@@ -1,6 +1,6 @@
-"""The batch scoring part's bookkeeping in DuckDB: the rows to score, those scored already, those set aside.
+"""Store the pairs of a batch scoring in DuckDB, and select the pairs that have no score yet.
 
-Its database is a file, so that what does not fit into memory lies on the disk.
+The database is a file, so that a table can be larger than the memory.
 """
 
 import hashlib
@@ -13,50 +13,55 @@ from typing import Any
 import pyarrow as pa
 
 from kadr.errors import InputError
-from kadr.ingest.text_tables import TEXT_ENDINGS, read_rows, require_columns
+from kadr.ingest.text_tables import TEXT_SUFFIXES, read_rows, require_columns
 from kadr.io.schemas import required
-from kadr.io.storage import find_remote
-from kadr.operations.scoring.scorer import PHOTO, PREDICTED, TEXT
+from kadr.io.storage import list_remote_files
+from kadr.operations.scoring.scorer import IMAGE_COLUMN, RELEVANCE_COLUMN, TEXT_COLUMN
 
 SHA256 = "sha256"
-_MEMORY = "2GB"  # of DuckDB; the rest lies in its file
+"""Column of the sha256 of the image file."""
 
+_MEMORY_LIMIT = "2GB"  # DuckDB moves larger tables to its file
 
 SCORES = pa.schema(
     [
-        *(required(name, pa.string()) for name in (PHOTO, SHA256, TEXT)),  # sha256 of the photo's bytes
-        required(PREDICTED, pa.float64()),  # 0..1
+        *(required(name, pa.string()) for name in (IMAGE_COLUMN, SHA256, TEXT_COLUMN)),
+        required(RELEVANCE_COLUMN, pa.float64()),  # 0 to 1
     ]
 )
 QUARANTINE = pa.schema(
     [
-        required("row", pa.int64()),  # 1-based row of the input; a header is not counted
-        pa.field(PHOTO, pa.string()),
-        pa.field(TEXT, pa.string()),
+        required("row", pa.int64()),  # 1-based row of the input, without the header
+        pa.field(IMAGE_COLUMN, pa.string()),
+        pa.field(TEXT_COLUMN, pa.string()),
         required("reason", pa.string()),
     ]
 )
-_SET_ASIDE = """
+_SELECT_QUARANTINED = """
 select row, input.photo, input.text, case when input.photo is null then 'no photo' when input.text is null
-    then 'no text' else why end as reason
-from input left join photos using (photo) where reason is not null order by row
+    then 'no text' else images.error end as reason
+from input left join images using (photo) where reason is not null order by row
 """
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """The rows of one input, in a database of their own.
+class PairStore:
+    """The pairs of one input table, in a temporary database.
 
     Attributes:
-        db: the connection, with a table input (row, photo, text).
+        db: the DuckDB connection. Its table `input` has the columns row, photo and text.
     """
 
     db: Any
 
     @classmethod
     @contextmanager
-    def read(cls, source: str, work: Path) -> Iterator["Pairs"]:
-        """Take in a file of Parquet or text, here or at an fsspec address; `work` is an empty folder.
+    def read(cls, source: str, work: Path) -> Iterator["PairStore"]:
+        """Read a table of pairs into a new database.
+
+        Args:
+            source: Parquet or text file: a path or an fsspec address.
+            work: empty folder for the database.
 
         Raises:
             InputError: the file cannot be read, or lacks a column.
@@ -64,96 +69,120 @@ class Pairs:
         import duckdb
 
         with closing(duckdb.connect(work / "pairs.duckdb")) as db:
-            db.execute(f"set memory_limit = '{_MEMORY}'")
+            db.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
             pairs = cls(db)
-            pairs._take_in(_fetched(source, work))
+            pairs._insert(_download(source, work))
             yield pairs
 
-    def _take_in(self, path: Path) -> None:
+    def _insert(self, path: Path) -> None:
+        """Create the table `input` from a local file. Blank values become null."""
         import duckdb
 
-        shown = ", ".join(f"nullif(trim(cast({name} as varchar)), '') as {name}" for name in (PHOTO, TEXT))
-        insert = f"create table input as select row_number() over () as row, {shown} from "  # noqa: S608
-        if path.suffix.lower() in TEXT_ENDINGS:
-            rows = read_rows(path, (PHOTO, TEXT))
-            require_columns(path, rows, (PHOTO, TEXT))
-            self.db.register("read", rows)
-            self.db.execute(f"{insert} read")
+        columns = ", ".join(
+            f"nullif(trim(cast({name} as varchar)), '') as {name}" for name in (IMAGE_COLUMN, TEXT_COLUMN)
+        )
+        insert = f"create table input as select row_number() over () as row, {columns} from "  # noqa: S608
+        if path.suffix.lower() in TEXT_SUFFIXES:
+            rows = read_rows(path, (IMAGE_COLUMN, TEXT_COLUMN))
+            require_columns(path, rows, (IMAGE_COLUMN, TEXT_COLUMN))
+            self.db.register("text_rows", rows)
+            self.db.execute(f"{insert} text_rows")
             return
         try:
             self.db.execute(f"{insert} read_parquet(?)", [str(path)])
         except duckdb.Error as error:
-            wanted = f"wanted Parquet (or text: {', '.join(TEXT_ENDINGS)}) with columns {PHOTO} and {TEXT}"
-            raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}); {wanted}") from error
+            raise InputError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}). Expected a Parquet or text file "
+                f"({', '.join(TEXT_SUFFIXES)}) with the columns {IMAGE_COLUMN} and {TEXT_COLUMN}."
+            ) from error
 
-    def photos(self) -> list[str]:
-        """The distinct photos, sorted."""
-        found = self.db.execute("select distinct photo from input where photo is not null order by photo").fetchall()
-        return [photo for (photo,) in found]
+    def image_paths(self) -> list[str]:
+        """Return the distinct paths of the images, sorted."""
+        rows = self.db.execute("select distinct photo from input where photo is not null order by photo").fetchall()
+        return [path for (path,) in rows]
 
-    def know(self, photos: Iterable[tuple[str, str | None, str | None]]) -> None:
-        """Take in (photo, its sha256, why it cannot be read) of every photo."""
-        columns = zip(*photos, strict=True)
+    def add_images(self, images: Iterable[tuple[str, str | None, str | None]]) -> None:
+        """Add the images of the input.
+
+        Args:
+            images: path, sha256 and error of each image. The error is None if the file can be read.
+        """
+        columns = zip(*images, strict=True)
         arrays = [pa.array(column, pa.string()) for column in columns] or [pa.array([], pa.string())] * 3
-        self.db.register("looked", pa.table(arrays, names=[PHOTO, SHA256, "why"]))
-        self.db.execute("create table photos as from looked")
+        self.db.register("image_rows", pa.table(arrays, names=[IMAGE_COLUMN, SHA256, "error"]))
+        self.db.execute("create table images as from image_rows")
         self.db.execute(
-            "create table good as select distinct photo, sha256, text from input join photos using (photo) "
-            "where why is null and text is not null"
+            "create table valid as select distinct photo, sha256, text from input join images using (photo) "
+            "where error is null and text is not null"
         )
 
-    def choose(self, scored: Path) -> tuple[int, int]:
-        """How many pairs are good, and how many of these have no score in the folder `scored`: they are to do.
+    def select_unscored(self, scores: Path) -> tuple[int, int]:
+        """Select the valid pairs that have no score yet.
+
+        Args:
+            scores: folder of Parquet files with earlier scores.
+
+        Returns:
+            Number of valid pairs, and number of valid pairs without a score.
 
         Raises:
-            InputError: a file there is damaged.
+            InputError: a file in the folder is damaged.
         """
         import duckdb
 
-        self.db.execute("create table todo as from good")
-        if any(scored.glob("*.parquet")):
-            known = "select photo, sha256, text from read_parquet(?)"
+        self.db.execute("create table unscored as from valid")
+        if any(scores.glob("*.parquet")):
+            scored = "select photo, sha256, text from read_parquet(?)"
             try:
                 self.db.execute(
-                    f"create or replace table todo as from good anti join ({known}) using (photo, sha256, text)",
-                    [f"{scored}/*.parquet"],
+                    f"create or replace table unscored as from valid anti join ({scored}) using (photo, sha256, text)",
+                    [f"{scores}/*.parquet"],
                 )
             except duckdb.Error as error:
-                said = str(error).splitlines()[0]
-                raise InputError(f"{scored}: {said}; delete that file: its pairs are scored anew") from error
-        counts = "select (select count(*) from good), (select count(*) from todo)"
-        (found,) = self.db.execute(counts).fetchall()
-        return found  # type: ignore[no-any-return]
+                raise InputError(
+                    f"{scores}: a file of scores is damaged ({str(error).splitlines()[0]}). "
+                    "Delete that file and run the scoring again, which replaces its scores."
+                ) from error
+        counts = "select (select count(*) from valid), (select count(*) from unscored)"
+        (row,) = self.db.execute(counts).fetchall()
+        return row  # type: ignore[no-any-return]
 
-    def todo(self, n: int) -> Iterator[pa.Table]:
-        """The pairs to do (photo, sha256, text), at most `n` at once, all of a photo one after another."""
-        with closing(self.db.cursor()) as reading:
-            for batch in reading.sql("from todo order by photo, text").to_arrow_reader(n):
+    def unscored_batches(self, n: int) -> Iterator[pa.Table]:
+        """Yield the selected pairs in tables of at most n rows, with the columns photo, sha256 and text.
+
+        All pairs of an image follow one another.
+        """
+        with closing(self.db.cursor()) as cursor:
+            for batch in cursor.sql("from unscored order by photo, text").to_arrow_reader(n):
                 yield pa.Table.from_batches([batch])
 
-    def set_aside(self, undecodable: Mapping[str, str]) -> pa.Table:
-        """Schema QUARANTINE: the rows that get no score; `undecodable` is sha256 -> why, of photos that are none."""
+    def quarantined_rows(self, undecodable: Mapping[str, str]) -> pa.Table:
+        """Return the rows that get no score, with the reason, in the schema QUARANTINE.
+
+        Args:
+            undecodable: why an image cannot be decoded, by the sha256 of its file.
+        """
         for sha256, status in undecodable.items():
             self.db.execute(
-                "update photos set why = ? where sha256 = ?", [f"the photo does not decode: {status}", sha256]
+                "update images set error = ? where sha256 = ?", [f"the photo cannot be decoded: {status}", sha256]
             )
-        return self.db.sql(_SET_ASIDE).to_arrow_table()
+        return self.db.sql(_SELECT_QUARANTINED).to_arrow_table()
 
 
-def _fetched(source: str, work: Path) -> Path:
-    """The path of `source`, copied into `work` where it is an address."""
+def _download(source: str, work: Path) -> Path:
+    """Return a local path of a file. A remote file is copied into the folder `work`."""
     if "://" not in source:
         return Path(source)
-    system, root, _ = find_remote(source)
+    system, root, _ = list_remote_files(source)
     path = work / root.rsplit("/", 1)[-1]
     try:
         system.get_file(root, str(path))
     except (OSError, ValueError) as error:
-        raise InputError(f"{source}: cannot be read ({error}); mend the address, or its permissions") from error
+        raise InputError(f"{source} cannot be read ({error}). Check the address and its permissions.") from error
     return path
 
 
-def digest_of(scores: pa.Table) -> str:
-    """16 hexadecimal digits of the pairs, so that the same part is the same file."""
-    rows = zip(*(scores[name].to_pylist() for name in (PHOTO, SHA256, TEXT)), strict=True)
+def pairs_digest(scores: pa.Table) -> str:
+    """Return 16 hexadecimal digits that identify the pairs of a table, for the name of its file."""
+    rows = zip(*(scores[name].to_pylist() for name in (IMAGE_COLUMN, SHA256, TEXT_COLUMN)), strict=True)
     return hashlib.sha256("\0".join(map("\0".join, rows)).encode()).hexdigest()[:16]

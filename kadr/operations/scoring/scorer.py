@@ -1,4 +1,4 @@
-"""The library room's scorer: the relevance of photos and texts from their own content, with no table and no cache."""
+"""Score images and texts from their content, without tables or caches of the project."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,37 +8,46 @@ from typing import TypeVar
 
 import numpy as np
 
-from kadr.embed.reader import in_threads
+from kadr.embed.reader import map_in_threads
 from kadr.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
 from kadr.encoders.base import Pixels
 from kadr.errors import EncoderError, InputError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Rows, Vectors
-from kadr.io.image_decoding import decode
+from kadr.io.image_decoding import decode_image
 from kadr.io.storage import read_bytes
 from kadr.io.texts import normalise_text
 from kadr.model import RelevanceModel
 from kadr.params import EmbedImagesParams, EmbedTextsParams
 
-PHOTO, PHOTO_BYTES, TEXT, PREDICTED = "photo", "photo_bytes", "text", "relevance"
-"""Columns of a table of pairs to score: a photo's path or URI, or else its file's bytes; the text; what comes out."""
+IMAGE_COLUMN = "photo"
+"""Column of a table of pairs: the path or URI of an image."""
 
-Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
-Content = str | bytes
-"""A photo: its path or URI, or the bytes of its file."""
+IMAGE_BYTES_COLUMN = "photo_bytes"
+"""Column of a table of pairs: the bytes of an image file, instead of its path."""
 
-Item = TypeVar("Item", str, Content)
-_BATCH = 16
+TEXT_COLUMN = "text"
+"""Column of a table of pairs: the text."""
+
+RELEVANCE_COLUMN = "relevance"
+"""Column of a table of scores: the predicted relevance, 0 to 1."""
+
+PairScores = np.ndarray[tuple[int], np.dtype[np.float64]]
+ImageSource = str | bytes
+"""An image: the path or URI of its file, or the bytes of the file."""
+
+Item = TypeVar("Item", str, ImageSource)
+_BATCH_SIZE = 16
 _MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Predicts the relevance of any photo and text.
+    """Predicts the relevance of any pair of image and text.
 
     Attributes:
-        images: name -> image encoder, those that the model was trained with.
-        texts: name -> text encoder, likewise.
+        images: image encoders of the model, by name.
+        texts: text encoders of the model, by name.
         model: the relevance model.
     """
 
@@ -55,24 +64,24 @@ class Scorer:
         model: Path,
         identities: Mapping[str, Mapping[str, str]],
     ) -> "Scorer":
-        """Load what the stages left.
+        """Load a relevance model and its encoders.
 
         Args:
-            images: the image encoders.
-            texts: the text encoders.
-            text_encoders: where stage embed_texts wrote, a folder for each encoder.
-            model: where stage train wrote.
-            identities: image encoder -> the metadata of the vectors that the model was trained on.
+            images: settings of the image encoders.
+            texts: settings of the text encoders.
+            text_encoders: folder that stage embed_texts wrote, with one folder per text encoder.
+            model: folder of the relevance model.
+            identities: metadata of the embeddings that the model was trained on, by image encoder.
 
         Raises:
-            EncoderError: an encoder cannot be loaded, or its weights are not those of the training.
+            EncoderError: an encoder cannot be loaded, or its weights differ from those of the training.
             ModelError: the model is missing or damaged.
         """
-        loaded = {name: load_image_encoder(spec, images.precision) for name, spec in images.encoders.items()}
-        for name, encoder in loaded.items():
-            _check_same(name, encoder, identities[name])
+        image_encoders = {name: load_image_encoder(spec, images.precision) for name, spec in images.encoders.items()}
+        for name, encoder in image_encoders.items():
+            _check_identity(name, encoder, identities[name])
         return cls(
-            loaded,
+            image_encoders,
             {
                 name: load_text_encoder(spec, texts.precision, text_encoders / name)
                 for name, spec in texts.encoders.items()
@@ -80,62 +89,70 @@ class Scorer:
             RelevanceModel.load(model),
         )
 
-    def score(self, photos: Sequence[Content], texts: Sequence[str]) -> Scores:
-        """Relevance of n pairs (`photos[i]`, `texts[i]`): (n,) float64 in 0..1. A photo or text is embedded once.
+    def score(self, images: Sequence[ImageSource], texts: Sequence[str]) -> PairScores:
+        """Predict the relevance of pairs. Equal images and equal texts are embedded once.
+
+        Args:
+            images: n images.
+            texts: n texts. `texts[i]` belongs to `images[i]`.
+
+        Returns:
+            Relevances, 0 to 1: (n,) float64.
 
         Raises:
-            InputError: a photo cannot be read or decoded; a text is empty.
+            InputError: an image cannot be read or decoded, or a text is empty.
         """
-        if not len(photos):
+        if not len(images):
             return np.empty(0, dtype=np.float64)
         for row, text in enumerate(texts):
             if not text.strip():
-                raise InputError(f"row {row}: the text is empty; say what the photo shows")
-        distinct_photos, image_rows = _distinct(photos)
+                raise InputError(f"Row {row} has an empty text. Describe the image in the column `{TEXT_COLUMN}`.")
+        distinct_images, image_rows = _distinct(images)
         distinct_texts, text_rows = _distinct([normalise_text(text) for text in texts])
-        images = {name: _embed(encoder, distinct_photos) for name, encoder in self.images.items()}
-        words = {name: encoder.transform(distinct_texts) for name, encoder in self.texts.items()}
-        ids = [str(row) for row in range(len(distinct_photos))]
+        image_vectors = {name: _embed(encoder, distinct_images) for name, encoder in self.images.items()}
+        text_vectors = {name: encoder.transform(distinct_texts) for name, encoder in self.texts.items()}
+        ids = [str(row) for row in range(len(distinct_images))]
         return self.model.predict(
-            Images(ids, images), Texts(distinct_texts, distinct_texts, words), image_rows, text_rows
+            Images(ids, image_vectors), Texts(distinct_texts, distinct_texts, text_vectors), image_rows, text_rows
         )
 
 
-def _check_same(name: str, encoder: ImageEncoder, trained: Mapping[str, str]) -> None:
+def _check_identity(name: str, encoder: ImageEncoder, trained: Mapping[str, str]) -> None:
+    """Raise EncoderError if an encoder is not the one that the model was trained with."""
     for field in ("architecture", "weights_sha256", "preprocessing"):
         if getattr(encoder.identity, field) != trained.get(field):
             raise EncoderError(
-                f"image encoder {name!r} ({encoder.identity.encoder}) has another {field} than the one that the model "
-                "was trained with; give it those weights, or train anew with these (`dvc repro`)"
+                f"Image encoder {name!r} ({encoder.identity.encoder}) has a different {field} than in the training of "
+                "the model. Restore the weights of the training, or run `dvc repro` to train with the new ones."
             )
 
 
 def _distinct(items: Sequence[Item]) -> tuple[list[Item], Rows]:
-    """The distinct items in the order of their first place, and the row of each item among them."""
-    row_of = {item: row for row, item in enumerate(dict.fromkeys(items))}
-    return list(row_of), np.fromiter((row_of[item] for item in items), dtype=np.int64, count=len(items))
+    """Return the distinct items in the order of their first occurrence, and the row of each item among them."""
+    rows = {item: row for row, item in enumerate(dict.fromkeys(items))}
+    return list(rows), np.fromiter((rows[item] for item in items), dtype=np.int64, count=len(items))
 
 
-def _embed(encoder: ImageEncoder, photos: Sequence[Content]) -> Vectors:
-    """(n, d) float32, unit norm, of n photos; decoded in threads, a few batches of them in memory at once."""
+def _embed(encoder: ImageEncoder, images: Sequence[ImageSource]) -> Vectors:
+    """Embed n images: (n, d) float32, unit norm. Threads decode a few batches in advance."""
 
-    def prepare(photo: Content) -> Pixels:
-        return encoder.prepare(decode(_read(photo), _name(photo), encoder.side))
+    def preprocess(image: ImageSource) -> Pixels:
+        return encoder.preprocess(decode_image(_read(image), _display_name(image), encoder.shorter_side))
 
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    prepared = in_threads(prepare, photos, threads, 2 * _BATCH)
-    batches = (range(at, min(at + _BATCH, len(photos))) for at in range(0, len(photos), _BATCH))
-    return np.concatenate([encoder.encode([next(prepared) for _ in batch]) for batch in batches])
+    preprocessed = map_in_threads(preprocess, images, threads, 2 * _BATCH_SIZE)
+    batches = (range(start, min(start + _BATCH_SIZE, len(images))) for start in range(0, len(images), _BATCH_SIZE))
+    return np.concatenate([encoder.encode([next(preprocessed) for _ in batch]) for batch in batches])
 
 
-def _read(photo: Content) -> bytes:
-    if isinstance(photo, bytes):
-        return photo
+def _read(image: ImageSource) -> bytes:
+    if isinstance(image, bytes):
+        return image
     try:
-        return read_bytes(photo)
+        return read_bytes(image)
     except OSError as error:
-        raise InputError(f"{photo}: the photo cannot be read ({error.strerror or error}); mend its path") from error
+        raise InputError(f"{image}: the image cannot be read ({error.strerror or error}). Check the path.") from error
 
 
-def _name(photo: Content) -> str:
-    return photo if isinstance(photo, str) else f"a photo of {len(photo):,} bytes"
+def _display_name(image: ImageSource) -> str:
+    return image if isinstance(image, str) else f"image of {len(image):,} bytes"
