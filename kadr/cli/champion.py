@@ -1,4 +1,4 @@
-"""The commands on the model in use: `kadr champion`, and `kadr snapshot`."""
+"""The commands `kadr champion` and `kadr snapshot`, which manage the models in use."""
 
 from typing import Annotated
 
@@ -12,29 +12,32 @@ app = typer.Typer(help="List, replace and roll back the models in use.", no_args
 
 
 @app.command("list")
-def list_() -> None:
+def list_versions() -> None:
     """List the versions of the champion. An asterisk marks the version in use."""
     from kadr.index import Versions
-    from kadr.operations.champion.champion import champion, note_of
+    from kadr.operations.champion.champion_versions import current_version, read_record
 
-    table, now = Table("version", "published", "before it", "snapshot", "MLflow model"), champion()
-    for version in Versions(PROJECT.champion).all():
-        note = note_of(version)
-        model = "/".join(note["mlflow"] or ["not registered"])
-        mark = "*" if version == now else ""
-        table.add_row(version.name + mark, note["published"], note["previous"] or "", note["snapshot"], model)
+    current = current_version()
+    table = Table("version", "published", "previous", "snapshot", "MLflow model")
+    for version in Versions(PROJECT.champion).list_versions():
+        record = read_record(version)
+        model = "/".join(record["mlflow"] or ["not registered"])
+        asterisk = "*" if version == current else ""
+        table.add_row(version.name + asterisk, record["published"], record["previous"] or "", record["snapshot"], model)
     console().print(table)
 
 
 @app.command()
 def rollback(
-    version: Annotated[str | None, typer.Argument(help="Version to use. Default: the previous version.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="Version to use, e.g. v000001. Default: the previous version.")
+    ] = None,
 ) -> None:
     """Use an older version again: for search (models/champion) and in MLflow (alias `champion`)."""
-    from kadr.operations.champion.champion import roll_back
+    from kadr.operations.champion.champion_versions import roll_back
 
-    was, now = roll_back(version)
-    console().print(f"{PROJECT.champion} is {now} now, and was {was}", highlight=False)
+    previous, current = roll_back(version)
+    console().print(f"{PROJECT.champion} now uses {current} instead of {previous}", highlight=False)
 
 
 @app.command()
@@ -54,8 +57,8 @@ def snapshot(
     ],
 ) -> None:
     """Fetch and validate a new version of the raw dataset, and make it the input of the pipeline."""
-    from kadr.operations.champion.snapshot import take
+    from kadr.operations.champion.snapshot import take_snapshot
     from kadr.params import load_params
 
-    folder, is_new = take(address, load_params())
-    console().print(f"{folder}: {'a new snapshot' if is_new else 'this snapshot is here already'}", highlight=False)
+    folder, is_new = take_snapshot(address, load_params().ingest)
+    console().print(f"{folder}: {'new snapshot' if is_new else 'snapshot exists already'}", highlight=False)

@@ -1,1 +1,1 @@
-"""The models in use: snapshots, drift, challenge, promotion and rollback."""
+"""Manage the models in use: snapshots, drift, comparison, promotion and rollback."""

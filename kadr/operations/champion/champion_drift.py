@@ -1,4 +1,4 @@
-"""The tasks room's comparison of the project's tables and vectors with those that the champion was made of."""
+"""Measure the drift of the project's tables and embeddings from those of a champion version."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,48 +7,55 @@ import yaml
 
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import read_table
-from kadr.operations.champion.champion import LOCK, TABLES
-from kadr.operations.champion.drift import Drift, drift_of_tables, drift_of_vectors
-from kadr.params import Params
+from kadr.operations.champion.champion_versions import DVC_LOCK, REFERENCE_TABLES
+from kadr.operations.champion.drift import Drift, table_drift, vector_drift
 from kadr.project import PROJECT
 
 
-def outs_of(lock: Path) -> dict[str, str]:
-    """Path -> the md5 by which DVC knows it, of every file and folder that the stages of a dvc.lock wrote."""
+def read_lock_outs(lock: Path) -> dict[str, str]:
+    """Return the md5 of every stage output in a dvc.lock, by path."""
     stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
-def drift_from(version: Path, params: Params) -> list[Drift]:
-    """How far ratings, texts and vectors are from those of a version of the champion.
+def drift_from_champion(version: Path, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> list[Drift]:
+    """Compare ratings, texts and embeddings with those of a champion version.
 
-    Vectors before are read from DVC's cache; where they are gone from there, or are by another model, that is said.
+    The champion's embeddings are read from the DVC cache. If the cache no longer has them, the result says so.
+
+    Args:
+        version: folder of the version.
+        image_encoders: names of the image encoders.
+        text_encoders: names of the text encoders.
     """
-    now = {name: read_table(path, schema).to_pandas() for name, (path, schema) in TABLES.items()}
-    before = {
-        name: read_table(version / "tables" / path.name, schema).to_pandas() for name, (path, schema) in TABLES.items()
+    current = {name: read_table(path, schema).to_pandas() for name, (path, schema) in REFERENCE_TABLES.items()}
+    reference = {
+        name: read_table(version / "tables" / path.name, schema).to_pandas()
+        for name, (path, schema) in REFERENCE_TABLES.items()
     }
-    photos = _vectors("photos", PROJECT.image_embeddings, params.embed_images.encoders, version / LOCK)
-    texts = _vectors("texts", PROJECT.text_embeddings, params.embed_texts.encoders, version / LOCK)
-    return [*drift_of_tables(before, now), *photos, *texts]
+    images = _embedding_drift("photos", PROJECT.image_embeddings, image_encoders, version / DVC_LOCK)
+    texts = _embedding_drift("texts", PROJECT.text_embeddings, text_encoders, version / DVC_LOCK)
+    return [*table_drift(reference, current), *images, *texts]
 
 
-def _vectors(what: str, folder: Path, encoders: Iterable[str], lock: Path) -> Iterator[Drift]:
-    md5 = outs_of(lock)
+def _embedding_drift(label: str, folder: Path, encoders: Iterable[str], lock: Path) -> Iterator[Drift]:
+    md5 = read_lock_outs(lock)
     for name in encoders:
         path = folder / f"{name}.parquet"
-        now, kept = Embeddings.read(path), _in_cache(md5.get(path.as_posix()))
-        if kept is None:
-            yield Drift(f"{what}, {name}", 0, len(now.ids), None, None, None, None, "DVC's cache has none of before")
+        current, reference = Embeddings.read(path), _cached_file(md5.get(path.as_posix()))
+        if reference is None:
+            result = "not compared: the DVC cache no longer has the champion's vectors"
+            yield Drift.not_compared(f"{label}, {name}", 0, len(current.ids), result)
         else:
-            yield drift_of_vectors(f"{what}, {name}", Embeddings.read(kept), now)
+            yield vector_drift(f"{label}, {name}", Embeddings.read(reference), current)
 
 
-def _in_cache(md5: str | None) -> Path | None:
+def _cached_file(md5: str | None) -> Path | None:
+    """Return the path of a file in the DVC cache, or None if the cache does not have it."""
     from dvc.repo import Repo
 
     if md5 is None:
         return None
     with Repo() as repo:
-        kept = Path(repo.cache.local.oid_to_path(md5))
-    return kept if kept.is_file() else None
+        path = Path(repo.cache.local.oid_to_path(md5))
+    return path if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The library room's drift: how far a new snapshot's values are from the last one's, by standard measures."""
+"""Measure the drift between a reference dataset and the current one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,30 +9,36 @@ import pandas as pd
 from scipy import stats
 
 from kadr.io.embeddings import Embeddings, Vectors
-from kadr.io.schemas import on_unit
+from kadr.io.schemas import scale_to_unit
 
 Values = npt.NDArray[np.float64]
 
-N_BINS = 10  # of the population stability index: deciles of the sample before
-NOISE = 0.01  # two samples whose difference has at least this p-value may be of one distribution
-MANY = 20_000  # vectors of a sample at most: more are drawn from, by a fixed seed
-_LEAST_SHARE = 1e-4  # an empty bin counts as so much, or the index would be infinite
-_SMALL, _LARGE = 0.1, 0.25  # of the index, by custom (Siddiqi 2006)
+N_BINS = 10
+"""Number of bins of the population stability index: the deciles of the reference."""
+
+MIN_P_VALUE = 0.01
+"""A difference with at least this p-value counts as noise."""
+
+MAX_VECTORS = 20_000
+"""Maximum number of vectors to compare. Larger samples are drawn at random with a fixed seed."""
+
+_MIN_SHARE = 1e-4  # share of an empty bin, to keep the index finite
+_MODERATE, _LARGE = 0.1, 0.25  # conventional limits of the index (Siddiqi 2006)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One variable in two snapshots.
+    """The drift of one variable.
 
     Attributes:
-        variable: its name.
-        n_before: size of the sample before.
-        n_now: size of the sample now.
-        psi: population stability index; None for vectors.
-        ks: statistic of Kolmogorov and Smirnov, 0..1; of vectors that of the component where it is greatest.
-        p: its p-value.
-        wasserstein: distance of the distributions in the variable's own unit; None for vectors.
-        says: within noise, small, moderate, large, differs, or why nothing is compared.
+        variable: name of the variable.
+        n_before: size of the reference sample.
+        n_now: size of the current sample.
+        psi: population stability index, None for vectors.
+        ks: Kolmogorov-Smirnov statistic, 0 to 1. For vectors, the largest statistic of any component.
+        p: p-value of the Kolmogorov-Smirnov test.
+        wasserstein: Wasserstein distance in the unit of the variable, None for vectors.
+        result: within noise, small, moderate, large, differs, or why the variable was not compared.
     """
 
     variable: str
@@ -42,83 +48,107 @@ class Drift:
     ks: float | None
     p: float | None
     wasserstein: float | None
-    says: str
+    result: str
+
+    @classmethod
+    def not_compared(cls, variable: str, n_before: int, n_now: int, reason: str) -> "Drift":
+        """Return the drift of a variable that cannot be compared."""
+        return cls(variable, n_before, n_now, None, None, None, None, reason)
 
 
-def drift_of_values(variable: str, before: Values, now: Values) -> Drift:
+def value_drift(variable: str, reference: Values, current: Values) -> Drift:
     """Compare two samples of numbers.
 
-    The population stability index (Siddiqi 2006) and the Wasserstein distance say how large a difference is, the test
-    of Kolmogorov and Smirnov whether it is more than noise; on values that repeat, such as ratings, it errs to noise.
-    """
-    if not len(before) or not len(now):
-        return Drift(variable, len(before), len(now), None, None, None, None, "one has none")
-    tested = stats.ks_2samp(before, now, method="asymp")
-    psi = stability_index(before, now)
-    size = "small" if psi < _SMALL else "moderate" if psi < _LARGE else "large"
-    return Drift(
-        variable,
-        len(before),
-        len(now),
-        psi,
-        float(tested.statistic),
-        float(tested.pvalue),
-        float(stats.wasserstein_distance(before, now)),
-        size if tested.pvalue < NOISE else "within noise",
-    )
-
-
-def stability_index(before: Values, now: Values) -> float:
-    """Population stability index: the symmetric Kullback-Leibler divergence of shares in the deciles of `before`."""
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, N_BINS + 1)[1:-1]))
-    shares = (
-        np.bincount(np.searchsorted(edges, sample), minlength=len(edges) + 1) / len(sample) for sample in (before, now)
-    )
-    was, is_ = (np.maximum(share, _LEAST_SHARE) for share in shares)
-    return float(np.sum((is_ - was) * np.log(is_ / was)))
-
-
-def drift_of_vectors(variable: str, before: Embeddings, now: Embeddings) -> Drift:
-    """Compare two samples of vectors, component by component; only vectors by the same model can be.
-
-    The p-value is Bonferroni's over the components, as Rabanser et al. (2019) found best among shift detectors.
-    """
-    n_before, n_now = len(before.ids), len(now.ids)
-    if any(before.metadata.get(field) != now.metadata.get(field) for field in ("architecture", "weights_sha256")):
-        return Drift(variable, n_before, n_now, None, None, None, None, "by another model: not comparable")
-    if not n_before or not n_now:
-        return Drift(variable, n_before, n_now, None, None, None, None, "one has none")
-    tested = stats.ks_2samp(_drawn(before.vectors), _drawn(now.vectors), method="asymp", axis=0)
-    p = min(1.0, float(np.min(tested.pvalue)) * now.dim)
-    says = "differs" if p < NOISE else "within noise"
-    return Drift(variable, n_before, n_now, None, float(np.max(tested.statistic)), p, None, says)
-
-
-def _drawn(vectors: Vectors) -> Vectors:
-    if len(vectors) <= MANY:
-        return vectors
-    return vectors[np.random.default_rng(0).choice(len(vectors), MANY, replace=False)]
-
-
-def drift_of_tables(before: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame]) -> list[Drift]:
-    """Compare what people said and wrote.
+    The population stability index (Siddiqi 2006) and the Wasserstein distance measure the size of a difference. The
+    Kolmogorov-Smirnov test decides whether the difference is more than noise. The test is conservative for values
+    that repeat, such as ratings.
 
     Args:
-        before: tables ratings, relevance and queries of kadr/io/schemas.py.
-        now: the same of the new snapshot.
+        variable: name of the variable.
+        reference: (n_before,) values of the reference.
+        current: (n_now,) current values.
     """
-    was, is_ = _samples(before), _samples(now)
-    return [drift_of_values(variable, was[variable], is_[variable]) for variable in was]
+    if not len(reference) or not len(current):
+        return Drift.not_compared(variable, len(reference), len(current), "not compared: a sample is empty")
+    test = stats.ks_2samp(reference, current, method="asymp")
+    psi = population_stability_index(reference, current)
+    size = "small" if psi < _MODERATE else "moderate" if psi < _LARGE else "large"
+    return Drift(
+        variable,
+        len(reference),
+        len(current),
+        psi,
+        float(test.statistic),
+        float(test.pvalue),
+        float(stats.wasserstein_distance(reference, current)),
+        size if test.pvalue < MIN_P_VALUE else "within noise",
+    )
 
 
-def _samples(tables: Mapping[str, pd.DataFrame]) -> dict[str, Values]:
+def population_stability_index(reference: Values, current: Values) -> float:
+    """Return the symmetric Kullback-Leibler divergence of the shares in the deciles of the reference.
+
+    >>> population_stability_index(np.array([1.0, 2.0]), np.array([2.0, 1.0]))
+    0.0
+    """
+    edges = np.unique(np.quantile(reference, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    reference_share, current_share = (
+        np.maximum(np.bincount(np.searchsorted(edges, sample), minlength=len(edges) + 1) / len(sample), _MIN_SHARE)
+        for sample in (reference, current)
+    )
+    return float(np.sum((current_share - reference_share) * np.log(current_share / reference_share)))
+
+
+def vector_drift(variable: str, reference: Embeddings, current: Embeddings) -> Drift:
+    """Compare two samples of embeddings, component by component.
+
+    Embeddings by different models are not comparable. The p-value has a Bonferroni correction over the components,
+    which Rabanser et al. (2019) found best among shift detectors.
+
+    Args:
+        variable: name of the variable.
+        reference: embeddings of the reference.
+        current: current embeddings.
+    """
+    n_before, n_now = len(reference.ids), len(current.ids)
+    identity = ("architecture", "weights_sha256")
+    if any(reference.metadata.get(field) != current.metadata.get(field) for field in identity):
+        return Drift.not_compared(variable, n_before, n_now, "not compared: another model")
+    if not n_before or not n_now:
+        return Drift.not_compared(variable, n_before, n_now, "not compared: a sample is empty")
+    test = stats.ks_2samp(_sample(reference.vectors), _sample(current.vectors), method="asymp", axis=0)
+    p = min(1.0, float(np.min(test.pvalue)) * current.dim)
+    result = "differs" if p < MIN_P_VALUE else "within noise"
+    return Drift(variable, n_before, n_now, None, float(np.max(test.statistic)), p, None, result)
+
+
+def _sample(vectors: Vectors) -> Vectors:
+    if len(vectors) <= MAX_VECTORS:
+        return vectors
+    return vectors[np.random.default_rng(0).choice(len(vectors), MAX_VECTORS, replace=False)]
+
+
+def table_drift(reference: Mapping[str, pd.DataFrame], current: Mapping[str, pd.DataFrame]) -> list[Drift]:
+    """Compare the ratings, relevances and text lengths of two snapshots.
+
+    Args:
+        reference: the tables ratings, relevance and queries of the reference, as in kadr/io/schemas.py.
+        current: the same tables of the current snapshot.
+    """
+    reference_samples, current_samples = _table_samples(reference), _table_samples(current)
+    return [
+        value_drift(variable, reference_samples[variable], current_samples[variable]) for variable in reference_samples
+    ]
+
+
+def _table_samples(tables: Mapping[str, pd.DataFrame]) -> dict[str, Values]:
     return {
-        **{f"ratings, {source}": _ratings(tables["ratings"], source) for source in ("expert", "crowd")},
+        **{f"ratings, {source}": _unit_ratings(tables["ratings"], source) for source in ("expert", "crowd")},
         "relevance": tables["relevance"]["relevance"].to_numpy(dtype=float),
         "words in a text": np.array([len(text.split()) for text in tables["queries"]["text"]], dtype=float),
     }
 
 
-def _ratings(ratings: pd.DataFrame, source: str) -> Values:
-    """The ratings of a source, brought to 0..1."""
-    return np.asarray(on_unit(ratings[ratings["source"] == source]), dtype=np.float64)
+def _unit_ratings(ratings: pd.DataFrame, source: str) -> Values:
+    """Return the ratings of one source, scaled to 0..1."""
+    return np.asarray(scale_to_unit(ratings[ratings["source"] == source]), dtype=np.float64)

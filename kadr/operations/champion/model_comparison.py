@@ -1,4 +1,4 @@
-"""The challenger's and the champion's figures on the same pairs, by the paired bootstrap of stage evaluate."""
+"""Compare the challenger and the champion on the same pairs, with a paired bootstrap."""
 
 import hashlib
 from pathlib import Path
@@ -8,56 +8,77 @@ import pandas as pd
 
 from kadr.io.schemas import PAIR, read_table
 from kadr.metrics import Interval, gates
-from kadr.metrics.evaluation import ERRORS, RANKING, Figures, as_json, differences
-from kadr.metrics.evaluator import Judge, pairs_of_both, read_predictions
-from kadr.operations.champion.champion import TABLES
-from kadr.params import Params
+from kadr.metrics.evaluation import ERROR_METRICS, RANKING_METRICS, Estimates, as_json, differences
+from kadr.metrics.evaluator import Evaluator, common_pairs, read_predictions
+from kadr.operations.champion.champion_versions import REFERENCE_TABLES
+from kadr.params import EvaluateParams
 from kadr.project import PROJECT
 
 
-def judged(version: Path, params: Params) -> dict[str, Any]:
-    """Both models' figures on the pairs that both foretold out of fold, by today's ratings.
+def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> dict[str, Any]:
+    """Evaluate both models on the pairs that both predicted out of fold, with the current ratings.
+
+    Args:
+        version: folder of the champion version.
+        params: settings of the evaluation. `gates` lists the metrics to compare.
+        seed: random seed of the bootstrap.
 
     Returns:
-        pairs: how many were judged, how many of the challenger's were not as the champion has none of them, and the
-            sha256 of the judged ones and their relevance.
-        figures: one entry for each of evaluate.gates.figures that both have.
-        rejected: why the champion stays; empty where the challenger passes.
-        passed: why it does.
+        compared_pairs: number of compared pairs (n), number of challenger pairs without a prediction by the champion
+            (n_excluded), and sha256 of the compared pairs with their relevance.
+        metrics: one entry per metric that both models have.
+        rejected: why the challenger is rejected, empty if it passes.
+        accepted: why the challenger passes.
     """
-    judge, model = Judge.read(params), read_predictions(PROJECT.predictions, "model")
-    names = [name for name in params.evaluate.gates.figures if name in RANKING + ERRORS]
-    both = pairs_of_both(of_the_same(model, version), version / PROJECT.predictions.name)
-    content = both[0][[*PAIR, "relevance"]].to_csv(index=False)
-    pairs = {
-        "judged": len(both[0]),
-        "not_judged": len(model) - len(both[0]),
-        "sha256": hashlib.sha256(content.encode()).hexdigest(),
-    }
-    ours, theirs = (judge.figures(table, names) for table in both)
-    gaps = differences(ours, theirs)
-    figures = [_row(name, ours, theirs, gap) for name, gap in gaps.items()]
-    worse = list(gates.worse(ours, f"champion {version.name}", theirs, list(gaps)))
-    if not gaps:
-        worse = [f"champion {version.name} foretold too few of these pairs to compare: {pairs['judged']:,}"]
-    said = ", ".join(
-        f"{row['figure']} {row['difference']:+.3g} ({row['low']:+.3g} to {row['high']:+.3g})" for row in figures
+    evaluator, predictions = Evaluator.read(params, seed), read_predictions(PROJECT.predictions, "model")
+    names = [name for name in params.gates.figures if name in RANKING_METRICS + ERROR_METRICS]
+    both = common_pairs(select_same_content(predictions, version), version / PROJECT.predictions.name)
+    challenger, champion = (evaluator.evaluate(table, names) for table in both)
+    by_metric = differences(challenger, champion)
+    rows = [_metric_row(name, challenger, champion, difference) for name, difference in by_metric.items()]
+    regressions = list(gates.find_regressions(challenger, f"champion {version.name}", champion, list(by_metric)))
+    if not by_metric:
+        regressions = [f"champion {version.name} predicted too few of these pairs for a comparison: {len(both[0]):,}"]
+    summary = ", ".join(
+        f"{row['metric']} {row['difference']:+.3g} ({row['low']:+.3g} to {row['high']:+.3g})" for row in rows
     )
-    passed = f"not worse than champion {version.name} by more than noise: {said}"
-    return {"pairs": pairs, "figures": figures, "rejected": "; ".join(worse), "passed": passed}
+    return {
+        "compared_pairs": {
+            "n": len(both[0]),
+            "n_excluded": len(predictions) - len(both[0]),
+            "sha256": _pairs_sha256(both[0]),
+        },
+        "metrics": rows,
+        "rejected": "; ".join(regressions),
+        "accepted": f"not significantly worse than champion {version.name}: {summary}",
+    }
 
 
-def of_the_same(predictions: pd.DataFrame, version: Path) -> pd.DataFrame:
-    """Those of photos and texts that the champion knew by the same id: in another snapshot an id may be another's."""
-    for table, id_, content in (("images", "image_id", "sha256"), ("queries", "query_id", "text")):
-        path, schema = TABLES[table]
-        now, before = (read_table(of, schema).to_pandas() for of in (path, version / "tables" / path.name))
-        same = now[[id_, content]].dropna().merge(before[[id_, content]])[id_]
-        predictions = predictions[predictions[id_].isin(same)]
+def select_same_content(predictions: pd.DataFrame, version: Path) -> pd.DataFrame:
+    """Return the predictions whose image and text have the same ID and content in a champion version.
+
+    Another snapshot can use the same ID for another image or text.
+
+    Args:
+        predictions: columns image_id and query_id.
+        version: folder of the champion version.
+    """
+    for table, id_column, content in (("images", "image_id", "sha256"), ("queries", "query_id", "text")):
+        path, schema = REFERENCE_TABLES[table]
+        current = read_table(path, schema).to_pandas()[[id_column, content]].dropna()
+        reference = read_table(version / "tables" / path.name, schema).to_pandas()[[id_column, content]]
+        same = current.merge(reference)[id_column]
+        predictions = predictions[predictions[id_column].isin(same)]
     return predictions
 
 
-def _row(name: str, ours: Figures, theirs: Figures, gap: Interval) -> dict[str, object]:
-    values = {who: as_json(of)[name] for who, of in (("challenger", ours), ("champion", theirs))}
-    shown = {who: value and value["value"] for who, value in values.items()}
-    return {"figure": name, **shown, "difference": gap.value, "low": gap.low, "high": gap.high}
+def _pairs_sha256(pairs: pd.DataFrame) -> str:
+    content = pairs[[*PAIR, "relevance"]].to_csv(index=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _metric_row(name: str, challenger: Estimates, champion: Estimates, difference: Interval) -> dict[str, object]:
+    """Return the values of one metric and the interval of their difference."""
+    estimates = {"challenger": as_json(challenger)[name], "champion": as_json(champion)[name]}
+    values = {model: estimate and estimate["value"] for model, estimate in estimates.items()}
+    return {"metric": name, **values, "difference": difference.value, "low": difference.low, "high": difference.high}

@@ -1,7 +1,7 @@
-"""A new snapshot of photos, texts and ratings becomes the project's input: fetched, validated, kept by DVC, named.
+"""Make a new snapshot of images, texts and ratings the input of the pipeline: fetch, validate, add to DVC.
 
-`kadr snapshot ADDRESS` does it; killed at any point, the same command goes on from there. It is no DVC
-stage: it says what the first stage reads.
+`kadr snapshot ADDRESS` runs this code. An interrupted run can be repeated. No DVC stage does this, because it sets the
+input of the first stage.
 """
 
 import filecmp
@@ -16,108 +16,113 @@ from kadr.errors import InputError
 from kadr.ingest import ingest
 from kadr.ingest.fetch import fetch, listing_key
 from kadr.io.presets import set_value
-from kadr.io.storage import alone
+from kadr.io.storage import exclusive_lock
 from kadr.io.text_files import write_json
-from kadr.operations.tracking.recording import PARAMS_FILE
-from kadr.params import Params
+from kadr.params import IngestParams
 from kadr.project import PROJECT
 
 logger = logging.getLogger(__name__)
 
-RAW = Path("data/raw")
-TAKEN = RAW / ".snapshots.json"  # key of a listing -> the folder that has its content; lost, it costs one more fetch
+SNAPSHOTS_FILE = PROJECT.raw / ".snapshots.json"
+"""Folder of each snapshot by the key of its file listing. Without this file, a snapshot is fetched once more."""
 
 
-def take(address: str, params: Params) -> tuple[Path, bool]:
-    """Make the snapshot at `address` the project's input; a folder right in data/raw stays where it is.
+def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
+    """Make a snapshot the input of the pipeline. A folder directly in data/raw stays where it is.
 
-    Nothing of the project changes before the snapshot has passed all checks of stage ingest.
+    The project does not change unless the snapshot passes all checks of stage ingest.
 
     Args:
-        address: a folder, or of fsspec, e.g. s3://bucket/photos.
-        params: of the project as it is.
+        address: a folder, or an fsspec address such as s3://bucket/photos.
+        params: the current ingest settings.
 
     Returns:
-        The folder, and whether it is a new one.
+        Folder of the snapshot, and whether it is new.
 
     Raises:
-        InputError: the address cannot be read, the snapshot does not pass, or another process is taking one.
+        InputError: the address cannot be read, the snapshot fails a check, or another process is taking a snapshot.
     """
-    RAW.mkdir(parents=True, exist_ok=True)
-    with _alone():
-        key, taken, source = listing_key(address), _taken(), Path(params.ingest.source)
-        folder = Path(taken.get(key, ""))
-        if is_new := not (key in taken and folder.is_dir()):
-            folder = _bring(address, key, source)
-            if is_new := folder != source or _is_ours(address):
+    PROJECT.raw.mkdir(parents=True, exist_ok=True)
+    with _lock_snapshots():
+        key, snapshots, source = listing_key(address), _read_snapshots(), Path(params.source)
+        folder = Path(snapshots.get(key, ""))
+        if is_new := not (key in snapshots and folder.is_dir()):
+            folder = _fetch_snapshot(address, key, source)
+            if is_new := folder != source or _is_in_raw(address):
                 _validate(address, folder, params)
-                _keep(folder)
-            if _is_ours(address):
-                key = listing_key(address)  # DVC may have changed its files' times
-            write_json(TAKEN, taken | {key: folder.as_posix()})
+                _add_to_dvc(folder)
+            if _is_in_raw(address):
+                key = listing_key(address)  # DVC may have changed the modification times
+            write_json(SNAPSHOTS_FILE, snapshots | {key: folder.as_posix()})
         if folder != source:
-            set_value("ingest.source", folder.as_posix(), PARAMS_FILE)
+            set_value("ingest.source", folder.as_posix(), PROJECT.params)
     return folder, is_new
 
 
-def _alone() -> AbstractContextManager[None]:
-    busy = InputError(f"{RAW}: another process is taking a snapshot; wait until it is done")
-    return alone(RAW / ".snapshots.lock", busy)
+def _lock_snapshots() -> AbstractContextManager[None]:
+    busy = InputError(f"{PROJECT.raw}: another process is taking a snapshot. Wait until it ends.")
+    return exclusive_lock(PROJECT.raw / ".snapshots.lock", busy)
 
 
-def _taken() -> dict[str, str]:
+def _read_snapshots() -> dict[str, str]:
+    """Return the folder of each snapshot by the key of its listing, empty if the file is missing or damaged."""
     try:
-        return {str(key): str(folder) for key, folder in json.loads(TAKEN.read_text(encoding="utf-8")).items()}
+        snapshots = json.loads(SNAPSHOTS_FILE.read_text(encoding="utf-8"))
+        return {str(key): str(folder) for key, folder in snapshots.items()}
     except (OSError, ValueError, AttributeError):
         return {}
 
 
-def _is_ours(address: str) -> bool:
-    """Whether it is a folder right in data/raw."""
-    return "://" not in address and Path(address).resolve().parent == RAW.resolve()
+def _is_in_raw(address: str) -> bool:
+    """Return whether the address is a folder directly in data/raw."""
+    return "://" not in address and Path(address).resolve().parent == PROJECT.raw.resolve()
 
 
-def _bring(address: str, key: str, source: Path) -> Path:
-    """The snapshot's folder in data/raw, whole; `source`, where that has the very same content."""
-    if _is_ours(address):
-        return RAW / Path(address).resolve().name
+def _fetch_snapshot(address: str, key: str, source: Path) -> Path:
+    """Return a folder in data/raw with all files of the snapshot, or `source` if it has the same content."""
+    if _is_in_raw(address):
+        return PROJECT.raw / Path(address).resolve().name
     name = re.sub(r"[^\w.-]+", "_", address.rstrip("/").rsplit("/", 1)[-1])
-    folder = RAW / f"{name}-{key}"
-    for old in RAW.glob(f".{name}-*.partial"):  # of a listing that is no more
-        if old.name != f".{folder.name}.partial":
-            shutil.rmtree(old)
+    folder = PROJECT.raw / f"{name}-{key}"
+    for partial in PROJECT.raw.glob(f".{name}-*.partial"):
+        if partial.name != f".{folder.name}.partial":  # an interrupted copy of an older listing
+            shutil.rmtree(partial)
     if not folder.is_dir():
         fetch(address, folder)
         if listing_key(address) != key:
             shutil.rmtree(folder)
-            raise InputError(f"{address} has changed while it was copied; run this again when it lies still")
-    if _is_same(folder, source):
+            raise InputError(
+                f"{address} changed while it was copied. Run the command again when its files no longer change."
+            )
+    if _has_same_files(folder, source):
         shutil.rmtree(folder)
         return source
     return folder
 
 
-def _is_same(folder: Path, other: Path) -> bool:
-    """Whether both have the same files with the same bytes."""
-    ours, theirs = (
-        sorted(path.relative_to(where) for path in where.rglob("*") if path.is_file()) for where in (folder, other)
+def _has_same_files(folder: Path, other: Path) -> bool:
+    """Return whether two folders have the same files with the same bytes."""
+    names, other_names = (
+        sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file()) for root in (folder, other)
     )
-    return ours == theirs and all(filecmp.cmp(folder / name, other / name, shallow=False) for name in ours)
+    return names == other_names and all(filecmp.cmp(folder / name, other / name, shallow=False) for name in names)
 
 
-def _validate(address: str, folder: Path, params: Params) -> None:
-    """Raise InputError unless stage ingest would take the folder."""
+def _validate(address: str, folder: Path, params: IngestParams) -> None:
+    """Raise InputError if the snapshot fails a check of stage ingest."""
     try:
-        ingested = ingest(params.ingest.model_copy(update={"source": folder.as_posix()}), PROJECT.expectations)
+        ingested = ingest(params.model_copy(update={"source": folder.as_posix()}), PROJECT.expectations)
     except InputError as error:
         raise InputError(
-            f"the snapshot {address} does not pass, and nothing is changed: {error}\nWhat came is in {folder}"
+            f"Snapshot {address} fails the checks of stage ingest, so the project keeps its input.\n{error}\n"
+            f"The fetched files are in {folder}."
         ) from error
-    logger.info("%s passes: %s", folder, ", ".join(f"{len(table):,} {name}" for name, table in ingested.tables.items()))
+    counts = ", ".join(f"{len(table):,} {name}" for name, table in ingested.tables.items())
+    logger.info("%s passes all checks: %s", folder, counts)
 
 
-def _keep(folder: Path) -> None:
-    """`dvc add` the folder."""
+def _add_to_dvc(folder: Path) -> None:
+    """Run `dvc add` on a folder."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -125,4 +130,4 @@ def _keep(folder: Path) -> None:
         with Repo(_wait_for_lock=True) as repo:
             repo.add(str(folder))
     except DvcException as error:
-        raise InputError(f"{folder}: DVC does not take it ({error}); `kadr doctor` says what is wrong") from error
+        raise InputError(f"{folder}: `dvc add` failed ({error}). `kadr doctor` shows how to fix it.") from error

@@ -1,4 +1,4 @@
-"""A snapshot on its way into the project: whole and checked or not at all, and from any point it goes on."""
+"""Snapshots: valid ones become the input, invalid ones change nothing, and interrupted ones can be repeated."""
 
 import shutil
 import subprocess
@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from kadr.errors import InputError
-from kadr.ingest import Ingested
-from kadr.ingest import fetch as fetching
+from kadr.ingest import IngestResult
+from kadr.ingest import fetch as fetch_module
 from kadr.io.presets import set_value
 from kadr.operations.champion import snapshot
-from kadr.operations.champion.snapshot import take
+from kadr.operations.champion.snapshot import take_snapshot
 from kadr.params import load_params
+from kadr.project import PROJECT
 from kadr.sample import write_sample
 
 pytestmark = [
@@ -24,25 +25,26 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small sample."""
-    folder = tmp_path_factory.mktemp("drawn") / "batch"
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small generated dataset."""
+    folder = tmp_path_factory.mktemp("generated") / "batch"
     write_sample(folder, 1, 12, 4, 6)
     return folder
 
 
 @pytest.fixture
-def arrived(drawn: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(drawn, tmp_path / "arrived" / "batch"))
+def arrived(generated: Path, tmp_path: Path) -> Path:
+    """A new dataset outside of the project."""
+    return Path(shutil.copytree(generated, tmp_path / "arrived" / "batch"))
 
 
 @pytest.fixture
 def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with DVC, of whose parts a snapshot needs params.yaml and the suites alone."""
+    """A DVC project with params.yaml and the expectation suites."""
     home = tmp_path / "home"
     shutil.copytree(project / "expectations", home / "expectations")
     shutil.copy(project / "params.yaml", home)
-    for limit in ("max_bad_rows", "max_bad_images"):  # some are planted, and the sample is small
+    for limit in ("max_bad_rows", "max_bad_images"):  # the generated defects are a large share of a small dataset
         set_value(f"ingest.{limit}", "0.5", home / "params.yaml")
     monkeypatch.chdir(home)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
@@ -50,122 +52,124 @@ def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return home
 
 
-def held(home: Path) -> dict[str, bytes]:
-    """All that a snapshot may change."""
+def project_files(home: Path) -> dict[str, bytes]:
+    """Return the content of every file that a snapshot may change, by path."""
     files = [path for path in home.rglob("*") if path.is_file() and not {".dvc", "expectations"} & {*path.parts}]
     return {path.relative_to(home).as_posix(): path.read_bytes() for path in files if path.name != ".snapshots.lock"}
 
 
-def source() -> str:
+def current_source() -> str:
     return load_params().ingest.source
 
 
-def test_a_snapshot_becomes_the_input_once(home: Path, arrived: Path) -> None:
-    (snapshot.RAW / ".batch-0123456789abcdef.partial").mkdir(parents=True)  # of an older listing, interrupted
-    folder, is_new = take(str(arrived), load_params())
+def test_a_snapshot_becomes_the_input(home: Path, arrived: Path) -> None:
+    (PROJECT.raw / ".batch-0123456789abcdef.partial").mkdir(parents=True)  # an interrupted copy of an older listing
+    folder, is_new = take_snapshot(str(arrived), load_params().ingest)
     assert is_new
-    assert not list(snapshot.RAW.glob("*.partial"))
-    assert folder.parent == snapshot.RAW
+    assert not list(PROJECT.raw.glob("*.partial"))
+    assert folder.parent == PROJECT.raw
     assert folder.name.startswith("batch-")
-    assert source() == folder.as_posix()
+    assert current_source() == folder.as_posix()
     assert Path(f"{folder}.dvc").is_file()
     assert (folder / "train_images").is_dir()
-    before = held(home)
-    assert take(f"file://{arrived}", load_params()) == (folder, False)
-    assert held(home) == before
+    before = project_files(home)
+    assert take_snapshot(f"file://{arrived}", load_params().ingest) == (folder, False)
+    assert project_files(home) == before
 
-    (arrived / "sample.json").touch()  # another listing, the same content
-    assert take(str(arrived), load_params()) == (folder, False)
-    assert {name for name in held(home) if name not in before} == set()
+    (arrived / "sample.json").touch()  # the listing changes, the content does not
+    assert take_snapshot(str(arrived), load_params().ingest) == (folder, False)
+    assert {name for name in project_files(home) if name not in before} == set()
     (arrived / "more.txt").write_text("new")
-    other, is_new = take(str(arrived), load_params())
+    other, is_new = take_snapshot(str(arrived), load_params().ingest)
     assert is_new
-    assert (source(), other != folder) == (other.as_posix(), True)
+    assert (current_source(), other != folder) == (other.as_posix(), True)
     assert folder.is_dir()
 
 
-def test_a_folder_in_data_raw_stays_where_it_is(home: Path, arrived: Path) -> None:
-    shutil.copytree(arrived, snapshot.RAW / "sample")
-    assert take("data/raw/sample", load_params()) == (Path("data/raw/sample"), True)
-    before = held(home)
+def test_a_folder_in_data_raw_is_not_copied(home: Path, arrived: Path) -> None:
+    shutil.copytree(arrived, PROJECT.raw / "sample")
+    assert take_snapshot("data/raw/sample", load_params().ingest) == (Path("data/raw/sample"), True)
+    before = project_files(home)
     assert Path("data/raw/sample.dvc").is_file()
-    assert take(str(home / "data/raw/sample/"), load_params()) == (Path("data/raw/sample"), False)
-    assert held(home) == before
+    assert take_snapshot(str(home / "data/raw/sample/"), load_params().ingest) == (Path("data/raw/sample"), False)
+    assert project_files(home) == before
 
 
-def test_what_does_not_pass_changes_nothing(home: Path, arrived: Path) -> None:
+def test_an_invalid_snapshot_changes_nothing(home: Path, arrived: Path) -> None:
     set_value("ingest.max_bad_images", "0.01", home / "params.yaml")
-    before = held(home)
-    with pytest.raises(InputError, match="does not pass, and nothing is changed"):
-        take(str(arrived), load_params())
-    assert {name: content for name, content in held(home).items() if not name.startswith("data/raw/batch-")} == before
-    with pytest.raises(InputError, match="nowhere: no files in it"):
-        take("nowhere", load_params())
-    with snapshot._alone(), pytest.raises(InputError, match="another process is taking a snapshot"):
-        take(str(arrived), load_params())
+    before = project_files(home)
+    with pytest.raises(InputError, match="fails the checks of stage ingest"):
+        take_snapshot(str(arrived), load_params().ingest)
+    assert {
+        name: content for name, content in project_files(home).items() if not name.startswith("data/raw/batch-")
+    } == before
+    with pytest.raises(InputError, match="nowhere"):
+        take_snapshot("nowhere", load_params().ingest)
+    with snapshot._lock_snapshots(), pytest.raises(InputError, match="another process is taking a snapshot"):
+        take_snapshot(str(arrived), load_params().ingest)
 
 
 class Killed(BaseException):
-    """What no handler of errors catches."""
+    """An interruption that no error handler catches."""
 
 
-def after(n: int, do: Callable[..., object]) -> Callable[..., object]:
-    """`do`, killed at the call after the first n."""
+def interrupt_after(n: int, function: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that calls `function` n times, and then raises Killed."""
     calls = iter(range(n))
 
-    def killed(*arguments: object, **named: object) -> object:
+    def interrupted(*args: object, **kwargs: object) -> object:
         if next(calls, None) is None:
             raise Killed
-        return do(*arguments, **named)
+        return function(*args, **kwargs)
 
-    return killed
+    return interrupted
 
 
 @pytest.mark.parametrize(
-    ("where", "what", "n"),
+    ("module", "name", "n"),
     [
-        (fetching, "_copy", 7),
-        (snapshot, "_keep", 0),
+        (fetch_module, "_copy", 7),
+        (snapshot, "_add_to_dvc", 0),
         (snapshot, "write_json", 0),
         (snapshot, "set_value", 0),
     ],
     ids=lambda value: str(value) if isinstance(value, str) else "",
 )
-def test_a_kill_anywhere_is_mended_by_the_next_run(
-    home: Path, arrived: Path, monkeypatch: pytest.MonkeyPatch, where: object, what: str, n: int
+def test_an_interrupted_snapshot_can_be_repeated(
+    home: Path, arrived: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, n: int
 ) -> None:
     params = load_params()
-    monkeypatch.setattr(snapshot, "ingest", lambda *_: Ingested({}, {}, {}))  # it passes
+    monkeypatch.setattr(snapshot, "ingest", lambda *_: IngestResult({}, {}, {}))  # every snapshot is valid
     with monkeypatch.context() as patch:
-        patch.setattr(where, what, after(n, getattr(where, what)))
+        patch.setattr(module, name, interrupt_after(n, getattr(module, name)))
         with pytest.raises(Killed):
-            take(str(arrived), params)
+            take_snapshot(str(arrived), params.ingest)
     assert load_params() == params
-    if what == "_copy":
-        assert [path.name for path in snapshot.RAW.iterdir() if path.is_dir()] == [
-            f".batch-{fetching.listing_key(str(arrived))}.partial"
+    if name == "_copy":
+        assert [path.name for path in PROJECT.raw.iterdir() if path.is_dir()] == [
+            f".batch-{fetch_module.listing_key(str(arrived))}.partial"
         ]
-        monkeypatch.setattr(fetching, "_copy", after(10**6, fetching._copy))
-    folder, _ = take(str(arrived), params)
-    assert source() == folder.as_posix()
-    assert {path.name for path in snapshot.RAW.iterdir()} == {
+        monkeypatch.setattr(fetch_module, "_copy", interrupt_after(10**6, fetch_module._copy))
+    folder, _ = take_snapshot(str(arrived), params.ingest)
+    assert current_source() == folder.as_posix()
+    assert {path.name for path in PROJECT.raw.iterdir()} == {
         folder.name,
         f"{folder.name}.dvc",
         ".snapshots.json",
         ".snapshots.lock",
     }
-    assert take(str(arrived), load_params()) == (folder, False)
+    assert take_snapshot(str(arrived), load_params().ingest) == (folder, False)
 
 
-def test_a_snapshot_that_changes_while_it_is_copied_is_not_taken(
+def test_a_snapshot_that_changes_during_the_copy_is_refused(
     home: Path, arrived: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(address: str, folder: Path) -> int:
-        n = fetching.fetch(address, folder)
+    def fetch_and_change(address: str, folder: Path) -> int:
+        n = fetch_module.fetch(address, folder)
         (arrived / "late.txt").write_text("late")
         return n
 
-    monkeypatch.setattr(snapshot, "fetch", fetch)
-    with pytest.raises(InputError, match="has changed while it was copied"):
-        take(str(arrived), load_params())
-    assert not [path for path in snapshot.RAW.iterdir() if path.is_dir()]
+    monkeypatch.setattr(snapshot, "fetch", fetch_and_change)
+    with pytest.raises(InputError, match="changed while it was copied"):
+        take_snapshot(str(arrived), load_params().ingest)
+    assert not [path for path in PROJECT.raw.iterdir() if path.is_dir()]
