@@ -9,24 +9,25 @@ from rich.markup import escape
 
 from kadr.cli.console import console
 
-STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
+STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+"""Style of each state of a finding."""
 
 
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """Check the project and the machine. Print each problem with the command that fixes it; exit code 1 if any."""
-    from kadr.operations.doctor.diagnosis import findings
+    from kadr.operations.doctor.diagnosis import diagnose
 
     output = console()
-    seen = []
-    for finding in findings():
-        seen.append(finding)
+    findings = []
+    for finding in diagnose():
+        findings.append(finding)
         if not as_json:
             style = STYLES[finding.state]
-            line = f"[{style}]{finding.state:5}[/{style}] {escape(finding.about)}: {escape(finding.said)}"
+            line = f"[{style}]{finding.state:7}[/{style}] {escape(finding.subject)}: {escape(finding.message)}"
             output.print(line, highlight=False, soft_wrap=True)
-            if finding.mend:
-                output.print(f"      -> {escape(finding.mend)}", style="cyan", highlight=False, soft_wrap=True)
+            if finding.fix:
+                output.print(f"        -> {escape(finding.fix)}", style="cyan", highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in seen], indent=2, ensure_ascii=False))
-    if any(finding.state == "wrong" for finding in seen):
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)

@@ -1,42 +1,42 @@
-"""What is stale, missing or misconfigured, and the command that mends it: `kadr doctor`, `kadr doctor`.
-
-It is here and not in kadr/, because the library room never imports DVC and MLflow.
-"""
+"""Run all checks of `kadr doctor`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from kadr.embed.cache import cache_root
-from kadr.operations import doctor
-from kadr.operations.doctor import Finding
-from kadr.operations.doctor.tools import check_dvc, check_mlflow, check_prefect
+from kadr.operations.doctor import machine_checks, project_checks
+from kadr.operations.doctor.dvc_checks import check_dvc
+from kadr.operations.doctor.finding import Finding
+from kadr.operations.doctor.service_checks import check_mlflow, check_prefect
 from kadr.project import PROJECT
 
-PARAMS, LOCK = Path("params.yaml"), Path("requirements.lock")
-WRITTEN = (Path(), Path("data"), Path("models"), Path("reports"), PROJECT.metrics, Path(".dvc/tmp"))
-INDEXES = {PROJECT.index: "dvc repro index", Path("models/photos"): "kadr index PHOTOS"}
-STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
+LOCK_FILE = Path("requirements.lock")
+WRITTEN_FOLDERS = (Path(), Path("data"), PROJECT.models, Path("reports"), PROJECT.metrics, Path(".dvc/tmp"))
+INDEX_COMMANDS = {PROJECT.index: "dvc repro index", PROJECT.models / "photos": "kadr index PHOTOS"}
+"""The command that creates each index, by folder."""
 
 
-def findings() -> Iterator[Finding]:
-    """What each check sees; those that need valid params are left out where these are not."""
-    yield from doctor.check_python()
-    yield from doctor.check_packages(LOCK)
-    params, found = doctor.check_params(PARAMS)
-    yield from found
+def diagnose() -> Iterator[Finding]:
+    """Yield the findings of all checks. Checks that need params.yaml are skipped if it is not valid."""
+    yield from machine_checks.check_python()
+    yield from machine_checks.check_packages(LOCK_FILE)
+    params, findings = project_checks.check_params(PROJECT.params)
+    yield from findings
     root = cache_root()
-    folders = [*WRITTEN, *([] if "://" in root else [Path(root)])]
-    yield from doctor.check_folders(folders)
-    yield from doctor.check_disks(folders)
-    yield from doctor.check_cache(root)
+    folders = [*WRITTEN_FOLDERS, *([] if "://" in root else [Path(root)])]
+    yield from machine_checks.check_folders(folders)
+    yield from machine_checks.check_disks(folders)
+    yield from project_checks.check_cache(root)
     if params:
-        yield from doctor.check_source(params)
-        yield from doctor.check_encoders(params, PROJECT.clip)
+        yield from project_checks.check_source(params.ingest)
+        yield from project_checks.check_encoders(params.embed_images, params.embed_texts, params.clip)
         yield from check_dvc()
-        yield from doctor.check_indexes(
-            params, PROJECT.image_embeddings, {p: c for p, c in INDEXES.items() if p.exists()}
+        yield from project_checks.check_indexes(
+            list(params.embed_images.encoders),
+            params.shared_encoders,
+            {folder: command for folder, command in INDEX_COMMANDS.items() if folder.exists()},
         )
-        yield from doctor.check_cores(params)
-    yield from doctor.check_precision()
+        yield from machine_checks.check_cores(params.train.num_threads)
+    yield from machine_checks.check_precision()
     yield from check_mlflow()
     yield from check_prefect()

@@ -1,38 +1,47 @@
-"""The tasks room's reading of DVC's status: what differs for a stage from its last run."""
+"""Read from DVC what has changed for a stage since its last run."""
 
 from collections.abc import Sequence
 from typing import Any
 
-NOT_RUN = "it has not run yet"
-_SHOWN = 4  # changes of a stage that are named; the others are counted
-_SAYINGS = {"always changed": "it is to run always", "changed command": "cmd modified"}
+NOT_RUN = "not run yet"
+"""Change of a stage without a previous run."""
+
+_MAX_LISTED = 4
+_PLAIN_WORDS = {"always changed": "always runs", "changed command": "cmd modified"}
 
 
-def changes_of(stage: Any) -> list[tuple[str, str]]:
-    """What DVC finds changed for one of its stages: (file or key of params, how); the first is empty for the stage.
+def stage_changes(stage: Any) -> list[tuple[str, str]]:
+    """Return the changes of a stage since its last run.
+
+    Args:
+        stage: a `dvc.stage.Stage`.
+
+    Returns:
+        Pairs of a file or params key and its change, e.g. ("params.yaml: seed", "modified"). The first element is
+        empty if the change concerns the stage itself.
 
     Raises:
-        DvcException: it cannot tell.
+        DvcException: DVC cannot determine the changes.
     """
     if stage.cmd and not any(out.hash_info for out in stage.outs):
         return [("", NOT_RUN)]
-    found: list[tuple[str, str]] = []
+    changes: list[tuple[str, str]] = []
     for entry in next(iter(stage.status().values()), []):
         if isinstance(entry, str):
-            found.append(("", _SAYINGS.get(entry, entry)))
+            changes.append(("", _PLAIN_WORDS.get(entry, entry)))
             continue
         for path, state in (item for files in entry.values() for item in files.items()):
-            keys = {path: state} if isinstance(state, str) else {f"{path}: {key}": how for key, how in state.items()}
-            found += keys.items()
-    return found
+            by_key = {path: state} if isinstance(state, str) else {f"{path}: {key}": s for key, s in state.items()}
+            changes += by_key.items()
+    return changes
 
 
-def in_words(changes: Sequence[tuple[str, str]]) -> str:
-    """The first changes, and how many more there are.
+def describe_changes(changes: Sequence[tuple[str, str]]) -> str:
+    """Return the first changes as text, with the number of further changes.
 
-    >>> in_words([("params.yaml: seed", "modified"), ("", "cmd modified")])
+    >>> describe_changes([("params.yaml: seed", "modified"), ("", "cmd modified")])
     'params.yaml: seed modified, cmd modified'
     """
-    said = [f"{what} {how}".strip() for what, how in changes]
-    more = [f"{len(said) - _SHOWN} more"] if len(said) > _SHOWN else []
-    return ", ".join([*said[:_SHOWN], *more])
+    descriptions = [f"{name} {change}".strip() for name, change in changes]
+    more = [f"{len(descriptions) - _MAX_LISTED} more"] if len(descriptions) > _MAX_LISTED else []
+    return ", ".join([*descriptions[:_MAX_LISTED], *more])

@@ -1,4 +1,4 @@
-"""The doctor part's finding: what one check saw, and the command that mends it."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,31 +6,31 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw.
+    """The result of one check.
 
     Attributes:
-        about: what was looked at, in a word or two.
-        state: ok; note: nothing fails for it, but it is worth knowing; wrong: something fails or is stale for it.
-        said: what was seen.
-        mend: the command, or what else to do; empty where there is nothing to do.
+        subject: what was checked, in one or two words.
+        state: `ok`; `note` if nothing fails but the user should know it; `problem` if something fails or is outdated.
+        message: the result.
+        fix: the command or action that fixes the problem, empty if there is nothing to do.
     """
 
-    about: str
-    state: Literal["ok", "note", "wrong"]
-    said: str
-    mend: str = ""
+    subject: str
+    state: Literal["ok", "note", "problem"]
+    message: str
+    fix: str = ""
 
 
-def ok(about: str, said: str) -> Finding:
-    """All is well."""
-    return Finding(about, "ok", said)
+def ok(subject: str, message: str) -> Finding:
+    """Return a finding without a problem."""
+    return Finding(subject, "ok", message)
 
 
-def note(about: str, said: str, mend: str = "") -> Finding:
-    """Worth knowing."""
-    return Finding(about, "note", said, mend)
+def note(subject: str, message: str, fix: str = "") -> Finding:
+    """Return a finding that the user should know."""
+    return Finding(subject, "note", message, fix)
 
 
-def wrong(about: str, said: str, mend: str) -> Finding:
-    """To be mended."""
-    return Finding(about, "wrong", said, mend)
+def problem(subject: str, message: str, fix: str) -> Finding:
+    """Return a finding that the user must fix."""
+    return Finding(subject, "problem", message, fix)

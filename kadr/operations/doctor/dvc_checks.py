@@ -1,0 +1,98 @@
+"""Check the DVC project: outdated stages, missing files and stale locks."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from kadr.operations.doctor.dvc_status import NOT_RUN, describe_changes, stage_changes
+from kadr.operations.doctor.finding import Finding, note, ok, problem
+
+RWLOCK = Path(".dvc/tmp/rwlock")
+"""DVC's list of the files that its running processes read and write."""
+
+
+def check_dvc() -> Iterator[Finding]:
+    """Check that all stages are up to date."""
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # the findings replace DVC's own warnings
+    if finding := _check_rwlock(RWLOCK):
+        yield finding
+        return
+    try:
+        with Repo() as repo, repo.lock:
+            changes = {stage.addressing: stage_changes(stage) for stage in repo.index.stages}
+            has_remote = bool(repo.config["core"].get("remote"))
+    except NotDvcRepoError:
+        yield problem(
+            "dvc", "This folder is not a DVC project.", "git checkout .dvc, or `dvc init` (without git: --no-scm)"
+        )
+    except LockError:
+        yield note("dvc", "Another DVC process is running, so the stages were not checked.", "wait until it ends")
+    except DvcException as error:
+        yield problem("dvc", _one_line(error), _fix_for(str(error)))
+    else:
+        yield from _check_stages(changes, has_remote)
+
+
+def _check_stages(changes: dict[str, list[tuple[str, str]]], has_remote: bool) -> Iterator[Finding]:
+    if changes and all(stage == [("", NOT_RUN)] for stage in changes.values()):
+        yield problem("stages", "No stage has run yet.", "dvc pull, or dvc repro" if has_remote else "dvc repro")
+        return
+    outdated = {name: stage for name, stage in changes.items() if stage}
+    for name, stage in outdated.items():
+        fix = _fix_for_states({state for _, state in stage}, has_remote)
+        yield problem(f"stage {name}", describe_changes(stage), fix)
+    if not outdated:
+        yield ok("stages", f"{len(changes)} stages are up to date")
+
+
+def _fix_for_states(states: set[str], has_remote: bool) -> str:
+    """Return the command that brings a stage up to date, by the states of its files."""
+    if states == {"deleted"}:
+        return "dvc checkout (the files are in the cache)"
+    if states <= {"deleted", "not in cache"}:
+        return "dvc pull" if has_remote else "dvc repro"
+    return "dvc repro"
+
+
+def _one_line(error: Exception) -> str:
+    """Return a DVC error on one line. Its cause contains the position in a damaged file."""
+    message = " ".join(str(error).split())
+    return f"{message} ({' '.join(str(error.__cause__).split())})" if error.__cause__ else message
+
+
+def _fix_for(message: str) -> str:
+    if "dvc.lock" in message:
+        return "git checkout dvc.lock; without git: rm dvc.lock; dvc repro (it restores the results from the cache)"
+    return "correct the file that the message names, or `git checkout` it"
+
+
+def _check_rwlock(path: Path) -> Finding | None:
+    """Return a finding if DVC's list of used files blocks DVC. DVC removes entries of ended processes itself."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        writers, readers = entries.get("write", {}).values(), entries.get("read", {}).values()
+        pids = {int(user["pid"]) for user in [*writers, *(user for users in readers for user in users)]}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        message = f"{path} is damaged ({error}): DVC was killed while it wrote this file."
+        return problem("dvc", message, f"rm {path}")
+    strangers = [pid for pid in pids if psutil.pid_exists(pid) and not _is_dvc(pid)]
+    if strangers:
+        message = f"{path} names process {strangers[0]}, which is not a DVC process. DVC would wait for it."
+        return problem("dvc", message, f"rm {path}")
+    return None
+
+
+def _is_dvc(pid: int) -> bool:
+    try:
+        return any("dvc" in argument or "flows" in argument for argument in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
