@@ -1,1 +1,1 @@
-"""The orchestration room: Prefect flows decide when and where DVC stages run. They compute nothing."""
+"""Prefect flows: they decide when and where DVC stages and kadr commands run, and compute nothing themselves."""

@@ -1,4 +1,4 @@
-"""The orchestration room's view of the DAG: its stages, which come before which, and what changed for each."""
+"""Read the stage graph from DVC, with the changes of each stage since its last run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,67 +9,71 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
-from kadr.operations.doctor.dvc_status import changes_of, in_words
+from kadr.operations.doctor.dvc_status import describe_changes, stage_changes
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A stage at the start of a run.
+class PlannedStage:
+    """A stage before a run of the pipeline.
 
     Attributes:
-        upstream: addresses of the stages whose outs it reads.
-        changes: what differs from its last run, e.g. (`params.yaml: seed`, `modified`); none where it is up to date.
+        upstream: addresses of the stages whose outputs the stage reads.
+        changes: changes since the last run of the stage, e.g. (`params.yaml: seed`, `modified`). Empty if the stage is
+            up to date.
     """
 
     upstream: tuple[str, ...]
     changes: tuple[tuple[str, str], ...]
 
 
-Plan = dict[str, Planned]
+Plan = dict[str, PlannedStage]
+"""The stages by address. A stage follows all stages whose outputs it reads."""
 
 
 def read_plan(targets: Sequence[str] | None = None) -> Plan:
-    """Ask DVC for the stages of the project in the current folder, by one look at them all.
+    """Read the stages of the DVC project in the working directory.
 
     Args:
-        targets: stages to reach, e.g. `train`, or `embed_images` for all its instances; None for the whole DAG.
+        targets: stages to include, together with the stages that they need. `embed_images` includes all instances of
+            that stage. None includes every stage.
 
     Returns:
-        The address of each stage that `dvc repro TARGETS` would look at; a stage comes after all that it reads from.
+        The stages that `dvc repro TARGETS` would check.
 
     Raises:
-        DvcException: there is no such target, dvc.yaml is not valid, or this folder is not a DVC project.
+        DvcException: a target does not exist, dvc.yaml is not valid, or the directory is not a DVC project.
     """
     with Repo(_wait_for_lock=True) as repo, repo.lock:
         graph = get_active_graph(repo.index.graph)
-        wanted = collect_stages(repo, targets) if targets else None
+        selected = collect_stages(repo, targets) if targets else None
         return {
-            stage.addressing: Planned(
-                tuple(sorted(before.addressing for before in graph.successors(stage))), tuple(_changes(stage))
+            stage.addressing: PlannedStage(
+                tuple(sorted(upstream.addressing for upstream in graph.successors(stage))), tuple(_changes(stage))
             )
-            for stage in plan_repro(graph, wanted)
+            for stage in plan_repro(graph, selected)
         }
 
 
-def why(plan: Plan, stage: str) -> str:
-    """Why a stage of the plan will run, for people; empty where it will not.
+def reason_to_run(plan: Plan, stage: str) -> str:
+    """Return why a stage will run, empty if the stage is up to date.
 
-    >>> why({"train": Planned((), (("params.yaml: seed", "modified"),))}, "train")
+    >>> reason_to_run({"train": PlannedStage((), (("params.yaml: seed", "modified"),))}, "train")
     'params.yaml: seed modified'
-    >>> why({"ingest": Planned((), (("", "cmd modified"),)), "train": Planned(("ingest",), ())}, "train")
-    'after ingest, if what it reads changes'
+    >>> plan = {"ingest": PlannedStage((), (("", "cmd modified"),)), "train": PlannedStage(("ingest",), ())}
+    >>> reason_to_run(plan, "train")
+    'if the outputs of ingest change'
     """
     if changes := plan[stage].changes:
-        return in_words(changes)
-    waited_for = [name for name in plan[stage].upstream if why(plan, name)]
-    return f"after {', '.join(waited_for)}, if what it reads changes" if waited_for else ""
+        return describe_changes(changes)
+    running = [name for name in plan[stage].upstream if reason_to_run(plan, name)]
+    return f"if the outputs of {', '.join(running)} change" if running else ""
 
 
 def _changes(stage: Any) -> list[tuple[str, str]]:
-    """What DVC finds changed for a stage; where it cannot tell now, that counts as a change."""
+    """Return the changes of a DVC stage. If DVC cannot determine them, its message counts as a change."""
     try:
-        return changes_of(stage)
+        return stage_changes(stage)
     except LockError:
-        return [("", "another DVC process is using its files")]
+        return [("", "another DVC process is using the files of this stage")]
     except DvcException as error:
         return [("", str(error))]

@@ -1,6 +1,6 @@
-"""The orchestration room's main flow: every stage of DVC's DAG as soon as its upstream is done, side by side.
+"""Flow `pipeline`: run each DVC stage as soon as its upstream stages are done, independent stages in parallel.
 
-`python -m flows.pipeline` runs it, on the server of PREFECT_API_URL or else on a temporary one.
+Run it with `python -m flows.pipeline`. It uses the Prefect server of $PREFECT_API_URL, or a temporary server.
 """
 
 import asyncio
@@ -17,18 +17,25 @@ from prefect.artifacts import acreate_table_artifact
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.dag import Plan, read_plan, why
-from flows.stage import Outcome, StageError, run_here, run_stage
+from flows.dag import Plan, read_plan, reason_to_run
+from flows.subprocess_tasks import Outcome, StageError, run_flow, run_stage
 
 StageTask = Task[[str, bool], Coroutine[Any, Any, Outcome]]
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """What became of one stage in a run of the flow: a row of the summary."""
+    """The result of one stage in a run of the flow.
+
+    Attributes:
+        stage: address of the stage.
+        status: ran, from cache, unchanged, failed or skipped.
+        seconds: duration.
+        message: error message of a failed stage.
+    """
 
     stage: str
-    status: str  # ran | from cache | unchanged | failed | skipped
+    status: str
     seconds: float
     message: str = ""
 
@@ -44,49 +51,49 @@ async def pipeline(
     """Bring the stages of dvc.yaml up to date.
 
     Args:
-        targets: stages to reach, with all that they need, e.g. `[evaluate]`; None for the whole DAG.
-        max_parallel: how many stages run side by side.
-        retries: how often to look again, every 5 s, at a stage whose files another DVC process is using. A stage that
-            fails by itself is not tried again.
-        stage_timeout_s: a stage that takes longer is stopped and counts as failed.
-        force: run every stage even where nothing changed.
+        targets: stages to run, together with the stages that they need, e.g. `[evaluate]`. None runs every stage.
+        max_parallel: maximum number of stages that run at the same time.
+        retries: number of retries, every 5 s, for a stage whose files another DVC process is using. A stage that
+            fails with an error is not retried.
+        stage_timeout_s: maximum duration of a stage in seconds. A stage that takes longer is stopped and fails.
+        force: run every stage, even if nothing has changed.
     """
     try:
         plan = read_plan(targets)
     except DvcException as error:
         return Failed(message=str(error))
-    await _announce(plan, force)
+    await _publish_plan(plan, force)
     stage_task = run_stage.with_options(retries=retries, timeout_seconds=stage_timeout_s)
     runs = await _run_stages(plan, stage_task, max_parallel, force)
-    await acreate_table_artifact([asdict(run) for run in runs], key="pipeline", description="What became of each stage")
-    return _verdict(runs)
+    await acreate_table_artifact([asdict(run) for run in runs], key="pipeline", description="The result of each stage")
+    return _final_state(runs)
 
 
-async def _announce(plan: Plan, force: bool) -> None:
-    """Say which stages will run and why, in the log and as an artifact."""
+async def _publish_plan(plan: Plan, force: bool) -> None:
+    """Log which stages will run and why, and store the plan as an artifact."""
     logger = get_run_logger()
-    reasons = {stage: "force" if force else why(plan, stage) for stage in plan}
+    reasons = {stage: "force" if force else reason_to_run(plan, stage) for stage in plan}
     for stage, reason in reasons.items():
         if reason:
             logger.info("%s will run: %s", stage, reason)
     logger.info("%d of %d stages are up to date", sum(not reason for reason in reasons.values()), len(plan))
     table = [{"stage": stage, "why": reason or "up to date"} for stage, reason in reasons.items()]
-    await acreate_table_artifact(table, key="plan", description="Which stages will run, and why")
+    await acreate_table_artifact(table, key="plan", description="The stages that will run, and why")
 
 
 async def _run_stages(plan: Plan, stage_task: StageTask, max_parallel: int, force: bool) -> list[StageRun]:
-    """Run each stage when all before it succeeded, `max_parallel` at a time; those after a failed one are skipped.
+    """Run each stage after its upstream stages succeeded. Stages after a failed stage are skipped.
 
-    A stage without a change, all of whose upstream turned out unchanged, is not handed to DVC.
+    A stage without changes is not passed to DVC if all its upstream stages are unchanged too.
     """
     slots = asyncio.Semaphore(max_parallel)
     started: dict[str, asyncio.Task[tuple[State[Outcome] | None, StageRun]]] = {}
 
     async def run(stage: str) -> tuple[State[Outcome] | None, StageRun]:
-        before = [await started[name] for name in plan[stage].upstream]
-        if not (force or plan[stage].changes) and all(ended.status == "unchanged" for _, ended in before):
+        upstream = [await started[name] for name in plan[stage].upstream]
+        if not (force or plan[stage].changes) and all(result.status == "unchanged" for _, result in upstream):
             return None, StageRun(stage, "unchanged", 0.0)
-        states = [state for state, _ in before if state is not None]
+        states = [state for state, _ in upstream if state is not None]
         async with slots:
             start = time.monotonic()
             state = await stage_task(stage, force, wait_for=states, return_state=True)  # type: ignore[misc]  # a coroutine
@@ -102,15 +109,14 @@ async def _stage_run(stage: str, state: State[Outcome], seconds: float) -> Stage
     if state.is_completed():
         return StageRun(stage, await state.aresult(), round(seconds, 1))
     if not state.is_final():
-        return StageRun(stage, "skipped", 0.0, "a stage before it failed")
+        return StageRun(stage, "skipped", 0.0, "an upstream stage failed")
     error = await state.aresult(raise_on_failure=False)
-    return StageRun(
-        stage, "failed", round(seconds, 1), str(error) if isinstance(error, StageError) else str(state.message)
-    )
+    message = str(error) if isinstance(error, StageError) else str(state.message)
+    return StageRun(stage, "failed", round(seconds, 1), message)
 
 
-def _verdict(runs: list[StageRun]) -> State[Any]:
-    """Say how the whole run ended: failed stages with their own messages, else how many ran."""
+def _final_state(runs: list[StageRun]) -> State[Any]:
+    """Return the state of the flow run, with the messages of the failed stages or the number of stages by status."""
     failed = [run for run in runs if run.status == "failed"]
     if failed:
         return Failed(message="\n".join(f"stage {run.stage} failed: {run.message}" for run in failed))
@@ -118,24 +124,27 @@ def _verdict(runs: list[StageRun]) -> State[Any]:
     return Completed(message=", ".join(f"{n} {status}" for status, n in sorted(counts.items())))
 
 
-MaxParallel = Annotated[int, typer.Option(min=1, help="How many stages run side by side.")]
-Retries = Annotated[int, typer.Option(min=0, help="Looks at files that another DVC process is using, 5 s apart.")]
-StageTimeout = Annotated[float, typer.Option(min=1, help="Seconds after which a stage is stopped.")]
+MaxParallel = Annotated[int, typer.Option(min=1, help="Maximum number of stages that run at the same time.")]
+Retries = Annotated[
+    int, typer.Option(min=0, help="Retries, every 5 s, for a stage whose files another DVC process is using.")
+]
+StageTimeout = Annotated[float, typer.Option(min=1, help="Maximum duration of a stage in seconds.")]
 app = typer.Typer(pretty_exceptions_enable=False)
 
 
 @app.command()
 def main(
     target: Annotated[
-        list[str] | None, typer.Option(help="Stage to reach, with all that it needs; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Stage to run, together with the stages that it needs. Repeat the option for more stages."),
     ] = None,
     max_parallel: MaxParallel = 2,
     retries: Retries = 60,
     stage_timeout_s: StageTimeout = 6 * 3600,
-    force: Annotated[bool, typer.Option("--force", help="Run every stage even where nothing changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run every stage, even if nothing has changed.")] = False,
 ) -> None:
-    """Bring the stages of dvc.yaml up to date, independent ones side by side."""
-    run_here(pipeline(target, max_parallel, retries, stage_timeout_s, force))
+    """Bring the stages of dvc.yaml up to date, independent stages in parallel."""
+    run_flow(pipeline(target, max_parallel, retries, stage_timeout_s, force))
 
 
 if __name__ == "__main__":

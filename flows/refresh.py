@@ -1,10 +1,8 @@
-"""The orchestration room's refresh: a new snapshot becomes the input, the pipeline runs, the better model is in use.
+"""Flow `refresh`: take a new snapshot, run the pipeline on it, and promote its model or reject it.
 
-`python -m flows.refresh SNAPSHOT` runs it, on the server of PREFECT_API_URL or else on a temporary one.
+Run it with `python -m flows.refresh SNAPSHOT`. It uses the Prefect server of $PREFECT_API_URL, or a temporary server.
 """
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,10 +12,8 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.pipeline import MaxParallel, Retries, StageTimeout, pipeline
-from flows.stage import StageError, run_command, run_here
-
-REPORT = Path("reports/refresh.json")
-Report = dict[str, Any]
+from flows.subprocess_tasks import StageError, run_command, run_flow
+from kadr.operations.champion.refresh_report import Report, read_report
 
 
 @flow
@@ -27,57 +23,57 @@ async def refresh(
     retries: Annotated[int, Field(ge=0)] = 60,
     stage_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600,
 ) -> State[Any]:
-    """Take a snapshot of photos, texts and ratings, run the pipeline on it, and promote its model or reject it.
+    """Take a snapshot of images, texts and ratings, run the pipeline on it, and promote its model or reject it.
 
-    A run that is Completed is called Promoted, Rejected, or Unchanged where nothing is new since the last one.
+    A completed run has the state Promoted, Rejected, or Unchanged if nothing is new since the last run.
 
     Args:
         snapshot: a folder, or an fsspec address such as s3://bucket/photos.
-        max_parallel: how many stages run side by side.
-        retries: looks, 5 s apart, at a stage whose files another DVC process is using.
-        stage_timeout_s: a stage that takes longer is stopped and counts as failed.
+        max_parallel: maximum number of stages that run at the same time.
+        retries: number of retries, every 5 s, for a stage whose files another DVC process is using.
+        stage_timeout_s: maximum duration of a stage in seconds. A stage that takes longer is stopped and fails.
     """
     try:
         await run_command("snapshot", [snapshot])
-        ran = await pipeline(None, max_parallel, retries, stage_timeout_s, return_state=True)
-        if not ran.is_completed():
-            return Failed(message=f"the champion stays, for the pipeline failed: {ran.message}")
+        pipeline_run = await pipeline(None, max_parallel, retries, stage_timeout_s, return_state=True)
+        if not pipeline_run.is_completed():
+            return Failed(message=f"The champion does not change, because the pipeline failed: {pipeline_run.message}")
         await run_command("champion", ["challenge"])
     except StageError as error:
-        return Failed(message=f"the champion stays: {error}")
-    report = json.loads(REPORT.read_text(encoding="utf-8"))
-    await _show(report)
+        return Failed(message=f"The champion does not change: {error}")
+    report = read_report()
+    await _publish_report(report)
     return Completed(name=report["verdict"].capitalize(), message=report["reason"])
 
 
-async def _show(report: Report) -> None:
-    """Keep the verdict and the drift as artifacts."""
-    await acreate_markdown_artifact(page(report), key="refresh", description="Promoted or rejected, and why")
+async def _publish_report(report: Report) -> None:
+    """Store the verdict and the drift as artifacts."""
+    await acreate_markdown_artifact(to_markdown(report), key="refresh", description="The verdict and its reason")
     if drift := report.get("drift"):
-        await acreate_table_artifact(drift, key="drift", description="The snapshot against the champion's")
+        await acreate_table_artifact(drift, key="drift", description="Drift of the snapshot from the champion's")
 
 
-def page(report: Report) -> str:
-    """The verdict for people, in Markdown."""
+def to_markdown(report: Report) -> str:
+    """Return the report of a challenge as a Markdown page."""
     run, url = report["mlflow_run"], report["mlflow_url"]
     facts = {
         "Champion": report["champion"],
         "Snapshot": f"`{report['snapshot']}`",
         "MLflow run": f"[{run}]({url})" if url else f"`{run}`",
-        "Model": f"`{report['model_sha256']}` (tag `kadr.model_sha256` of that run)",
+        "Model": f"`{report['model_sha256']}` (tag `kadr.model_sha256` of the MLflow run)",
     }
-    if pairs := report.get("pairs"):
-        facts["Judged on"] = (
-            f"{pairs['judged']:,} pairs that both models foretold unseen (sha256 `{pairs['sha256']}`); "
-            f"{pairs['not_judged']:,} more the champion did not foretell"
+    if pairs := report.get("compared_pairs"):
+        facts["Compared on"] = (
+            f"{pairs['n']:,} pairs that both models predicted out of fold (sha256 `{pairs['sha256']}`). "
+            f"{pairs['n_excluded']:,} more pairs have no prediction by the champion."
         )
     lines = [f"# {report['verdict'].capitalize()}", "", report["reason"], ""]
     lines += [f"- {name}: {value}" for name, value in facts.items()]
-    if figures := report.get("figures"):
-        lines += ["", "| figure | challenger | champion | difference | from | to |", "|---|---|---|---|---|---|"]
+    if metrics := report.get("metrics"):
+        lines += ["", "| metric | challenger | champion | difference | low | high |", "|---|---|---|---|---|---|"]
         lines += [
-            f"| {row['figure']} | " + " | ".join(f"{value:.4g}" for key, value in row.items() if key != "figure") + " |"
-            for row in figures
+            f"| {row['metric']} | " + " | ".join(f"{value:.4g}" for key, value in row.items() if key != "metric") + " |"
+            for row in metrics
         ]
     return "\n".join(lines)
 
@@ -87,13 +83,15 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="A folder, or of fsspec: s3://bucket/photos.")],
+    snapshot: Annotated[
+        str, typer.Argument(metavar="SNAPSHOT", help="Folder, or fsspec address such as s3://bucket/photos.")
+    ],
     max_parallel: MaxParallel = 2,
     retries: Retries = 60,
     stage_timeout_s: StageTimeout = 6 * 3600,
 ) -> None:
-    """Take a snapshot, run the pipeline on it, and promote its model where it is not worse than the champion."""
-    run_here(refresh(snapshot, max_parallel, retries, stage_timeout_s))
+    """Take a snapshot, run the pipeline on it, and promote its model if it is not worse than the champion."""
+    run_flow(refresh(snapshot, max_parallel, retries, stage_timeout_s))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The real pipeline under faults: whatever was killed or damaged, `dvc repro` ends in the bytes of an undisturbed run.
+"""Faults in the real pipeline: after a kill or damage, `dvc repro` produces the bytes of an undisturbed run.
 
-KADR_FAULTS=all kills every stage, from an empty project on (about five minutes); by default a few that write in all
-the ways there are: a folder, the embedding cache, MLflow's store, a published index.
+By default, a few stages are killed, one for each kind of output: a folder, the embedding cache, the MLflow store and a
+published index. KADR_FAULTS=all kills every stage, starting from an empty project, in about five minutes.
 """
 
 import os
@@ -19,30 +19,33 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import Finished, run
+from tests.conftest import FinishedProject, run
 
 pytestmark = pytest.mark.slow
 
-KILLS = 2  # of each stage
-KILLED = ["clip", "embed_texts@tfidf", "train", "index"]
+N_KILLS = 2  # kills of each stage
+KILLED_STAGES = ["clip", "embed_texts@tfidf", "train", "index"]
 LOCK_DAMAGED = re.compile(r"dvc\.lock',? (validation failed|is invalid|YAML file structure is corrupted)")
 
 
-def lock_of(folder: Path) -> dict[str, Any]:
-    """Stage -> command, deps, params and outs of its last run, with their md5."""
+def read_lock(folder: Path) -> dict[str, Any]:
+    """Return the entry of each stage in dvc.lock: command, deps, params and outs with their md5."""
     return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
 
 
-def seconds_of(finished: Finished) -> dict[str, float]:
-    """Stage -> how long it took, with DVC's own work: each writes its metrics last, and DVC ran one after another."""
+def stage_seconds(finished: FinishedProject) -> dict[str, float]:
+    """Return the duration of each stage, DVC's own work included.
+
+    DVC ran the stages one after another, and each stage wrote its metrics file last.
+    """
     ends = sorted((path.stat().st_mtime, path.stem) for path in (finished.folder / "metrics").iterdir())
-    start = (finished.folder / "params.yaml").stat().st_mtime  # `kadr use` writes it, and `dvc repro` comes next
-    return {name: end - before for (before, _), (end, name) in zip([(start, ""), *ends], ends, strict=False)}
+    start = (finished.folder / "params.yaml").stat().st_mtime  # `kadr use` writes params.yaml right before `dvc repro`
+    return {name: end - begin for (begin, _), (end, name) in zip([(start, ""), *ends], ends, strict=False)}
 
 
-def undo(folder: Path, stages: list[str], environment: dict[str, str]) -> None:
-    """Make the project forget that these stages ran: no outs, no entries in dvc.lock, nothing in DVC's cache."""
-    lock = lock_of(folder)
+def forget_stages(folder: Path, stages: list[str], environment: dict[str, str]) -> None:
+    """Delete the outputs of stages, their entries in dvc.lock, and their files in the DVC cache."""
+    lock = read_lock(folder)
     for stage in stages:
         for out in lock.pop(stage)["outs"]:
             path = folder / out["path"]
@@ -53,17 +56,17 @@ def undo(folder: Path, stages: list[str], environment: dict[str, str]) -> None:
 
 
 class Killer:
-    """Runs `dvc repro` again and again, and kills all of it at the planned moments of its stages."""
+    """Runs `dvc repro` repeatedly, and kills its process group at planned times."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
-        self.moments: dict[str, list[float]] = {}  # stage -> seconds after its start, the next one last
-        self.lock = ""  # of before the first run
+        self.kill_times: dict[str, list[float]] = {}  # seconds after the start of each stage, the next kill last
+        self.lock = ""  # content of dvc.lock before the first run
         self.killed: Counter[str] = Counter()
 
-    def run(self, moments: dict[str, list[float]]) -> None:
-        """Go on until a run is left to its end."""
-        self.moments, self.lock = moments, (self.folder / "dvc.lock").read_text(encoding="utf-8")
+    def run(self, kill_times: dict[str, list[float]]) -> None:
+        """Run `dvc repro` until a run ends without a kill."""
+        self.kill_times, self.lock = kill_times, (self.folder / "dvc.lock").read_text(encoding="utf-8")
         while not self._run_once():
             pass
 
@@ -79,13 +82,15 @@ class Killer:
                 lines.append(line)
                 if started := re.search(r"Running stage '([^']+)'", line):
                     timer.cancel()
-                    if self.moments.get(started[1]):
-                        timer = threading.Timer(self.moments[started[1]].pop(), _kill, (process.pid, started[1], kills))
+                    if self.kill_times.get(started[1]):
+                        timer = threading.Timer(
+                            self.kill_times[started[1]].pop(), _kill, (process.pid, started[1], kills)
+                        )
                         timer.start()
             timer.cancel()
         lock = self.folder / "dvc.lock"
-        if self.killed and LOCK_DAMAGED.search("".join(lines)):  # DVC itself was killed while it wrote the file
-            lock.write_text(self.lock, encoding="utf-8")  # as `git checkout dvc.lock` does, which `kadr doctor` advises
+        if self.killed and LOCK_DAMAGED.search("".join(lines)):  # DVC was killed while it wrote the file
+            lock.write_text(self.lock, encoding="utf-8")  # like `git checkout dvc.lock`, the fix of `kadr doctor`
             return False
         self.killed.update(kills)
         assert process.returncode == (-signal.SIGKILL if kills else 0), "".join(lines)
@@ -98,29 +103,29 @@ def _kill(group: int, stage: str, kills: list[str]) -> None:
         kills.append(stage)
 
 
-def test_killed_stages_end_in_the_bytes_of_an_undisturbed_run(finished: Finished, tmp_path: Path) -> None:
+def test_killed_stages_produce_the_bytes_of_an_undisturbed_run(finished: FinishedProject, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
     environment = {**finished.environment, "KADR_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"}
-    stages = list(lock_of(copy)) if os.environ.get("KADR_FAULTS") == "all" else KILLED
+    stages = list(read_lock(copy)) if os.environ.get("KADR_FAULTS") == "all" else KILLED_STAGES
     rng, killer = random.Random(0), Killer(copy, environment)
-    lived, seconds = stages, seconds_of(finished)
-    while lived:
-        undo(copy, lived, environment)
-        killer.run({stage: sorted(rng.uniform(0, seconds[stage]) for _ in range(KILLS))[::-1] for stage in lived})
-        lived = [stage for stage in stages if not killer.killed[stage]]  # they ended sooner than their moment
-        seconds = {stage: of / 2 for stage, of in seconds.items()}
-    assert lock_of(copy) == lock_of(finished.folder)
+    remaining, seconds = stages, stage_seconds(finished)
+    while remaining:
+        forget_stages(copy, remaining, environment)
+        killer.run({stage: sorted(rng.uniform(0, seconds[stage]) for _ in range(N_KILLS))[::-1] for stage in remaining})
+        remaining = [stage for stage in stages if not killer.killed[stage]]  # stages that ended before their kill
+        seconds = {stage: duration / 2 for stage, duration in seconds.items()}
+    assert read_lock(copy) == read_lock(finished.folder)
     assert "Data and pipelines are up to date" in run("dvc status", copy, environment)
 
 
-def test_a_second_run_beside_the_first_is_refused_and_harms_nothing(finished: Finished, tmp_path: Path) -> None:
+def test_a_second_simultaneous_run_is_refused_without_harm(finished: FinishedProject, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
     environment = {**finished.environment, "PYTHONUNBUFFERED": "1"}
-    undo(copy, ["embed_texts@tfidf"], environment)
+    forget_stages(copy, ["embed_texts@tfidf"], environment)
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(["dvc", "repro"], cwd=copy, env=environment, start_new_session=True, **pipes) as first:
         assert any("Running stage" in line for line in first.stdout or ())
-        os.killpg(first.pid, signal.SIGSTOP)  # it stands still in its stage, however fast this machine is
+        os.killpg(first.pid, signal.SIGSTOP)  # stop the run inside its stage
         try:
             second = subprocess.run(["dvc", "repro"], cwd=copy, env=environment, check=False, **pipes)
         finally:
@@ -132,55 +137,55 @@ def test_a_second_run_beside_the_first_is_refused_and_harms_nothing(finished: Fi
     assert "Traceback" not in second.stderr
     assert "Running stage" not in second.stdout
     assert "Running stage" not in run("dvc repro", copy, environment)
-    assert lock_of(copy) == lock_of(finished.folder)
+    assert read_lock(copy) == read_lock(finished.folder)
 
 
-def test_damaged_files_are_mended(finished: Finished, tmp_path: Path) -> None:
+def test_damaged_files_are_restored(finished: FinishedProject, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
-    outs = {out["path"]: out["md5"] for stage in lock_of(copy).values() for out in stage["outs"]}
-    kept = copy / ".dvc/cache/files/md5" / outs["metrics/index.json"][:2] / outs["metrics/index.json"][2:]
-    kept.chmod(0o644)
+    outs = {out["path"]: out["md5"] for stage in read_lock(copy).values() for out in stage["outs"]}
+    cached = copy / ".dvc/cache/files/md5" / outs["metrics/index.json"][:2] / outs["metrics/index.json"][2:]
+    cached.chmod(0o644)
     files = ["data/tables/ratings.parquet", "models/relevance/model.txt", "models/index/clip.faiss"]
-    for path in (kept, *(copy / name for name in files)):
+    for path in (cached, *(copy / name for name in files)):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     output = run("dvc repro", copy, finished.environment)
-    assert re.findall(r"Running stage '([^']+)'", output) == ["index"]  # what DVC itself keeps whole is put back
-    assert lock_of(copy) == lock_of(finished.folder)
-    for name in (*files, str(kept.relative_to(copy))):
+    assert re.findall(r"Running stage '([^']+)'", output) == ["index"]  # DVC restores the other files from its cache
+    assert read_lock(copy) == read_lock(finished.folder)
+    for name in (*files, str(cached.relative_to(copy))):
         assert (copy / name).read_bytes() == (finished.folder / name).read_bytes()
 
 
-def test_clocks_that_jump_and_what_a_killed_stage_left_make_nothing_stale(finished: Finished, tmp_path: Path) -> None:
+def test_wrong_file_times_and_partial_files_do_not_outdate_stages(finished: FinishedProject, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
     cache = Path(shutil.copytree(finished.environment["KADR_CACHE"], tmp_path / "cache"))
     files = sorted(path for folder in (copy, cache) for path in folder.rglob("*") if path.is_file())
     for number, path in enumerate(files):
-        os.utime(path, ((0, 4102444800)[number % 2],) * 2)  # 1970, 2100
+        os.utime(path, ((0, 4102444800)[number % 2],) * 2)  # the years 1970 and 2100
     for folder in ("images", "texts"):
         (copy / f"data/embeddings/{folder}/.clip.parquet.1.partial").write_bytes(b"half")
     assert "Data and pipelines are up to date" in run("dvc status", copy, finished.environment)
     environment = {**finished.environment, "KADR_CACHE": str(cache)}
     output = run("dvc repro --force --single-item embed_texts@tfidf", copy, environment)
     assert "embed texts: 0 computed" in output
-    assert lock_of(copy) == lock_of(finished.folder)
+    assert read_lock(copy) == read_lock(finished.folder)
 
 
-def test_a_damaged_lock_is_named_and_mended_as_the_doctor_says(finished: Finished, tmp_path: Path) -> None:
+def test_a_damaged_lock_is_named_and_the_fix_of_the_doctor_works(finished: FinishedProject, tmp_path: Path) -> None:
     copy = finished.copy_to(tmp_path / "kadr")
-    whole = (copy / "dvc.lock").read_text(encoding="utf-8")
-    ends_in_a_key = whole[: whole.index("params:") + len("par")]
+    content = (copy / "dvc.lock").read_text(encoding="utf-8")
+    ends_in_a_key = content[: content.index("params:") + len("par")]
     commands = ("dvc repro", "python -m flows.pipeline", "kadr doctor")
-    for damaged, tried in (("<<<<<<< HEAD\n", commands), ("", commands[:1]), (ends_in_a_key, commands[::2])):
+    for damaged, tried_commands in (("<<<<<<< HEAD\n", commands), ("", commands[:1]), (ends_in_a_key, commands[::2])):
         (copy / "dvc.lock").write_text(damaged, encoding="utf-8")
-        for command in tried:
-            done = subprocess.run(
+        for command in tried_commands:
+            process = subprocess.run(
                 command.split(), cwd=copy, env=finished.environment, capture_output=True, text=True, check=False
             )
-            output = done.stdout + done.stderr
-            assert done.returncode != 0
+            output = process.stdout + process.stderr
+            assert process.returncode != 0
             assert LOCK_DAMAGED.search(output)
             assert "Traceback" not in output
             assert "Running stage" not in output
     assert "rm dvc.lock; dvc repro" in output
     assert "Running stage" not in run("rm dvc.lock; dvc repro", copy, finished.environment)
-    assert lock_of(copy) == lock_of(finished.folder)
+    assert read_lock(copy) == read_lock(finished.folder)

@@ -1,6 +1,6 @@
-"""A Prefect server for the flows' tests, and toy DVC projects for them to run.
+"""A Prefect server and small DVC projects for the tests of the flows.
 
-Prefect itself runs in processes of its own, as in use: what it leaves open would be an error in a later test.
+Prefect runs only in subprocesses. Resources that it leaves open would make later tests fail.
 """
 
 import os
@@ -18,16 +18,16 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[2]
-Toy = Callable[[dict[str, Any]], Path]
+MakeDvcProject = Callable[[dict[str, Any]], Path]
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What `python -m flows.x` needs to find this project's code, with a Prefect folder of its own and no server."""
+    """Environment variables for `python -m flows.NAME`, with an empty Prefect folder and no server."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     return inherited | {
         "PYTHONPATH": str(PROJECT),
-        "DVC_NO_ANALYTICS": "1",  # or each DVC leaves a process behind that reports its use
+        "DVC_NO_ANALYTICS": "1",  # DVC starts a background process for its analytics
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
@@ -37,17 +37,22 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def server(environment: dict[str, str]) -> Iterator[str]:
-    """Address of a real Prefect server on loopback with an empty database."""
-    with serving(environment) as (_, api):
+    """Address of a Prefect server with an empty database."""
+    with run_server(environment) as (_, api):
         yield api
 
 
 @contextmanager
-def serving(environment: dict[str, str], port: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A Prefect server on a free port of loopback, or on this one, and its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = port or free.getsockname()[1]
+def run_server(environment: dict[str, str], port: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run a Prefect server on the loopback interface, and yield its process and its address.
+
+    Args:
+        environment: environment variables of the server.
+        port: port of the server. The default is a free port.
+    """
+    with socket.socket() as free_socket:
+        free_socket.bind(("127.0.0.1", 0))
+        port = port or free_socket.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         api = f"http://127.0.0.1:{port}/api"
@@ -60,7 +65,7 @@ def serving(environment: dict[str, str], port: int | None = None) -> Iterator[tu
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
     for _ in range(360):
-        assert process.poll() is None, "the Prefect server ended at its start"
+        assert process.poll() is None, "the Prefect server stopped during its start"
         try:
             if httpx.get(f"{api}/health").is_success:
                 return
@@ -70,8 +75,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Toy:
-    """Make a DVC project with these stages and an input.txt, and go there."""
+def make_dvc_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> MakeDvcProject:
+    """Return a function that creates a DVC project with an input.txt, and makes it the working directory."""
 
     def make(stages: dict[str, Any]) -> Path:
         command = [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"]

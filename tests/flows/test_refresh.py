@@ -1,4 +1,4 @@
-"""The commands of docs/refresh.md on a small real pipeline: two snapshots come, by a command and by a worker."""
+"""The commands of docs/refresh.md with a small pipeline and two snapshots."""
 
 import json
 import os
@@ -15,18 +15,17 @@ import pytest
 import torch
 import yaml
 
-from flows import refresh
-from kadr.clip.checkpoint import save_clip
+from kadr.clip.checkpoint import save_checkpoint
 from kadr.encoders.open_clip_models import load_clip, read_config
 from kadr.io.presets import set_value
-from kadr.operations.champion import challenge
+from kadr.operations.champion.refresh_report import read_report
 from kadr.sample import write_sample
 from tests.flows.conftest import PROJECT
 from tests.flows.test_worker import commands
 
 pytestmark = pytest.mark.slow
 
-# The stages that a champion is of, in one process, which saves the imports of many.
+# The stages of a champion run in one process, which imports the libraries only once.
 STAGES = """
 from kadr.params import load_params
 from tasks import aggregate, clip, embed_images, embed_texts, index, ingest, train
@@ -56,7 +55,7 @@ SMALL = {
 
 @pytest.fixture
 def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of one stage, with a snapshot in data/raw/sample."""
+    """A project with one DVC stage and a snapshot in data/raw/sample."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
@@ -77,7 +76,7 @@ def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeyp
     write_sample(home / "data/raw/sample", 1, 30, 5, 30)
     tiny = PROJECT / "presets" / "clip-tiny"
     torch.manual_seed(0)
-    save_clip(
+    save_checkpoint(
         load_clip(f"local-dir:{tiny}", None, weights=False), read_config(tiny)["model_cfg"], None, Path("random_clip")
     )
     return home
@@ -85,69 +84,71 @@ def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeyp
 
 @pytest.fixture
 def worker(home: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
-    """The environment of a shell on the server, while the worker of docs/flows.md is at work."""
-    own = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+    """Environment variables of a shell while the worker of docs/flows.md is running."""
+    variables = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
     _, pool, deploy, start, *_ = (command for command in commands() if command[0] == "prefect")
-    subprocess.run([sys.executable, "-m", *pool, "--overwrite"], env=own, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", *deploy], env=own, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", *pool, "--overwrite"], env=variables, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", *deploy], env=variables, check=True, capture_output=True)
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-m", *start], env=own, **silent) as process:
+    with subprocess.Popen([sys.executable, "-m", *start], env=variables, **silent) as process:
         try:
-            yield own
+            yield variables
         finally:
             process.terminate()
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:
-    """Run a command of the page; what it wrote."""
+    """Run a command of the page and return its output."""
     path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    call = [str(shutil.which(command[0], path=path)), *command[1:]]
-    done = subprocess.run(call, env=environment | {"PATH": path}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    arguments = [str(shutil.which(command[0], path=path)), *command[1:]]
+    process = subprocess.run(arguments, env=environment | {"PATH": path}, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout + process.stderr
 
 
-def artifact(server: str, key: str) -> Any:
-    found = httpx.post(f"{server}/artifacts/latest/filter", json={"artifacts": {"key": {"any_": [key]}}}).json()
-    return found[0]["data"]
+def latest_artifact(server: str, key: str) -> Any:
+    artifacts = httpx.post(f"{server}/artifacts/latest/filter", json={"artifacts": {"key": {"any_": [key]}}}).json()
+    return artifacts[0]["data"]
 
 
-def in_use() -> str:
+def champion_link() -> str:
     return os.readlink("models/champion")
 
 
-def test_the_page(home: Path, worker: dict[str, str], server: str, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_work(home: Path, worker: dict[str, str], server: str, tmp_path: Path) -> None:
     first, later, search, list_, rollback, deployed = (
         command for command in commands("refresh.md") if command[0] != "export"
     )
     assert "in state Promoted('there was no champion'" in run(first, worker)
-    assert in_use() == ".champion/v000001"
+    assert champion_link() == ".champion/v000001"
 
     new = Path(shutil.copytree("data/raw/sample", tmp_path / "latest"))
     rated = new / "train_dataset.csv"
-    rated.write_text("".join(rated.read_text().splitlines(keepends=True)[:-20]))  # fewer ratings than before
-    said = run([*deployed[:-1], f"snapshot={new}"], worker)
-    assert "Promoted" in said
-    assert in_use() == ".champion/v000002"
+    rated.write_text(
+        "".join(rated.read_text().splitlines(keepends=True)[:-20])
+    )  # fewer ratings than in the first snapshot
+    output = run([*deployed[:-1], f"snapshot={new}"], worker)
+    assert "Promoted" in output
+    assert champion_link() == ".champion/v000002"
     _check_lineage(server)
 
     assert "images/" in run(search, worker)
     assert "v000002*" in run(list_, worker)
-    assert "models/champion is v000001 now, and was v000002" in run(rollback, worker)
-    said = run([*later[:-1], str(new)], worker)
-    assert "3 of 3 stages are up to date" in said  # the snapshots are DVC's stages too
-    assert "in state Unchanged('v000002 is this model, and was rolled back; " in said
-    assert in_use() == ".champion/v000001"
+    assert "models/champion now uses v000001 instead of v000002" in run(rollback, worker)
+    output = run([*later[:-1], str(new)], worker)
+    assert "3 of 3 stages are up to date" in output  # each snapshot is a DVC stage too
+    assert "in state Unchanged('this model is v000002, which was rolled back. " in output
+    assert champion_link() == ".champion/v000001"
 
 
 def _check_lineage(server: str) -> None:
-    """From the flow's artifact to MLflow's run, and from there to the flow's run on the server."""
-    report = json.loads(refresh.REPORT.read_text())
-    verdict = artifact(server, "refresh")
-    assert verdict.startswith("# Promoted\n\nnot worse than champion v000001 by more than noise: tau_c ")
+    """Check the links from the artifact to the MLflow run, and from there to the flow run on the server."""
+    report = read_report()
+    verdict = latest_artifact(server, "refresh")
+    assert verdict.startswith("# Promoted\n\nnot significantly worse than champion v000001: tau_c ")
     assert report["mlflow_run"] in verdict
     assert "| tau_c |" in verdict
-    drift = {row["variable"]: row["says"] for row in json.loads(artifact(server, "drift"))}
+    drift = {row["variable"]: row["result"] for row in json.loads(latest_artifact(server, "drift"))}
     assert {"ratings, expert", "relevance", "photos, clip", "texts, tfidf"} <= set(drift)
     client = mlflow.MlflowClient("sqlite:///mlflow.db")
     tags = client.get_run(report["mlflow_run"]).data.tags
@@ -156,7 +157,3 @@ def _check_lineage(server: str) -> None:
     page = f"{server.removesuffix('/api')}/flow-runs/flow-run/{tags['refresh.flow_run_id']}"
     assert tags["refresh.flow_run_url"] == page
     assert str(client.get_model_version_by_alias("kadr-sample", "champion").version) == report["mlflow"][1]
-
-
-def test_the_report_is_where_the_challenge_writes_it() -> None:
-    assert refresh.REPORT == challenge.REPORT

@@ -1,4 +1,4 @@
-"""The commands of docs/flows.md, as typed: deployed, run by a worker, scheduled, on a real server."""
+"""The commands of docs/flows.md with a Prefect server and a worker."""
 
 import shlex
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import PROJECT, Toy
+from tests.flows.conftest import PROJECT, MakeDvcProject
 from tests.test_docs import blocks
 
 STAGES = {
@@ -18,9 +18,9 @@ STAGES = {
 
 
 def commands(page: str = "flows.md") -> list[list[str]]:
-    """Every command of the page, without its comment, in order."""
-    shown = "".join(blocks(PROJECT / "docs" / page, "bash"))
-    return [shlex.split(line, comments=True) for line in shown.splitlines()]
+    """Return the commands of a page in order, without comments."""
+    script = "".join(blocks(PROJECT / "docs" / page, "bash"))
+    return [shlex.split(line, comments=True) for line in script.splitlines()]
 
 
 def prefect(arguments: list[str]) -> list[str]:
@@ -28,9 +28,9 @@ def prefect(arguments: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def folder(toy: Toy) -> Path:
-    """A DVC project of two stages with this project's flows and deployments."""
-    folder = toy(STAGES)
+def folder(make_dvc_project: MakeDvcProject) -> Path:
+    """A DVC project of two stages with the flows and deployments of this project."""
+    folder = make_dvc_project(STAGES)
     (folder / "prefect.yaml").write_bytes((PROJECT / "prefect.yaml").read_bytes())
     (folder / "flows").symlink_to(PROJECT / "flows")
     return folder
@@ -38,30 +38,30 @@ def folder(toy: Toy) -> Path:
 
 @pytest.fixture
 def worker(folder: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
-    """The environment of a shell while the worker that the page starts is at work."""
-    own = environment | {"PREFECT_API_URL": server}
-    before = [command for command in commands() if command[0] == "prefect"][1:4]
-    for command in ([*before[0], "--overwrite"], before[1]):  # another test of this server may have made the pool
-        subprocess.run(prefect(command), cwd=folder, env=own, check=True, capture_output=True)
+    """Environment variables of a shell while the worker of the page is running."""
+    variables = environment | {"PREFECT_API_URL": server}
+    create_pool, deploy, start_worker = [command for command in commands() if command[0] == "prefect"][1:4]
+    for command in ([*create_pool, "--overwrite"], deploy):  # another test may have created the pool on this server
+        subprocess.run(prefect(command), cwd=folder, env=variables, check=True, capture_output=True)
     with subprocess.Popen(
-        prefect(before[2]), cwd=folder, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        prefect(start_worker), cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            yield own
+            yield variables
         finally:
             process.terminate()
 
 
 @pytest.mark.slow
-def test_a_worker_runs_what_is_deployed(folder: Path, worker: dict[str, str]) -> None:
+def test_a_worker_runs_the_deployments(folder: Path, worker: dict[str, str]) -> None:
     first, *others = [command for command in commands() if command[:2] == ["prefect", "deployment"]]
     (folder / "input.txt").write_text("deployed\n")
-    ran = subprocess.run(prefect(first), cwd=folder, env=worker, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "Completed" in ran.stdout
+    process = subprocess.run(prefect(first), cwd=folder, env=worker, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "Completed" in process.stdout
     assert (folder / "last.txt").read_text() == "deployed\n"
     assert (folder / "dvc.lock").is_file()
     for command in others:
-        ran = subprocess.run(prefect(command), cwd=folder, env=worker, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "0 3 * * *" in ran.stdout
+        process = subprocess.run(prefect(command), cwd=folder, env=worker, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stdout + process.stderr
+    assert "0 3 * * *" in process.stdout

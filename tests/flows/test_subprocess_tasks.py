@@ -1,8 +1,8 @@
-"""What the flow understands of a stage's log."""
+"""The error message that the flow takes from the log of a stage."""
 
 import pytest
 
-from flows.stage import last_message
+from flows.subprocess_tasks import last_message
 
 START = ["Running stage 'train':", "> python -m tasks.train"]
 DVC = "ERROR: failed to reproduce 'train': failed to run: python -m tasks.train, exited with 1"
@@ -22,9 +22,9 @@ DVC = "ERROR: failed to reproduce 'train': failed to run: python -m tasks.train,
             ["ERROR: failed to reproduce 'train': missing data 'source': x"],
             "failed to reproduce 'train': missing data 'source': x",
         ),
-        ([], "it said nothing"),
+        ([], "no output"),
     ],
-    ids=["one line", "indented lines", "a bug", "a silent stage", "DVC's own error", "nothing"],
+    ids=["one line", "indented lines", "traceback", "silent stage", "error of DVC", "no output"],
 )
-def test_the_last_message_is_the_stages_own(lines: list[str], message: str) -> None:
+def test_the_message_of_the_stage_is_preferred(lines: list[str], message: str) -> None:
     assert last_message(lines) == message

@@ -1,4 +1,4 @@
-"""The orchestration room's tasks: run a DVC stage, or a command, in a process of its own, and leave none behind."""
+"""Prefect tasks that run a DVC stage or a kadr command as a subprocess."""
 
 import asyncio
 import logging
@@ -21,9 +21,14 @@ from prefect.settings import PREFECT_API_URL
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 Outcome = Literal["ran", "from cache", "unchanged"]
 
-RETRY_EVERY_S = 5.0  # between two looks at files that another DVC process is using
-GRACE_S = 10.0  # from the interrupt of a cancelled stage to its kill
-LONGEST_LINE = 2**20  # bytes of one log line
+RETRY_DELAY_S = 5.0
+"""Seconds between two attempts to run a stage whose files another DVC process is using."""
+
+GRACE_PERIOD_S = 10.0
+"""Seconds between the interrupt of a cancelled subprocess and its kill."""
+
+MAX_LINE_BYTES = 2**20
+"""Maximum length of a log line."""
 
 _OUTCOMES: dict[str, Outcome] = {"' didn't change, skipping": "unchanged", "' is cached - skipping run": "from cache"}
 _BUSY = re.compile(r"^ERROR: .*(is busy, it is being blocked by|Unable to acquire lock)")
@@ -31,15 +36,15 @@ _STAGE_FAILED = re.compile(r"^ERROR: failed to reproduce .*: failed to run: ")
 
 
 class StageError(Exception):
-    """A stage ended with an error of its own; the message is the stage's last one."""
+    """A stage or command failed. The message is its last message."""
 
 
 class StageBusyError(StageError):
-    """Another DVC process is using the files of the stage; it is worth another try."""
+    """Another DVC process is using the files of the stage. Retrying can help."""
 
 
-def run_here(flow: Coroutine[Any, Any, object]) -> None:
-    """Run a flow from a command line; one that fails ends the process with its message alone and exit code 1."""
+def run_flow(flow: Coroutine[Any, Any, object]) -> None:
+    """Run a flow from the command line. If the flow fails, print its message and exit with code 1."""
     try:
         asyncio.run(flow)
     except FailedRun as failure:
@@ -53,31 +58,31 @@ async def _is_busy(_task: Task[..., Any], _run: TaskRun, state: State) -> bool:
 @task(
     task_run_name="{stage}",
     retries=60,
-    retry_delay_seconds=RETRY_EVERY_S,
+    retry_delay_seconds=RETRY_DELAY_S,
     retry_condition_fn=_is_busy,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
 async def run_stage(stage: str, force: bool = False) -> Outcome:
-    """Bring one stage up to date by `dvc repro --single-item`, its log line by line in Prefect's.
+    """Run `dvc repro --single-item` for one stage, and log its output line by line.
 
     Args:
-        stage: its address in DVC, e.g. `embed_images@clip`.
-        force: run it even where nothing changed.
+        stage: DVC address of the stage, e.g. `embed_images@clip`.
+        force: run the stage even if nothing has changed.
 
     Returns:
         Whether the stage ran, was restored from DVC's run cache, or was up to date.
 
     Raises:
-        StageError: it ended with an error.
-        StageBusyError: another DVC process is using its files.
+        StageError: the stage failed.
+        StageBusyError: another DVC process is using the files of the stage.
     """
     options = ["--single-item", *(["--force"] if force else [])]
     code, lines = await _run("dvc", ["--wait-for-lock", "repro", *options, stage])
     if code:
         raise (StageBusyError if any(map(_BUSY.search, lines)) else StageError)(last_message(lines))
-    said = (outcome for line in lines for text, outcome in _OUTCOMES.items() if f"'{stage}{text}" in line)
-    return next(said, "ran")
+    outcomes = (outcome for line in lines for text, outcome in _OUTCOMES.items() if f"'{stage}{text}" in line)
+    return next(outcomes, "ran")
 
 
 @task(task_run_name="kadr {command}", cache_policy=NO_CACHE, persist_result=False)
@@ -93,7 +98,7 @@ async def run_command(command: str, arguments: list[str]) -> None:
 
 
 async def _run(module: str, arguments: list[str]) -> tuple[int, list[str]]:
-    """Run a module to its end; its exit code and what it wrote. Nothing of it is left, however this ends."""
+    """Run a module, and return its exit code and its output. Stop all its processes if the task is cancelled."""
     process = await _start(module, arguments)
     try:
         lines = await _log_lines(cast(asyncio.StreamReader, process.stdout), get_run_logger())
@@ -103,24 +108,24 @@ async def _run(module: str, arguments: list[str]) -> tuple[int, list[str]]:
 
 
 async def _start(module: str, arguments: list[str]) -> asyncio.subprocess.Process:
-    """Start a module by this interpreter, in a process group of its own; `python` in dvc.yaml is the same one."""
+    """Start a module in a new process group, with this interpreter first on the PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    page = flow_run.ui_url if PREFECT_API_URL.value() else None  # a temporary server's is gone with it
-    ours = {"PREFECT__FLOW_RUN_ID": flow_run.id or "", "KADR_FLOW_RUN_URL": page or ""}
+    page = flow_run.ui_url if PREFECT_API_URL.value() else None  # a temporary server disappears after the run
+    lineage = {"PREFECT__FLOW_RUN_ID": flow_run.id or "", "KADR_FLOW_RUN_URL": page or ""}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", module, *arguments),
-        env={**os.environ, **ours, "PATH": path, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **lineage, "PATH": path, "PYTHONUNBUFFERED": "1"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        limit=LONGEST_LINE,
+        limit=MAX_LINE_BYTES,
         start_new_session=True,
     )
 
 
 async def _log_lines(output: asyncio.StreamReader, logger: Logger) -> list[str]:
-    """Log each line of the output as it comes; of a line that was overwritten, what was left on it."""
+    """Log each line of the output as it arrives, and return the lines. Overwritten text of a line is dropped."""
     lines: list[str] = []
     async for raw in output:
         line = raw.decode(errors="replace").rstrip().rpartition("\r")[2]
@@ -131,26 +136,26 @@ async def _log_lines(output: asyncio.StreamReader, logger: Logger) -> list[str]:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """End the whole process group: DVC, the stage, and what the stage started. Ask first: DVC then frees its locks."""
+    """Stop the process group: DVC, the stage and its child processes. An interrupt lets DVC release its locks first."""
     with suppress(ProcessLookupError):
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGINT)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), GRACE_S)
+                await asyncio.wait_for(process.wait(), GRACE_PERIOD_S)
         os.killpg(process.pid, signal.SIGKILL)
     await process.communicate()
 
 
 def last_message(lines: list[str]) -> str:
-    r"""Give the last message in a stage's log: its last line, from the nearest line above it that is not indented.
+    r"""Return the last message in the log of a stage: its last line, and the line that any indented lines belong to.
 
-    DVC's remark that the stage's command failed is left out where the stage said something itself.
+    DVC's own message about the failed command is dropped if the stage printed a message.
 
     >>> last_message(["> python -m tasks.ingest", "ingest: params.yaml is not valid:", "  seed: missing key"])
     'ingest: params.yaml is not valid:\n  seed: missing key'
     """
-    own = [line for line in lines if not _STAGE_FAILED.search(line)]
-    spoke = own and not own[-1].startswith("> ")
-    lines = own if spoke else lines
-    first = next((at for at in reversed(range(len(lines))) if not lines[at][0].isspace()), 0)
-    return "\n".join(lines[first:]).removeprefix("ERROR: ") or "it said nothing"
+    stage_lines = [line for line in lines if not _STAGE_FAILED.search(line)]
+    has_message = stage_lines and not stage_lines[-1].startswith("> ")
+    lines = stage_lines if has_message else lines
+    first = next((row for row in reversed(range(len(lines))) if not lines[row][0].isspace()), 0)
+    return "\n".join(lines[first:]).removeprefix("ERROR: ") or "no output"
