@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from kadr.cli.stage import Metrics, run_stage
 from kadr.metrics.evaluation import Estimates, as_json, differences
 from kadr.model.ablation import AblationStudy
-from kadr.model.ablation_variants import TrainingSettings, select_variants
+from kadr.model.ablation_variants import select_variants
+from kadr.model.training_settings import TrainingSettings
 from kadr.operations.tracking import recording
 from kadr.params import Params
 from kadr.project import PROJECT

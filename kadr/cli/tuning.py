@@ -16,6 +16,7 @@ def tune(
 
     The settings are searched in inner folds and evaluated on outer test pairs that the search never saw.
     """
+    from kadr.model.training_settings import TrainingSettings
     from kadr.operations.tuning.nested_search import tune
     from kadr.operations.tuning.search_runs import record_tuning
     from kadr.operations.tuning.search_summary import cell_table, describe_result
@@ -23,9 +24,10 @@ def tune(
     from kadr.params import load_params
 
     share_cores()
-    problem = TuningProblem.read(load_params())
+    params = load_params()
+    problem = TuningProblem.read(TrainingSettings.from_params(params), params.evaluate, params.seed)
     result, studies = tune(problem, trials)
-    record_tuning(problem.params.train.experiment, problem.key, problem.reference.metric, result, studies)
+    record_tuning(params.train.experiment, problem.key, problem.reference.metric, result, studies)
     output = console()
     output.print(cell_table(problem, studies))
     output.print(describe_result(problem, result), highlight=False, soft_wrap=True)

@@ -14,10 +14,11 @@ from kadr.features import FeatureMatrix
 from kadr.io.schemas import PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
 from kadr.metrics.benchmark_ratings import crowd_ratings, expert_ratings
 from kadr.metrics.evaluation import Estimates, agreement_metrics
-from kadr.model.ablation_variants import TrainingSettings, Variant
+from kadr.model.ablation_variants import Variant
 from kadr.model.folds import Cell, Mask
 from kadr.model.lightgbm import Scores
 from kadr.model.training_data import EmbeddingTables, RatedPairs, fit_feature_blocks, make_cells, read_rated_pairs
+from kadr.model.training_settings import TrainingSettings
 from kadr.params import EvaluateParams
 from kadr.progress import progress
 from kadr.project import PROJECT

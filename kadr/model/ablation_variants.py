@@ -5,44 +5,10 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from kadr.errors import ParamsError
-from kadr.params import AggregateParams, Objective, Params, TrainParams
+from kadr.model.training_settings import SOURCES, TrainingSettings
+from kadr.params import Objective
 
-SOURCES = ("expert", "crowd")
 AGGREGATION_METHODS = ("graded_response", "mean", "median", "majority")  # methods that need no rater ids
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The settings that determine a training.
-
-    Attributes:
-        image_encoders: names of the image encoders.
-        text_encoders: names of the text encoders.
-        aggregate: aggregation of ratings.
-        train: features, folds and trees.
-        sources: rating sources that the model is trained on.
-    """
-
-    image_encoders: tuple[str, ...]
-    text_encoders: tuple[str, ...]
-    aggregate: AggregateParams
-    train: TrainParams
-    sources: Sequence[str] = SOURCES
-
-    @classmethod
-    def from_params(cls, params: Params) -> "TrainingSettings":
-        """Return the settings in params.yaml."""
-        image_encoders, text_encoders = params.embed_images.encoders, params.embed_texts.encoders
-        return cls(tuple(image_encoders), tuple(text_encoders), params.aggregate, params.train)
-
-    @property
-    def feature_settings(self) -> tuple[Sequence[str], ...]:
-        """The settings that determine the feature matrix: blocks and encoders."""
-        return self.train.features, self.image_encoders, self.text_encoders
-
-    def with_train(self, **values: object) -> "TrainingSettings":
-        """Return the settings with other values in section `train`. The values are not validated."""
-        return replace(self, train=self.train.model_copy(update=values))
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ def tune(problem: TuningProblem, n_trials: int, studies: Path = STUDIES) -> "tup
     Raises:
         ModelError: the pairs are too few for outer or inner folds.
     """
-    current = current_settings(problem.params.train)
+    current = current_settings(problem.settings.train)
     finished, inner_cells = [], [problem.inner_cells(cell) for cell in problem.outer_cells]
     with progress("trials", n_trials * len(problem.outer_cells)) as advance:
         for outer, inner in zip(problem.outer_cells, inner_cells, strict=True):
-            name = f"{problem.params.train.experiment}-{problem.key}-cell{outer.fold}"
-            study = open_study(studies, name, problem.params.seed + outer.fold)
+            name = f"{problem.settings.train.experiment}-{problem.key}-cell{outer.fold}"
+            study = open_study(studies, name, problem.seed + outer.fold)
             advance(min(n_trials, len(finished_trials(study))))
             run_trials(study, n_trials, current, partial(problem.cumulative_agreement, inner), advance)
             finished.append(study)
@@ -67,7 +67,7 @@ def evaluate(problem: TuningProblem, candidates: list[Settings]) -> TuningResult
         problem: data of the search.
         candidates: settings that the study of each outer cell found.
     """
-    current, n_pairs = current_settings(problem.params.train), len(problem.pairs.table)
+    current, n_pairs = current_settings(problem.settings.train), len(problem.pairs.table)
     scores = {"tuned": np.full(n_pairs, np.nan), "current": np.full(n_pairs, np.nan)}
     with progress("evaluate", 2 * len(candidates)) as advance:
         for cell, candidate in zip(problem.outer_cells, candidates, strict=True):
@@ -100,7 +100,7 @@ def select_best(problem: TuningProblem, candidates: list[Settings]) -> Settings:
 
 def _gain(problem: TuningProblem, tuned: Scores, current: Scores) -> Interval | None:
     """Return the gain in agreement with its bootstrap interval by image."""
-    reference, settings = problem.reference, problem.params.evaluate
+    reference, settings = problem.reference, problem.evaluate
     tested = np.flatnonzero(~np.isnan(current[reference.rows]))
 
     def gain(resample: Rows) -> float:
@@ -109,4 +109,4 @@ def _gain(problem: TuningProblem, tuned: Scores, current: Scores) -> Interval | 
         return resampled.agreement(tuned) - resampled.agreement(current)
 
     image_ids = problem.pairs.table["image_id"].to_numpy()[reference.rows[tested]].tolist()
-    return bootstrap(gain, image_ids, settings.n_bootstrap, settings.confidence, problem.params.seed)
+    return bootstrap(gain, image_ids, settings.n_bootstrap, settings.confidence, problem.seed)

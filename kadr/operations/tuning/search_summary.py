@@ -19,7 +19,7 @@ def cell_table(problem: TuningProblem, studies: "list[optuna.Study]") -> Table:
         problem: data of the search.
         studies: one study per outer cell.
     """
-    metric, current = problem.reference.metric, current_settings(problem.params.train)
+    metric, current = problem.reference.metric, current_settings(problem.settings.train)
     table = Table("outer cell", "trials", "pruned", f"inner {metric}", "current settings", *SEARCH_SPACE)
     for cell, study in zip(problem.outer_cells, studies, strict=True):
         finished = finished_trials(study)
@@ -37,7 +37,7 @@ def describe_result(problem: TuningProblem, result: TuningResult) -> str:
     text = f"{metric} on unseen outer test pairs: {result.tuned:.2f} tuned, {result.current:.2f} with current settings"
     if gain is not None:
         text += f"; gain {result.tuned - result.current:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
-    if result.best == current_settings(problem.params.train):
+    if result.best == current_settings(problem.settings.train):
         return f"{text}.\nThe current settings in params.yaml are the best."
     significant = gain is not None and gain.low > 0
     advice = "To apply the best settings" if significant else "The gain is within noise. To try the best settings"

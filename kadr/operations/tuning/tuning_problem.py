@@ -24,10 +24,11 @@ from kadr.model.training_data import (
     make_cells,
     read_rated_pairs,
 )
+from kadr.model.training_settings import TrainingSettings
 from kadr.operations.tracking.lineage import dvc_md5
 from kadr.operations.tuning import study as tuning_study
 from kadr.operations.tuning.study import ReferenceRatings, Settings
-from kadr.params import Params
+from kadr.params import EvaluateParams
 from kadr.project import PROJECT
 
 _INNER_FOLD_SEED = 2  # added to the seed of the project, which the outer folds use
@@ -38,24 +39,28 @@ class TuningProblem:
     """All data of a hyperparameter search that no trial changes.
 
     Attributes:
-        params: params.yaml.
+        settings: encoders, features, folds and LightGBM settings.
+        evaluate: settings of the bootstrap interval.
+        seed: random seed.
         pairs: rated pairs.
         matrix: feature matrix of the pairs.
         reference: ratings that the scores are compared with.
     """
 
-    params: Params
+    settings: TrainingSettings
+    evaluate: EvaluateParams
+    seed: int
     pairs: RatedPairs
     matrix: FeatureMatrix
     reference: ReferenceRatings
 
     @classmethod
-    def read(cls, params: Params) -> "TuningProblem":
+    def read(cls, settings: TrainingSettings, evaluate: EvaluateParams, seed: int) -> "TuningProblem":
         """Read the input of stage `train` and the ratings of the project."""
-        tables = EmbeddingTables.read(params.embed_images.encoders, params.embed_texts.encoders)
+        tables = EmbeddingTables.read(settings.image_encoders, settings.text_encoders)
         pairs = read_rated_pairs(tables)
-        matrix = pairs.features(fit_feature_blocks(tables, params.train))
-        return cls(params, pairs, matrix, read_reference_ratings(pairs))
+        matrix = pairs.features(fit_feature_blocks(tables, settings.train))
+        return cls(settings, evaluate, seed, pairs, matrix, read_reference_ratings(pairs))
 
     @cached_property
     def outer_cells(self) -> list[Cell]:
@@ -66,7 +71,7 @@ class TuningProblem:
         Raises:
             ModelError: no pair can be held out.
         """
-        cells = make_cells(self.pairs, self.params.train, self.params.seed)
+        cells = make_cells(self.pairs, self.settings.train, self.seed)
         if not cells:
             raise ModelError("No pair can be held out. Lower train.image_folds and train.query_folds, or add ratings.")
         return [cell for cell in cells if cell.on_diagonal] or cells
@@ -79,7 +84,7 @@ class TuningProblem:
         """
         table = self.pairs.table
         groups = query_groups(table["query_id"].tolist(), self.pairs.own_image)
-        seed = self.params.seed + _INNER_FOLD_SEED
+        seed = self.seed + _INNER_FOLD_SEED
         cells = tuning_study.make_inner_cells(outer, table["image_id"].tolist(), groups, seed)
         if not cells:
             raise ModelError(
@@ -90,8 +95,8 @@ class TuningProblem:
 
     def fit_predict(self, settings: Settings) -> FitPredict:
         """Return training and prediction with the given LightGBM settings."""
-        train = self.params.train.model_copy(update=settings)
-        return self.pairs.learner(self.matrix, train, self.params.seed).fit_predict
+        train = self.settings.train.model_copy(update=settings)
+        return self.pairs.learner(self.matrix, train, self.seed).fit_predict
 
     def cumulative_agreement(self, cells: list[Cell], settings: Settings) -> Iterator[float]:
         """Train and score cell after cell, and yield the agreement over all cells so far."""
@@ -101,17 +106,17 @@ class TuningProblem:
     @property
     def input_files(self) -> list[Path]:
         """The tables that a trial depends on."""
-        images = [PROJECT.image_embeddings / f"{name}.parquet" for name in self.params.embed_images.encoders]
-        texts = [PROJECT.text_embeddings / f"{name}.parquet" for name in self.params.embed_texts.encoders]
-        captions = [PROJECT.captions] if CAPTION_NEIGHBOURS in self.params.train.features else []
+        images = [PROJECT.image_embeddings / f"{name}.parquet" for name in self.settings.image_encoders]
+        texts = [PROJECT.text_embeddings / f"{name}.parquet" for name in self.settings.text_encoders]
+        captions = [PROJECT.captions] if CAPTION_NEIGHBOURS in self.settings.train.features else []
         return [PROJECT.relevance, PROJECT.withheld, PROJECT.ratings, PROJECT.queries, *captions, *images, *texts]
 
     @cached_property
     def key(self) -> str:
         """Digest of the data, features and settings that all trials share. Another key starts new studies."""
-        fixed = self.params.train.model_dump(exclude=set(tuning_study.SEARCH_SPACE))
+        fixed = self.settings.train.model_dump(exclude=set(tuning_study.SEARCH_SPACE))
         files = [dvc_md5(path) for path in self.input_files]
-        content = [*files, self.matrix.names, self.params.seed, fixed, tuning_study.SEARCH_SPACE]
+        content = [*files, self.matrix.names, self.seed, fixed, tuning_study.SEARCH_SPACE]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from kadr.errors import ModelError
 from kadr.model.folds import assign_folds, grid_cells
+from kadr.model.training_settings import TrainingSettings
 from kadr.operations.tuning import study as tuning_study
 from kadr.operations.tuning.nested_search import tune
 from kadr.operations.tuning.search_runs import record_tuning
@@ -51,12 +52,12 @@ def problem(small_project: Path, small_params: Params, monkeypatch: pytest.Monke
     space = {key: tuning_study.SEARCH_SPACE[key] for key in SETTINGS}
     monkeypatch.setattr(tuning_study, "SEARCH_SPACE", space)
     monkeypatch.setattr("kadr.operations.tuning.search_summary.SEARCH_SPACE", space)
-    return TuningProblem.read(small_params)
+    settings = TrainingSettings.from_params(small_params)
+    return TuningProblem.read(settings, small_params.evaluate, small_params.seed)
 
 
 def with_train(problem: TuningProblem, **values: object) -> TuningProblem:
-    train = problem.params.train.model_copy(update=values)
-    return replace(problem, params=problem.params.model_copy(update={"train": train}))
+    return replace(problem, settings=problem.settings.with_train(**values))
 
 
 def test_inner_cells_contain_no_image_and_no_query_of_the_outer_test_pairs() -> None:
@@ -168,8 +169,7 @@ def test_a_search_is_evaluated_and_recorded_once(problem: TuningProblem, small_p
 
 
 def test_the_key_depends_on_the_seed_but_not_on_searched_settings(problem: TuningProblem) -> None:
-    other_seed = replace(problem, params=problem.params.model_copy(update={"seed": 1}))
-    assert other_seed.key != problem.key
+    assert replace(problem, seed=1).key != problem.key
     assert with_train(problem, num_leaves=4).key == problem.key
 
 
