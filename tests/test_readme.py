@@ -1,4 +1,4 @@
-"""The commands of the pages, run in a copy of the project on a small sample, and what re-runs on a change."""
+"""The commands of README.md and docs/ run in a copy of the project, and a change runs only the outdated stages."""
 
 import json
 import os
@@ -15,142 +15,141 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import COUNTS, Finished, run
+from tests.conftest import PROJECT, SAMPLE_COUNTS, FinishedProject, run
 
 pytestmark = pytest.mark.slow
 
-WAIT_S = 300
+TIMEOUT_S = 300
 PAGES = ("README.md", "docs/data.md", "docs/mlflow.md")
+SERVERS = ("mlflow ui", "kadr serve")
 
 
-def readme_commands(project: Path) -> list[str]:
-    """The commands of the pages' bash blocks, without those of make, which would install everything anew."""
-    text = "".join((project / name).read_text(encoding="utf-8") for name in PAGES)
-    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line and not line.startswith("make ")]
+def read_blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def split_commands(block: str) -> list[str]:
+    """Return the commands of a block without their comments."""
+    return [command for line in block.splitlines() if (command := line.split("  #")[0].strip())]
+
+
+def page_commands() -> list[str]:
+    """Return the commands of the pages without `make`, which would install all packages again."""
+    text = "".join((PROJECT / name).read_text(encoding="utf-8") for name in PAGES)
+    commands = [command for block in read_blocks(text, "bash") for command in split_commands(block)]
+    return [command for command in commands if not command.startswith("make ")]
+
+
+def find_command(start: str) -> str:
+    return next(command for command in page_commands() if command.startswith(start))
 
 
 @pytest.fixture(scope="module")
-def environment(finished: Finished) -> dict[str, str]:
-    """That of the finished project."""
+def environment(finished: FinishedProject) -> dict[str, str]:
     return finished.environment
 
 
 @pytest.fixture(scope="module")
-def copy(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the finished project that these tests may change."""
+def copy(finished: FinishedProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the finished project that these tests can change."""
     return finished.copy_to(tmp_path_factory.mktemp("copy") / "kadr")
-
-
-def stale(folder: Path, environment: dict[str, str]) -> set[str]:
-    """The stages that `dvc repro` would run."""
-    return ran(run("dvc repro --dry", folder, environment))
-
-
-def ran(output: str) -> set[str]:
-    """The stages that DVC says it runs."""
-    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 @pytest.fixture
 def restored(copy: Path, environment: dict[str, str]) -> Iterator[Path]:
-    """The copy, whose params.yaml is as it was afterwards."""
-    before = (copy / "params.yaml").read_bytes()
+    """Return the copy, and restore its params.yaml after the test."""
+    params = (copy / "params.yaml").read_bytes()
     yield copy
-    (copy / "params.yaml").write_bytes(before)
+    (copy / "params.yaml").write_bytes(params)
 
 
-def test_a_second_repro_does_nothing(copy: Path, environment: dict[str, str]) -> None:
-    assert "Data and pipelines are up to date" in run("dvc repro", copy, environment)
+def stages_run(output: str) -> set[str]:
+    """Return the stages in DVC's output."""
+    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
-def test_what_the_page_on_dvc_shows(project: Path, copy: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    """A run is pushed, pulled into a clone of other path, found up to date there, pushed with its input, tried on."""
-    page = (project / "docs/dvc.md").read_text(encoding="utf-8").replace("/mnt/store", str(tmp_path / "store"))
-    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
-    share, pull, add, experiments = ([line.split("  #")[0] for line in block.splitlines()] for block in blocks)
-    for command in share:
-        run(command, copy, environment)
-    clone = tmp_path / "clone"
-    run(f"git clone -q {copy} {clone}", tmp_path, environment)
-    for address in re.findall(r"`(dvc remote add[^`]*)`", page):
-        run(address.replace("-d store", "--local other -f"), clone, environment)
-    assert "data/raw/sample" in run(f"{pull[0]} && dvc status", clone, environment)
-    for command in pull[1:]:
-        output = run(f"{command} {' '.join(COUNTS)}" if "sample" in command else command, clone, environment)
-    assert "Data and pipelines are up to date" in output
-    assert not ran(output)
-    for command in add:
-        run(command, clone, environment)
-    last = tmp_path / "last"
-    run(f"git clone -q {clone} {last}", tmp_path, environment)
-    assert "Data and pipelines are up to date" in run("dvc pull && dvc status", last, environment)
-    # the first is one of the README; of the two that are queued, one is enough
-    commands = [command for command in experiments if not re.search("run -S|num_leaves=31", command)]
-    output = "".join(run(command, last, environment) for command in commands)
-    assert re.search(r"\[[\w-]+\] +[\d.]+ +4 ", output)
-    assert (last / "dvc_plots/index.html").is_file()
+def outdated_stages(folder: Path, environment: dict[str, str]) -> set[str]:
+    """Return the stages that `dvc repro` would run."""
+    return stages_run(run("dvc repro --dry", folder, environment))
 
 
-SERVERS = ("mlflow ui", "kadr serve")
+# The commands of the pages
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in readme_commands(Path(__file__).parents[1]) if not c.startswith(SERVERS)]
-)
-def test_command_of_the_readme(command: str, restored: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("command", [command for command in page_commands() if not command.startswith(SERVERS)])
+def test_a_command_of_the_pages_runs(command: str, restored: Path, environment: dict[str, str]) -> None:
     output = run(command.replace("--trials 20", "--trials 2"), restored, environment)
     if command.startswith("kadr search"):
         assert "images/" in output
     if command.startswith("dvc exp run -S train."):
-        assert ran(output) == {"train", "evaluate", "ablate", "report"}
+        assert stages_run(output) == {"train", "evaluate", "ablate", "report"}
     if command == "kadr register":
         assert "models:/kadr-sample/" in output
     if command == "kadr compare":
         assert "tau_c" in output
     if command.startswith("mlflow models predict"):
-        rows = json.loads((restored / "relevance.json").read_text(encoding="utf-8"))["predictions"]
-        assert all(0 <= row["relevance"] <= 1 for row in rows)
+        predictions = json.loads((restored / "relevance.json").read_text(encoding="utf-8"))["predictions"]
+        assert predictions
+        assert all(0 <= prediction["relevance"] <= 1 for prediction in predictions)
 
 
-def test_script_of_the_page_on_mlflow(project: Path, copy: Path, environment: dict[str, str]) -> None:
-    (script,) = re.findall(r"```python\n(.*?)```", (project / "docs/mlflow.md").read_text(encoding="utf-8"), re.DOTALL)
-    (copy / "score.py").write_text(script, encoding="utf-8")
-    assert "relevance" in run("kadr register", copy, environment) + run("python score.py", copy, environment)
+def test_the_commands_of_the_dvc_page_share_a_run_with_a_clone(
+    copy: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    page = (PROJECT / "docs/dvc.md").read_text(encoding="utf-8").replace("/mnt/store", str(tmp_path / "store"))
+    push, pull, add, experiments = map(split_commands, read_blocks(page, "bash"))
+    for command in push:
+        run(command, copy, environment)
+    clone = tmp_path / "clone"
+    run(f"git clone -q {copy} {clone}", tmp_path, environment)
+    for command in re.findall(r"`(dvc remote add[^`]*)`", page):
+        run(command.replace("-d store", "--local other -f"), clone, environment)
+    assert "data/raw/sample" in run(f"{pull[0]} && dvc status", clone, environment)
+    for command in pull[1:]:
+        output = run(f"{command} {' '.join(SAMPLE_COUNTS)}" if "sample" in command else command, clone, environment)
+    assert "Data and pipelines are up to date" in output
+    assert not stages_run(output)
+    for command in add:
+        run(command, clone, environment)
+    second_clone = tmp_path / "second"
+    run(f"git clone -q {clone} {second_clone}", tmp_path, environment)
+    assert "Data and pipelines are up to date" in run("dvc pull && dvc status", second_clone, environment)
+    # The first experiment is also a command of README.md. One of the two queued experiments is enough.
+    commands = [command for command in experiments if not re.search("run -S|num_leaves=31", command)]
+    output = "".join(run(command, second_clone, environment) for command in commands)
+    assert re.search(r"\[[\w-]+\] +[\d.]+ +4 ", output)
+    assert (second_clone / "dvc_plots/index.html").is_file()
 
 
-def test_what_the_page_on_flows_shows_of_scoring(project: Path, copy: Path, environment: dict[str, str]) -> None:
-    _, section = (project / "docs/flows.md").read_text(encoding="utf-8").split("## Scoring in bulk\n")
-    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    write, first, again, latest, read = (line.split("  #")[0] for line in block.splitlines())
+def test_the_script_of_the_mlflow_page_predicts_with_the_registered_model(
+    copy: Path, environment: dict[str, str]
+) -> None:
+    (script,) = read_blocks((PROJECT / "docs/mlflow.md").read_text(encoding="utf-8"), "python")
+    (copy / "predict.py").write_text(script, encoding="utf-8")
+    run("kadr register", copy, environment)
+    assert "relevance" in run("python predict.py", copy, environment)
+
+
+def test_the_commands_of_the_flow_page_score_only_new_pairs(copy: Path, environment: dict[str, str]) -> None:
+    _, section = (PROJECT / "docs/flows.md").read_text(encoding="utf-8").split("## Scoring in bulk\n")
+    (block,) = read_blocks(section, "bash")
+    write, first, second, latest, read = split_commands(block)
     run(write, copy, environment)
     assert "10 scored, 0 known, 0 set_aside" in run(first, copy, environment)
-    assert "0 scored, 10 known, 0 set_aside" in run(again, copy, environment)
+    assert "0 scored, 10 known, 0 set_aside" in run(second, copy, environment)
     assert "10 had a score" in run(latest, copy, environment)
     assert "[10 rows" in run(read, copy, environment)
     with (copy / "data/pairs.csv").open("a") as pairs:
-        pairs.write("nosuch.jpg,a tree\n")
-    assert "1 rows are set aside: the photo cannot be read: No such file" in run(latest, copy, environment)
+        pairs.write("missing.jpg,a tree\n")
+    assert re.search(r"1 rows are set aside: .*No such file", run(latest, copy, environment))
 
 
-def test_mlflow_ui_shows_the_training(copy: Path, environment: dict[str, str]) -> None:
-    command = next(c for c in readme_commands(Path(__file__).parents[1]) if c.startswith("mlflow ui"))
-    with serving(f"{command} --workers 1 --port", copy, environment) as address:
-        found = ask(f"{address}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=sample")
-    assert '"name": "sample"' in found
-
-
-def test_kadr_serve_answers(copy: Path, environment: dict[str, str]) -> None:
-    (command,) = (c for c in readme_commands(Path(__file__).parents[1]) if c.startswith("kadr serve"))
-    with serving(f"{command} --port", copy, environment) as address:
-        assert '"status":"ok"' in ask(f"{address}/health")
-        assert "Find photos by words" in ask(address)
+# Servers
 
 
 @contextmanager
-def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The address of a server started by `command` and a free port; it ends with the block."""
+def run_server(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run a server on a free port and yield its address. The command must end with the option `--port`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -165,63 +164,82 @@ def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator
         server.wait()
 
 
-def ask(url: str) -> str:
-    """The answer to a GET, once the server is up."""
-    end = time.monotonic() + WAIT_S
+def get_page(url: str) -> str:
+    """Return the response to a GET request, after waiting for the server."""
+    end = time.monotonic() + TIMEOUT_S
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return str(answer.read().decode())
+            with urllib.request.urlopen(url, timeout=10) as response:
+                return str(response.read().decode())
         except OSError:
             if time.monotonic() > end:
                 raise
             time.sleep(1)
 
 
-def test_one_more_encoder_embeds_with_it_alone(restored: Path, environment: dict[str, str]) -> None:
-    text = (restored / "params.yaml").read_text(encoding="utf-8")
-    entry = "    tfidf:\n"
-    assert entry in text
-    words = {"backend": "tfidf", "max_features": 100, "ngram_max": 1, "dim": 8}
-    more = text.replace(entry, "    words:\n" + "".join(f"      {k}: {v}\n" for k, v in words.items()) + entry)
-    (restored / "params.yaml").write_text(more, encoding="utf-8")
-    embedding = {stage for stage in stale(restored, environment) if stage.startswith("embed")}
-    assert embedding == {"embed_texts@words"}
+def test_mlflow_ui_shows_the_experiment(copy: Path, environment: dict[str, str]) -> None:
+    with run_server(f"{find_command('mlflow ui')} --workers 1 --port", copy, environment) as address:
+        page = get_page(f"{address}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=sample")
+    assert '"name": "sample"' in page
 
 
-def test_one_more_photo_embeds_one_photo(copy: Path, environment: dict[str, str]) -> None:
-    photo = copy / "data/raw/sample/test_images/one_more.jpg"
-    Image.effect_noise((160, 120), 80).convert("RGB").save(photo, quality=90)
+def test_kadr_serve_responds(copy: Path, environment: dict[str, str]) -> None:
+    with run_server(f"{find_command('kadr serve')} --port", copy, environment) as address:
+        assert '"status":"ok"' in get_page(f"{address}/health")
+        assert "<title>kadr" in get_page(address)
+
+
+# Changes
+
+
+def test_a_second_repro_runs_no_stage(copy: Path, environment: dict[str, str]) -> None:
+    assert "Data and pipelines are up to date" in run("dvc repro", copy, environment)
+
+
+def test_a_new_encoder_outdates_only_its_embeddings(restored: Path, environment: dict[str, str]) -> None:
+    params = (restored / "params.yaml").read_text(encoding="utf-8")
+    next_entry = "    tfidf:\n"
+    assert next_entry in params
+    encoder = {"backend": "tfidf", "max_features": 100, "ngram_max": 1, "dim": 8}
+    entry = "    words:\n" + "".join(f"      {key}: {value}\n" for key, value in encoder.items())
+    (restored / "params.yaml").write_text(params.replace(next_entry, entry + next_entry), encoding="utf-8")
+    embedding_stages = {stage for stage in outdated_stages(restored, environment) if stage.startswith("embed")}
+    assert embedding_stages == {"embed_texts@words"}
+
+
+def test_a_new_image_is_the_only_image_that_is_embedded(copy: Path, environment: dict[str, str]) -> None:
+    path = copy / "data/raw/sample/test_images/new.jpg"
+    Image.effect_noise((160, 120), 80).convert("RGB").save(path, quality=90)
     output = run("dvc repro embed_images", copy, environment)
-    assert "embed_images@clip: embed photos: 1 computed" in output
+    assert "embed_images@clip: embed images: 1 computed" in output
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("setting", "message"),
     [
         ("ingest.source=nowhere", "nowhere"),
-        ("ingest.form=flickr8k", "ExpertAnnotations.tsv: no such file"),
+        ("ingest.format=flickr8k", "ExpertAnnotations.tsv"),
         ("train.features=[cosin]", "unknown block 'cosin'"),
         ("train.num_leavs=7", "num_leavs"),
     ],
 )
-def test_a_wrong_setting_is_one_clear_error(
-    change: str, said: str, restored: Path, environment: dict[str, str]
+def test_an_invalid_setting_gives_an_error_message_without_traceback(
+    setting: str, message: str, restored: Path, environment: dict[str, str]
 ) -> None:
-    key, value = change.split("=")
-    section, name = key.split(".")
-    text = (restored / "params.yaml").read_text(encoding="utf-8")
-    line = re.compile(rf"(?m)^(  {name}: ).*$")
+    path, value = setting.split("=")
+    section, key = path.split(".")
+    params = (restored / "params.yaml").read_text(encoding="utf-8")
+    line = re.compile(rf"(?m)^(  {key}: ).*$")
     changed = (
-        line.sub(rf"\g<1>{value}", text)
-        if line.search(text)
-        else text.replace(f"{section}:\n", f"{section}:\n  {name}: {value}\n")
+        line.sub(rf"\g<1>{value}", params)
+        if line.search(params)
+        else params.replace(f"{section}:\n", f"{section}:\n  {key}: {value}\n")
     )
     (restored / "params.yaml").write_text(changed, encoding="utf-8")
-    done = subprocess.run(
+    process = subprocess.run(
         "dvc repro", shell=True, cwd=restored, env=environment, capture_output=True, text=True, check=False
     )
-    output = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert said in output
+    output = process.stdout + process.stderr
+    assert process.returncode != 0
+    assert message in output
     assert "Traceback" not in output
