@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from kadr.serve.ratings_file import NewRating, RatingsFile
-from tests.conftest import SMALL, Finished, run
+from tests.conftest import SMALL_SETTINGS, FinishedProject, run
 from tests.test_docs import blocks
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def own(tmp_path: Path, shared: Path) -> Path:
     return tmp_path
 
 
-def test_the_page(finished: Finished, shared: Path, own: Path) -> None:
+def test_the_page(finished: FinishedProject, shared: Path, own: Path) -> None:
     """Captions and a mark become a model, and all photos are searched by it.
 
     To save time the CLIP is obtained once, by the `dvc repro` of the captions, and that goes as far as the model.
@@ -49,7 +49,7 @@ def test_the_page(finished: Finished, shared: Path, own: Path) -> None:
     local = "-S clip.source=local -S clip.init=FOLDER"
     assert local in PAGE.read_text(encoding="utf-8")
     local = local.replace("FOLDER", str(shared.resolve() / "encoders" / "clip-mobilenetv2-flickr8k"))
-    small = " ".join(f"-S {override}" for override in SMALL)
+    small = " ".join(f"-S {override}" for override in SMALL_SETTINGS)
 
     def typed(command: str) -> str:
         command = command.replace("~/photos", str(own / "photos")).replace(" captions.csv", f" {own / 'captions.csv'}")
@@ -69,7 +69,7 @@ def test_the_page(finished: Finished, shared: Path, own: Path) -> None:
     assert set(made["img_id"]) == {path.name for path in (mine / "train_images").iterdir()}
     assert made.groupby("text")["rate_1"].agg(lambda ratings: (ratings == 4).sum()).eq(1).all()
     assert not made.duplicated(["img_id", "text"]).any()
-    RatingsFile(mine / "ratings_long.csv").add(NewRating(*made.loc[0, ["img_id", "text"]], rater="ann", rating=3))
+    RatingsFile(mine / "ratings_long.csv").append(NewRating(*made.loc[0, ["img_id", "text"]], rater="ann", rating=3))
 
     typed(use_captions)
     typed(f"{repro} train")

@@ -1,4 +1,4 @@
-"""The command line's part for `kadr serve`: search, photos and the judging mode over HTTP, and their page."""
+"""The command `kadr serve`: start the HTTP server with the web page and the API."""
 
 from functools import partial
 from pathlib import Path
@@ -11,54 +11,58 @@ from kadr.errors import InputError
 from kadr.project import PROJECT
 
 if TYPE_CHECKING:
-    from kadr.serve import Judging
-
-TABLES = Path("data/tables")
-REPORTS = Path("reports")
+    from kadr.serve import Annotation
 
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen at; other than this machine's own wants a token.")
+        str, typer.Option(help="Address to listen on. An address that other machines can reach needs --token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port to listen on.")] = 8000,
     token: Annotated[
-        str | None, typer.Option(envvar="KADR_TOKEN", help="That every request has to bring; 16 characters or more.")
+        str | None, typer.Option(envvar="KADR_TOKEN", help="Access token of at least 16 characters. Default: no token.")
     ] = None,
     index: IndexFolder = PROJECT.index,
     ratings: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Where the page's ratings go; ratings_long.csv in ingest.source.")
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="File that stores ratings from the page. Default: ratings_long.csv in ingest.source."
+        ),
     ] = None,
 ) -> None:
-    """Serve search, photos and the judging mode, with a page for people and an API (docs/serve.md)."""
+    """Start the web page and the HTTP API for search and annotation. See docs/serve.md."""
     try:
-        from kadr.serve import Limits, Live, Metrics, Service, check_address, run
+        from kadr.serve import HotReload, Limits, ServerMetrics, Service, check_address, run_server
     except ImportError as error:
-        raise InputError(f"kadr serve wants {error.name}; install it with `pip install 'kadr[web]'`") from error
+        raise InputError(
+            f"kadr serve needs the package {error.name}, which is not installed. Install it with "
+            "`pip install 'kadr[web]'`."
+        ) from error
     from kadr.params import load_params
 
     check_address(host, token)
-    its = PROJECT.artifacts_of(index)
-    params = load_params(its.params)
-    watched = (index, its.text_encoders, its.relevance, its.params)
-    live = Live(partial(load, index), watched)
-    service = Service(live, _judging(ratings or Path(params.ingest.source) / "ratings_long.csv"), Limits(), Metrics())
-    _announce(service.judging, f"http://{host}:{port}/", len(service.searcher.index.photos))
-    run(service, host, port, token)
+    artifacts = PROJECT.index_artifacts(index)
+    params = load_params(artifacts.params)
+    watched_paths = (index, artifacts.text_encoders, artifacts.relevance, artifacts.params)
+    hot_reload = HotReload(partial(load, index), watched_paths)
+    annotation = _open_annotation(ratings or Path(params.ingest.source) / "ratings_long.csv")
+    service = Service(hot_reload, annotation, Limits(), ServerMetrics())
+    _print_start(f"http://{host}:{port}/", len(service.searcher.index.table), annotation.error)
+    run_server(service, host, port, token)
 
 
-def _judging(path: Path) -> "Judging":
-    """The judging mode; where ratings cannot be kept, the page and the log say why."""
-    from kadr.serve import Judging, RatingsFile
+def _open_annotation(ratings_path: Path) -> "Annotation":
+    """Open the annotation mode. If ratings cannot be stored, the page shows the reason and search still works."""
+    from kadr.serve import Annotation, RatingsFile
 
     try:
-        ratings: RatingsFile | InputError = RatingsFile(path)
+        ratings: RatingsFile | InputError = RatingsFile(ratings_path)
     except InputError as error:
         ratings = error
-    return Judging(ratings, REPORTS / "rate_next.csv", TABLES / "queries.parquet")
+    return Annotation(ratings, PROJECT.rate_next, PROJECT.queries)
 
 
-def _announce(judging: "Judging", address: str, n_photos: int) -> None:
-    typer.echo(f"{n_photos:,} photos at {address}; Ctrl-C ends it")
-    if judging.refusal:
-        typer.echo(f"kadr: no judging: {judging.refusal}", err=True)
+def _print_start(address: str, n_images: int, annotation_error: str | None) -> None:
+    typer.echo(f"Serving {n_images:,} photos at {address}. Press Ctrl-C to stop.")
+    if annotation_error:
+        typer.echo(f"kadr: annotation is not available. {annotation_error}", err=True)

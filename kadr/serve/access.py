@@ -1,4 +1,4 @@
-"""The serve part's doorkeeper: who may ask, from which page, and what a browser may do with the answers."""
+"""Access control: the listening address, the access token, the session cookie and the security headers."""
 
 import hashlib
 import hmac
@@ -11,12 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kadr.errors import InputError
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-COOKIE = "kadr_session"
-MIN_TOKEN = 16
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+SESSION_COOKIE = "kadr_session"
+MIN_TOKEN_LENGTH = 16
 
-_OPEN = ("/", "/health")
-_HEADERS = {
+_PUBLIC_PATHS = ("/", "/health")
+_SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -28,71 +28,93 @@ _HEADERS = {
 
 
 def check_address(host: str, token: str | None) -> None:
-    """Raise InputError unless `host` is this machine alone, or a token of `MIN_TOKEN` characters guards the server."""
-    if token is not None and (len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable()):
+    """Check that the server may listen on a host with this token.
+
+    Args:
+        host: host name or IP address to listen on.
+        token: access token. None is allowed on a loopback address only.
+
+    Raises:
+        InputError: the token is too short or not ASCII, or the host is not a loopback address and no token is set.
+    """
+    if token is not None and not _is_valid_token(token):
         raise InputError(
-            f"the token has to be {MIN_TOKEN} or more ASCII characters; make one with `openssl rand -hex 16`"
+            f"The token is too short or has characters that are not printable ASCII. Expected {MIN_TOKEN_LENGTH} or "
+            "more ASCII characters. Create one with `openssl rand -hex 16`."
         )
     if token is None and not _is_loopback(host):
         raise InputError(
-            f"--host {host} lets other machines ask, and anyone there would see the photos; set a token "
-            "(KADR_TOKEN or --token), or serve this machine alone with --host 127.0.0.1"
+            f"--host {host} lets other machines connect, and no token is set. Expected a token of {MIN_TOKEN_LENGTH} "
+            "or more characters. Set KADR_TOKEN or --token, or use --host 127.0.0.1."
         )
 
 
-def _is_loopback(host: str) -> bool:
-    return (f"[{host}]" if ":" in host else host) in LOOPBACK
-
-
-def session_of(token: str) -> str:
-    """What the page's cookie holds: it proves the token without containing it."""
+def session_cookie(token: str) -> str:
+    """Return the value of the session cookie: a keyed hash that proves the token without containing it."""
     return hmac.new(token.encode(), b"kadr session", hashlib.sha256).hexdigest()
 
 
-class Doorkeeper:
-    """ASGI middleware: refuses requests without the token or from another site's page; adds security headers.
+class AccessMiddleware:
+    """ASGI middleware that requires the token, rejects cross-site requests and adds security headers.
 
-    The page itself (`/`, `/static/`) and `/health` are open, for they hold nothing of the user's. The token comes as
-    `Authorization: Bearer`, or as the page's cookie, for an <img> sends no header of ours.
+    The page (`/`, `/static/`) and `/health` need no token because they contain no user data. Other routes accept the
+    token as `Authorization: Bearer TOKEN`, or the session cookie. The cookie exists because a browser sends no custom
+    header when it loads an `<img>`.
+
+    Args:
+        app: the wrapped application.
+        token: access token, or None if no token is required.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self.app, self.token = app, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request in, or answer 401 or 403."""
+        """Pass a permitted request to the application. Reject any other request with status 401 or 403."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
+        app = self._rejection(scope) or self.app
+        await app(scope, receive, send_with_headers)
+
+    def _rejection(self, scope: Scope) -> JSONResponse | None:
+        """Return the error response to a request that is not permitted, and None otherwise."""
         headers = Headers(scope=scope)
-        app = self.app
-        if _is_foreign(headers):
-            app = JSONResponse({"detail": "a page of another site may not ask here"}, 403)
-        elif not self._knows(scope["path"], headers):
-            challenge = {"WWW-Authenticate": "Bearer"}
-            app = JSONResponse({"detail": "this server wants its token: Authorization: Bearer TOKEN"}, 401, challenge)
-        await app(scope, receive, guarded)
+        if _is_cross_site(headers):
+            return JSONResponse({"detail": "Requests from pages of other sites are not allowed."}, 403)
+        if not self._is_authorized(scope["path"], headers):
+            detail = "The access token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
+            return JSONResponse({"detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
+        return None
 
-    def _knows(self, path: str, headers: Headers) -> bool:
-        if self.token is None or path in _OPEN or path.startswith("/static/"):
+    def _is_authorized(self, path: str, headers: Headers) -> bool:
+        if self.token is None or path in _PUBLIC_PATHS or path.startswith("/static/"):
             return True
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode()):
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(credentials.strip().encode(), self.token.encode()):
             return True
-        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-        return hmac.compare_digest(cookie.encode(), session_of(self.token).encode())
+        cookie = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
+        return hmac.compare_digest(cookie.encode(), session_cookie(self.token).encode())
 
 
-def _is_foreign(headers: Headers) -> bool:
-    """Whether a browser says that a page of another origin asks."""
+def _is_valid_token(token: str) -> bool:
+    return len(token) >= MIN_TOKEN_LENGTH and token.isascii() and token.isprintable()
+
+
+def _is_loopback(host: str) -> bool:
+    return (f"[{host}]" if ":" in host else host) in LOOPBACK_HOSTS
+
+
+def _is_cross_site(headers: Headers) -> bool:
+    """Return whether the browser's headers show that a page of another origin sent the request."""
     origin = headers.get("origin")
     if origin is not None:
         return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()

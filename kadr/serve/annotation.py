@@ -1,4 +1,4 @@
-"""The serve part's judging mode: which pairs people are asked about, and which of their ratings may be kept."""
+"""Annotation mode: the pairs of image and text that people rate, and the rules for accepted ratings."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -7,80 +7,116 @@ from pathlib import Path
 
 from kadr.errors import InputError
 from kadr.io.schemas import QUERIES, read_table
-from kadr.serve.ratings_file import NewRating, RatingsFile, clean
+from kadr.serve.ratings_file import NewRating, RatingsFile, collapse_whitespace
 
-RATED_SPLIT = "train"
-"""Photos of this split may be rated; by the others figures are measured, and stage ingest sets their ratings aside."""
+ANNOTATED_SPLIT = "train"
+"""The split whose images may be rated. The other splits measure quality, and stage ingest quarantines their ratings."""
 
-SplitOf = Callable[[str], str | None]
-"""image_id -> its split, None where the photo is not in the index."""
+SplitLookup = Callable[[str], str | None]
+"""Function from image_id to split. The result is None if the image is not in the index or has no split."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A photo and a text to be rated."""
+class CandidatePair:
+    """A pair of image and text that a person can rate.
+
+    Attributes:
+        image_id: ID of the image in the index.
+        text: the text to compare with the image.
+    """
 
     image_id: str
     text: str
 
 
-class Judging:
-    """Pairs to rate and the file that keeps the ratings.
+class Annotation:
+    """The pairs to rate and the file that stores the ratings.
 
     Args:
-        ratings: where ratings go; an InputError says why none can be kept.
-        rate_next: `reports/rate_next.csv`, the pairs whose rating would tell most, the best first.
-        queries: `data/tables/queries.parquet`, where it is there: its test texts are not to be rated.
+        ratings: the ratings file, or the error that explains why ratings cannot be stored.
+        rate_next: CSV file of the pairs whose rating is most informative, most informative first
+            (`reports/rate_next.csv`). The file may be missing.
+        queries: Parquet table of the queries (`data/tables/queries.parquet`). The file may be missing. The texts of the
+            test split cannot be rated.
     """
 
     def __init__(self, ratings: RatingsFile | InputError, rate_next: Path, queries: Path) -> None:
         self._ratings, self._rate_next, self._queries = ratings, rate_next, queries
 
     @property
-    def refusal(self) -> str | None:
-        """Why no rating can be kept; None where they can."""
+    def error(self) -> str | None:
+        """Why ratings cannot be stored. None if they can."""
         return str(self._ratings) if isinstance(self._ratings, InputError) else None
 
     @property
-    def n_rated(self) -> int:
-        """How many rows the file of ratings has."""
-        return 0 if isinstance(self._ratings, InputError) else self._ratings.n
+    def n_ratings(self) -> int:
+        """Number of ratings in the ratings file."""
+        return 0 if isinstance(self._ratings, InputError) else self._ratings.n_ratings
 
-    def queue(self) -> Iterator[Pair]:
-        """The pairs of rate_next; none where the stage `report` has not written it."""
+    def suggested_pairs(self) -> Iterator[CandidatePair]:
+        """Yield the pairs of `rate_next` in their order, and nothing if the file does not exist."""
         if not self._rate_next.is_file():
             return
         with self._rate_next.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                yield Pair(row["image_id"], row["text"])
+                yield CandidatePair(row["image_id"], row["text"])
 
-    def unrated(self, rater: str, pairs: Iterable[Pair], split_of: SplitOf) -> Iterator[Pair]:
-        """Those of `pairs` that may be rated and that `rater` has not rated. Raises InputError where none can be."""
-        ratings, test_texts = self._open(), self._test_texts()
-        for pair in pairs:
-            may_be = split_of(pair.image_id) == RATED_SPLIT and clean(pair.text) not in test_texts
-            if may_be and not ratings.has(rater, pair.image_id, pair.text):
+    def unrated_pairs(
+        self, rater: str, candidates: Iterable[CandidatePair], get_split: SplitLookup
+    ) -> Iterator[CandidatePair]:
+        """Yield the candidates that may be rated and that a rater has not rated yet.
+
+        Args:
+            rater: name of the rater.
+            candidates: pairs in the order in which they are offered.
+            get_split: function that returns the split of an image.
+
+        Yields:
+            The pairs to rate, in the order of `candidates`.
+
+        Raises:
+            InputError: ratings cannot be stored.
+        """
+        ratings, test_texts = self._require_ratings(), self._read_test_texts()
+        for pair in candidates:
+            is_allowed = get_split(pair.image_id) == ANNOTATED_SPLIT
+            is_allowed = is_allowed and collapse_whitespace(pair.text) not in test_texts
+            if is_allowed and not ratings.contains(rater, pair.image_id, pair.text):
                 yield pair
 
-    def keep(self, rating: NewRating, split_of: SplitOf) -> None:
-        """Keep a rating for the next run. Raises InputError where stage ingest would set it aside."""
-        ratings = self._open()
-        split = split_of(rating.image_id)
-        if split != RATED_SPLIT:
-            why = "is not in the index" if split is None else f"is of split {split}"
-            raise InputError(f"photo {rating.image_id!r} {why}; only photos of split {RATED_SPLIT} are rated")
-        if clean(rating.text) in self._test_texts():
-            raise InputError(f"{rating.text!r} is a test query, by which no model may learn; rate another text")
-        ratings.add(rating)
+    def save_rating(self, rating: NewRating, get_split: SplitLookup) -> None:
+        """Append a rating to the ratings file.
 
-    def _open(self) -> RatingsFile:
+        Args:
+            rating: the rating to store.
+            get_split: function that returns the split of an image.
+
+        Raises:
+            InputError: the image is not in the train split, the text is a test query, or the file cannot be written.
+        """
+        ratings = self._require_ratings()
+        split = get_split(rating.image_id)
+        if split != ANNOTATED_SPLIT:
+            reason = "is not in the index or has no split" if split is None else f"belongs to split {split}"
+            raise InputError(
+                f"Image {rating.image_id!r} {reason}. Expected an image of split {ANNOTATED_SPLIT}. "
+                "Rate an image that GET /annotation/pairs returns."
+            )
+        if collapse_whitespace(rating.text) in self._read_test_texts():
+            raise InputError(
+                f"{rating.text!r} is a query of the test split, and the model must not learn from test queries. "
+                "Rate a different text."
+            )
+        ratings.append(rating)
+
+    def _require_ratings(self) -> RatingsFile:
         if isinstance(self._ratings, InputError):
             raise self._ratings
         return self._ratings
 
-    def _test_texts(self) -> set[str]:
+    def _read_test_texts(self) -> set[str]:
         if not self._queries.is_file():
             return set()
         table = read_table(self._queries, QUERIES)
         rows = zip(table["text"].to_pylist(), table["split"].to_pylist(), strict=True)
-        return {clean(text) for text, split in rows if split == "test"}
+        return {collapse_whitespace(text) for text, split in rows if split == "test"}

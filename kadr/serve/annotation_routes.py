@@ -1,4 +1,4 @@
-"""The serve part's routes of the judging mode: pairs to rate, and ratings for the next run of the pipeline."""
+"""Routes of the annotation mode: pairs to rate, and ratings."""
 
 from itertools import islice
 from typing import Annotated
@@ -8,50 +8,55 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
 from kadr.search import Query, Term
-from kadr.serve.annotation import Pair
+from kadr.serve.annotation import CandidatePair
 from kadr.serve.api_models import (
+    ERROR_RESPONSES,
     MAX_K,
+    AnnotationPair,
+    AnnotationPairsResponse,
     K,
-    PairsAnswer,
-    PairToRate,
     Rater,
-    RatingAnswer,
     RatingRequest,
+    RatingResponse,
     Text,
 )
 from kadr.serve.ratings_file import NewRating
-from kadr.serve.routes import PROBLEMS
-from kadr.serve.service import Asked, Service
+from kadr.serve.service import PagedQuery, Service
 
 
-def judging_routes(service: Service) -> APIRouter:
-    """`/pairs` and `/ratings`."""
-    router = APIRouter(tags=["judging"], responses=PROBLEMS)
+def annotation_routes(service: Service) -> APIRouter:
+    """Return the routes under `/annotation`."""
+    router = APIRouter(prefix="/annotation", tags=["annotation"], responses=ERROR_RESPONSES)
+    annotation = service.annotation
 
     @router.get("/pairs")
-    async def pairs(rater: Rater, k: Annotated[K, fastapi.Query()] = 20, text: Text = "") -> PairsAnswer:
-        """The pairs that a rater is asked next: of reports/rate_next.csv, or what a text finds."""
-        candidates = await _found(service, text) if text else service.judging.queue()
-        unrated = service.judging.unrated(rater, candidates, service.split_of)
-        chosen = await run_in_threadpool(lambda: list(islice(unrated, k)))
-        return PairsAnswer(pairs=[_to_rate(service, pair) for pair in chosen], n_rated=service.judging.n_rated)
+    async def get_pairs(
+        rater: Rater, k: Annotated[K, fastapi.Query()] = 20, text: Text = ""
+    ) -> AnnotationPairsResponse:
+        """Return the next pairs to rate: search results of `text`, or the pairs of reports/rate_next.csv."""
+        candidates = await _search_candidates(service, text) if text else annotation.suggested_pairs()
+        unrated_pairs = annotation.unrated_pairs(rater, candidates, service.get_split)
+        pairs = await run_in_threadpool(lambda: list(islice(unrated_pairs, k)))
+        return AnnotationPairsResponse(
+            pairs=[_annotation_pair(service, pair) for pair in pairs], n_ratings=annotation.n_ratings
+        )
 
     @router.post("/ratings", status_code=201)
-    def rate(request: RatingRequest) -> RatingAnswer:
-        """Keep a rating: a row of ratings_long.csv, which stage ingest reads. A later one of a pair replaces it."""
+    def post_rating(request: RatingRequest) -> RatingResponse:
+        """Store a rating for the next run of the pipeline. A later rating of the same pair by the same rater wins."""
         rating = NewRating(request.image_id, request.text, request.rater, request.rating)
-        service.judging.keep(rating, service.split_of)
+        annotation.save_rating(rating, service.get_split)
         service.metrics.ratings.inc()
-        return RatingAnswer(n_rated=service.judging.n_rated)
+        return RatingResponse(n_ratings=annotation.n_ratings)
 
     return router
 
 
-async def _found(service: Service, text: str) -> list[Pair]:
-    answer = await service.search(Asked(Query((Term(1.0, text=text),)), MAX_K))
-    return [Pair(match.image_id, text) for match in answer.matches]
+async def _search_candidates(service: Service, text: str) -> list[CandidatePair]:
+    response = await service.search(PagedQuery(Query((Term(1.0, text=text),)), MAX_K))
+    return [CandidatePair(match.image_id, text) for match in response.matches]
 
 
-def _to_rate(service: Service, pair: Pair) -> PairToRate:
-    row = service.photo(pair.image_id) or {}
-    return PairToRate(image_id=pair.image_id, text=pair.text, width=row.get("width"), height=row.get("height"))
+def _annotation_pair(service: Service, pair: CandidatePair) -> AnnotationPair:
+    row = service.get_image(pair.image_id) or {}
+    return AnnotationPair(image_id=pair.image_id, text=pair.text, width=row.get("width"), height=row.get("height"))

@@ -1,13 +1,14 @@
-"""The serve part's requests and answers, as OpenAPI shows them."""
+"""Request and response schemas of the HTTP API, as /openapi.json shows them."""
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_K = 200
 MAX_OFFSET = 2000
-"""Deeper pages than anyone looks at cost more than they tell: near-duplicates are folded among all before them."""
+"""Maximum offset of a page. The cost of a page grows with its offset, because near-duplicates are grouped up to it."""
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 ImageId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Weight = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
@@ -20,33 +21,33 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Part(_Request):
-    """A photo or a text that the search goes towards, or away from by a negative weight."""
+class SearchTerm(_Request):
+    """A text or an image to search for. A negative weight searches for images unlike it."""
 
     weight: Weight = 1.0
     text: Text | None = None
     image_id: ImageId | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _require_text_or_image(self) -> Self:
         if (self.text is None) == (self.image_id is None):
-            raise ValueError("a term has either a text or an image_id")
+            raise ValueError("a term needs either text or image_id")
         return self
 
 
-class FilterBy(_Request):
-    """Which photos may be found at all; null: any."""
+class SearchFilters(_Request):
+    """Conditions that every result meets. A filter that is null is not applied."""
 
-    folder: Annotated[str | None, Field(max_length=1000)] = None
-    after: date | None = None
-    before: date | None = None
-    min_side: Annotated[int | None, Field(ge=1, le=100_000)] = None
-    min_relevance: Annotated[float | None, Field(ge=0, le=1)] = None
-    colour: Annotated[str | None, Field(max_length=40)] = None
+    folder: Annotated[str | None, Field(max_length=1000, description="name or path of a folder")] = None
+    after: date | None = Field(None, description="taken on this day or later")
+    before: date | None = Field(None, description="taken before this day")
+    min_side: Annotated[int | None, Field(ge=1, le=100_000, description="minimum shorter side in pixels")] = None
+    min_relevance: Annotated[float | None, Field(ge=0, le=1, description="minimum predicted relevance")] = None
+    colour: Annotated[str | None, Field(max_length=40, description="name of a dominant colour")] = None
 
 
 class SearchRequest(_Request):
-    """What to search for: a text in the little language of `kadr search` ("dog + snow - people"), and further terms."""
+    """A search for images by a text expression, by terms, or by both."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -58,72 +59,72 @@ class SearchRequest(_Request):
         }
     )
 
-    text: Text = ""
-    terms: Annotated[list[Part], Field(max_length=16)] = []
-    filters: FilterBy = FilterBy()
-    fold_duplicates: bool = True
-    k: K = 20
-    offset: Offset = 0
+    text: Annotated[Text, Field(description="text expression, as in `kadr search`")] = ""
+    terms: Annotated[list[SearchTerm], Field(max_length=16, description="terms in addition to `text`")] = []
+    filters: SearchFilters = SearchFilters()
+    fold_duplicates: bool = Field(True, description="whether to return only the best image of near-duplicates")
+    k: Annotated[K, Field(description="maximum number of images")] = 20
+    offset: Annotated[Offset, Field(description="number of better images to skip")] = 0
 
 
-class Found(BaseModel):
-    """A found photo: `/photos/{image_id}` shows it, `/thumbnails/{image_id}` a small picture of it."""
-
-    image_id: str
-    name: str = Field(description="of its file")
-    score: float = Field(description="cosine of query and photo")
-    relevance: float | None = Field(description="what the relevance model predicts, 0..1; null where it was not asked")
-    width: int | None
-    height: int | None
-    n_duplicates: int = Field(description="near-duplicates that this photo stands for")
-
-
-class Facts(BaseModel):
-    """What the index knows of a photo."""
+class SearchMatch(BaseModel):
+    """An image in the search results. Get the file from `/images/{image_id}` or `/thumbnails/{image_id}`."""
 
     image_id: str
-    name: str = Field(description="of its file")
-    split: str | None = Field(description="of the pipeline's tables; null for photos that did not come through it")
-    bytes: int | None
-    width: int | None
-    height: int | None
-    taken: datetime | None = Field(description="by the camera's clock")
-    latitude: float | None
-    longitude: float | None
-    colours: list[str] | None
+    name: str = Field(description="file name")
+    score: float = Field(description="cosine similarity of query and image")
+    relevance: float | None = Field(description="predicted relevance, 0 to 1; null if the model was not used")
+    width: int | None = Field(description="pixels")
+    height: int | None = Field(description="pixels")
+    n_duplicates: int = Field(description="number of hidden near-duplicates of this image")
 
 
-class SearchAnswer(BaseModel):
-    """The photos from `offset` on, the best first; `more` says whether there are others after them."""
+class ImageMetadata(BaseModel):
+    """The metadata of an image in the index."""
 
-    matches: list[Found]
-    more: bool
+    image_id: str
+    name: str = Field(description="file name")
+    split: str | None = Field(description="split in the pipeline's tables; null for images of `kadr index`")
+    bytes: int | None = Field(description="file size")
+    width: int | None = Field(description="pixels")
+    height: int | None = Field(description="pixels")
+    taken: datetime | None = Field(description="time of the camera's clock")
+    latitude: float | None = Field(description="degrees")
+    longitude: float | None = Field(description="degrees")
+    colours: list[str] | None = Field(description="dominant colours")
 
 
-class ScoreAnswer(BaseModel):
-    """How well the text fits the photo, 0..1."""
+class SearchResponse(BaseModel):
+    """One page of search results, best first."""
 
-    relevance: float
+    matches: list[SearchMatch]
+    more: bool = Field(description="whether another page follows")
 
 
-class PairToRate(BaseModel):
-    """A photo and a text to be rated."""
+class ScoreResponse(BaseModel):
+    """The predicted relevance of an image and a text."""
+
+    relevance: float = Field(description="0 to 1")
+
+
+class AnnotationPair(BaseModel):
+    """An image and a text to rate."""
 
     image_id: str
     text: str
-    width: int | None
-    height: int | None
+    width: int | None = Field(description="pixels")
+    height: int | None = Field(description="pixels")
 
 
-class PairsAnswer(BaseModel):
-    """The next pairs to rate, and how many ratings the file holds."""
+class AnnotationPairsResponse(BaseModel):
+    """The next pairs to rate."""
 
-    pairs: list[PairToRate]
-    n_rated: int
+    pairs: list[AnnotationPair]
+    n_ratings: int = Field(description="number of ratings in the ratings file")
 
 
 class RatingRequest(_Request):
-    """A mark from 1 (the text does not fit the photo at all) to 4 (it fits in all)."""
+    """A rating of an image and a text, from 1 (does not fit at all) to 4 (fits completely)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -133,31 +134,44 @@ class RatingRequest(_Request):
 
     image_id: ImageId
     text: Annotated[Text, Field(min_length=1)]
-    rater: Rater
+    rater: Annotated[Rater, Field(description="name of the person who rates")]
     rating: Annotated[int, Field(ge=1, le=4)]
 
 
-class RatingAnswer(BaseModel):
-    """How many ratings the file holds now."""
+class RatingResponse(BaseModel):
+    """The state of the ratings file after a rating was stored."""
 
-    n_rated: int
-
-
-class Health(BaseModel):
-    """What is served."""
-
-    status: str
-    n_photos: int
-    encoder: str
-    colours: list[str] = Field(description="that a filter may ask for")
-    relevance: bool = Field(description="whether a relevance model reorders what is found")
-    loaded_at: float = Field(description="seconds since the epoch")
-    newest: bool = Field(description="false where the last version cannot be loaded: the log says why")
-    n_failed_reloads: int
-    judging: str | None = Field(description="why no ratings are taken; null where they are")
+    n_ratings: int = Field(description="number of ratings in the ratings file")
 
 
-class Problem(BaseModel):
-    """What was wrong and what to do."""
+class HealthResponse(BaseModel):
+    """The state of the server."""
+
+    status: str = Field(description='always "ok"')
+    n_images: int = Field(description="number of images in the index")
+    encoder: str = Field(description="name of the encoder that searches the index")
+    colours: list[str] = Field(description="colours that the colour filter accepts; empty if the index has none")
+    relevance: bool = Field(description="whether a relevance model reorders the results")
+    loaded_at: float = Field(description="load time of index and models, seconds since the epoch")
+    up_to_date: bool = Field(description="false if the latest version on disk cannot be loaded; the log has the error")
+    n_failed_reloads: int = Field(description="number of versions that could not be loaded")
+    annotation_error: str | None = Field(description="why ratings cannot be stored; null if they can")
+
+
+class ErrorResponse(BaseModel):
+    """An error message: what is wrong and what to do."""
 
     detail: str
+
+
+Responses = dict[int | str, dict[str, Any]]
+"""Documentation of responses by status, as FastAPI expects it."""
+
+ERROR_RESPONSES: Responses = {
+    400: {"model": ErrorResponse, "description": "The body is not valid JSON or form data."},
+    401: {"model": ErrorResponse, "description": "The access token is missing or wrong."},
+    413: {"model": ErrorResponse, "description": "The body is too large."},
+    422: {"model": ErrorResponse, "description": "A value is invalid."},
+    503: {"model": ErrorResponse, "description": "The server cannot load an encoder or a model."},
+}
+NOT_FOUND_RESPONSE: Responses = {404: {"model": ErrorResponse, "description": "The index has no such image."}}

@@ -1,8 +1,7 @@
-"""The serve part's application: routes, page, and what stands before them."""
+"""The FastAPI application: routes, the web page, middleware and error handlers."""
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,93 +14,107 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kadr import __version__
 from kadr.errors import InputError, KadrError, SearchError
-from kadr.serve.access import COOKIE, LOOPBACK, Doorkeeper, session_of
-from kadr.serve.annotation_routes import judging_routes
-from kadr.serve.limits import TimeLimit
-from kadr.serve.prometheus import Measure
-from kadr.serve.routes import picture_routes, search_routes, state_routes
+from kadr.serve.access import LOOPBACK_HOSTS, SESSION_COOKIE, AccessMiddleware, session_cookie
+from kadr.serve.annotation_routes import annotation_routes
+from kadr.serve.image_routes import image_routes
+from kadr.serve.limits import TimeoutMiddleware
+from kadr.serve.prometheus import MetricsMiddleware
+from kadr.serve.search_routes import search_routes
 from kadr.serve.service import Service
+from kadr.serve.status_routes import status_routes
 
-logger = logging.getLogger(__name__)
-
-STATIC = Path(__file__).with_name("static")
-RELOAD_EVERY_S = 2.0
+STATIC_FOLDER = Path(__file__).with_name("static")
+RELOAD_INTERVAL_S = 2.0
 
 
-def create_app(service: Service, token: str | None = None, reload_every: float = RELOAD_EVERY_S) -> FastAPI:
-    """The application.
+def create_app(service: Service, token: str | None = None, reload_interval_s: float = RELOAD_INTERVAL_S) -> FastAPI:
+    """Create the application.
 
     Args:
-        service: what is served.
-        token: that every request has to bring; None lets in whoever can reach this machine by its own name.
-        reload_every: seconds between looks for a new version of index and model.
+        service: the service that the routes use.
+        token: access token that every request must contain. With None, the application accepts requests to loopback
+            host names only.
+        reload_interval_s: seconds between two checks for a new version of index and models.
+
+    Returns:
+        The application with all routes, the web page and the middleware.
     """
     app = FastAPI(
         title="kadr",
         version=__version__,
-        summary="Find photos by words, with a model of relevance learned from people's ratings.",
-        lifespan=_lifespan(service, reload_every),
+        summary="Find images by words, with a relevance model learned from people's ratings.",
+        lifespan=_lifespan(service, reload_interval_s),
         docs_url=None,
         redoc_url=None,
     )
-    for router in (search_routes(service), picture_routes(service), judging_routes(service), state_routes(service)):
-        app.include_router(router)
+    for add_routes in (search_routes, image_routes, annotation_routes, status_routes):
+        app.include_router(add_routes(service))
     _add_page(app, token)
-    app.add_exception_handler(KadrError, _explain)
-    app.add_exception_handler(RequestValidationError, _explain_request)
-    app.add_middleware(TimeLimit, seconds=service.limits.request_s)  # the last that is added is the first to be asked
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=service.limits.body_bytes)
-    app.add_middleware(Doorkeeper, token=token)
-    if token is None:  # else a page elsewhere could give its own name this machine's address
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)
-    app.add_middleware(Measure, metrics=service.metrics)
+    app.add_exception_handler(KadrError, _handle_kadr_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    _add_middleware(app, service, token)
     return app
 
 
-def _lifespan(service: Service, every: float) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _add_middleware(app: FastAPI, service: Service, token: str | None) -> None:
+    """Add the middleware, innermost first."""
+    app.add_middleware(TimeoutMiddleware, seconds=service.limits.request_timeout_s)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=service.limits.max_body_bytes)
+    app.add_middleware(AccessMiddleware, token=token)
+    if token is None:  # prevents DNS rebinding: another site's host name that resolves to this machine
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
+    app.add_middleware(MetricsMiddleware, metrics=service.metrics)
+
+
+def _lifespan(
+    service: Service, reload_interval_s: float
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        works = [asyncio.create_task(service.batcher.work()), asyncio.create_task(_reload(service, every))]
+        tasks = [
+            asyncio.create_task(service.batcher.run()),
+            asyncio.create_task(_reload_periodically(service, reload_interval_s)),
+        ]
         yield
-        for work in works:
-            work.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     return lifespan
 
 
-async def _reload(service: Service, every: float) -> None:
+async def _reload_periodically(service: Service, interval_s: float) -> None:
     while True:
-        await asyncio.sleep(every)
-        await asyncio.to_thread(service.live.check)
-        service.note_version()
+        await asyncio.sleep(interval_s)
+        await asyncio.to_thread(service.hot_reload.reload_if_changed)
+        service.update_metrics()
 
 
 def _add_page(app: FastAPI, token: str | None) -> None:
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
 
-    @app.post("/session", status_code=204, tags=["state"])
+    @app.post("/session", status_code=204, tags=["status"])
     async def open_session(request: Request) -> JSONResponse:
-        """Give a browser the cookie by which its page asks on; the request itself brings the token."""
-        answer = JSONResponse(None, 204)
+        """Set the session cookie of the page. The request itself must contain the token."""
+        response = JSONResponse(None, 204)
         if token is not None:
             secure = request.url.scheme == "https"
-            answer.set_cookie(COOKIE, session_of(token), httponly=True, samesite="strict", secure=secure)
-        return answer
+            response.set_cookie(SESSION_COOKIE, session_cookie(token), httponly=True, samesite="strict", secure=secure)
+        return response
 
 
-async def _explain(_request: Request, error: Exception) -> JSONResponse:
-    """What people can mend, in the words of the error: whoever asks, or else whoever serves."""
+async def _handle_kadr_error(_request: Request, error: Exception) -> JSONResponse:
+    """Return the message with status 422 if the request is invalid, and with 503 if the server has a problem."""
     return JSONResponse({"detail": str(error)}, 422 if isinstance(error, InputError | SearchError) else 503)
 
 
-async def _explain_request(_request: Request, error: Exception) -> JSONResponse:
-    """A request that does not fit its form: each place and what was wrong there."""
+async def _handle_validation_error(_request: Request, error: Exception) -> JSONResponse:
+    """Return one message that lists every invalid field."""
     if not isinstance(error, RequestValidationError):
         raise error
-    problems = [f"{'.'.join(str(part) for part in found['loc'][1:])}: {found['msg']}" for found in error.errors()]
-    return JSONResponse({"detail": "; ".join(problems)}, 422)
+    messages = [f"{'.'.join(str(key) for key in entry['loc'][1:])}: {entry['msg']}" for entry in error.errors()]
+    return JSONResponse({"detail": "; ".join(messages)}, 422)

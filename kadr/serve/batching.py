@@ -1,7 +1,7 @@
-"""The serve part's batches: searches that come at the same time share one pass through the encoders.
+"""Dynamic batching: requests that wait at the same time are processed together.
 
-A search runs in a thread. Whoever asks while it is at work waits for the next one, which takes all who wait: nobody
-waits for a batch to fill, and the busier the server, the larger the batches.
+One batch runs at a time, in a worker thread. Requests that arrive meanwhile form the next batch. No request waits for
+a batch to fill, and batches grow with the load.
 """
 
 import asyncio
@@ -10,52 +10,63 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-LARGEST = 64
+MAX_BATCH_SIZE = 64
 
 
-class Batcher(Generic[Item, Answer]):
-    """Answers items in batches.
+class Batcher(Generic[Item, Result]):
+    """A queue whose items are processed in batches.
 
     Args:
-        run: n items to their n answers, in a thread; raises for the whole batch.
+        process: function from n items to their n results. The batcher calls it in a worker thread. An exception fails
+            the whole batch.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
-        self._run = run
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._some = asyncio.Event()
+    def __init__(self, process: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+        self._process = process
+        self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._has_items = asyncio.Event()
 
-    async def ask(self, item: Item) -> Answer:
-        """The answer to `item`. Raises what `run` raised for it."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answer))
-        self._some.set()
-        return await answer
+    async def submit(self, item: Item) -> Result:
+        """Queue an item and wait for its result.
 
-    async def work(self) -> None:
-        """Answer until cancelled."""
+        Args:
+            item: the item to process.
+
+        Returns:
+            The result of the item.
+
+        Raises:
+            Exception: the exception that `process` raised for this item.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._queue.append((item, future))
+        self._has_items.set()
+        return await future
+
+    async def run(self) -> None:
+        """Process batches until the task is cancelled."""
         while True:
-            await self._some.wait()
-            batch = [self._waiting.popleft() for _ in range(min(LARGEST, len(self._waiting)))]
-            if not self._waiting:
-                self._some.clear()
-            await self._answer([(item, answer) for item, answer in batch if not answer.done()])
+            await self._has_items.wait()
+            batch = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
+            if not self._queue:
+                self._has_items.clear()
+            await self._process_batch([(item, future) for item, future in batch if not future.done()])
 
-    async def _answer(self, batch: list[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
-        """Answer one batch; where it fails, each item by itself, so that a bad one spoils no other."""
+    async def _process_batch(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+        """Process one batch. If the batch fails, process its items one by one, so that only the invalid item fails."""
         if not batch:
             return
         try:
-            answers = await asyncio.to_thread(self._run, [item for item, _ in batch])
+            results = await asyncio.to_thread(self._process, [item for item, _ in batch])
         except Exception as error:
             if len(batch) > 1:
-                for one in batch:
-                    await self._answer([one])
+                for entry in batch:
+                    await self._process_batch([entry])
             elif not batch[0][1].done():
                 batch[0][1].set_exception(error)
             return
-        for (_, answer), found in zip(batch, answers, strict=True):
-            if not answer.done():
-                answer.set_result(found)
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -1,4 +1,4 @@
-"""The serve part's searcher in use, and its exchange for a new one when the pipeline has published it."""
+"""Hot reload: replace the searcher in use when its files on disk change."""
 
 import logging
 import time
@@ -12,67 +12,90 @@ from kadr.search import Searcher
 
 logger = logging.getLogger(__name__)
 
-State = tuple[tuple[str, int, int, int], ...]
+FileState = tuple[str, int, int, int]
+"""Path, inode, size in bytes and modification time in nanoseconds of one file."""
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A searcher and when it was loaded (seconds since the epoch)."""
+class LoadedSearcher:
+    """A searcher with its load time.
 
-    searcher: Searcher
-    at: float
-
-
-class Live:
-    """The searcher in use.
-
-    Args:
-        load: reads a searcher from disk.
-        watched: files and folders from which `load` reads; a change of any file in them is a new version.
+    Attributes:
+        searcher: the searcher.
+        loaded_at: seconds since the epoch.
     """
 
-    def __init__(self, load: Callable[[], Searcher], watched: Sequence[Path]) -> None:
-        self._load, self._watched = load, watched
-        self._checking = Lock()
-        self._seen = self._state()
-        self._tried = self._seen
-        self.n_failed = 0
-        self.newest = True  # whether what is loaded is the last that was tried
-        self.loaded = Loaded(load(), time.time())
+    searcher: Searcher
+    loaded_at: float
 
-    def check(self) -> bool:
-        """Load anew where the files have changed and lie still since the last check; whether that was done.
 
-        A version that cannot be loaded is logged and the old one stays, until the files change again.
+class HotReload:
+    """Holder of the current searcher, which loads a new version when the watched files change.
+
+    Args:
+        load: function that reads a searcher from disk.
+        watched_paths: files and folders that `load` reads. A change of any file in them is a new version.
+
+    Attributes:
+        current: the searcher in use.
+        up_to_date: whether the searcher in use is the latest version on disk.
+        n_failed_reloads: number of versions that could not be loaded.
+    """
+
+    def __init__(self, load: Callable[[], Searcher], watched_paths: Sequence[Path]) -> None:
+        self._load, self._watched_paths = load, watched_paths
+        self._check_lock = Lock()
+        self._last_state = self._read_state()
+        self._tried_state = self._last_state
+        self.n_failed_reloads = 0
+        self.up_to_date = True
+        self.current = LoadedSearcher(load(), time.time())
+
+    def reload_if_changed(self) -> bool:
+        """Load a new version if the files have changed and no process is still writing them.
+
+        The files count as complete if two successive calls find them in the same state. If a version cannot be loaded,
+        the error is logged and the current searcher stays in use until the files change again.
+
+        Returns:
+            Whether a new version was loaded.
         """
-        with self._checking:
-            state = self._state()
-            still, self._seen = state == self._seen, state
-            if not still or state == self._tried:
+        with self._check_lock:
+            state = self._read_state()
+            is_stable, self._last_state = state == self._last_state, state
+            if not is_stable or state == self._tried_state:
                 return False
-            self._tried = state
-            try:
-                searcher = self._load()
-            except Exception as error:  # a version written halfway may fail in any way
-                self.n_failed += 1
-                self.newest = False
-                is_bug = not isinstance(error, KadrError)
-                logger.log(
-                    logging.ERROR, "the new version cannot be loaded, the old one goes on: %s", error, exc_info=is_bug
-                )
-                return False
-            self.loaded, self.newest = Loaded(searcher, time.time()), True
-            logger.info("a new version is loaded: %s photos", f"{len(searcher.index.photos):,}")
-            return True
+            self._tried_state = state
+            return self._reload()
 
-    def _state(self) -> State:
-        """Name, inode, size and time of change of each watched file."""
-        found = []
-        for place in self._watched:
-            try:
-                for file in sorted([place, *place.rglob("*")]):
-                    stat = file.stat()
-                    found.append((str(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
-            except OSError:  # it is missing, or is being replaced at this moment
-                found.append((str(place), 0, 0, 0))
-        return tuple(found)
+    def _reload(self) -> bool:
+        try:
+            searcher = self._load()
+        except Exception as error:  # an incomplete version can raise any exception
+            self.n_failed_reloads += 1
+            self.up_to_date = False
+            logger.log(
+                logging.ERROR,
+                "Cannot load the new version. The current version stays in use. Cause: %s",
+                error,
+                exc_info=not isinstance(error, KadrError),
+            )
+            return False
+        self.current, self.up_to_date = LoadedSearcher(searcher, time.time()), True
+        logger.info("Loaded a new version with %s images.", f"{len(searcher.index.table):,}")
+        return True
+
+    def _read_state(self) -> tuple[FileState, ...]:
+        return tuple(state for path in self._watched_paths for state in _file_states(path))
+
+
+def _file_states(path: Path) -> list[FileState]:
+    """Return the state of a file, or of all files in a folder. A missing path has one state of zeros."""
+    states = []
+    try:
+        for file in sorted([path, *path.rglob("*")]):
+            stat = file.stat()
+            states.append((str(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    except OSError:  # the path is missing, or another process is replacing it
+        states.append((str(path), 0, 0, 0))
+    return states

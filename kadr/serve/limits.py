@@ -1,4 +1,4 @@
-"""The serve part's limits: how much one request may send, how long it may take, how large a photo may be."""
+"""Limits of one request: body size, image size, response time and number of connections."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,43 +9,50 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may cost.
+    """Limits of the server.
 
     Attributes:
-        body_bytes: of a request; more is refused as soon as it is announced or has arrived.
-        photo_pixels: of an uploaded photo; one with more is refused by its header, undecoded.
-        request_s: seconds until an answer must have begun, the upload included.
-        connections: open at once; one more is answered by 503.
-        stop_s: seconds that open requests have to end when the server is stopped.
+        max_body_bytes: maximum size of a request body. A larger body gets status 413 before it is read completely.
+        max_image_pixels: maximum width times height of an uploaded image, read from the header before decoding.
+        request_timeout_s: maximum seconds from the start of a request to the start of its response.
+        max_connections: maximum number of open connections. Any further connection gets status 503.
+        shutdown_timeout_s: seconds that open requests have to finish when the server stops.
     """
 
-    body_bytes: int = 20_000_000
-    photo_pixels: int = 50_000_000
-    request_s: float = 30.0
-    connections: int = 512
-    stop_s: int = 10
+    max_body_bytes: int = 20_000_000
+    max_image_pixels: int = 50_000_000
+    request_timeout_s: float = 30.0
+    max_connections: int = 512
+    shutdown_timeout_s: int = 10
 
 
-class TimeLimit:
-    """ASGI middleware: a request that has no answer after `seconds` gets 504; one under way may go on."""
+class TimeoutMiddleware:
+    """ASGI middleware that sends status 504 if a response has not started in time.
+
+    A response that has started is never interrupted.
+
+    Args:
+        app: the wrapped application.
+        seconds: maximum time from the start of a request to the start of its response.
+    """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app, self.seconds = app, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Run the application with a timeout."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(self.seconds) as deadline:
+            async with asyncio.timeout(self.seconds) as timeout:
 
-                async def begin(message: Message) -> None:
-                    if deadline.when() is not None:
-                        deadline.reschedule(None)
+                async def send_and_cancel_timeout(message: Message) -> None:
+                    if timeout.when() is not None:
+                        timeout.reschedule(None)
                     await send(message)
 
-                await self.app(scope, receive, begin)
+                await self.app(scope, receive, send_and_cancel_timeout)
         except TimeoutError:
-            detail = f"no answer within {self.seconds:g} s; ask for less, or later"
+            detail = f"The server did not respond within {self.seconds:g} s. Request fewer results, or try again later."
             await JSONResponse({"detail": detail}, 504, {"Connection": "close"})(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The serve part's ratings: rows added to ratings_long.csv, the long form that stage ingest reads."""
+"""Storage of ratings from the page: rows of ratings_long.csv, in the long format that stage ingest reads."""
 
 import csv
 import fcntl
@@ -10,15 +10,24 @@ from pathlib import Path
 from threading import Lock
 
 from kadr.errors import InputError
-from kadr.ingest.dialect import UTF8, look, read_cells
+from kadr.ingest.dialect import UTF8, detect_dialect, read_cells
 
-NAME = "ratings_long.csv"
-COLUMNS = ("image", "text", "rater", "rating", "source")
+REQUIRED_COLUMNS = ("image", "text", "rater", "rating")
+COLUMNS = (*REQUIRED_COLUMNS, "source")
+
+_OTHER_TABLE_FORMATS = (".tsv", ".txt", ".parquet")
 
 
 @dataclass(frozen=True)
 class NewRating:
-    """One person's mark, from 1 (the text does not fit the photo) to 4 (it fits in all)."""
+    """A rating of one pair by one person.
+
+    Attributes:
+        image_id: ID of the image.
+        text: the text that was compared with the image.
+        rater: name of the person.
+        rating: 1 (the text does not fit the image) to 4 (the text fits completely).
+    """
 
     image_id: str
     text: str
@@ -27,89 +36,118 @@ class NewRating:
 
 
 class RatingsFile:
-    """The file `path`, to which ratings are added and never lost; threads and processes may add at once.
+    """An append-only CSV file of ratings.
+
+    Several threads and processes can append at the same time without losing rows.
+
+    Args:
+        path: the CSV file. The first rating creates it.
+
+    Attributes:
+        path: the CSV file.
+        n_ratings: number of ratings in the file.
 
     Raises:
-        InputError: the file is there in another layout, or cannot be written.
+        InputError: the existing file has another format, or the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
         self._columns: tuple[str, ...] = COLUMNS
-        self._rated: set[tuple[str, str, str]] = set()
-        self.n = 0
-        self._check()
+        self._rated_pairs: set[tuple[str, str, str]] = set()
+        self.n_ratings = 0
+        try:
+            self._check_writable()
+            if self._is_new():
+                self._check_other_formats()
+            else:
+                self._load()
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise self._write_error(error) from error
 
-    def has(self, rater: str, image_id: str, text: str) -> bool:
-        """Whether `rater` has rated the pair."""
-        return (rater, image_id, clean(text)) in self._rated
+    def contains(self, rater: str, image_id: str, text: str) -> bool:
+        """Return whether a rater has rated a pair of image and text."""
+        return (rater, image_id, collapse_whitespace(text)) in self._rated_pairs
 
-    def add(self, rating: NewRating) -> None:
-        """Append a row and wait until it is on the disk. Raises InputError where it cannot be written."""
-        text = clean(rating.text)
+    def append(self, rating: NewRating) -> None:
+        """Append a rating and wait until it is written to disk.
+
+        Args:
+            rating: the rating to store.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        text = collapse_whitespace(rating.text)
         cells = dict(zip(COLUMNS, (rating.image_id, text, rating.rater, str(rating.rating), "expert"), strict=True))
-        row = _line([cells.get(column, "") for column in self._columns])
+        line = _csv_line([cells.get(column, "") for column in self._columns])
         try:
             with self._lock, self.path.open("ab+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                file.write(self._before(file) + row)
+                file.write(self._line_prefix(file) + line)
                 file.flush()
                 os.fsync(file.fileno())
-                self._rated.add((rating.rater, rating.image_id, text))
-                self.n += 1
+                self._rated_pairs.add((rating.rater, rating.image_id, text))
+                self.n_ratings += 1
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
-    def _before(self, file: io.BufferedRandom) -> bytes:
-        """What has to stand before a new row: the header of an empty file, the end of a line that has none."""
+    def _line_prefix(self, file: io.BufferedRandom) -> bytes:
+        """Return the header if the file is empty, a line break if its last line has none, and otherwise nothing."""
         if not file.seek(0, os.SEEK_END):
-            return _line(self._columns)
+            return _csv_line(self._columns)
         file.seek(-1, os.SEEK_END)
         return b"" if file.read(1) == b"\n" else b"\n"
 
-    def _check(self) -> None:
-        """Read which pairs are rated. Raises InputError where rows of ours would not fit the file."""
-        try:
-            others = [path.name for path in self.path.parent.glob(f"{self.path.stem}.*") if path != self.path]
-            if not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
-                raise PermissionError(13, os.strerror(13))
-            if not self.path.exists() or not self.path.stat().st_size:
-                if any(other.endswith((".tsv", ".txt", ".parquet")) for other in others):
-                    raise self._misfit(f"{others[0]} beside it holds the ratings")
-                return
-            layout = look(self.path, COLUMNS[:4])
-            if (layout.encoding, layout.separator, layout.has_header) != (UTF8, ",", True):
-                raise self._misfit(f"its first line is ({', '.join(layout.first)})")
-            self._columns = tuple(layout.first)
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                rows = [dict(zip(self._columns, cells, strict=False)) for cells in read_cells(file, ",")][1:]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise self._unwritable(error) from error
-        self._rated = {
-            (row["rater"], row["image"], clean(row["text"])) for row in rows if len(row) == len(self._columns)
+    def _check_writable(self) -> None:
+        if not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
+            raise PermissionError(13, os.strerror(13))
+
+    def _is_new(self) -> bool:
+        return not self.path.exists() or not self.path.stat().st_size
+
+    def _check_other_formats(self) -> None:
+        """Raise InputError if the ratings are in a file of the same name with another extension."""
+        for path in sorted(self.path.parent.glob(f"{self.path.stem}.*")):
+            if path != self.path and path.suffix in _OTHER_TABLE_FORMATS:
+                raise self._format_error(f"{path.name} in the same folder contains the ratings")
+
+    def _load(self) -> None:
+        """Read the columns and the rated pairs of the existing file."""
+        dialect = detect_dialect(self.path, REQUIRED_COLUMNS)
+        if (dialect.encoding, dialect.delimiter, dialect.has_header) != (UTF8, ",", True):
+            raise self._format_error(f"its first line is ({', '.join(dialect.first_row)})")
+        self._columns = tuple(dialect.first_row)
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [dict(zip(self._columns, cells, strict=False)) for cells in read_cells(file, ",")][1:]
+        self._rated_pairs = {
+            (row["rater"], row["image"], collapse_whitespace(row["text"]))
+            for row in rows
+            if len(row) == len(self._columns)
         }
-        self.n = len(rows)
+        self.n_ratings = len(rows)
 
-    def _misfit(self, why: str) -> InputError:
+    def _format_error(self, reason: str) -> InputError:
         return InputError(
-            f"{self.path}: ratings from the page cannot be added, because {why}; they go to a CSV file in UTF-8 with "
-            f"the header {','.join(COLUMNS)}: bring the file into this form, or name another with --ratings"
+            f"{self.path}: ratings cannot be added because {reason}. Expected a UTF-8 CSV file with the header "
+            f"{','.join(COLUMNS)}. Convert the file, or choose another file with --ratings."
         )
 
-    def _unwritable(self, error: Exception) -> InputError:
-        why = getattr(error, "strerror", None) or error
+    def _write_error(self, error: Exception) -> InputError:
+        reason = getattr(error, "strerror", None) or error
         return InputError(
-            f"{self.path}: ratings cannot be written ({why}); mend its permissions, or name another file with --ratings"
+            f"{self.path}: ratings cannot be written ({reason}). Expected a CSV file in a folder that this user can "
+            "write to. Change the permissions, or choose another file with --ratings."
         )
 
 
-def clean(text: str) -> str:
-    """A text without outer spaces and with single inner ones, as stage ingest keeps it."""
+def collapse_whitespace(text: str) -> str:
+    """Remove outer whitespace and replace inner whitespace by single spaces, as stage ingest does."""
     return " ".join(text.split())
 
 
-def _line(cells: Iterable[str]) -> bytes:
+def _csv_line(cells: Iterable[str]) -> bytes:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()

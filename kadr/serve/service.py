@@ -1,4 +1,4 @@
-"""The serve part's middle: what the routes ask for, answered by the searcher that is in use."""
+"""The service behind the routes: searches in batches, looks up images and limits concurrent uploads."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -10,22 +10,28 @@ from fastapi.concurrency import run_in_threadpool
 
 from kadr.errors import SearchError
 from kadr.search import Filters, Match, Query, Searcher, Term, parse_query
-from kadr.serve.annotation import Judging
-from kadr.serve.api_models import MAX_OFFSET, Found, SearchAnswer, SearchRequest
+from kadr.serve.annotation import Annotation
+from kadr.serve.api_models import MAX_OFFSET, SearchMatch, SearchRequest, SearchResponse
 from kadr.serve.batching import Batcher
-from kadr.serve.hot_reload import Live
+from kadr.serve.hot_reload import HotReload
 from kadr.serve.limits import Limits
-from kadr.serve.prometheus import Metrics
+from kadr.serve.prometheus import ServerMetrics
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
-_UPLOADS = 2  # photos that are worked on at once
+_MAX_CONCURRENT_UPLOADS = 2
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A query and the part of its answer that is wanted."""
+class PagedQuery:
+    """A query and the page of its results to return.
+
+    Attributes:
+        query: the query.
+        k: maximum number of images on the page.
+        offset: number of better images to skip.
+    """
 
     query: Query
     k: int
@@ -33,80 +39,122 @@ class Asked:
 
 
 class Service:
-    """Everything that one server holds."""
+    """The shared state of one server.
 
-    def __init__(self, live: Live, judging: Judging, limits: Limits, metrics: Metrics) -> None:
-        self.live, self.judging, self.limits, self.metrics = live, judging, limits, metrics
-        self.batcher = Batcher(self._search)
-        self._uploads = asyncio.Semaphore(_UPLOADS)
-        self.note_version()
+    Args:
+        hot_reload: holder of the searcher in use.
+        annotation: the pairs to rate and the ratings file.
+        limits: limits of one request.
+        metrics: Prometheus metrics to update.
+    """
+
+    def __init__(self, hot_reload: HotReload, annotation: Annotation, limits: Limits, metrics: ServerMetrics) -> None:
+        self.hot_reload, self.annotation, self.limits, self.metrics = hot_reload, annotation, limits, metrics
+        self.batcher = Batcher(self._search_batch)
+        self._upload_slots = asyncio.Semaphore(_MAX_CONCURRENT_UPLOADS)
+        self.update_metrics()
 
     @property
     def searcher(self) -> Searcher:
         """The searcher in use."""
-        return self.live.loaded.searcher
+        return self.hot_reload.current.searcher
 
-    async def search(self, asked: Asked) -> SearchAnswer:
-        """The photos that fit. Raises SearchError."""
-        if any(term.photo is not None for term in asked.query.terms):
-            (matches,) = await self.work_on_upload(self._search, [asked])
+    async def search(self, paged_query: PagedQuery) -> SearchResponse:
+        """Search for images.
+
+        Args:
+            paged_query: the query and the page of its results.
+
+        Returns:
+            The page of results.
+
+        Raises:
+            SearchError: the query is invalid.
+            InputError: an uploaded image of the query cannot be decoded.
+        """
+        if any(term.photo is not None for term in paged_query.query.terms):
+            (matches,) = await self.run_upload_task(self._search_batch, [paged_query])
         else:
-            matches = await self.batcher.ask(asked)
-        more = len(matches) > asked.k and asked.offset + asked.k <= MAX_OFFSET
-        return SearchAnswer(matches=[_found(match) for match in matches[: asked.k]], more=more)
+            matches = await self.batcher.submit(paged_query)
+        k = paged_query.k
+        more = len(matches) > k and paged_query.offset + k <= MAX_OFFSET
+        return SearchResponse(matches=[_search_match(match) for match in matches[:k]], more=more)
 
-    async def work_on_upload(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """What `work` gives in a thread; few at once, for a decoded photo may take hundreds of megabytes."""
-        async with self._uploads:
-            return await run_in_threadpool(work, *arguments, **options)
+    async def run_upload_task(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Run a function that decodes an uploaded image in a worker thread.
 
-    def photo(self, image_id: str) -> Mapping[str, Any] | None:
-        """The photo's row of the index, None where it has none."""
+        At most two such functions run at a time, because a decoded image can take hundreds of megabytes of memory.
+
+        Args:
+            function: the function to run.
+            *args: positional arguments of the function.
+            **kwargs: keyword arguments of the function.
+
+        Returns:
+            The return value of the function.
+        """
+        async with self._upload_slots:
+            return await run_in_threadpool(function, *args, **kwargs)
+
+    def get_image(self, image_id: str) -> Mapping[str, Any] | None:
+        """Return the row of an image in the index, or None if the index has no such image."""
         try:
-            return self.searcher.photo(image_id)
+            return self.searcher.image_metadata(image_id)
         except SearchError:
             return None
 
-    def split_of(self, image_id: str) -> str | None:
-        """The photo's split; None where it is not in the index or has none."""
-        row = self.photo(image_id)
+    def get_split(self, image_id: str) -> str | None:
+        """Return the split of an image, or None if the image is not in the index or has no split."""
+        row = self.get_image(image_id)
         return None if row is None else row["split"]
 
-    def note_version(self) -> None:
-        """Tell the figures what is loaded."""
-        self.metrics.photos.set(len(self.searcher.index.photos))
-        self.metrics.loaded.set(self.live.loaded.at)
-        self.metrics.failed.set(self.live.n_failed)
+    def update_metrics(self) -> None:
+        """Set the Prometheus metrics that describe the loaded version."""
+        self.metrics.images.set(len(self.searcher.index.table))
+        self.metrics.loaded_at.set(self.hot_reload.current.loaded_at)
+        self.metrics.failed_reloads.set(self.hot_reload.n_failed_reloads)
 
-    def _search(self, asked: Sequence[Asked]) -> list[list[Match]]:
-        """The answers to a batch, each with one match more than was asked for where there are more."""
-        self.metrics.batch.observe(len(asked))
+    def _search_batch(self, paged_queries: Sequence[PagedQuery]) -> list[list[Match]]:
+        """Run a batch of searches. Each result has up to k + 1 matches, to show whether another page follows."""
+        self.metrics.batch_size.observe(len(paged_queries))
         searcher = self.searcher
-        found: dict[int, list[Match]] = {}
-        for (k, offset), places in _places(asked).items():
-            answers = searcher.search_many([asked[at].query for at in places], k + 1, offset)
-            found.update(zip(places, answers, strict=True))
-        return [found[at] for at in range(len(asked))]
+        results: dict[int, list[Match]] = {}
+        for (k, offset), positions in _group_by_page(paged_queries).items():
+            queries = [paged_queries[position].query for position in positions]
+            results.update(zip(positions, searcher.search_many(queries, k + 1, offset), strict=True))
+        return [results[position] for position in range(len(paged_queries))]
 
 
-def _places(asked: Sequence[Asked]) -> dict[tuple[int, int], list[int]]:
-    """Which of `asked` want the same k and offset."""
-    places: dict[tuple[int, int], list[int]] = {}
-    for at, one in enumerate(asked):
-        places.setdefault((one.k, one.offset), []).append(at)
-    return places
+def _group_by_page(paged_queries: Sequence[PagedQuery]) -> dict[tuple[int, int], list[int]]:
+    """Return the positions of the queries by (k, offset)."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for position, paged_query in enumerate(paged_queries):
+        groups.setdefault((paged_query.k, paged_query.offset), []).append(position)
+    return groups
 
 
-def to_query(request: SearchRequest) -> Query:
-    """The query of a request. Raises SearchError where it is none."""
+def build_query(request: SearchRequest) -> Query:
+    """Convert a search request to a query.
+
+    Args:
+        request: the validated request.
+
+    Returns:
+        The query: the terms of `request.text`, followed by `request.terms`.
+
+    Raises:
+        SearchError: the request has no term, or its text expression is invalid.
+    """
     filters = Filters(**dict(request.filters))
-    terms = parse_query(request.text).terms if request.text else ()
-    others = (Term(part.weight, text=part.text, image_id=part.image_id) for part in request.terms)
-    return Query((*terms, *others), filters, request.fold_duplicates)
+    text_terms = parse_query(request.text).terms if request.text else ()
+    terms = (Term(term.weight, text=term.text, image_id=term.image_id) for term in request.terms)
+    return Query((*text_terms, *terms), filters, request.fold_duplicates)
 
 
-def _found(match: Match) -> Found:
-    return Found(
+def _search_match(match: Match) -> SearchMatch:
+    return SearchMatch(
         image_id=match.image_id,
         name=PurePath(match.path).name,
         score=match.score,

@@ -1,54 +1,58 @@
-// The server's answers; an error carries the server's own words.
+// Requests to the server. Errors carry the message of the server.
 
-import { at } from "./dom.js";
+import { byId } from "./dom.js";
 
-export async function ask(path, options = {}) {
-  let answer;
+const NO_RESPONSE = "The server does not respond. Check that kadr serve is running.";
+
+// Send a request and return the parsed JSON response.
+export async function request(path, options = {}) {
+  let response;
   try {
-    answer = await fetch(path, options);
+    response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not answer. Is kadr serve running?");
+    throw new Error(NO_RESPONSE);
   }
-  if (answer.status === 401) {
-    await enter();
-    return ask(path, options);
+  if (response.status === 401) {
+    await openSession();
+    return request(path, options);
   }
-  const body = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (!answer.ok) throw new Error(body?.detail ?? `The server answered ${answer.status}.`);
+  const body = response.headers.get("content-type")?.includes("json") ? await response.json() : null;
+  if (!response.ok) throw new Error(body?.detail ?? `The server returned status ${response.status}.`);
   return body;
 }
 
-export const send = (path, body, options = {}) =>
-  ask(path, {
+// Send a POST request with a JSON body.
+export const postJson = (path, body, options = {}) =>
+  request(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
     ...options,
   });
 
-let entering = null;
+let pendingSession = null;
 
-// Ask for the token until the server knows it; whoever else waits for it waits for the same dialog.
-function enter() {
-  entering ??= new Promise((resolve) => {
-    const dialog = at("token");
+// Show the token dialog until the server accepts a token. Concurrent callers share one dialog.
+function openSession() {
+  pendingSession ??= new Promise((resolve) => {
+    const dialog = byId("token");
     const form = dialog.querySelector("form");
     form.onsubmit = async (event) => {
       event.preventDefault();
       const headers = { Authorization: `Bearer ${form.token.value.trim()}` };
-      const answer = await fetch("session", { method: "POST", headers }).catch(() => null);
+      const response = await fetch("session", { method: "POST", headers }).catch(() => null);
       form.token.value = "";
-      if (!answer?.ok) {
-        dialog.querySelector(".wrong").textContent = answer ? "That is not the token." : "The server does not answer.";
+      if (!response?.ok) {
+        dialog.querySelector(".error").textContent = response ? "The token is wrong." : NO_RESPONSE;
         return;
       }
       dialog.close();
-      entering = null;
+      pendingSession = null;
       resolve();
     };
     dialog.oncancel = (event) => event.preventDefault();
     dialog.showModal();
   });
-  return entering;
+  return pendingSession;
 }

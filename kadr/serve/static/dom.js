@@ -1,5 +1,6 @@
-// Elements from code: h("p", {class: "x"}, "text") and the places of index.html by id.
+// Helpers for DOM elements and image URLs.
 
+// Create an element: h("p", { class: "x", onclick: listener }, "text", child).
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -12,16 +13,16 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-export const at = (id) => document.getElementById(id);
+export const byId = (id) => document.getElementById(id);
 
-export const thumbnail = (id, side = 320) => `thumbnails/${path(id)}?side=${side}`;
+export const thumbnailUrl = (imageId, side = 320) => `thumbnails/${encodePath(imageId)}?side=${side}`;
 
-export const photo = (id) => `photos/${path(id)}`;
+export const imageUrl = (imageId) => `images/${encodePath(imageId)}`;
 
-export const facts = (id) => `facts/${path(id)}`;
+export const metadataUrl = (imageId) => `metadata/${encodePath(imageId)}`;
 
-const path = (id) => id.split("/").map(encodeURIComponent).join("/");
+const encodePath = (imageId) => imageId.split("/").map(encodeURIComponent).join("/");
 
-// Whether a key was meant for a field in which people write.
-export const isWriting = (event) =>
+// Return whether a key event belongs to a form field or to a browser shortcut.
+export const isTextInput = (event) =>
   event.target.closest("input:not([type=checkbox]), textarea, select") || event.ctrlKey || event.metaKey || event.altKey;

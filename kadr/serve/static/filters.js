@@ -1,33 +1,34 @@
-// The form of filters and its place in the state.
+// The filter form.
 
-import { at, h } from "./dom.js";
+import { byId, h } from "./dom.js";
 
-export class Filters {
-  // change(filters, allCopies) is called when the user has changed one.
-  constructor(change) {
-    this.form = at("filters");
-    this.button = at("open-filters");
+export class FilterForm {
+  // onChange(filters, showDuplicates) is called after the user changes a field.
+  constructor(onChange) {
+    this.form = byId("filters");
+    this.button = byId("open-filters");
     this.button.addEventListener("click", () => this.#toggle(this.form.hidden));
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.addEventListener("change", () => this.form.reportValidity() && change(...this.#values()));
-    this.form.addEventListener("reset", () => setTimeout(() => change(...this.#values())));
+    this.form.addEventListener("change", () => this.form.reportValidity() && onChange(...this.#readFields()));
+    this.form.addEventListener("reset", () => setTimeout(() => onChange(...this.#readFields())));
   }
 
-  offerColours(names, chosen) {
+  addColours(names, selected) {
     this.form.elements.colour.closest("label").hidden = !names.length;
     this.form.elements.colour.append(...names.map((name) => h("option", { value: name }, name)));
-    this.form.elements.colour.value = chosen ?? "";
+    this.form.elements.colour.value = selected ?? "";
   }
 
+  // Fill in the form from the state of the page.
   show(state) {
     for (const field of this.form.elements) {
-      if (field.name === "all_copies") field.checked = state.allCopies;
+      if (field.name === "duplicates") field.checked = state.showDuplicates;
       else if (field.name) field.value = state.filters[field.name] ?? "";
     }
-    const n = Object.keys(state.filters).length + Number(state.allCopies);
-    at("n-filters").hidden = !n;
-    at("n-filters").textContent = n;
-    if (n) this.#toggle(true);
+    const nActive = Object.keys(state.filters).length + Number(state.showDuplicates);
+    byId("n-filters").hidden = !nActive;
+    byId("n-filters").textContent = nActive;
+    if (nActive) this.#toggle(true);
   }
 
   #toggle(open) {
@@ -35,9 +36,9 @@ export class Filters {
     this.button.setAttribute("aria-expanded", open);
   }
 
-  #values() {
-    const given = Object.fromEntries(new FormData(this.form));
-    const { all_copies: allCopies, ...filters } = given;
-    return [Object.fromEntries(Object.entries(filters).filter(([, value]) => value.trim())), allCopies !== undefined];
+  #readFields() {
+    const { duplicates, ...filters } = Object.fromEntries(new FormData(this.form));
+    const activeFilters = Object.fromEntries(Object.entries(filters).filter(([, value]) => value.trim()));
+    return [activeFilters, duplicates !== undefined];
   }
 }

@@ -1,142 +1,160 @@
-// The grid of found photos: justified tiles, walked by arrow keys, pictures loaded as they come into sight.
+// The grid of search results: justified tiles with lazy thumbnails and keyboard navigation.
 
-import { h, thumbnail } from "./dom.js";
-import { justify } from "./justify.js";
+import { h, thumbnailUrl } from "./dom.js";
+import { justify } from "./justified_layout.js";
 
-const GAP = 6;
-const RATIOS = [0.4, 3.2]; // the narrowest and the widest tile
+const GAP = 6; // pixels between tiles
+const MIN_ASPECT_RATIO = 0.4;
+const MAX_ASPECT_RATIO = 3.2;
+const LARGE_THUMBNAIL_FROM = 400; // device pixels of the longer side of a tile
 
 export class Grid {
-  // act(name, match): name is open, similar, plus or minus. link(match): address of the photo's view.
-  constructor(list, { act, link }) {
-    Object.assign(this, { list, act, link, matches: [], tiles: [], boxes: [], current: 0 });
+  // onAction(action, match): the action is "open", "similar", "plus" or "minus".
+  // getLink(match): returns the URL of the viewer for a match.
+  constructor(list, { onAction, getLink }) {
+    Object.assign(this, { list, onAction, getLink, matches: [], tiles: [], boxes: [], current: 0 });
     list.addEventListener("keydown", (event) => this.#onKey(event));
     list.addEventListener("click", (event) => this.#onClick(event));
     list.addEventListener("focusin", (event) => this.#onFocus(event));
-    new ResizeObserver(() => this.#place()).observe(list);
+    new ResizeObserver(() => this.#layOut()).observe(list);
   }
 
   clear() {
     this.list.replaceChildren();
     Object.assign(this, { matches: [], tiles: [], boxes: [], current: 0 });
-    this.#place();
+    this.#layOut();
   }
 
   add(matches) {
     const first = this.matches.length;
     this.matches.push(...matches);
-    const tiles = matches.map((match, i) => this.#tile(match, first + i));
+    const tiles = matches.map((match, i) => this.#createTile(match, first + i));
     this.tiles.push(...tiles);
-    this.#place(first);
+    this.#layOut(first);
     this.list.append(...tiles);
   }
 
-  focus(number = this.current) {
-    const tile = this.tiles[number]?.firstElementChild;
+  focus(index = this.current) {
+    const tile = this.tiles[index]?.firstElementChild;
     tile?.focus({ preventScroll: true });
     tile?.scrollIntoView({ block: "nearest" });
   }
 
-  indexOf(id) {
-    return this.matches.findIndex((match) => match.image_id === id);
+  indexOf(imageId) {
+    return this.matches.findIndex((match) => match.image_id === imageId);
   }
 
-  #tile(match, number) {
+  #createTile(match, index) {
     const relevance = match.relevance ?? null;
-    const rank = `${number + 1}. ${match.name}`;
-    const said = relevance === null ? "" : `, relevance ${relevance.toFixed(2)}`;
-    const image = h("img", { alt: "", loading: "lazy", decoding: "async", onload: () => image.classList.add("there") });
-    image.addEventListener("error", () => image.parentElement.classList.add("lost"));
+    const label = `${index + 1}. ${match.name}` + (relevance === null ? "" : `, relevance ${relevance.toFixed(2)}`);
+    const image = h("img", { alt: "", loading: "lazy", decoding: "async", onload: () => image.classList.add("loaded") });
+    image.addEventListener("error", () => image.parentElement.classList.add("missing"));
     const link = h(
       "a",
-      { class: "tile", href: this.link(match), tabindex: number ? -1 : 0, "aria-label": rank + said },
+      { class: "tile", href: this.getLink(match), tabindex: index ? -1 : 0, "aria-label": label },
       image,
       h(
         "span",
         { class: "badges" },
         relevance === null ? null : h("span", { title: "Relevance" }, relevance.toFixed(2)),
-        match.n_duplicates ? h("span", { title: "Near-duplicates folded" }, `+${match.n_duplicates}`) : null,
+        match.n_duplicates ? h("span", { title: "Hidden near-duplicates" }, `+${match.n_duplicates}`) : null,
       ),
     );
-    const action = (name, sign, title) => h("button", { type: "button", tabindex: -1, "data-act": name, title }, sign);
-    const actions = h(
-      "div",
-      { class: "actions" },
-      action("similar", "Similar", "Photos like this one (s)"),
-      action("plus", "+", "Add the photo to the search (+)"),
-      action("minus", "−", "Subtract the photo from the search (-)"),
-    );
-    for (const button of actions.children) button.setAttribute("aria-label", button.title);
-    return h("li", { "data-number": number }, link, actions);
+    return h("li", { "data-index": index }, link, createActions());
   }
 
-  #place(from = 0) {
+  // Place the tiles. Tiles before `first` move only if their position has changed.
+  #layOut(first = 0) {
     const width = this.list.clientWidth;
     if (!width) return;
-    const wanted = width < 600 ? 130 : width < 1000 ? 180 : 220;
-    const ratios = this.matches.map(({ width: w, height: v }) => Math.min(Math.max((w || 4) / (v || 3), RATIOS[0]), RATIOS[1]));
-    const { boxes, height } = justify(ratios, width, wanted, GAP);
+    const rowHeight = width < 600 ? 130 : width < 1000 ? 180 : 220;
+    const { boxes, height } = justify(this.matches.map(aspectRatio), width, rowHeight, GAP);
     this.list.style.height = `${height}px`;
     boxes.forEach((box, i) => {
-      const old = this.boxes[i];
-      if (i < from && old && old.top === box.top && old.left === box.left && old.width === box.width && old.height === box.height) return;
-      const tile = this.tiles[i];
-      Object.assign(tile.style, { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` });
-      const image = tile.querySelector("img");
-      const side = Math.max(box.width, box.height) * devicePixelRatio > 400 ? 640 : 320;
-      if (!image.src || (side === 640 && image.dataset.side === "320")) {
-        image.dataset.side = side;
-        image.src = thumbnail(this.matches[i].image_id, side);
-      }
+      if (i < first && isSameBox(this.boxes[i], box)) return;
+      const { left, top } = box;
+      Object.assign(this.tiles[i].style, { left: `${left}px`, top: `${top}px`, width: `${box.width}px`, height: `${box.height}px` });
+      this.#loadThumbnail(i, box);
     });
     this.boxes = boxes;
   }
 
-  #numberOf(event) {
-    return Number(event.target.closest("li")?.dataset.number ?? -1);
+  #loadThumbnail(index, box) {
+    const image = this.tiles[index].querySelector("img");
+    const side = Math.max(box.width, box.height) * devicePixelRatio > LARGE_THUMBNAIL_FROM ? 640 : 320;
+    if (image.src && !(side === 640 && image.dataset.side === "320")) return;
+    image.dataset.side = side;
+    image.src = thumbnailUrl(this.matches[index].image_id, side);
+  }
+
+  #indexOfEvent(event) {
+    return Number(event.target.closest("li")?.dataset.index ?? -1);
   }
 
   #onFocus(event) {
-    const number = this.#numberOf(event);
-    if (number < 0) return;
+    const index = this.#indexOfEvent(event);
+    if (index < 0) return;
     this.tiles[this.current]?.firstElementChild.setAttribute("tabindex", -1);
-    this.tiles[number].firstElementChild.setAttribute("tabindex", 0);
-    this.current = number;
+    this.tiles[index].firstElementChild.setAttribute("tabindex", 0);
+    this.current = index;
   }
 
   #onClick(event) {
-    const number = this.#numberOf(event);
-    if (number < 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const index = this.#indexOfEvent(event);
+    if (index < 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    this.current = number;
-    this.act(event.target.closest("[data-act]")?.dataset.act ?? "open", this.matches[number]);
+    this.current = index;
+    this.onAction(event.target.closest("[data-action]")?.dataset.action ?? "open", this.matches[index]);
   }
 
   #onKey(event) {
-    const number = this.#numberOf(event);
-    if (number < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
-    const names = { s: "similar", "+": "plus", "=": "plus", "-": "minus" };
-    const to = this.#neighbour(number, event.key);
-    if (names[event.key]) this.act(names[event.key], this.matches[number]);
-    else if (to !== null) this.focus(to);
+    const index = this.#indexOfEvent(event);
+    if (index < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const actions = { s: "similar", "+": "plus", "=": "plus", "-": "minus" };
+    const target = this.#navigationTarget(index, event.key);
+    if (actions[event.key]) this.onAction(actions[event.key], this.matches[index]);
+    else if (target !== null) this.focus(target);
     else return;
     event.preventDefault();
   }
 
-  // The tile that an arrow, Home or End leads to; null where the key leads nowhere.
-  #neighbour(number, key) {
+  // Return the index of the tile that a navigation key leads to, or null if the key does not navigate.
+  #navigationTarget(index, key) {
     const last = this.matches.length - 1;
-    const steps = { ArrowLeft: number - 1, ArrowRight: number + 1, Home: 0, End: last };
-    if (key in steps) return Math.min(Math.max(steps[key], 0), last);
-    const step = { ArrowUp: -1, ArrowDown: 1 }[key];
-    if (!step) return null;
-    const here = this.boxes[number];
-    const middle = here.left + here.width / 2;
-    let best = null;
+    const targets = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: last };
+    if (key in targets) return Math.min(Math.max(targets[key], 0), last);
+    const rowStep = { ArrowUp: -1, ArrowDown: 1 }[key];
+    return rowStep ? this.#nearestInRow(index, this.boxes[index].row + rowStep) : null;
+  }
+
+  // Return the tile of a row whose centre is horizontally nearest, or the current tile if the row does not exist.
+  #nearestInRow(index, row) {
+    const centre = centreOf(this.boxes[index]);
+    let nearest = null;
     this.boxes.forEach((box, i) => {
-      const far = Math.abs(box.left + box.width / 2 - middle);
-      if (box.row === here.row + step && (best === null || far < best.far)) best = { i, far };
+      const distance = Math.abs(centreOf(box) - centre);
+      if (box.row === row && (nearest === null || distance < nearest.distance)) nearest = { i, distance };
     });
-    return best ? best.i : number;
+    return nearest ? nearest.i : index;
   }
 }
+
+function createActions() {
+  const button = (action, text, title) =>
+    h("button", { type: "button", tabindex: -1, "data-action": action, title, "aria-label": title }, text);
+  return h(
+    "div",
+    { class: "actions" },
+    button("similar", "More like this", "More like this (s)"),
+    button("plus", "+", "Add photo to search (+)"),
+    button("minus", "−", "Subtract photo from search (-)"),
+  );
+}
+
+// The aspect ratio of a tile. Images of unknown size get 4:3.
+const aspectRatio = ({ width, height }) =>
+  Math.min(Math.max((width || 4) / (height || 3), MIN_ASPECT_RATIO), MAX_ASPECT_RATIO);
+
+const centreOf = (box) => box.left + box.width / 2;
+
+const isSameBox = (a, b) => a && a.top === b.top && a.left === b.left && a.width === b.width && a.height === b.height;

@@ -1,217 +1,250 @@
-// The page: shows what its address says, and changes the address by what people do.
+// The page: shows the state in the URL and updates the URL when the user acts.
 
-import { ask } from "./api.js";
-import { at, h, isWriting, thumbnail } from "./dom.js";
-import { Filters } from "./filters.js";
+import { AnnotationMode } from "./annotate.js";
+import { request } from "./api.js";
+import { byId, h, isTextInput, thumbnailUrl } from "./dom.js";
+import { FilterForm } from "./filters.js";
 import { Grid } from "./grid.js";
-import { Judge } from "./judge.js";
-import { Results } from "./results.js";
-import { address, isEmpty, read, searchOf, similarTo, withoutPhoto, withPhoto } from "./state.js";
-import { startTheme } from "./theme.js";
+import { ResultPages } from "./result_pages.js";
+import { addImage, isEmpty, parseUrl, removeImage, searchKey, searchSimilar, toUrl } from "./search_state.js";
+import { initTheme } from "./theme.js";
 import { Viewer } from "./viewer.js";
 
-const TYPED_MS = 300;
+const TYPING_DELAY_MS = 300;
+const BUSY_DELAY_MS = 200;
+const PREFETCH_MARGIN = "1200px";
 const EXAMPLES = ["two dogs in the snow", "a child on a swing", "people at the sea - boat", "dog + water"];
 
-let state = read();
-let shown = null; // address of the search whose photos the grid holds
-let health = null;
-let typing = 0;
-let loading = null; // address of the search whose next page is under way
-let wanted = false; // whether the first photo is to have the focus once it is there
-const scrolled = new Map(); // address of a search -> where its page was scrolled to
+let state = parseUrl();
+let shownSearch = null; // key of the search in the grid
+let loadingSearch = null; // key of the search whose next page is loading
+let health = null; // response of GET /health
+let typingTimer = 0;
+let focusResults = false; // whether the first result gets the focus after loading
+const scrollPositions = new Map(); // search key -> vertical scroll position
 
-const results = new Results();
-const judge = new Judge();
-const grid = new Grid(at("grid"), { act, link: (match) => address({ ...state, photo: match.image_id }) });
-const viewer = new Viewer({ act, step });
-const filters = new Filters((chosen, allCopies) => go({ ...state, filters: chosen, allCopies }));
+const resultPages = new ResultPages();
+const annotationMode = new AnnotationMode();
+const grid = new Grid(byId("grid"), {
+  onAction: handleAction,
+  getLink: (match) => toUrl({ ...state, image: match.image_id }),
+});
+const viewer = new Viewer({ onAction: handleAction, onStep: showNeighbour });
+const filterForm = new FilterForm((filters, showDuplicates) => navigate({ ...state, filters, showDuplicates }));
 
-function go(next, { replace = false } = {}) {
-  if (address(next) === address(state)) return;
-  scrolled.set(searchOf(state), scrollY);
-  history[replace ? "replaceState" : "pushState"](null, "", address(next));
-  state = next;
-  show();
+function navigate(nextState, { replace = false } = {}) {
+  if (toUrl(nextState) === toUrl(state)) return;
+  scrollPositions.set(searchKey(state), scrollY);
+  history[replace ? "replaceState" : "pushState"](null, "", toUrl(nextState));
+  state = nextState;
+  render();
 }
 
-function act(name, match) {
-  if (name === "open") go({ ...state, photo: match.image_id }, { replace: state.photo !== null });
-  else if (name === "similar") go(similarTo(state, match.image_id));
-  else if (name === "close") go({ ...state, photo: null });
-  else go(withPhoto(state, name, match.image_id));
+function handleAction(action, match) {
+  if (action === "open") navigate({ ...state, image: match.image_id }, { replace: state.image !== null });
+  else if (action === "similar") navigate(searchSimilar(state, match.image_id));
+  else if (action === "close") navigate({ ...state, image: null });
+  else navigate(addImage(state, action, match.image_id));
 }
 
-// The viewer's neighbour in the grid.
-function step(by) {
-  const match = grid.matches[grid.indexOf(state.photo) + by];
-  if (match) act("open", match);
+// Show the next (step 1) or the previous (step -1) image of the grid in the viewer.
+function showNeighbour(step) {
+  const match = grid.matches[grid.indexOf(state.image) + step];
+  if (match) handleAction("open", match);
 }
 
-function show() {
-  if (document.activeElement !== at("q")) at("q").value = state.q;
-  document.title = [state.judge ? "Judge" : state.q.trim() || (isEmpty(state) ? "" : "Similar photos"), "kadr"].filter(Boolean).join(" · ");
-  at("open-judge").href = address({ ...state, photo: null, judge: true });
-  at("open-judge").toggleAttribute("aria-current", state.judge);
-  at("start").hidden = state.judge || !isEmpty(state);
-  at("grid").hidden = at("status").hidden = at("end").hidden = state.judge;
-  filters.show(state);
-  showChips();
-  if (state.judge) {
+function render() {
+  if (document.activeElement !== byId("q")) byId("q").value = state.q;
+  document.title = [pageTitle(), "kadr"].filter(Boolean).join(" · ");
+  byId("open-annotation").href = toUrl({ ...state, image: null, annotate: true });
+  byId("open-annotation").toggleAttribute("aria-current", state.annotate);
+  byId("start").hidden = state.annotate || !isEmpty(state);
+  byId("grid").hidden = byId("status").hidden = byId("end").hidden = state.annotate;
+  filterForm.show(state);
+  renderChips();
+  if (state.annotate) {
     viewer.hide();
-    if (health) judge.show(state.q.trim(), health.judging);
+    if (health) annotationMode.show(state.q.trim(), health.annotation_error);
     return;
   }
-  judge.hide();
-  if (shown !== searchOf(state)) showSearch();
-  showPhoto();
+  annotationMode.hide();
+  if (shownSearch !== searchKey(state)) showSearch();
+  renderViewer();
+}
+
+function pageTitle() {
+  if (state.annotate) return "Annotate";
+  return state.q.trim() || (isEmpty(state) ? "" : "Similar photos");
 }
 
 async function showSearch() {
-  shown = searchOf(state);
+  shownSearch = searchKey(state);
   grid.clear();
-  at("status").textContent = "";
+  byId("status").textContent = "";
   if (isEmpty(state)) return;
-  const kept = results.of(state);
-  if (kept) {
-    grid.add(kept.matches);
-    say(kept.more);
-    focusFirst();
-    scrollTo(0, scrolled.get(shown) ?? 0);
+  const cached = resultPages.getCached(state);
+  if (cached) {
+    grid.add(cached.matches);
+    showCount(cached.more);
+    focusFirstResult();
+    scrollTo(0, scrollPositions.get(shownSearch) ?? 0);
     return;
   }
   scrollTo(0, 0);
-  await more();
+  await loadNextPage();
 }
 
-// One more page of the search that is shown.
-async function more() {
-  const name = shown;
-  if (loading === name) return;
-  loading = name;
-  at("main").setAttribute("aria-busy", true);
-  const late = setTimeout(() => grid.matches.length || (at("status").textContent = "Searching…"), 200);
+async function loadNextPage() {
+  const search = shownSearch;
+  if (loadingSearch === search) return;
+  loadingSearch = search;
+  byId("main").setAttribute("aria-busy", true);
+  const busyTimer = setTimeout(() => grid.matches.length || (byId("status").textContent = "Searching…"), BUSY_DELAY_MS);
   try {
-    const [matches, others] = await results.next(state);
-    if (name !== shown) return;
+    const [matches, more] = await resultPages.fetchNext(state);
+    if (search !== shownSearch) return;
     grid.add(matches);
-    say(others);
-    focusFirst();
-    showPhoto();
+    showCount(more);
+    focusFirstResult();
+    renderViewer();
   } catch (error) {
-    if (error.name !== "AbortError" && name === shown) at("status").replaceChildren(h("span", { class: "wrong" }, error.message));
+    if (error.name !== "AbortError" && search === shownSearch) showError(error);
   } finally {
-    clearTimeout(late);
-    if (loading === name) loading = null;
-    if (name === shown) at("main").removeAttribute("aria-busy");
+    clearTimeout(busyTimer);
+    if (loadingSearch === search) loadingSearch = null;
+    if (search === shownSearch) byId("main").removeAttribute("aria-busy");
   }
 }
 
-function focusFirst() {
-  if (!wanted || !grid.matches.length) return;
-  wanted = false;
+function focusFirstResult() {
+  if (!focusResults || !grid.matches.length) return;
+  focusResults = false;
   grid.focus(0);
 }
 
-function say(others) {
-  const n = grid.matches.length;
-  at("end").dataset.more = others ? "1" : "";
-  at("status").textContent = n
-    ? `${n.toLocaleString("en")} photos, the best first${others ? "; more as you scroll" : ""}`
-    : "No photo passes. Ask otherwise, or clear a filter.";
-  if (others) watchEnd();
+function showCount(more) {
+  const count = grid.matches.length;
+  byId("end").dataset.more = more ? "1" : "";
+  byId("status").textContent = count
+    ? `${formatCount(count)}, best first${more ? ". Scroll for more." : ""}`
+    : "No photos found. Try other words, or clear the filters.";
+  if (more) watchEnd();
 }
 
-function showPhoto() {
-  if (!state.photo) {
-    const last = viewer.match && grid.indexOf(viewer.match.image_id);
+const formatCount = (count) => `${count.toLocaleString("en")} photo${count === 1 ? "" : "s"}`;
+
+const showError = (error) => byId("status").replaceChildren(h("span", { class: "error" }, error.message));
+
+function renderViewer() {
+  if (!state.image) {
+    const lastIndex = viewer.match && grid.indexOf(viewer.match.image_id);
     viewer.hide();
-    if (last !== null && last >= 0) grid.focus(last);
+    if (lastIndex !== null && lastIndex >= 0) grid.focus(lastIndex);
     return;
   }
-  const known = grid.matches[grid.indexOf(state.photo)];
-  viewer.show(known ?? { image_id: state.photo, name: state.photo.split("/").pop() });
+  const match = grid.matches[grid.indexOf(state.image)];
+  viewer.show(match ?? { image_id: state.image, name: state.image.split("/").pop() });
 }
 
-function showChips() {
-  const chip = (sign, id) =>
-    h(
-      "li",
-      { class: `chip ${sign}` },
-      h("span", { "aria-hidden": "true" }, sign === "plus" ? "+" : "−"),
-      h("img", { src: thumbnail(id), alt: "" }),
-      h(
-        "button",
-        { type: "button", "aria-label": `Remove ${sign === "plus" ? "added" : "subtracted"} photo ${id}`, onclick: () => go(withoutPhoto(state, id)) },
-        "×",
-      ),
-    );
-  at("chips").replaceChildren(...["plus", "minus"].flatMap((sign) => state[sign].map((id) => chip(sign, id))));
+function renderChips() {
+  byId("chips").replaceChildren(...["plus", "minus"].flatMap((sign) => state[sign].map((imageId) => createChip(sign, imageId))));
 }
 
-// The next page is asked for when the end of this one comes near.
-const endInSight = new IntersectionObserver(([entry]) => entry.isIntersecting && at("end").dataset.more && more(), { rootMargin: "1200px" });
+function createChip(sign, imageId) {
+  const label = `Remove ${sign === "plus" ? "added" : "subtracted"} photo ${imageId}`;
+  return h(
+    "li",
+    { class: `chip ${sign}` },
+    h("span", { "aria-hidden": "true" }, sign === "plus" ? "+" : "−"),
+    h("img", { src: thumbnailUrl(imageId), alt: "" }),
+    h("button", { type: "button", "aria-label": label, onclick: () => navigate(removeImage(state, imageId)) }, "×"),
+  );
+}
+
+// Load the next page before the user reaches the end of the grid.
+const endObserver = new IntersectionObserver(
+  ([entry]) => entry.isIntersecting && byId("end").dataset.more && loadNextPage(),
+  { rootMargin: PREFETCH_MARGIN },
+);
+
+// Observe again, so that the observer also fires if the end is already visible.
 function watchEnd() {
-  endInSight.unobserve(at("end"));
-  endInSight.observe(at("end"));
+  endObserver.unobserve(byId("end"));
+  endObserver.observe(byId("end"));
 }
 
-function onTyped() {
-  wanted = false;
-  const replace = typing > 0; // one burst of typing is one step back
-  clearTimeout(typing);
-  typing = setTimeout(() => go({ ...state, q: at("q").value, photo: null }, { replace: replace && !isEmpty(state) }), TYPED_MS);
+// Search after a short pause in typing. One series of key presses is one entry in the browser history.
+function onType() {
+  focusResults = false;
+  const replace = typingTimer > 0 && !isEmpty(state);
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(() => navigate({ ...state, q: byId("q").value, image: null }, { replace }), TYPING_DELAY_MS);
 }
 
-at("q").addEventListener("input", onTyped);
-at("q").addEventListener("blur", () => (typing = 0));
-at("search").addEventListener("submit", (event) => {
+function onSubmit(event) {
   event.preventDefault();
-  clearTimeout(typing);
-  typing = 0;
-  go({ ...state, q: at("q").value, photo: null });
-  wanted = true;
-  focusFirst();
-});
-at("q").addEventListener("keydown", (event) => {
-  const chips = [...state.plus, ...state.minus];
-  if (event.key === "Backspace" && !at("q").value && chips.length) go(withoutPhoto(state, chips.at(-1)));
+  clearTimeout(typingTimer);
+  typingTimer = 0;
+  navigate({ ...state, q: byId("q").value, image: null });
+  focusResults = true;
+  focusFirstResult();
+}
+
+function onSearchKey(event) {
+  const imageIds = [...state.plus, ...state.minus];
+  if (event.key === "Backspace" && !byId("q").value && imageIds.length) navigate(removeImage(state, imageIds.at(-1)));
   else if (event.key === "ArrowDown" && grid.matches.length) grid.focus(0);
-  else if (event.key === "Escape") at("q").blur();
+  else if (event.key === "Escape") byId("q").blur();
   else return;
   event.preventDefault();
-});
-document.addEventListener("keydown", (event) => {
-  if (isWriting(event) || document.querySelector("dialog[open]")) return;
-  if (event.key === "/") at("q").select();
-  else if (event.key === "Escape" && state.judge) go({ ...state, judge: false });
-  else if (event.key.startsWith("Arrow") && document.activeElement === document.body && !state.judge) grid.focus();
+}
+
+function onPageKey(event) {
+  if (isTextInput(event) || document.querySelector("dialog[open]")) return;
+  const isGridKey = event.key.startsWith("Arrow") && document.activeElement === document.body && !state.annotate;
+  if (event.key === "/") byId("q").select();
+  else if (event.key === "Escape" && state.annotate) navigate({ ...state, annotate: false });
+  else if (isGridKey) grid.focus();
   else return;
   event.preventDefault();
-});
-at("open-judge").addEventListener("click", (event) => {
+}
+
+function onAnnotationLink(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go({ ...state, photo: null, judge: !state.judge });
-});
-addEventListener("popstate", () => {
-  scrolled.set(searchOf(state), scrollY);
-  state = read();
-  at("q").value = state.q;
-  show();
-});
+  navigate({ ...state, image: null, annotate: !state.annotate });
+}
+
+function onPopState() {
+  scrollPositions.set(searchKey(state), scrollY);
+  state = parseUrl();
+  byId("q").value = state.q;
+  render();
+}
+
+async function loadHealth() {
+  try {
+    health = await request("health");
+  } catch (error) {
+    showError(error);
+    return;
+  }
+  byId("about").textContent = `${formatCount(health.n_images)}. Combine words with + and −, or start from a photo.`;
+  filterForm.addColours(health.colours ?? [], state.filters.colour);
+  if (state.annotate) render();
+}
+
+byId("q").addEventListener("input", onType);
+byId("q").addEventListener("blur", () => (typingTimer = 0));
+byId("q").addEventListener("keydown", onSearchKey);
+byId("search").addEventListener("submit", onSubmit);
+byId("open-annotation").addEventListener("click", onAnnotationLink);
+document.addEventListener("keydown", onPageKey);
+addEventListener("popstate", onPopState);
 history.scrollRestoration = "manual";
 
-startTheme();
-at("start").querySelector(".examples").append(
-  ...EXAMPLES.map((text) => h("li", {}, h("a", { href: address({ ...read(""), q: text }) }, text))),
-);
-show();
-ask("health")
-  .then((found) => {
-    health = found;
-    at("about").textContent = `${found.n_photos.toLocaleString("en")} photos. Join words with + and −, or start from a photo.`;
-    filters.offerColours(found.colours ?? [], state.filters.colour);
-    if (state.judge) show();
-  })
-  .catch((error) => (at("status").textContent = error.message));
+initTheme();
+const exampleLinks = EXAMPLES.map((text) => h("li", {}, h("a", { href: toUrl({ ...parseUrl(""), q: text }) }, text)));
+byId("start").querySelector(".examples").append(...exampleLinks);
+render();
+loadHealth();

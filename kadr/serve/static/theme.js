@@ -1,20 +1,21 @@
-// Light or dark: as the system has it, or as the user chose last.
+// The colour theme: the system's, light or dark. The choice is stored in the browser.
 
-import { at } from "./dom.js";
+import { byId } from "./dom.js";
 
-const THEMES = ["as the system has them", "light", "dark"];
+const THEMES = ["system", "light", "dark"];
 
-export function startTheme() {
-  let theme = THEMES.indexOf(localStorage.getItem("kadr.theme"));
+export function initTheme() {
+  const button = byId("theme");
+  let current = Math.max(THEMES.indexOf(localStorage.getItem("kadr.theme")), 0);
   const apply = () => {
-    if (theme > 0) document.documentElement.dataset.theme = THEMES[theme];
+    if (current) document.documentElement.dataset.theme = THEMES[current];
     else delete document.documentElement.dataset.theme;
-    at("theme").setAttribute("aria-label", `Colours: ${THEMES[Math.max(theme, 0)]}`);
-    at("theme").title = at("theme").getAttribute("aria-label");
+    button.title = `Theme: ${THEMES[current]}`;
+    button.setAttribute("aria-label", button.title);
   };
-  at("theme").addEventListener("click", () => {
-    theme = (Math.max(theme, 0) + 1) % THEMES.length;
-    localStorage.setItem("kadr.theme", THEMES[theme]);
+  button.addEventListener("click", () => {
+    current = (current + 1) % THEMES.length;
+    localStorage.setItem("kadr.theme", THEMES[current]);
     apply();
   });
   apply();

@@ -1,0 +1,42 @@
+"""Routes of the server state: `/health` and `/metrics`."""
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from kadr.collection import COLOURS
+from kadr.index import Index
+from kadr.serve.api_models import HealthResponse
+from kadr.serve.service import Service
+
+
+def status_routes(service: Service) -> APIRouter:
+    """Return the routes `/health` and `/metrics`."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/health")
+    async def health() -> HealthResponse:
+        """Return the state of the server and of the index in use."""
+        searcher, hot_reload = service.searcher, service.hot_reload
+        return HealthResponse(
+            status="ok",
+            n_images=len(searcher.index.table),
+            encoder=searcher.index.encoder,
+            colours=list(COLOURS) if _has_colours(searcher.index) else [],
+            relevance=searcher.rerank > 0,
+            loaded_at=hot_reload.current.loaded_at,
+            up_to_date=hot_reload.up_to_date,
+            n_failed_reloads=hot_reload.n_failed_reloads,
+            annotation_error=service.annotation.error,
+        )
+
+    @router.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Return the metrics of the server in the text format of Prometheus."""
+        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _has_colours(index: Index) -> bool:
+    return bool(index.table["colours"].null_count < len(index.table))
