@@ -1,4 +1,4 @@
-"""The command `kadr serve`: what it refuses before anything is loaded."""
+"""Tests of the command `kadr serve` up to the start of the server."""
 
 from pathlib import Path
 
@@ -9,21 +9,23 @@ from kadr.cli import main as cli
 
 
 @pytest.mark.parametrize(
-    ("arguments", "token", "told"),
+    ("arguments", "token", "message"),
     [
-        (["--host", "0.0.0.0"], None, "kadr: --host 0.0.0.0 lets other machines ask"),
-        (["--host", "0.0.0.0"], "short", "kadr: the token has to be 16 or more ASCII characters"),
-        (["--token", "short"], None, "kadr: the token has to be 16 or more ASCII characters"),
+        (["--host", "0.0.0.0"], None, "--host 0.0.0.0 lets other machines connect"),
+        (["--host", "0.0.0.0"], "short", "16 or more ASCII characters"),
+        (["--token", "short"], None, "16 or more ASCII characters"),
     ],
 )
-def test_addresses_and_tokens_that_may_not_be(arguments: list[str], token: str | None, told: str) -> None:
-    done = CliRunner().invoke(cli.app, ["serve", *arguments], env={"KADR_TOKEN": token})
-    assert done.exit_code == 1
-    assert told in done.output
+def test_an_open_address_or_a_weak_token_ends_the_command(
+    arguments: list[str], token: str | None, message: str
+) -> None:
+    result = CliRunner().invoke(cli.app, ["serve", *arguments], env={"KADR_TOKEN": token})
+    assert result.exit_code == 1
+    assert message in result.output
 
 
-def test_outside_a_project_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_needs_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(cli.app, ["serve"])
-    assert done.exit_code == 1
-    assert "params.yaml: no such file" in done.output
+    result = CliRunner().invoke(cli.app, ["serve"])
+    assert result.exit_code == 1
+    assert "params.yaml" in result.output
