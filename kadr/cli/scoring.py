@@ -25,8 +25,7 @@ Latest = Annotated[
 def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
     """Predict the relevance of every pair of image and text in a table that this model has not scored yet."""
     from kadr.io.text_files import write_json
-    from kadr.operations.scoring import score_pairs
-    from kadr.operations.scoring.batch_scoring import QUARANTINE_FILE
+    from kadr.operations.scoring.batch_scoring import QUARANTINE_FILE, score_pairs
     from kadr.operations.scoring.scorer_loading import load_batch_scorer
 
     share_cores()

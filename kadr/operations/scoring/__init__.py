@@ -1,6 +1,1 @@
-"""Score tables of images and texts in batches. Each pair is scored once per model."""
-
-from kadr.operations.scoring.batch_scoring import BatchScorer, score_pairs
-from kadr.operations.scoring.pair_store import QUARANTINE, SCORES
-
-__all__ = ["QUARANTINE", "SCORES", "BatchScorer", "score_pairs"]
+"""Predict the relevance of images and texts, one by one or in large tables."""

@@ -10,7 +10,7 @@ from kadr.params import EmbedImagesParams, EmbedTextsParams, EncoderParams
 from kadr.project import PROJECT
 
 LIBRARIES = (
-    *("faiss-cpu", "joblib", "lightgbm", "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic", "pyyaml"),
+    *("faiss-cpu", "filelock", "joblib", "lightgbm", "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic", "pyyaml"),
     *("rich", "scikit-learn", "scipy"),
 )
 """Distributions that every model package needs for scoring. Each encoder adds its own."""

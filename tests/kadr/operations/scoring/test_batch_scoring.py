@@ -11,7 +11,7 @@ from filelock import FileLock
 from PIL import Image
 
 from kadr.errors import InputError
-from kadr.operations.scoring import BatchScorer, score_pairs
+from kadr.operations.scoring.batch_scoring import BatchScorer, score_pairs
 from kadr.operations.scoring.scorer import Scorer
 from tests.kadr.operations.scoring.fake_encoders import COLOURS, ColourImageEncoder, ColourNameEncoder
 
@@ -109,7 +109,7 @@ def test_invalid_rows_are_quarantined_with_a_reason(out: Path) -> None:
         3: "no photo",
         4: "no text",
         5: "no text",
-        6: "the photo cannot be decoded: unreadable",
+        6: "the photo cannot be decoded: not_an_image",
     }
     assert sum(summary["reasons"].values()) == 5
     assert score_pairs(write_pairs(PAIRS[0]), out, make_scorer())["n_set_aside"] == 0
