@@ -1,4 +1,4 @@
-"""Draw docs/layers.svg, the layers of the project, from the import contract in pyproject.toml and the package docstrings.
+"""Draw docs/layers.svg, the layers of the project, from the import contract and the package docstrings.
 
 Run `python docs/layers.py` after a change of the layers. A test checks that the picture is up to date.
 """

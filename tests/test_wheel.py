@@ -12,7 +12,18 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-BLOCKED = ["dvc", "fastapi", "great_expectations", "lightgbm", "mlflow", "optuna", "prefect", "sklearn", "starlette", "uvicorn"]
+BLOCKED = [
+    "dvc",
+    "fastapi",
+    "great_expectations",
+    "lightgbm",
+    "mlflow",
+    "optuna",
+    "prefect",
+    "sklearn",
+    "starlette",
+    "uvicorn",
+]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +34,18 @@ def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["git", "archive", "--output", archive, "HEAD"], cwd=project, check=True)
     with tarfile.open(archive) as tar:
         tar.extractall(folder / "source", filter="data")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", ".", "./source"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        ".",
+        "./source",
+    ]
     environment = os.environ | {"SETUPTOOLS_SCM_PRETEND_VERSION": "1.2.3"}
     subprocess.run(command, cwd=folder, check=True, env=environment)
     (path,) = folder.glob("*.whl")
