@@ -11,7 +11,7 @@ from kadr.io.embeddings import Rows, Vectors
 
 CHUNK_SIZE = 4096  # pairs per chunk: bounds the memory of temporary arrays
 RENAMED_BLOCKS = {"captioned": "caption_neighbours"}
-"""Former name of a block -> its name today."""
+"""Former block name -> current block name."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class CaptionedCorpus:
         selected = captions[captions["image_id"].isin(image_ids)].sort_values(["image_id", "caption_id"])
         image_rows = np.searchsorted(image_ids, selected["image_id"].to_numpy(dtype=str))
         texts_by_id = dict(zip(selected["caption_id"], selected["text"], strict=True))
-        images, texts = dict(sorted(images.items())), dict(sorted(texts.items()))  # the order of a loaded corpus
+        images, texts = dict(sorted(images.items())), dict(sorted(texts.items()))  # a loaded corpus has this order
         return cls(Images.select(images, image_ids.tolist()), Texts.select(texts, texts_by_id), image_rows)
 
     @cached_property

@@ -29,8 +29,8 @@ class NystromKernelRidge:
     """Regression from unit vectors to several targets.
 
     With at most N_LANDMARKS inputs, every input is a landmark and the model is exact kernel ridge regression
-    (Saunders et al. 1998). With more inputs, the model is a combination of the landmarks' kernels whose loss covers all
-    inputs (Williams and Seeger 2001; Rudi et al. 2015).
+    (Saunders et al. 1998). With more inputs, the prediction is a weighted sum of the landmarks' kernels, whose weights
+    are fitted to all inputs (Williams and Seeger 2001; Rudi et al. 2015).
 
     scikit-learn's KernelRidge predicts half as fast and cannot use landmarks.
 

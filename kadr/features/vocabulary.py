@@ -90,7 +90,7 @@ def lift(share: Vectors, mean_share: Vectors) -> Vectors:
 
 
 def _word_vectorizer(**options: Any) -> "CountVectorizer":
-    """Return a vectorizer that marks each lower-case word of two or more characters, except English stop words."""
+    """Return a vectorizer for lower-case words of two or more characters, without English stop words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     return CountVectorizer(binary=True, stop_words="english", token_pattern=_WORD_PATTERN, **options)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kadr.aggregate import aggregate
+from kadr.aggregate import aggregate_ratings
 from kadr.errors import InputError, ModelError
 from kadr.features import FeatureMatrix
 from kadr.io.schemas import PAIR, PREDICTIONS, QUERIES, RATINGS, read_table
@@ -141,7 +141,8 @@ class AblationStudy:
         """Return relevance and weight of every pair, NaN for pairs that the settings leave without a rating."""
         if settings.aggregate == self.settings.aggregate and settings.sources == self.settings.sources:
             return self.pairs.relevance, self.pairs.weight
-        relevance = aggregate(self.ratings[self.ratings["source"].isin(settings.sources)], settings.aggregate)
+        ratings = self.ratings[self.ratings["source"].isin(settings.sources)]
+        relevance = aggregate_ratings(ratings, settings.aggregate).relevance
         aligned = self.pairs.table[PAIR].merge(relevance, on=PAIR, how="left")
         return aligned["relevance"].to_numpy(), aligned["weight"].to_numpy()
 

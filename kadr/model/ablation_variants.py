@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from kadr.aggregate import methods_without_raters
 from kadr.errors import ParamsError
 from kadr.model.training_settings import SOURCES, TrainingSettings
 from kadr.params import Objective
-
-AGGREGATION_METHODS = ("graded_response", "mean", "median", "majority")  # methods that need no rater ids
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def _block_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 def _aggregation_variants(settings: TrainingSettings) -> Iterator[Variant]:
     """Yield trainings on the relevance of another aggregation method."""
-    for name in AGGREGATION_METHODS:
+    for name in methods_without_raters():
         if name != settings.aggregate.expert:
             aggregate = settings.aggregate.model_copy(update={"expert": name})
             yield Variant(f"relevance by {name}", replace(settings, aggregate=aggregate))
@@ -84,7 +83,7 @@ GROUPS: Mapping[str, Callable[[TrainingSettings], Iterator[Variant]]] = {
 
 
 def select_variants(settings: TrainingSettings, groups: Sequence[str]) -> list[tuple[str, Variant]]:
-    """Return group and variant of every row of the ablation table.
+    """Return the group and the variant of each row of the ablation table.
 
     Args:
         settings: settings of the training.

@@ -10,7 +10,7 @@ from kadr.model.folds import Cell, Folds
 from kadr.model.lightgbm import Scores
 
 FitPredict = Callable[[Rows, Rows], Scores]
-"""Train on the first rows and return the scores of the second rows."""
+"""Function that trains on the first rows and returns the scores of the second rows."""
 
 
 def out_of_fold(

@@ -21,8 +21,8 @@ from kadr.model.lightgbm import Scores, predict
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-MODEL = "model.txt"
-DESCRIPTION = "model.json"
+BOOSTER_FILE = "model.txt"
+DESCRIPTION_FILE = "model.json"
 BLOCK_NAMES = (*BLOCKS, CAPTION_NEIGHBOURS)
 """Every block that `train.features` can list."""
 
@@ -137,11 +137,11 @@ class RelevanceModel:
     def save(self, folder: Path) -> None:
         """Write the model. Equal models give identical files."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MODEL).write_text(self.booster.model_to_string(), encoding="utf-8")
+        (folder / BOOSTER_FILE).write_text(self.booster.model_to_string(), encoding="utf-8")
         if self.blocks.caption_features:
             self.blocks.caption_features.save(folder / CAPTION_NEIGHBOURS)
         description = {"blocks": list(self.blocks.names), "features": self.features, "sha256": _digests(folder)}
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        (folder / DESCRIPTION_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "RelevanceModel":
@@ -153,12 +153,12 @@ class RelevanceModel:
         import lightgbm as lgb
 
         try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            description = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
             _check_version(description["blocks"], folder)
             digests = _digests(folder)
             if description.get("sha256", digests) != digests:  # LightGBM ends the process on a truncated file
                 raise ValueError("a file is damaged: its checksum differs from model.json")
-            booster = lgb.Booster(model_file=folder / MODEL)
+            booster = lgb.Booster(model_file=folder / BOOSTER_FILE)
         except (OSError, KeyError, ValueError, AttributeError, lgb.basic.LightGBMError) as error:
             raise ModelError(f"{folder}: no readable relevance model ({error}). Run `dvc repro train`.") from error
         names = description["blocks"]
@@ -179,4 +179,4 @@ def _digests(folder: Path) -> dict[str, str]:
     """Return the sha256 of the trees and of the caption features. The latter is "" if the model has none."""
     files = [sha256(path) for path in sorted((folder / CAPTION_NEIGHBOURS).glob("*"))]
     key = hashlib.sha256("".join(files).encode()).hexdigest() if files else ""
-    return {MODEL: sha256(folder / MODEL), CAPTION_NEIGHBOURS: key}
+    return {BOOSTER_FILE: sha256(folder / BOOSTER_FILE), CAPTION_NEIGHBOURS: key}

@@ -17,7 +17,7 @@ from kadr.params import TrainParams
 from kadr.progress import progress
 from kadr.project import SEEN_TEXT
 
-MODEL = "model"  # name of the relevance model among the predictions
+MODEL_NAME = "model"  # name of the relevance model among the predictions
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Training:
         matrix: feature matrix of all pairs.
         cells: cross-validation cells.
         predictions: `model`, a baseline's name or SEEN_TEXT -> table PREDICTIONS. The scores under SEEN_TEXT come from
-            models that were trained on other images of the same query.
+            models that were trained with the query of the pair, but without its image.
     """
 
     model: RelevanceModel
@@ -43,12 +43,12 @@ class Training:
         Returns:
             `fold <n>` or `baseline <name>` -> metrics.
         """
-        model = self.predictions[MODEL]
+        model = self.predictions[MODEL_NAME]
         folds = {f"fold {cell.fold}": _errors(model[cell.test]) for cell in self.cells}
         baselines = {
             f"baseline {name}": _errors(table)
             for name, table in self.predictions.items()
-            if name not in (MODEL, SEEN_TEXT)
+            if name not in (MODEL_NAME, SEEN_TEXT)
         }
         return folds | baselines
 
@@ -76,7 +76,7 @@ def _competitors(
     pairs: RatedPairs, model: FitPredict, params: TrainParams, seed: int
 ) -> Iterator[tuple[str, FitPredict]]:
     """Yield the model and its baselines: mean relevance, cosine of the first shared encoder, LightGBM on embeddings."""
-    yield MODEL, model
+    yield MODEL_NAME, model
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
     cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
     yield "cosine", fixed_score_baseline(cosine)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from kadr.aggregate import aggregate
+from kadr.aggregate import aggregate_ratings
 from kadr.embed import EmbeddingCache, cache_root, embed_texts
 from kadr.encoders import TextEncoder, fit_text_encoder, load_image_encoder
 from kadr.encoders.open_clip import OpenClipParams
@@ -106,7 +106,9 @@ def trained(real_params: Params, shared: Path, tmp_path_factory: pytest.TempPath
 
 def write_tables(ratings: pd.DataFrame, queries: pd.DataFrame, captions: pd.DataFrame, params: Params) -> None:
     """Write the tables that stage train reads."""
-    write_table(pa.Table.from_pandas(aggregate(ratings, params.aggregate)), PROJECT.relevance, RELEVANCE)
+    write_table(
+        pa.Table.from_pandas(aggregate_ratings(ratings, params.aggregate).relevance), PROJECT.relevance, RELEVANCE
+    )
     write_table(WITHHELD.empty_table(), PROJECT.withheld, WITHHELD)
     write_table(pa.Table.from_pandas(queries, preserve_index=False), PROJECT.queries, QUERIES)
     write_table(pa.Table.from_pandas(captions, preserve_index=False), PROJECT.captions, CAPTIONS)

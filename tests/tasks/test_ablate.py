@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 ROWS = {
     "modality": ["text alone", "photo alone", "text and photo"],
     "blocks": ["without cosine", "without product"],
-    "aggregates": ["relevance by mean", "relevance by median", "relevance by majority"],
+    "aggregates": ["relevance by majority", "relevance by mean", "relevance by median"],
     "objectives": ["trees by regression", "trees by huber"],
     "sources": ["expert ratings alone", "crowd ratings alone"],
 }

@@ -170,7 +170,7 @@ def run_trials(
 
 
 def suggest_value(trial: "optuna.Trial", key: str) -> float | int:
-    """Return the value of one setting that the trial must use."""
+    """Return the value of one setting in a trial."""
     low, high, log = SEARCH_SPACE[key]
     if TrainParams.model_fields[key].annotation is int:
         return trial.suggest_int(key, int(low), int(high), log=log)

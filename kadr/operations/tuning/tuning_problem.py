@@ -94,7 +94,7 @@ class TuningProblem:
         return cells
 
     def fit_predict(self, settings: Settings) -> FitPredict:
-        """Return training and prediction with the given LightGBM settings."""
+        """Return a function that trains with the given LightGBM settings and scores test pairs."""
         train = self.settings.train.model_copy(update=settings)
         return self.pairs.learner(self.matrix, train, self.seed).fit_predict
 
