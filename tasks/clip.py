@@ -1,7 +1,7 @@
-"""Stage clip: the CLIP of the run, whatever its origin, as the artifact models/clip."""
+"""Stage clip: write the CLIP of the run to models/clip."""
 
-from kadr.cli.stage import Metrics, run
-from kadr.clip import Tables, obtain_clip
+from kadr.cli.stage import Metrics, run_stage
+from kadr.clip import ClipTables, build_clip
 from kadr.encoders.allocator import keep_freed_memory
 from kadr.io.schemas import CAPTIONS, CLIP_PAIRS, IMAGES, read_table
 from kadr.params import Params
@@ -9,12 +9,15 @@ from kadr.project import PROJECT
 
 
 def stage(params: Params) -> Metrics:
-    """Obtain the CLIP that `params.clip` asks for; return its figures."""
+    """Load, copy or train the CLIP that section `clip` describes, and return its metrics."""
     keep_freed_memory()
-    rated = read_table(PROJECT.clip_pairs, CLIP_PAIRS)
-    tables = Tables(read_table(PROJECT.corpus, IMAGES), read_table(PROJECT.captions, CAPTIONS), rated)
-    return obtain_clip(params.clip, params.seed, tables, PROJECT.clip)
+    tables = ClipTables(
+        corpus=read_table(PROJECT.corpus, IMAGES),
+        captions=read_table(PROJECT.captions, CAPTIONS),
+        rated=read_table(PROJECT.clip_pairs, CLIP_PAIRS),
+    )
+    return build_clip(params.clip, params.seed, tables, PROJECT.clip)
 
 
 if __name__ == "__main__":
-    run("clip", stage)
+    run_stage("clip", stage)

@@ -1,4 +1,4 @@
-"""Stage embed_images@<encoder>: the photos of both tables to unit vectors."""
+"""Stage embed_images@<encoder>: embed the images of the tables images and corpus."""
 
 import sys
 from functools import partial
@@ -6,8 +6,8 @@ from itertools import islice
 
 import pyarrow as pa
 
-from kadr.cli.stage import Metrics, run
-from kadr.embed import EmbeddingCache, bad_photos, by_engine, cache_root, embed_images
+from kadr.cli.stage import Metrics, run_stage
+from kadr.embed import EmbeddingCache, cache_root, choose_engine, embed_images, undecodable_images
 from kadr.encoders import load_image_encoder
 from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import InputError, ParamsError
@@ -15,30 +15,36 @@ from kadr.io.schemas import IMAGES, read_table
 from kadr.params import Params
 from kadr.project import PROJECT
 
+_MAX_EXAMPLES = 5  # undecodable images in the error message
+
 
 def stage(params: Params, name: str) -> Metrics:
-    """Embed with the encoder `name`, write its table, return the metrics.
+    """Embed all valid images with one encoder, write the table, and return the metrics.
+
+    Args:
+        params: all settings.
+        name: name of the encoder in `embed_images.encoders`.
 
     Raises:
-        ParamsError: where there is no such encoder.
-        InputError: where a photo has changed since ingest or does not decode; all others are in the cache then.
+        ParamsError: the encoder is not in `embed_images.encoders`.
+        InputError: an image has changed since ingest or cannot be decoded. All other images are then in the cache.
     """
     section = params.embed_images
     if name not in section.encoders:
-        raise ParamsError(f"embed_images.encoders has no {name!r}; it has {', '.join(section.encoders)}")
+        raise ParamsError(f"embed_images.encoders has no {name!r}, expected one of {', '.join(section.encoders)}.")
     keep_freed_memory()
     load = partial(load_image_encoder, section.encoders[name], section.precision)
     encoder = load()
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
-    fill = by_engine(params.embed, load, cache, section.batch_size)
+    fill = choose_engine(params.embed, load, cache, section.batch_size)
     embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
-    if bad := bad_photos(images, embeddings, cache):
+    if undecodable := undecodable_images(images, embeddings, cache):
+        examples = ", ".join(f"{key} ({status})" for key, status in islice(undecodable.items(), _MAX_EXAMPLES))
+        n_images = len(undecodable) + len(embeddings.ids)
         raise InputError(
-            f"{len(bad)} of {len(bad) + len(embeddings.ids)} photos that ingest read do not decode: "
-            + ", ".join(f"{image_id} ({status})" for image_id, status in islice(bad.items(), 5))
-            + "; all others are in the cache. Mend or remove these and run `dvc repro` "
-            "(`kadr cache gc --bad` has them tried again)"
+            f"{len(undecodable)} of {n_images} images cannot be decoded: {examples}. Fix or remove these images and "
+            "run `dvc repro`, or run `kadr cache gc --undecodable` to try them again. All other images are in the cache."
         )
     embeddings.write(PROJECT.image_embeddings / f"{name}.parquet")
     return {
@@ -50,10 +56,10 @@ def stage(params: Params, name: str) -> Metrics:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the stage for the encoder that the command line names."""
+    """Run the stage for the encoder in the command line arguments."""
     if len(arguments) != 1:
-        sys.exit("usage: python -m tasks.embed_images ENCODER (a name under embed_images.encoders in params.yaml)")
-    run(f"embed_images@{arguments[0]}", lambda params: stage(params, arguments[0]))
+        sys.exit("usage: python -m tasks.embed_images ENCODER (a name in embed_images.encoders of params.yaml)")
+    run_stage(f"embed_images@{arguments[0]}", lambda params: stage(params, arguments[0]))
 
 
 if __name__ == "__main__":

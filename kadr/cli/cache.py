@@ -1,4 +1,4 @@
-"""The command line's part for the embedding cache: `kadr cache list`, `verify`, `compact` and `gc`."""
+"""Commands for the embedding cache: `kadr cache list`, `verify`, `compact` and `gc`."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -8,82 +8,95 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from kadr.embed.maintenance import Cached
+    from kadr.embed.maintenance import CachedEncoder
 
-app = typer.Typer(help="Look after the embedding cache ($KADR_CACHE, else ~/.cache/kadr).", no_args_is_help=True)
+app = typer.Typer(help="Maintain the embedding cache ($KADR_CACHE or ~/.cache/kadr).", no_args_is_help=True)
 
 
 @app.command("list")
 def list_() -> None:
-    """Show each encoder's vectors, shards, bytes and when it was last used."""
-    from kadr.embed.maintenance import count
+    """Show the vectors, shards, size and last use of each encoder."""
+    from kadr.embed.maintenance import count_rows
 
-    table = Table("encoder", "key", "precision", "numbers", "vectors", "bad", "shards", "MB", "used")
-    for cached in _caches():
-        counts, sizes = count(cached), cached.shards.sizes()
-        about = cached.about
-        n_bad = sum(counts.values()) - counts["ok"]
+    table = Table("encoder", "key", "precision", "format", "vectors", "undecodable", "shards", "size (MB)", "last used")
+    for cached in _list_caches():
+        counts, sizes = count_rows(cached), cached.shards.sizes()
+        identity = cached.identity
         table.add_row(
-            *(str(about["encoder"]), cached.name[:8], str(about["precision"]), f"{about['dim']} {about['dtype']}"),
-            *(str(counts["ok"]), str(n_bad), str(len(sizes)), f"{sum(size for _, size in sizes) / 1e6:.1f}"),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(cached.used)),
+            str(identity["encoder"]),
+            cached.name[:8],
+            str(identity["precision"]),
+            f"{identity['dim']} {identity['dtype']}",
+            str(counts["ok"]),
+            str(sum(counts.values()) - counts["ok"]),
+            str(len(sizes)),
+            f"{sum(size for _, size in sizes) / 1e6:.1f}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(cached.last_used)),
         )
     Console(width=200).print(table)
 
 
 @app.command()
 def verify() -> None:
-    """Read every shard whole and set damaged ones aside; exit code 1 where there were any."""
-    from kadr.embed.maintenance import verify as verify_one
+    """Read all shards and set aside damaged ones. The exit code is 1 if a shard is damaged."""
+    from kadr.embed.maintenance import verify_shards
 
-    damaged = 0
-    for cached in _caches():
-        whole, n = verify_one(cached)
-        damaged += n
-        typer.echo(f"{cached.about['encoder']}: {whole} shards whole, {n} damaged")
-    if damaged:
+    n_damaged = 0
+    for cached in _list_caches():
+        valid, damaged = verify_shards(cached)
+        n_damaged += damaged
+        typer.echo(f"{cached.identity['encoder']}: {valid} shards valid, {damaged} damaged")
+    if n_damaged:
         raise typer.Exit(1)
 
 
 @app.command()
 def compact() -> None:
-    """Write small shards together; runs may go on meanwhile."""
-    from kadr.embed.compaction import compact as compact_one
+    """Merge small shards. Other processes can use the cache at the same time."""
+    from kadr.embed.compaction import compact as compact_shards
 
-    for cached in _caches():
-        before, after = compact_one(cached.shards)
-        typer.echo(f"{cached.about['encoder']}: {before} shards became {after}")
+    for cached in _list_caches():
+        replaced, written = compact_shards(cached.shards)
+        typer.echo(f"{cached.identity['encoder']}: merged {replaced} shards into {written}")
 
 
 @app.command()
 def gc(
     *,
     unused_days: Annotated[
-        float | None, typer.Option(min=0, help="Also delete encoders that no run has opened for so many days.")
+        float | None,
+        typer.Option(min=0, help="Also delete the vectors of encoders that no run has used for this number of days."),
     ] = None,
-    bad: Annotated[bool, typer.Option("--bad", help="Also forget photos that did not decode: try them again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    undecodable: Annotated[
+        bool,
+        typer.Option(
+            "--undecodable", help="Also forget images that could not be decoded, so that the next run tries them again."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, without deleting it.")
+    ] = False,
 ) -> None:
-    """Delete damaged shards and what killed processes left."""
+    """Delete damaged shards and partial files of killed processes."""
     from kadr.embed.cache import cache_root
-    from kadr.embed.maintenance import forget_bad, garbage, sweep
+    from kadr.embed.maintenance import delete_garbage, find_garbage, forget_undecodable
 
-    found = garbage(cache_root(), unused_days)
-    for name in found:
-        typer.echo(f"{'would delete' if dry_run else 'deleted'} {name}")
+    paths = find_garbage(cache_root(), unused_days)
+    for path in paths:
+        typer.echo(f"{'would delete' if dry_run else 'deleted'} {path}")
     if dry_run:
         return
-    sweep(cache_root(), found)
-    for cached in _caches() if bad else ():
-        typer.echo(f"{cached.about['encoder']}: {forget_bad(cached)} bad photos forgotten")
+    delete_garbage(cache_root(), paths)
+    for cached in _list_caches() if undecodable else ():
+        typer.echo(f"{cached.identity['encoder']}: forgot {forget_undecodable(cached)} undecodable images")
 
 
-def _caches() -> "list[Cached]":
-    """The caches, or a word that there are none."""
+def _list_caches() -> "list[CachedEncoder]":
+    """Return all caches, and print a message if the cache is empty."""
     from kadr.embed.cache import cache_root
-    from kadr.embed.maintenance import caches
+    from kadr.embed.maintenance import list_caches
 
-    found = caches(cache_root())
-    if not found:
-        typer.echo(f"{cache_root()}: no vectors are cached yet")
-    return found
+    caches = list_caches(cache_root())
+    if not caches:
+        typer.echo(f"{cache_root()}: the cache is empty")
+    return caches

@@ -1,5 +1,5 @@
-"""The clip part: the CLIP of a run, from a hub, from a folder, or trained on own captioned photos and ratings."""
+"""The CLIP of a run: loaded from a hub, copied from a folder, or trained on captioned images and ratings."""
 
-from kadr.clip.source import Tables, obtain_clip
+from kadr.clip.source import ClipTables, build_clip
 
-__all__ = ["Tables", "obtain_clip"]
+__all__ = ["ClipTables", "build_clip"]

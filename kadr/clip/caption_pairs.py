@@ -1,35 +1,35 @@
-"""The clip part's training pairs: corpus photos decoded once, with the tokens of their captions."""
+"""Captioned images for CLIP training, decoded once, and batches sampled from them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
+from kadr.clip.image_tensors import read_pixels
 from kadr.errors import InputError
-from kadr.io.image_decoding import read_photo
-from kadr.progress import progress
+from kadr.io.embeddings import Rows
 
 if TYPE_CHECKING:
     import torch
 
 NO_CAPTION = -1
-_THREADS = 2
+
+CAPTIONS_PER_IMAGE = 2
+"""Captions of each image in a batch. Encoding an image costs most, so each one is paired with several captions."""
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Photos and the captions of each.
+class CaptionPairs:
+    """Images with one or more captions each.
 
     Attributes:
-        pixels: (n, 3, height, width) uint8, resized as the model wants it.
-        tokens: (n_texts, context) int64, one row per distinct caption.
-        captions: (n, m) int64, rows of `tokens` that describe each photo, filled up with NO_CAPTION.
+        pixels: (n_images, 3, height, width) uint8, resized to the input size of the model.
+        tokens: (n_captions, context) int64, one row per distinct caption.
+        captions: (n_images, max_captions) int64, rows of `tokens` for each image, padded with NO_CAPTION.
     """
 
     pixels: "torch.Tensor"
@@ -39,66 +39,84 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def select(self, rows: npt.NDArray[np.int64]) -> "Pairs":
-        """The pairs of the photos `rows`; the tokens are shared."""
-        return Pairs(self.pixels[rows], self.tokens, self.captions[rows])
+    def select(self, rows: Rows) -> "CaptionPairs":
+        """Return the pairs of some images. The tokens are shared."""
+        return CaptionPairs(self.pixels[rows], self.tokens, self.captions[rows])
 
 
-def read_pairs(
+@dataclass(frozen=True)
+class CaptionBatch:
+    """A batch of images and captions.
+
+    Attributes:
+        pixels: (n_images, 3, height, width) uint8.
+        tokens: (CAPTIONS_PER_IMAGE, n_images, context) int64. `tokens[k, i]` is a caption of image i.
+        false_negatives: (CAPTIONS_PER_IMAGE, n_images, n_images) bool. `false_negatives[k, i, j]` is True if the
+            caption `tokens[k, j]` of another image also describes image i.
+    """
+
+    pixels: "torch.Tensor"
+    tokens: "torch.Tensor"
+    false_negatives: "torch.Tensor"
+
+
+def read_caption_pairs(
     corpus: pa.Table,
     captions: pa.Table,
     resize: Callable[[Image.Image], "torch.Tensor"],
     tokenize: Callable[[list[str]], "torch.Tensor"],
-) -> Pairs:
-    """Decode the photos of `corpus` (IMAGES rows) that are ok and have captions, sorted by id.
+) -> CaptionPairs:
+    """Decode the valid images that have captions, sorted by ID, and tokenize the captions.
 
     Args:
-        corpus: an IMAGES table.
-        captions: a CAPTIONS table.
-        resize: a photo to (3, height, width) float32 in 0..1.
-        tokenize: texts to (n, context) int64.
+        corpus: table IMAGES.
+        captions: table CAPTIONS.
+        resize: function from an image to (3, height, width) float32 in 0..1.
+        tokenize: function from texts to (n_texts, context) int64.
 
     Raises:
-        InputError: where no photo has a caption, or a photo cannot be read.
+        InputError: no image has a caption, or an image cannot be read.
     """
-    texts_of: dict[str, list[str]] = {}
+    texts_by_image: dict[str, list[str]] = {}
     for caption in captions.sort_by("caption_id").to_pylist():
-        texts_of.setdefault(caption["image_id"], []).append(" ".join(caption["text"].split()))
+        texts_by_image.setdefault(caption["image_id"], []).append(" ".join(caption["text"].split()))
     rows = corpus.sort_by("image_id").to_pylist()
-    photos = [row for row in rows if row["status"] == "ok" and row["image_id"] in texts_of]
-    if not photos:
+    images = [row for row in rows if row["status"] == "ok" and row["image_id"] in texts_by_image]
+    if not images:
         raise InputError(
-            "clip.source: train wants captioned photos, got none; give ingest.corpus, or set clip.source: local or hub"
+            "clip.source: train needs captioned images, but the dataset has none. "
+            "Set ingest.corpus, or set clip.source to local or hub."
         )
-    texts = sorted({text for photo in photos for text in texts_of[photo["image_id"]]})
-    row_of = {text: row for row, text in enumerate(texts)}
-    captions_of = [sorted({row_of[text] for text in texts_of[photo["image_id"]]}) for photo in photos]
-    return Pairs(read_pixels("decode captioned photos", photos, resize), tokenize(texts), _padded(captions_of))
+    texts = sorted({text for image in images for text in texts_by_image[image["image_id"]]})
+    row_by_text = {text: row for row, text in enumerate(texts)}
+    rows_by_image = [sorted({row_by_text[text] for text in texts_by_image[image["image_id"]]}) for image in images]
+    return CaptionPairs(read_pixels("decode captioned images", images, resize), tokenize(texts), _pad(rows_by_image))
 
 
-def _padded(rows: list[list[int]]) -> npt.NDArray[np.int64]:
-    padded = np.full((len(rows), max(map(len, rows))), NO_CAPTION, dtype=np.int64)
-    for photo, captions in enumerate(rows):
-        padded[photo, : len(captions)] = captions
-    return padded
+def sample_batch(pairs: CaptionPairs, rows: Rows, rng: np.random.Generator) -> CaptionBatch:
+    """Sample captions for some images.
 
+    An image with fewer captions than CAPTIONS_PER_IMAGE repeats them.
 
-def read_pixels(
-    task: str, photos: Sequence[Mapping[Any, str]], resize: Callable[[Image.Image], "torch.Tensor"]
-) -> "torch.Tensor":
-    """Photos, rows with path and sha256, as (n, 3, height, width) uint8; `task` names the bar.
-
-    Raises:
-        InputError: where one cannot be read.
+    Args:
+        pairs: all captioned images.
+        rows: rows of the images in the batch.
+        rng: random number generator.
     """
     import torch
 
-    def read(photo: Mapping[Any, str]) -> torch.Tensor:
-        return (resize(read_photo(Path(photo["path"]), photo["sha256"])) * 255).round().to(torch.uint8)
+    captions = pairs.captions[rows]
+    count = (captions != NO_CAPTION).sum(axis=1)
+    first = rng.integers(count)
+    columns = (first + np.arange(CAPTIONS_PER_IMAGE)[:, None]) % count
+    texts = captions[np.arange(len(rows)), columns]
+    false_negatives = (captions[None, :, :, None] == texts[:, None, None, :]).any(axis=2)
+    false_negatives &= ~np.eye(len(rows), dtype=bool)
+    return CaptionBatch(pairs.pixels[rows], pairs.tokens[texts], torch.from_numpy(false_negatives))
 
-    pixels = []
-    with progress(task, len(photos)) as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for one in pool.map(read, photos):
-            pixels.append(one)
-            advance(1)
-    return torch.stack(pixels)
+
+def _pad(rows: list[list[int]]) -> npt.NDArray[np.int64]:
+    padded = np.full((len(rows), max(map(len, rows))), NO_CAPTION, dtype=np.int64)
+    for image, captions in enumerate(rows):
+        padded[image, : len(captions)] = captions
+    return padded

@@ -1,7 +1,4 @@
-"""The clip part's rated pairs: how well a text fits a photo, learned beside the captions.
-
-The loss is SigLIP's (Zhai et al. 2023, arXiv:2303.15343), with the relevance in place of yes or no.
-"""
+"""Rated pairs for CLIP training, decoded once, and batches sampled from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,27 +8,28 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from kadr.clip.caption_pairs import read_pixels
+from kadr.clip.image_tensors import read_pixels
 from kadr.io.embeddings import Rows
 from kadr.io.texts import normalise_text
 
 if TYPE_CHECKING:
     import torch
 
-PAIRS_PER_PHOTO = 8  # of a step at most, by lot
+MAX_PAIRS_PER_IMAGE = 8
+"""Maximum number of pairs of one image in a batch."""
 
 
 @dataclass(frozen=True)
-class Rated:
-    """Rated pairs of photos and texts, those of one photo side by side.
+class ClipRatedPairs:
+    """Rated pairs of images and texts, grouped by image.
 
     Attributes:
-        pixels: (n_photos, 3, height, width) uint8, resized as the model wants it.
+        pixels: (n_images, 3, height, width) uint8, resized to the input size of the model.
         tokens: (n_texts, context) int64.
-        starts: (n_photos + 1,) first pair of each photo, and the number of pairs.
-        text: (n_pairs,) row in `tokens`.
+        starts: (n_images + 1,) first pair of each image, followed by the number of pairs.
+        text: (n_pairs,) row of the text in `tokens`.
         relevance: (n_pairs,) float32 in 0..1.
-        weight: (n_pairs,) float32 > 0.
+        weight: (n_pairs,) float32, positive.
     """
 
     pixels: "torch.Tensor"
@@ -44,57 +42,51 @@ class Rated:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def draw(self, n_photos: int, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
-        """A step's pairs by lot.
+    def sample(self, n_images: int, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
+        """Sample images and some pairs of each.
+
+        Args:
+            n_images: number of images.
+            rng: random number generator.
 
         Returns:
-            The photos (n_photos,); and of m of their pairs the photo's place among those (m,) and the row (m,).
+            images: (n_images,) rows of the images.
+            positions: (n,) position in `images` of the image of each sampled pair.
+            pairs: (n,) row of each sampled pair.
         """
-        photos = rng.choice(len(self), n_photos, replace=False)
-        of_photo = [np.arange(self.starts[photo], self.starts[photo + 1]) for photo in photos]
-        drawn = [rng.choice(rows, min(PAIRS_PER_PHOTO, len(rows)), replace=False) for rows in of_photo]
-        return photos, np.repeat(np.arange(len(photos)), [len(rows) for rows in drawn]), np.concatenate(drawn)
+        images = rng.choice(len(self), n_images, replace=False)
+        rows_by_image = [np.arange(self.starts[image], self.starts[image + 1]) for image in images]
+        sampled = [rng.choice(rows, min(MAX_PAIRS_PER_IMAGE, len(rows)), replace=False) for rows in rows_by_image]
+        positions = np.repeat(np.arange(len(images)), [len(rows) for rows in sampled])
+        return images, positions, np.concatenate(sampled)
 
 
-def read_rated(
+def read_clip_rated_pairs(
     pairs: pa.Table,
     resize: Callable[[Image.Image], "torch.Tensor"],
     tokenize: Callable[[list[str]], "torch.Tensor"],
-) -> Rated | None:
-    """Decode the photos of a CLIP_PAIRS table and tokenize its texts; None where it is empty.
+) -> ClipRatedPairs | None:
+    """Decode the images of rated pairs and tokenize the texts.
+
+    Args:
+        pairs: table CLIP_PAIRS.
+        resize: function from an image to (3, height, width) float32 in 0..1.
+        tokenize: function from texts to (n_texts, context) int64.
+
+    Returns:
+        The pairs, or None for an empty table.
 
     Raises:
-        InputError: where a photo cannot be read.
+        InputError: an image cannot be read.
     """
     import torch
 
     if not len(pairs):
         return None
     table = pairs.sort_by([("image_id", "ascending"), ("query_id", "ascending")]).to_pandas()
-    photos = table.drop_duplicates("image_id")
-    texts, text = np.unique([normalise_text(one) for one in table["text"]], return_inverse=True)
+    images = table.drop_duplicates("image_id")
+    texts, text_rows = np.unique([normalise_text(text) for text in table["text"]], return_inverse=True)
     relevance, weight = (torch.tensor(table[name].to_numpy(), dtype=torch.float32) for name in ("relevance", "weight"))
-    pixels = read_pixels("decode rated photos", photos.to_dict("records"), resize)
-    return Rated(pixels, tokenize(texts.tolist()), np.append(photos.index, len(table)), text, relevance, weight)
-
-
-def rating_loss(
-    cosine: "torch.Tensor",
-    relevance: "torch.Tensor",
-    weight: "torch.Tensor",
-    scale: "torch.Tensor",
-    bias: "torch.Tensor",
-) -> "torch.Tensor":
-    """Weighted mean cross-entropy between the relevance and the sigmoid of `scale * cosine + bias`.
-
-    Args:
-        cosine: (m,) of photos and texts.
-        relevance: (m,) in 0..1.
-        weight: (m,) > 0.
-        scale: a number.
-        bias: a number.
-    """
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
-    loss = binary_cross_entropy_with_logits(scale * cosine + bias, relevance, weight=weight, reduction="sum")
-    return loss / weight.sum()
+    pixels = read_pixels("decode rated images", images.to_dict("records"), resize)
+    starts = np.append(images.index, len(table))
+    return ClipRatedPairs(pixels, tokenize(texts.tolist()), starts, text_rows, relevance, weight)

@@ -1,20 +1,22 @@
-"""The clip part's training: by captions and ratings, from scratch or from given weights, the same bytes for a seed."""
+"""Train a CLIP on captions and ratings, from scratch or from given weights. The same seed gives identical weights."""
 
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from kadr.clip.caption_pairs import NO_CAPTION, Pairs
-from kadr.clip.loss import Lesson, normalised
-from kadr.clip.rated_pairs import Rated
+from kadr.clip.caption_pairs import CaptionPairs
+from kadr.clip.held_out_recall import held_out_recall
+from kadr.clip.optimizer import build_optimizer, warm_up_and_cosine
+from kadr.clip.rated_pairs import ClipRatedPairs
+from kadr.clip.training_loss import TrainingLoss
 from kadr.errors import InputError
+from kadr.io.embeddings import Rows
 from kadr.params import ClipParams
 from kadr.progress import progress
 
@@ -24,19 +26,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.05
-"""Share of the photos that are not trained on but judge the result."""
+"""Share of the captioned images that are held out to measure the recall."""
 
-_WARM_UP = 0.1
 _MAX_LOG_SCALE = math.log(100)
-_THREADS = 2  # fixed, or the sums' order and so the weights would differ from machine to machine
-_EVAL_BATCH = 256
-_SAY_EVERY = 25
-_LINE_RATE = 0.05  # peak learning rate of the two numbers that turn a cosine into a relevance
+_THREADS = 2  # a fixed number, because the order of additions and therefore the weights depend on it
+_LOG_EVERY = 25  # steps
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came of a training: the last epoch's losses, and how often a held-out caption finds its photo."""
+class TrainingResult:
+    """Metrics of a training.
+
+    Attributes:
+        loss: mean contrastive loss of the last epoch.
+        rating_loss: mean rating loss of the last epoch, None without ratings.
+        n_photos: number of images that were trained on.
+        n_held_out: number of held-out images.
+        recall_at_1: share of held-out captions whose image is ranked first.
+        recall_at_5: share of held-out captions whose image is among the first five.
+    """
 
     loss: float
     rating_loss: float | None
@@ -47,98 +55,120 @@ class Trained:
 
 
 def lock_towers(model: Any, params: ClipParams) -> None:
-    """Let only the last `image_layers` and `text_layers` groups of the towers' layers learn (LiT, Zhai et al. 2022).
+    """Lock all but the last `image_layers` and `text_layers` layer groups of the towers (LiT, Zhai et al. 2022).
 
-    open_clip's `freeze_bn_stats` is not used: it drops the activations that are part of timm's batch norms.
+    open_clip's `freeze_bn_stats` is not used, because it drops the activations inside timm's batch normalisations.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of open_clip's, for timm's older names
+        warnings.simplefilter("ignore", FutureWarning)  # open_clip uses deprecated names of timm
         if params.image_layers is not None:
             model.lock_image_tower(unlocked_groups=params.image_layers)
         if params.text_layers is not None:
             model.lock_text_tower(unlocked_layers=params.text_layers, freeze_layer_norm=True)
 
 
-def train(model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, seed: int, *, fresh: bool) -> Trained:
-    """Train `model` (an open_clip CLIP) in place.
+def train(
+    model: Any,
+    pairs: CaptionPairs,
+    rated: ClipRatedPairs | None,
+    params: ClipParams,
+    seed: int,
+    *,
+    from_scratch: bool,
+) -> TrainingResult:
+    """Train a CLIP in place.
 
-    Every step adds the loss of a batch of captioned photos and, where there are rated pairs, that of a batch of rated
-    photos by lot: as many that each is seen once in an epoch on average, at most a batch.
+    Each step adds the loss of a batch of captioned images and, with ratings, the loss of a batch of rated images. Each
+    rated image is sampled about once per epoch.
 
     Args:
-        model: the CLIP; what must not learn of it is locked.
-        pairs: photos and captions.
-        rated: photos, texts and how well they fit; None for none.
-        params: the section `clip`.
-        seed: of every lot.
-        fresh: whether its weights are random. Else the statistics of its batch norms stay: those of small batches are
-            worse than those of the photos that it was trained on.
+        model: CLIP of open_clip whose towers may be locked.
+        pairs: captioned images.
+        rated: rated images, or None to train on captions alone.
+        params: section `clip` of params.yaml.
+        seed: random seed.
+        from_scratch: whether the weights are random. If not, the statistics of batch normalisation are kept, because
+            small batches estimate them worse than the original training set.
 
     Raises:
-        InputError: where there are fewer photos than a batch and the held-out ones need.
+        InputError: fewer than 3 captioned images.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(pairs))
     n_held_out = max(1, round(len(pairs) * HELD_OUT))
-    held_out, kept = pairs.select(np.sort(order[:n_held_out])), pairs.select(np.sort(order[n_held_out:]))
-    if len(kept) < 2:
-        raise InputError(f"clip.source: train wants 3 captioned photos or more, got {len(pairs)}; see ingest.corpus")
-    with _repeatable():
-        loss, of_ratings = _learn(model, kept, rated, params, rng, fresh=fresh)
+    held_out, trained = pairs.select(np.sort(order[:n_held_out])), pairs.select(np.sort(order[n_held_out:]))
+    if len(trained) < 2:
+        raise InputError(
+            f"clip.source: train needs at least 3 captioned images, but the dataset has {len(pairs)}. See ingest.corpus."
+        )
+    with _deterministic():
+        loss, rated_loss = _run_epochs(model, trained, rated, params, rng, from_scratch=from_scratch)
         recall_at_1, recall_at_5 = held_out_recall(model, held_out)
-    return Trained(loss, of_ratings, len(kept), n_held_out, recall_at_1, recall_at_5)
+    return TrainingResult(loss, rated_loss, len(trained), n_held_out, recall_at_1, recall_at_5)
 
 
 @contextmanager
-def _repeatable() -> Iterator[None]:
+def _deterministic() -> Iterator[None]:
     import torch
 
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(_THREADS)
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
+        torch.use_deterministic_algorithms(deterministic)
 
 
-def _learn(
-    model: Any, pairs: Pairs, rated: Rated | None, params: ClipParams, rng: np.random.Generator, *, fresh: bool
+def _run_epochs(
+    model: Any,
+    pairs: CaptionPairs,
+    rated: ClipRatedPairs | None,
+    params: ClipParams,
+    rng: np.random.Generator,
+    *,
+    from_scratch: bool,
 ) -> tuple[float, float | None]:
-    """All epochs; returns the mean losses of the last, by captions and by ratings."""
+    """Run all epochs and return the mean contrastive loss and rating loss of the last one."""
     import torch
 
-    size = min(params.batch_size, len(pairs))
-    per_epoch = len(pairs) // size
-    lesson = Lesson.of(model, pairs, rated, size)
-    optimizer = _optimizer(model, params, lesson.line)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_then_cosine(params.epochs * per_epoch))
+    batch_size = min(params.batch_size, len(pairs))
+    steps_per_epoch = len(pairs) // batch_size
+    training_loss = TrainingLoss.create(model, pairs, rated, batch_size)
+    optimizer = build_optimizer(model, params, [training_loss.logit_scale, training_loss.logit_bias])
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_and_cosine(params.epochs * steps_per_epoch))
+    _set_training_mode(model, from_scratch=from_scratch)
+    history: list[list[float]] = []
+    with progress("train clip", params.epochs * steps_per_epoch * batch_size) as advance:
+        for rows in _batches(len(pairs), batch_size, params.epochs, rng):
+            losses = training_loss.compute(model, rows, rng)
+            _step(model, sum(losses), optimizer)
+            schedule.step()
+            advance(batch_size)
+            history.append([loss.item() for loss in losses])
+            if len(history) % _LOG_EVERY == 0:
+                recent = " and ".join(f"{loss:.3f}" for loss in np.mean(history[-_LOG_EVERY:], axis=0))
+                logger.info("step %d: loss %s", len(history), recent)
+    means = np.mean(history[-steps_per_epoch:], axis=0).tolist()
+    return means[0], means[1] if rated else None
+
+
+def _set_training_mode(model: Any, *, from_scratch: bool) -> None:
+    import torch
+
     model.train().to(memory_format=torch.channels_last)
-    if not fresh:
+    if not from_scratch:
         for module in model.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.eval()
-    losses: list[list[float]] = []
-    with progress("train clip", params.epochs * per_epoch * size) as advance:
-        for rows in _batches(len(pairs), size, params.epochs, rng):
-            parts = lesson.losses(model, rows, rng)
-            _step(model, sum(parts), optimizer)
-            schedule.step()
-            advance(size)
-            losses.append([part.item() for part in parts])
-            if len(losses) % _SAY_EVERY == 0:
-                said = " and ".join(f"{loss:.3f}" for loss in np.mean(losses[-_SAY_EVERY:], axis=0))
-                logger.info("step %d: loss %s", len(losses), said)
-    last = np.mean(losses[-per_epoch:], axis=0).tolist()
-    return last[0], last[1] if rated else None
 
 
-def _batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+def _batches(n: int, batch_size: int, epochs: int, rng: np.random.Generator) -> Iterator[Rows]:
     for _ in range(epochs):
         order = rng.permutation(n)
-        for start in range(0, n - size + 1, size):
-            yield order[start : start + size]
+        for start in range(0, n - batch_size + 1, batch_size):
+            yield order[start : start + batch_size]
 
 
 def _step(model: Any, loss: Any, optimizer: "torch.optim.Optimizer") -> None:
@@ -150,49 +180,3 @@ def _step(model: Any, loss: Any, optimizer: "torch.optim.Optimizer") -> None:
     optimizer.step()
     with torch.no_grad():
         model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
-
-
-def _optimizer(model: Any, params: ClipParams, line: "list[torch.nn.Parameter]") -> "torch.optim.Optimizer":
-    """AdamW that decays matrices, not biases, gains, the temperature and the `line` from cosine to relevance."""
-    import torch
-
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": params.weight_decay},
-        {"params": rest, "weight_decay": 0.0},
-        {"params": line, "weight_decay": 0.0, "lr": _LINE_RATE},
-    ]
-    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
-
-
-def _warm_up_then_cosine(n_steps: int) -> Callable[[int], float]:
-    warm_up = max(1, round(n_steps * _WARM_UP))
-
-    def rate(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, n_steps - warm_up)))
-
-    return rate
-
-
-def held_out_recall(model: Any, pairs: Pairs) -> tuple[float, float]:
-    """Share of captions whose photo is the nearest, and among the 5 nearest, of all photos in `pairs`."""
-    import torch
-
-    photo, column = np.nonzero(pairs.captions != NO_CAPTION)
-    tokens = pairs.tokens[pairs.captions[photo, column]]
-    device = model.logit_scale.device
-    model.eval()
-    with torch.inference_mode():
-        parts = torch.split(pairs.pixels, _EVAL_BATCH)
-        images = torch.cat(
-            [model.encode_image(normalised(model, part / 255).to(device), normalize=True) for part in parts]
-        )
-        texts = torch.cat(
-            [model.encode_text(part.to(device), normalize=True) for part in torch.split(tokens, _EVAL_BATCH)]
-        )
-        scores = (texts @ images.T).cpu().numpy()
-    better = (scores > scores[np.arange(len(photo)), photo][:, None]).sum(axis=1)
-    return float((better < 1).mean()), float((better < 5).mean())

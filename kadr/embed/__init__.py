@@ -1,7 +1,7 @@
-"""The embed part: a reader, an encoder and a writer around a cache keyed by content."""
+"""Embed images and texts, with a cache that is keyed by their content."""
 
 from kadr.embed.cache import EmbeddingCache, cache_root
-from kadr.embed.ray_engine import by_engine
-from kadr.embed.runner import bad_photos, embed_images, embed_texts
+from kadr.embed.ray_engine import choose_engine
+from kadr.embed.runner import embed_images, embed_texts, undecodable_images
 
-__all__ = ["EmbeddingCache", "bad_photos", "by_engine", "cache_root", "embed_images", "embed_texts"]
+__all__ = ["EmbeddingCache", "cache_root", "choose_engine", "embed_images", "embed_texts", "undecodable_images"]

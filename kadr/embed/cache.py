@@ -1,7 +1,7 @@
-"""The embed part's cache: a vector per content, so that no photo or text is embedded twice by one encoder.
+"""The embedding cache: one vector per content and encoder, so that nothing is embedded twice.
 
-`<root>/vectors/<identity key>/` holds `identity.json`, for people, and shards. Any number of processes may write at
-once, and one that is killed loses the batch in flight and harms none.
+The folder `<root>/vectors/<identity key>/` contains shards and a readable `identity.json`. Several processes can write
+at the same time. A killed process loses only the batch that it was computing.
 """
 
 import json
@@ -15,24 +15,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kadr.embed.shards import OK, ROW_GROUP, Format, Shards, pack
+from kadr.embed.shards import OK, ROW_GROUP, ShardFormat, Shards, pack_keys
 from kadr.encoders.base import Identity
 from kadr.errors import CacheError
 from kadr.io.embeddings import Rows, Vectors
 from kadr.io.storage import Folder, Location
 
 VECTORS, IDENTITY = "vectors", "identity.json"
-_KEYS_AT_ONCE = 4_000_000  # keys of the cache that are in memory at once: about 100 bytes each with their hash table
-_TRIES = 10
+_MAX_KEYS = 4_000_000  # keys of shards in memory at the same time, about 100 bytes each with their hash table
+_MAX_TRIES = 10
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a cache has of n keys.
+class CacheLookup:
+    """Result of a lookup of n keys.
 
     Attributes:
-        status: (n,) of str: ok, or why there is no vector; empty where the key is not there.
-        vectors: (n, d) float32; zero where the status is not ok.
+        status: (n,) strings: `ok`, the reason why a vector is missing, or an empty string for an unknown key.
+        vectors: (n, d) float32. Zero unless the status is `ok`.
     """
 
     status: npt.NDArray[np.object_]
@@ -40,60 +40,82 @@ class Found:
 
     @property
     def missing(self) -> Rows:
-        """Rows of the keys that are not there."""
+        """Rows of the keys that are not in the cache."""
         return np.flatnonzero(self.status == "")
 
 
 def cache_root() -> str:
-    """Where caches lie: $KADR_CACHE (a folder or a URI), else $XDG_CACHE_HOME/kadr, else ~/.cache/kadr."""
-    own = os.environ.get("KADR_CACHE")
-    return own or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kadr")
+    """Return the folder or URI of the cache: $KADR_CACHE, or $XDG_CACHE_HOME/kadr, or ~/.cache/kadr."""
+    configured = os.environ.get("KADR_CACHE")
+    return configured or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kadr")
 
 
 class EmbeddingCache:
-    """The vectors of one encoder: `dim` numbers each, kept as `dtype` (float32 or float16).
+    """The cached vectors of one encoder.
+
+    Args:
+        root: folder or URI of the cache.
+        identity: identity of the encoder.
+        dim: length of a vector.
+        dtype: float32 or float16.
 
     Raises:
-        CacheError: where the folder cannot be written.
+        CacheError: the folder cannot be written.
     """
 
     def __init__(self, root: Location, identity: Identity, dim: int, dtype: str = "float32") -> None:
         self.identity = identity
-        self.format = Format(dim, dtype)
+        self.format = ShardFormat(dim, dtype)
         name = identity.key if dtype == "float32" else f"{identity.key}-{dtype}"
         self.shards = Shards(Folder(root) / VECTORS / name, self.format)
-        about = {**identity.metadata, "dim": dim, "dtype": dtype}
-        with self.shards.working("written"):
-            self.shards.folder.make()
-            self.shards.folder.write(IDENTITY, json.dumps(about, indent=2, ensure_ascii=False).encode())
+        description = {**identity.metadata, "dim": dim, "dtype": dtype}
+        with self.shards.explain_errors("written"):
+            self.shards.folder.create()
+            self.shards.folder.write(IDENTITY, json.dumps(description, indent=2, ensure_ascii=False).encode())
 
     def append(self, keys: Sequence[str], vectors: Vectors, statuses: Sequence[str] | None = None) -> str:
-        """Add a shard of n keys (hexadecimal sha256), their vectors (n, d) and statuses (all ok by default); its name.
+        """Write a shard.
+
+        Args:
+            keys: n hexadecimal SHA-256 hashes.
+            vectors: (n, d).
+            statuses: n statuses. None means that all are `ok`.
+
+        Returns:
+            Name of the shard.
 
         Raises:
-            CacheError: where it cannot be written.
+            CacheError: the shard cannot be written.
         """
-        return self.shards.write(self.format.table(keys, statuses or [OK] * len(keys), vectors))
+        return self.shards.write(self.format.to_table(keys, statuses or [OK] * len(keys), vectors))
 
-    def lookup(self, keys: Sequence[str]) -> Found:
-        """The status and the vector of each of n keys.
+    def lookup(self, keys: Sequence[str]) -> CacheLookup:
+        """Look up the status and the vector of each key.
 
-        Beside the result (n x d x 4 bytes) and the keys of both sides, one row group is in memory. A damaged shard is
-        set aside with a warning, and what was in it counts as not there.
+        Memory holds the result, the keys of both sides, and one row group. A damaged shard is set aside with a warning,
+        and its keys are reported as missing.
+
+        Args:
+            keys: n hexadecimal SHA-256 hashes.
+
+        Raises:
+            CacheError: files disappear repeatedly during the lookup.
         """
-        wanted = pack(keys)
-        for _ in range(_TRIES):
-            found = Found(np.full(len(keys), "", object), np.zeros((len(keys), self.format.dim), np.float32))
+        wanted = pack_keys(keys)
+        for _ in range(_MAX_TRIES):
+            lookup = CacheLookup(np.full(len(keys), "", object), np.zeros((len(keys), self.format.dim), np.float32))
             try:
-                for names, there in self._keys() if len(keys) else ():
-                    self._fill(found, names, there, wanted)
+                for names, shard_keys in self._read_keys() if len(keys) else ():
+                    self._fill(lookup, names, shard_keys, wanted)
             except FileNotFoundError:
-                continue  # another process has compacted a shard: what was in it is in another one now
-            return found
-        raise CacheError(f"{self.shards.folder}: files vanish while they are read; does something delete them?")
+                continue  # another process has compacted a shard, so its rows are in a new shard
+            return lookup
+        raise CacheError(
+            f"{self.shards.folder}: files disappear during the lookup. Stop the process that deletes them."
+        )
 
-    def _keys(self) -> "Iterator[tuple[list[str], list[pa.ChunkedArray]]]":
-        """Names of some shards and the keys of each, a bounded number at a time."""
+    def _read_keys(self) -> "Iterator[tuple[list[str], list[pa.ChunkedArray]]]":
+        """Yield the names of some shards and the keys of each, at most about _MAX_KEYS at a time."""
         names: list[str] = []
         keys: list[pa.ChunkedArray] = []
         for name, _ in self.shards.sizes():
@@ -102,34 +124,36 @@ class EmbeddingCache:
                 continue
             names.append(name)
             keys.append(table.column("key"))
-            if sum(map(len, keys)) >= _KEYS_AT_ONCE:
+            if sum(map(len, keys)) >= _MAX_KEYS:
                 yield names, keys
                 names, keys = [], []
         if names:
             yield names, keys
 
-    def _fill(self, found: Found, names: list[str], keys: "list[pa.ChunkedArray]", wanted: pa.Array) -> None:
-        """Put into `found` what the shards `names`, which hold `keys`, have of the keys that are wanted."""
-        there = pa.concat_arrays([chunk for column in keys for chunk in column.chunks])
-        rows = pc.index_in(wanted, value_set=there)
+    def _fill(
+        self, lookup: CacheLookup, names: list[str], shard_keys: "list[pa.ChunkedArray]", wanted: pa.Array
+    ) -> None:
+        """Copy the rows of the wanted keys from some shards to the lookup."""
+        keys = pa.concat_arrays([chunk for column in shard_keys for chunk in column.chunks])
+        rows = pc.index_in(wanted, value_set=keys)
         targets = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False))
         sources = rows.drop_null().to_numpy().astype(np.int64)
         order = np.argsort(sources, kind="stable")
         targets, sources = targets[order], sources[order]
-        starts = np.cumsum([0, *map(len, keys)])
+        starts = np.cumsum([0, *map(len, shard_keys)])
         edges = np.searchsorted(sources, starts)
         for name, start, first, last in zip(names, starts, edges, edges[1:], strict=False):
             if first < last:
-                self._copy(found, name, targets[first:last], sources[first:last] - start)
+                self._copy(lookup, name, targets[first:last], sources[first:last] - start)
 
-    def _copy(self, found: Found, name: str, targets: Rows, sources: Rows) -> None:
-        """Put the sorted rows `sources` of a shard into the rows `targets`, one row group at a time."""
+    def _copy(self, lookup: CacheLookup, name: str, targets: Rows, sources: Rows) -> None:
+        """Copy the sorted rows `sources` of a shard to the rows `targets`, one row group at a time."""
         groups = sources // ROW_GROUP
         for group in np.unique(groups):
             first, last = np.searchsorted(groups, [group, group + 1])
             table = self.shards.read(name, ["status", "vector"], [int(group)])
             if table is None:
                 return
-            rows, into = sources[first:last] - group * ROW_GROUP, targets[first:last]
-            found.vectors[into] = self.format.vectors(table)[rows]
-            found.status[into] = table.column("status").to_numpy()[rows]
+            group_rows, target_rows = sources[first:last] - group * ROW_GROUP, targets[first:last]
+            lookup.vectors[target_rows] = self.format.to_vectors(table)[group_rows]
+            lookup.status[target_rows] = table.column("status").to_numpy()[group_rows]

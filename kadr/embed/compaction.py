@@ -1,4 +1,4 @@
-"""The embed part's compaction: shards that are not full become full ones, while others read and write."""
+"""Compaction: merge small shards into larger ones while other processes read and write."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,49 +7,50 @@ import pyarrow as pa
 
 from kadr.embed.shards import Shards
 
-FULL = 65_536
-"""Rows of a full shard; a compaction holds twice as many in memory."""
+FULL_SHARD_ROWS = 65_536
+"""Rows of a full shard. A compaction holds twice as many rows in memory."""
 
 
-def n_small(shards: Shards) -> int:
-    """How many shards are at most half full."""
-    return len(_small(shards))
+def count_small(shards: Shards) -> int:
+    """Return the number of shards that are at most half full."""
+    return len(_list_small(shards))
 
 
 def compact(shards: Shards) -> tuple[int, int]:
-    """Write shards that are at most half full together, then delete them; a key that stands twice is kept once.
+    """Merge shards that are at most half full, and keep each key once.
 
-    A process killed in between leaves rows that stand twice, which changes nothing.
+    If the process is killed, some rows remain in two shards, which has no effect on lookups.
 
     Returns:
-        Shards that were replaced, and shards that replaced them.
+        Number of shards that were replaced, and number of shards that replaced them.
     """
-    before = after = 0
-    for names in _together(_small(shards), FULL * shards.format.row_bytes):
+    n_replaced = n_written = 0
+    for names in _group_by_bytes(_list_small(shards), FULL_SHARD_ROWS * shards.format.row_bytes):
         tables = [table for name in names if (table := _read(shards, name)) is not None]
         if len(tables) < 2:
             continue
-        written = shards.write(_distinct(pa.concat_tables(tables)))
+        merged = shards.write(_drop_duplicates(pa.concat_tables(tables)))
         for name in names:
-            if name != written:
+            if name != merged:
                 shards.delete(name)
-        before, after = before + len(names), after + 1
-    return before, after
+        n_replaced, n_written = n_replaced + len(names), n_written + 1
+    return n_replaced, n_written
 
 
-def _small(shards: Shards) -> list[tuple[str, int]]:
-    """Names and bytes of the shards that are at most half full, the oldest first."""
-    return [(name, size) for name, size in shards.sizes() if size <= FULL // 2 * shards.format.row_bytes]
+def _list_small(shards: Shards) -> list[tuple[str, int]]:
+    """Return the names and sizes of the shards that are at most half full, oldest first."""
+    max_bytes = FULL_SHARD_ROWS // 2 * shards.format.row_bytes
+    return [(name, size) for name, size in shards.sizes() if size <= max_bytes]
 
 
-def _together(small: Sequence[tuple[str, int]], enough: int) -> Iterator[list[str]]:
-    """Names in runs of `enough` bytes."""
+def _group_by_bytes(shards: Sequence[tuple[str, int]], min_bytes: int) -> Iterator[list[str]]:
+    """Yield names in groups of at least `min_bytes`. The last group may be smaller."""
     names: list[str] = []
     total = 0
-    for name, size in small:
+    for name, size in shards:
         names.append(name)
         total += size
-        if total >= enough:
+        if total >= min_bytes:
             yield names
             names, total = [], 0
     yield names
@@ -58,12 +59,12 @@ def _together(small: Sequence[tuple[str, int]], enough: int) -> Iterator[list[st
 def _read(shards: Shards, name: str) -> pa.Table | None:
     try:
         return shards.read(name, shards.format.schema.names)
-    except FileNotFoundError:  # another process has compacted it
+    except FileNotFoundError:  # another process has compacted the shard
         return None
 
 
-def _distinct(table: pa.Table) -> pa.Table:
-    """The first row of every key."""
+def _drop_duplicates(table: pa.Table) -> pa.Table:
+    """Return the first row of every key."""
     numbered = pa.table({"key": table.column("key"), "row": np.arange(len(table))})
     first = numbered.group_by("key", use_threads=False).aggregate([("row", "min")]).column("row_min")
     return table if len(first) == len(table) else table.take(first)

@@ -1,4 +1,4 @@
-"""The embed part's computing: batches through an encoder, each written to the cache before the next one is taken."""
+"""Compute embeddings in batches. Each batch is written to the cache before it is yielded."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,67 +7,91 @@ from typing import TypeVar
 
 import numpy as np
 
-from kadr.embed.reader import Photo, Prepared, decoded, in_threads, prepared
+from kadr.embed.reader import ImageToEmbed, PreprocessedImage, map_in_threads, preprocess_images, preprocess_on_cpu
 from kadr.embed.shards import OK
-from kadr.embed.writer import Writer
+from kadr.embed.writer import ShardWriter
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import UndecodableError
 from kadr.io.embeddings import Vectors
 
-_READ_AHEAD = 2  # batches prepared beside those that are being computed
+_READ_AHEAD = 2  # batches that are preprocessed in advance, in addition to one batch per worker
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What was computed and is in the cache: n keys, vectors (n, d), zero where the status is not ok, n statuses."""
+class EmbeddedBatch:
+    """A batch that was computed and written to the cache.
+
+    Attributes:
+        keys: n cache keys.
+        vectors: (n, d) float32. Zero unless the status is `ok`.
+        statuses: n statuses.
+    """
 
     keys: list[str]
     vectors: Vectors
     statuses: list[str]
 
 
-def photo_batches(encoder: ImageEncoder, photos: Iterable[Photo], writer: Writer, batch_size: int) -> Iterator[Batch]:
-    """Photos decoded in threads, and encoded by as many workers as the encoder says; in order.
+def embed_image_batches(
+    encoder: ImageEncoder, images: Iterable[ImageToEmbed], writer: ShardWriter, batch_size: int
+) -> Iterator[EmbeddedBatch]:
+    """Embed images and yield the batches in order.
+
+    Args:
+        encoder: image encoder.
+        images: images to embed.
+        writer: writer of the cache.
+        batch_size: images per forward pass.
 
     Raises:
-        InputError: by a photo that is gone or has changed since ingest.
+        InputError: an image is missing or has changed since ingest.
     """
 
-    def encode(group: list[Prepared]) -> Batch:
+    def encode(group: list[PreprocessedImage]) -> EmbeddedBatch:
         try:
-            vectors, statuses = _vectors(encoder, group)
-        except UndecodableError:  # the encoder's own decoder wants all of a batch to decode
-            vectors, statuses = _vectors(encoder, [decoded(one.photo, encoder) for one in group])
-        batch = Batch([one.photo.sha256 for one in group], vectors, statuses)
+            vectors, statuses = _encode(encoder, group)
+        except UndecodableError:  # the decoder of a device rejects the whole batch
+            vectors, statuses = _encode(encoder, [preprocess_on_cpu(item.image, encoder) for item in group])
+        batch = EmbeddedBatch([item.image.sha256 for item in group], vectors, statuses)
         writer.add(batch.keys, batch.vectors, batch.statuses)
         return batch
 
     ahead = batch_size * (encoder.workers + _READ_AHEAD)
-    groups = _grouped(prepared(photos, encoder, ahead), batch_size)
-    with encoder.at_work():
-        yield from in_threads(encode, groups, encoder.workers, encoder.workers + 1)
+    groups = _batched(preprocess_images(images, encoder, ahead), batch_size)
+    with encoder.share_cores():
+        yield from map_in_threads(encode, groups, encoder.workers, encoder.workers + 1)
 
 
-def text_batches(encoder: TextEncoder, text_of: Mapping[str, str], writer: Writer, batch_size: int) -> Iterator[Batch]:
-    """Texts by length, so that a batch is padded little."""
-    for keys in _grouped(sorted(text_of, key=lambda key: (len(text_of[key]), text_of[key])), batch_size):
-        batch = Batch(keys, encoder.transform([text_of[key] for key in keys]), [OK] * len(keys))
+def embed_text_batches(
+    encoder: TextEncoder, text_by_key: Mapping[str, str], writer: ShardWriter, batch_size: int
+) -> Iterator[EmbeddedBatch]:
+    """Embed texts in the order of their length, which minimises the padding.
+
+    Args:
+        encoder: text encoder.
+        text_by_key: texts by cache key.
+        writer: writer of the cache.
+        batch_size: texts per forward pass.
+    """
+    keys_by_length = sorted(text_by_key, key=lambda key: (len(text_by_key[key]), text_by_key[key]))
+    for keys in _batched(keys_by_length, batch_size):
+        batch = EmbeddedBatch(keys, encoder.transform([text_by_key[key] for key in keys]), [OK] * len(keys))
         writer.add(batch.keys, batch.vectors, batch.statuses)
         yield batch
 
 
-def _vectors(encoder: ImageEncoder, group: list[Prepared]) -> tuple[Vectors, list[str]]:
-    """(n, d) and n statuses of prepared photos."""
+def _encode(encoder: ImageEncoder, group: list[PreprocessedImage]) -> tuple[Vectors, list[str]]:
+    """Return the vectors (n, d) and the statuses of n images."""
     vectors = np.zeros((len(group), encoder.dim), dtype=np.float32)
-    good = {row: one.pixels for row, one in enumerate(group) if one.pixels is not None}
-    if good:
-        vectors[list(good)] = encoder.encode(list(good.values()))
-    return vectors, [one.status for one in group]
+    pixels = {row: item.pixels for row, item in enumerate(group) if item.pixels is not None}
+    if pixels:
+        vectors[list(pixels)] = encoder.encode(list(pixels.values()))
+    return vectors, [item.status for item in group]
 
 
-def _grouped(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     remaining = iter(items)
-    while group := list(islice(remaining, size)):
-        yield group
+    while batch := list(islice(remaining, size)):
+        yield batch

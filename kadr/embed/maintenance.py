@@ -1,4 +1,4 @@
-"""The embed part's upkeep: what the caches of a root hold, whether it is whole, and what of it is garbage."""
+"""Maintenance of the embedding cache: list, verify and clean up."""
 
 import json
 import time
@@ -10,127 +10,140 @@ import pyarrow.compute as pc
 from pyarrow import fs
 
 from kadr.embed.cache import IDENTITY, VECTORS
-from kadr.embed.shards import DAMAGED, DTYPES, OK, Format, Shards
+from kadr.embed.shards import DAMAGED, DTYPES, OK, ShardFormat, Shards
 from kadr.errors import CacheError
 from kadr.io.storage import Folder, Location
 
 PARTIAL = ".partial"
-_PARTIAL_DAYS = 1  # a partial file is that old before nobody can be writing it any more
-_NORM_ERROR = 2e-3  # of a vector kept as float16
+_PARTIAL_DAYS = 1  # age above which no process can still be writing a partial file
+_SECONDS_PER_DAY = 86_400
+_MAX_NORM_ERROR = 2e-3  # rounding error of the norm of a float16 vector
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedEncoder:
     """The cache of one encoder.
 
     Attributes:
-        name: of its folder: the encoder's key, and the type of its numbers where that is not float32.
-        about: what identity.json says.
-        shards: its shards.
-        used: seconds since 1970 when a run last opened it.
+        name: name of the folder: the identity key, and the type of the numbers unless it is float32.
+        identity: content of identity.json.
+        shards: the shards.
+        last_used: time of the last run that opened the cache, in seconds since 1970.
     """
 
     name: str
-    about: dict[str, object]
+    identity: dict[str, object]
     shards: Shards
-    used: float
+    last_used: float
 
 
-def caches(root: Location) -> list[Cached]:
-    """The caches under `root`, by name. Raises CacheError where one cannot be read."""
-    return list(_caches(Folder(root) / VECTORS))
+def list_caches(root: Location) -> list[CachedEncoder]:
+    """Return the caches under `root`, sorted by name.
+
+    Raises:
+        CacheError: a cache cannot be read.
+    """
+    return list(_read_caches(Folder(root) / VECTORS))
 
 
-def _caches(folder: Folder) -> Iterator[Cached]:
-    for entry in folder.entries():
-        inside = folder / entry.base_name
-        if entry.type != fs.FileType.Directory or not inside.has(IDENTITY):
+def _read_caches(folder: Folder) -> Iterator[CachedEncoder]:
+    for entry in folder.list_entries():
+        subfolder = folder / entry.base_name
+        if entry.type != fs.FileType.Directory or not subfolder.exists(IDENTITY):
             continue
         try:
-            about = json.loads(inside.read(IDENTITY))
-            rows = Format(int(about["dim"]), str(about["dtype"]))
-            used = next(file.mtime_ns or 0 for file in inside.entries() if file.base_name == IDENTITY) / 1e9
+            identity = json.loads(subfolder.read(IDENTITY))
+            shard_format = ShardFormat(int(identity["dim"]), str(identity["dtype"]))
+            modified = next(file.mtime_ns or 0 for file in subfolder.list_entries() if file.base_name == IDENTITY)
         except (ValueError, LookupError, TypeError, OSError) as error:
-            raise CacheError(f"{inside}/{IDENTITY} is not readable ({error}); delete the folder") from error
-        if rows.dtype not in DTYPES:
-            raise CacheError(f"{inside}/{IDENTITY}: dtype is {rows.dtype}, wanted {' or '.join(DTYPES)}")
-        yield Cached(entry.base_name, about, Shards(inside, rows), used)
+            raise CacheError(f"{subfolder}/{IDENTITY} cannot be read ({error}). Delete the folder.") from error
+        if shard_format.dtype not in DTYPES:
+            expected = " or ".join(DTYPES)
+            raise CacheError(
+                f"{subfolder}/{IDENTITY}: dtype is {shard_format.dtype}, expected {expected}. Delete the folder."
+            )
+        yield CachedEncoder(entry.base_name, identity, Shards(subfolder, shard_format), modified / 1e9)
 
 
-def count(cached: Cached) -> dict[str, int]:
-    """Rows by their status: {ok: n, unreadable: n, ...}; a key in two shards counts twice."""
+def count_rows(cached: CachedEncoder) -> dict[str, int]:
+    """Return the number of rows by status. A key that occurs in two shards counts twice."""
     counts: dict[str, int] = {OK: 0}
     for name, _ in cached.shards.sizes():
         table = cached.shards.read(name, ["status"])
-        for each in () if table is None else table.column("status").value_counts().to_pylist():
-            counts[each["values"]] = counts.get(each["values"], 0) + each["counts"]
+        for row in () if table is None else table.column("status").value_counts().to_pylist():
+            counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
     return counts
 
 
-def verify(cached: Cached) -> tuple[int, int]:
-    """Read every shard whole, with its checksums; set aside what is damaged or has a vector that is not of unit norm.
+def verify_shards(cached: CachedEncoder) -> tuple[int, int]:
+    """Read every shard with its checksums. Set aside shards that are damaged or have a vector without unit norm.
 
     Returns:
-        Shards that are whole, and shards that were set aside.
+        Number of valid shards, and number of shards that were set aside.
     """
     sizes = cached.shards.sizes()
-    whole = 0
+    n_valid = 0
     for name, _ in sizes:
         table = cached.shards.read(name, cached.shards.format.schema.names)
         if table is None:
             continue
-        good = pc.equal(table.column("status"), OK).to_numpy(zero_copy_only=False)
-        norms = np.linalg.norm(cached.shards.format.vectors(table).astype(np.float32), axis=1)
-        if np.abs(norms - good).max(initial=0) <= _NORM_ERROR:
-            whole += 1
+        expected = pc.equal(table.column("status"), OK).to_numpy(zero_copy_only=False)
+        norms = np.linalg.norm(cached.shards.format.to_vectors(table).astype(np.float32), axis=1)
+        if np.abs(norms - expected).max(initial=0) <= _MAX_NORM_ERROR:
+            n_valid += 1
         else:
-            cached.shards.set_aside(name, "a vector is not of unit norm")
-    return whole, len(sizes) - whole
+            cached.shards.set_aside(name, "a vector does not have unit norm")
+    return n_valid, len(sizes) - n_valid
 
 
-def garbage(root: Location, unused_days: float | None) -> list[str]:
-    """Files and folders, relative to the caches' folder, that no run needs.
+def find_garbage(root: Location, unused_days: float | None) -> list[str]:
+    """Find files and folders that no run needs.
 
     Args:
-        root: of the caches.
-        unused_days: encoders that no run has opened for so many days are garbage; None keeps them all.
+        root: folder or URI of the cache.
+        unused_days: also report encoders that no run has opened for this number of days. None keeps all encoders.
 
     Returns:
-        Damaged shards, partial files of killed processes, folders of unused encoders (they end with `/`).
+        Paths relative to the folder of all caches: damaged shards, partial files of killed processes, and folders of
+        unused encoders, which end with `/`.
     """
-    found = []
+    paths = []
     now = time.time()
-    for cached in caches(root):
-        if unused_days is not None and cached.used < now - unused_days * 86_400:
-            found.append(f"{cached.name}/")
+    for cached in list_caches(root):
+        if unused_days is not None and cached.last_used < now - unused_days * _SECONDS_PER_DAY:
+            paths.append(f"{cached.name}/")
             continue
-        for entry in cached.shards.folder.entries():
-            age_days = (now - (entry.mtime_ns or 0) / 1e9) / 86_400
+        for entry in cached.shards.folder.list_entries():
+            age_days = (now - (entry.mtime_ns or 0) / 1e9) / _SECONDS_PER_DAY
             if entry.base_name.endswith(DAMAGED) or (entry.base_name.endswith(PARTIAL) and age_days > _PARTIAL_DAYS):
-                found.append(f"{cached.name}/{entry.base_name}")
-    return found
+                paths.append(f"{cached.name}/{entry.base_name}")
+    return paths
 
 
-def sweep(root: Location, names: list[str]) -> None:
-    """Delete what `garbage` has found."""
+def delete_garbage(root: Location, paths: list[str]) -> None:
+    """Delete files and folders that `find_garbage` returned."""
     folder = Folder(root) / VECTORS
-    for name in names:
-        if name.endswith("/"):
-            (folder / name.rstrip("/")).delete_all()
+    for path in paths:
+        if path.endswith("/"):
+            (folder / path.rstrip("/")).delete_all()
         else:
-            folder.delete(name)
+            folder.delete(path)
 
 
-def forget_bad(cached: Cached) -> int:
-    """Take the photos that did not decode out of a cache, so that they are tried again; how many there were."""
-    n = 0
+def forget_undecodable(cached: CachedEncoder) -> int:
+    """Remove images that could not be decoded, so that the next run tries them again.
+
+    Returns:
+        Number of removed rows.
+    """
+    n_removed = 0
     for name, _ in cached.shards.sizes():
         table = cached.shards.read(name, cached.shards.format.schema.names)
-        if table is None or pc.all(good := pc.equal(table.column("status"), OK)).as_py():
+        if table is None or pc.all(decoded := pc.equal(table.column("status"), OK)).as_py():
             continue
-        kept = table.filter(good)
-        n += len(table) - len(kept)
+        kept = table.filter(decoded)
+        n_removed += len(table) - len(kept)
         if len(kept):
             cached.shards.write(kept)
         cached.shards.delete(name)
-    return n
+    return n_removed

@@ -1,4 +1,4 @@
-"""The embed part's reader: photos decoded and prepared in threads, a bounded number ahead of the forward pass."""
+"""Read and preprocess images in threads, a bounded number ahead of the forward pass."""
 
 import os
 from collections import deque
@@ -11,64 +11,99 @@ from typing import TypeVar
 from kadr.embed.shards import OK
 from kadr.encoders.base import ImageEncoder, Pixels
 from kadr.errors import UndecodableError
-from kadr.io.image_decoding import decode, read_content
+from kadr.io.image_decoding import decode_image, read_image_bytes
 from kadr.io.storage import Location
 
 _MAX_THREADS = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Read = Callable[[bytes, Location], Pixels]
+Preprocess = Callable[[bytes, Location], Pixels]
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A photo to embed: its path or URI, and the sha256 that ingest saw, which is its key in the cache."""
+class ImageToEmbed:
+    """An image to embed.
+
+    Attributes:
+        path: path or URI of the file.
+        sha256: SHA-256 of the file at ingest, which is the cache key.
+    """
 
     path: str
     sha256: str
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A photo as its encoder wants it, or the status that says why it cannot be."""
+class PreprocessedImage:
+    """An image that is ready for the forward pass, or the reason why it is not.
 
-    photo: Photo
+    Attributes:
+        image: the image.
+        pixels: input of the encoder, None if the image cannot be decoded.
+        status: `ok`, or why the image cannot be decoded.
+    """
+
+    image: ImageToEmbed
     pixels: Pixels | None
     status: str
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
-    """`work(item)` of each item, in order; at most `ahead` are worked on or waiting."""
-    with ThreadPoolExecutor(threads) as pool:
+def map_in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, ahead: int
+) -> Iterator[Result]:
+    """Apply a function to items in threads and yield the results in order.
+
+    Args:
+        function: function of one item.
+        items: items, consumed lazily.
+        n_threads: number of threads.
+        ahead: maximum number of items that are in work or whose results wait.
+    """
+    with ThreadPoolExecutor(n_threads) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(work, item))
+                waiting.append(pool.submit(function, item))
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def prepared(photos: Iterable[Photo], encoder: ImageEncoder, ahead: int) -> Iterator[Prepared]:
-    """Photos as `encoder` wants them, in order, at most `ahead` in advance.
+def preprocess_images(images: Iterable[ImageToEmbed], encoder: ImageEncoder, ahead: int) -> Iterator[PreprocessedImage]:
+    """Read and preprocess images in threads, in order.
+
+    Args:
+        images: images to embed.
+        encoder: encoder whose preprocessing is applied.
+        ahead: maximum number of images that are preprocessed in advance.
 
     Raises:
-        InputError: by the first photo, in order, that is gone or has changed since ingest.
+        InputError: an image is missing or has changed since ingest.
     """
-    return in_threads(partial(_prepare, encoder.read), photos, min(_MAX_THREADS, os.cpu_count() or 1), ahead)
+    threads = min(_MAX_THREADS, os.cpu_count() or 1)
+    return map_in_threads(partial(_preprocess, encoder.preprocess_bytes), images, threads, ahead)
 
 
-def decoded(photo: Photo, encoder: ImageEncoder) -> Prepared:
-    """A photo decoded here, where the encoder's own decoder cannot. Raises InputError."""
-    return _prepare(lambda content, path: encoder.prepare(decode(content, path, encoder.side)), photo)
+def preprocess_on_cpu(image: ImageToEmbed, encoder: ImageEncoder) -> PreprocessedImage:
+    """Decode and preprocess an image that the decoder of the device cannot decode.
+
+    Raises:
+        InputError: the image is missing or has changed since ingest.
+    """
+
+    def preprocess(content: bytes, path: Location) -> Pixels:
+        return encoder.preprocess(decode_image(content, path, encoder.shorter_side))
+
+    return _preprocess(preprocess, image)
 
 
-def _prepare(read: Read, photo: Photo) -> Prepared:
+def _preprocess(preprocess: Preprocess, image: ImageToEmbed) -> PreprocessedImage:
     try:
-        return Prepared(photo, read(read_content(photo.path, photo.sha256), photo.path), OK)
+        pixels = preprocess(read_image_bytes(image.path, image.sha256), image.path)
     except UndecodableError as error:
-        return Prepared(photo, None, error.status)
+        return PreprocessedImage(image, None, error.status)
+    return PreprocessedImage(image, pixels, OK)

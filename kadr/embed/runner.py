@@ -1,4 +1,4 @@
-"""The embed part's runner: what the cache lacks is computed, and one table for exactly the given ids comes back."""
+"""Embed images and texts: look up the cache, compute the missing vectors, and return one table for the given IDs."""
 
 import hashlib
 import logging
@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kadr.embed.cache import EmbeddingCache, Found
-from kadr.embed.compute import Batch, photo_batches, text_batches
-from kadr.embed.reader import Photo
+from kadr.embed.cache import CacheLookup, EmbeddingCache
+from kadr.embed.compute import EmbeddedBatch, embed_image_batches, embed_text_batches
+from kadr.embed.reader import ImageToEmbed
 from kadr.embed.shards import OK
-from kadr.embed.writer import Writer
+from kadr.embed.writer import ShardWriter
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
 from kadr.io.embeddings import Embeddings
@@ -23,39 +23,40 @@ from kadr.progress import progress
 
 logger = logging.getLogger(__name__)
 
-Fill = Callable[[Mapping[str, str]], None]
-Compute = Callable[[Sequence[str], Writer], Iterator[Batch]]
+FillCache = Callable[[Mapping[str, str]], None]
+Compute = Callable[[Sequence[str], ShardWriter], Iterator[EmbeddedBatch]]
 
 
 def embed_images(
-    encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int, *, fill: Fill | None = None
+    encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int, *, fill: FillCache | None = None
 ) -> Embeddings:
-    """Vectors of the photos in `images` (an IMAGES table) whose status is ok.
+    """Embed the valid images of a table.
 
-    A photo that does not decode is left out with a warning, noted in the cache and not tried again; `bad_photos` lists
-    them.
+    An image that cannot be decoded is left out with a warning. The cache remembers its status, so that the next run
+    does not try it again. `undecodable_images` returns these images.
 
     Args:
-        encoder: what embeds.
-        images: an IMAGES table, in any order; equal photos under several ids are computed once.
-        cache: of this encoder.
-        batch_size: photos in a forward pass.
-        fill: first puts into the cache what it lacks of {sha256: path}, as far as it can (kadr/embed/ray_engine.py).
+        encoder: image encoder.
+        images: table IMAGES in any order. Identical images with different IDs are computed once.
+        cache: cache of the encoder.
+        batch_size: images per forward pass.
+        fill: function that first fills the cache, given the paths by SHA-256 (see kadr/embed/ray_engine.py).
 
     Returns:
-        Embeddings of the image_ids, sorted.
+        Embeddings, sorted by image_id.
 
     Raises:
-        InputError: where a photo is gone or has changed since ingest; where an id has two photos.
+        InputError: an image is missing or has changed since ingest, or an ID occurs with two different images.
     """
-    ids, keys, path_of = _good(images)
+    ids, keys, path_by_key = _select_valid(images)
 
-    def compute(missing: Sequence[str], writer: Writer) -> Iterator[Batch]:
-        return photo_batches(encoder, [Photo(path_of[key], key) for key in missing], writer, batch_size)
+    def compute(missing: Sequence[str], writer: ShardWriter) -> Iterator[EmbeddedBatch]:
+        to_embed = [ImageToEmbed(path_by_key[key], key) for key in missing]
+        return embed_image_batches(encoder, to_embed, writer, batch_size)
 
     if fill is not None:
-        fill(path_of)
-    return _embed("photos", ids, keys, compute, cache)
+        fill(path_by_key)
+    return _embed("embed images", ids, keys, compute, cache)
 
 
 def embed_texts(
@@ -65,87 +66,99 @@ def embed_texts(
     cache: EmbeddingCache,
     batch_size: int,
     *,
-    fill: Fill | None = None,
+    fill: FillCache | None = None,
 ) -> Embeddings:
-    """Vectors of n texts.
+    """Embed texts.
 
     Args:
-        encoder: what embeds.
-        ids: n ids.
-        texts: n texts; equal ones, after `normalise`, are computed once.
-        cache: of this encoder.
-        batch_size: texts in a forward pass.
-        fill: first puts into the cache what it lacks of {key: text}, as far as it can (kadr/embed/ray_engine.py).
+        encoder: text encoder.
+        ids: n IDs.
+        texts: n texts. Texts that are equal after `normalise_text` are computed once.
+        cache: cache of the encoder.
+        batch_size: texts per forward pass.
+        fill: function that first fills the cache, given the texts by cache key (see kadr/embed/ray_engine.py).
 
     Returns:
-        Embeddings of the ids, sorted.
+        Embeddings, sorted by ID.
 
     Raises:
-        InputError: where an id has two texts.
+        InputError: an ID occurs with two different texts.
     """
     normalised = [normalise_text(text) for text in texts]
     keys = [hashlib.sha256(text.encode()).hexdigest() for text in normalised]
-    text_of = dict(zip(keys, normalised, strict=True))
+    text_by_key = dict(zip(keys, normalised, strict=True))
 
-    def compute(missing: Sequence[str], writer: Writer) -> Iterator[Batch]:
-        return text_batches(encoder, {key: text_of[key] for key in missing}, writer, batch_size)
+    def compute(missing: Sequence[str], writer: ShardWriter) -> Iterator[EmbeddedBatch]:
+        return embed_text_batches(encoder, {key: text_by_key[key] for key in missing}, writer, batch_size)
 
     if fill is not None:
-        fill(text_of)
-    return _embed("texts", *_one_each(ids, keys), compute, cache)
+        fill(text_by_key)
+    return _embed("embed texts", *_drop_repeated_ids(ids, keys), compute, cache)
 
 
-def bad_photos(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
-    """Ids of the photos that ingest found ok and that `embed_images` left out, each with its status in the cache."""
-    there = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
-    ids, keys, _ = _good(images.filter(pc.invert(there)))
+def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
+    """Return the images that passed ingest but that `embed_images` could not decode.
+
+    Args:
+        images: table IMAGES that was embedded.
+        embeddings: result of `embed_images`.
+        cache: cache of the encoder.
+
+    Returns:
+        Status in the cache, by image_id.
+    """
+    embedded = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
+    ids, keys, _ = _select_valid(images.filter(pc.invert(embedded)))
     return dict(zip(ids, cache.lookup(keys).status.tolist(), strict=True))
 
 
-def _good(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:
-    """Ids and sha256 of the photos whose status is ok, sorted by id, and a path for each sha256."""
-    good = images.filter(pc.equal(images.column("status"), OK))
-    ids, keys, paths = (good.column(name).to_pylist() for name in ("image_id", "sha256", "path"))
-    return *_one_each(ids, keys), dict(zip(keys, paths, strict=True))
+def _select_valid(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:
+    """Return the IDs and SHA-256 hashes of the valid images, sorted by ID, and a path for each hash."""
+    valid = images.filter(pc.equal(images.column("status"), OK))
+    ids, keys, paths = (valid.column(name).to_pylist() for name in ("image_id", "sha256", "path"))
+    return *_drop_repeated_ids(ids, keys), dict(zip(keys, paths, strict=True))
 
 
-def _one_each(ids: Sequence[str], keys: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The distinct ids, sorted, and the key of each. Raises InputError where an id comes with two contents."""
-    key_of = dict(zip(ids, keys, strict=True))
-    if len(key_of) < len(ids):
+def _drop_repeated_ids(ids: Sequence[str], keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the distinct IDs, sorted, and the key of each. Raise InputError if an ID has two different keys."""
+    key_by_id = dict(zip(ids, keys, strict=True))
+    if len(key_by_id) < len(ids):
         for id_, key in zip(ids, keys, strict=True):
-            if key_of[id_] != key:
-                raise InputError(f"id {id_!r} comes with two contents; give them different ids and run `dvc repro`")
-    ordered = sorted(key_of)
-    return ordered, [key_of[id_] for id_ in ordered]
+            if key_by_id[id_] != key:
+                raise InputError(
+                    f"The ID {id_!r} occurs with two different contents. Use different IDs and run `dvc repro`."
+                )
+    sorted_ids = sorted(key_by_id)
+    return sorted_ids, [key_by_id[id_] for id_ in sorted_ids]
 
 
-def _embed(what: str, ids: Sequence[str], keys: Sequence[str], compute: Compute, cache: EmbeddingCache) -> Embeddings:
-    """Look up the key of each id, compute what is missing, and join the vectors to the ids."""
-    found = cache.lookup(keys)
-    rows_of: dict[str, list[int]] = {}
-    for row in found.missing.tolist():
-        rows_of.setdefault(keys[row], []).append(row)
-    _complete(f"embed {what}", found, rows_of, compute, cache)
-    good = found.status == OK
-    if good.all():
-        return Embeddings(ids, found.vectors, cache.identity.metadata)
-    bad = Counter(found.status[~good])
-    logger.warning("embed %s: left out %s", what, ", ".join(f"{n} {status}" for status, n in sorted(bad.items())))
-    return Embeddings([ids[row] for row in np.flatnonzero(good).tolist()], found.vectors[good], cache.identity.metadata)
+def _embed(label: str, ids: Sequence[str], keys: Sequence[str], compute: Compute, cache: EmbeddingCache) -> Embeddings:
+    """Look up the keys of all IDs, compute the missing ones, and return the vectors with their IDs."""
+    lookup = cache.lookup(keys)
+    rows_by_key: dict[str, list[int]] = {}
+    for row in lookup.missing.tolist():
+        rows_by_key.setdefault(keys[row], []).append(row)
+    _compute_missing(label, lookup, rows_by_key, compute, cache)
+    valid = lookup.status == OK
+    if valid.all():
+        return Embeddings(ids, lookup.vectors, cache.identity.metadata)
+    counts = Counter(lookup.status[~valid])
+    logger.warning("%s: left out %s", label, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))
+    valid_ids = [ids[row] for row in np.flatnonzero(valid).tolist()]
+    return Embeddings(valid_ids, lookup.vectors[valid], cache.identity.metadata)
 
 
-def _complete(
-    label: str, found: Found, rows_of: Mapping[str, list[int]], compute: Compute, cache: EmbeddingCache
+def _compute_missing(
+    label: str, lookup: CacheLookup, rows_by_key: Mapping[str, list[int]], compute: Compute, cache: EmbeddingCache
 ) -> None:
-    """Compute the keys of `rows_of` into those rows of `found`; a batch is in the cache as soon as it is computed."""
+    """Compute the missing keys and write them to the cache and to their rows of the lookup."""
     start = time.monotonic()
-    with progress(label, len(rows_of)) as advance, Writer(cache) as writer:
-        for batch in compute(list(rows_of), writer):
-            vectors = cache.format.rounded(batch.vectors)
+    with progress(label, len(rows_by_key)) as advance, ShardWriter(cache) as writer:
+        for batch in compute(list(rows_by_key), writer):
+            vectors = cache.format.round(batch.vectors)
             for key, status, vector in zip(batch.keys, batch.statuses, vectors, strict=True):
-                found.vectors[rows_of[key]] = vector
-                found.status[rows_of[key]] = status
+                lookup.vectors[rows_by_key[key]] = vector
+                lookup.status[rows_by_key[key]] = status
             advance(len(batch.keys))
     seconds = time.monotonic() - start
-    logger.info("%s: %d computed in %.1f s, the others were in the cache", label, len(rows_of), seconds)
+    logger.info("%s: %d computed in %.1f s, all others were in the cache", label, len(rows_by_key), seconds)

@@ -1,7 +1,7 @@
-"""The embed part's shards: Parquet files of (key, status, vector) in a folder, written whole and never changed.
+"""Shards of the embedding cache: immutable Parquet files with the columns key, status and vector.
 
-A key is the sha256 of a photo's bytes or of a text; a vector is zero where the status is not `ok`. Vectors are neither
-compressed nor held in a dictionary: both cost more time to read than they save in bytes.
+A key is the SHA-256 of an image file or of a text. A vector is zero unless the status is `ok`. Vectors are stored
+without compression and dictionaries, because decoding costs more time than reading the extra bytes.
 """
 
 import hashlib
@@ -21,94 +21,115 @@ from kadr.io.storage import Folder
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 OK = "ok"
 SUFFIX, DAMAGED = ".parquet", ".damaged"
-ROW_GROUP = 8192  # rows that are read at once
+ROW_GROUP = 8192  # rows that are read together
 DTYPES: dict[str, Any] = {"float32": np.float32, "float16": np.float16}
 
 
 @dataclass(frozen=True)
-class Format:
-    """What the rows look like: vectors of `dim` numbers of the type `dtype` (float32 or float16)."""
+class ShardFormat:
+    """Schema of a shard.
+
+    Attributes:
+        dim: length of a vector.
+        dtype: float32 or float16.
+    """
 
     dim: int
     dtype: str
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns key, status and vector; none has nulls."""
+        """Arrow schema with the columns key, status and vector, without nulls."""
         number = pa.field("element", pa.from_numpy_dtype(DTYPES[self.dtype]), nullable=False)
-        kinds = {"key": pa.binary(32), "status": pa.string(), "vector": pa.list_(number, self.dim)}
-        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds.items()])
+        types = {"key": pa.binary(32), "status": pa.string(), "vector": pa.list_(number, self.dim)}
+        return pa.schema([pa.field(name, type_, nullable=False) for name, type_ in types.items()])
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row, about."""
+        """Approximate size of a row in bytes."""
         return 32 + self.dim * int(np.dtype(DTYPES[self.dtype]).itemsize)
 
-    def rounded(self, vectors: Vectors) -> Vectors:
-        """Vectors as they come back from a shard: (n, dim) float32, with the digits that `dtype` keeps."""
+    def round(self, vectors: Vectors) -> Vectors:
+        """Round vectors (n, dim) to the precision of a shard, as float32."""
         return np.asarray(vectors, dtype=DTYPES[self.dtype]).astype(np.float32)
 
-    def table(self, keys: Sequence[str], statuses: Sequence[str], vectors: Vectors) -> pa.Table:
-        """Rows of n keys, n statuses and vectors (n, dim)."""
+    def to_table(self, keys: Sequence[str], statuses: Sequence[str], vectors: Vectors) -> pa.Table:
+        """Return a table of n keys, n statuses and vectors (n, dim)."""
         flat = pa.array(np.ascontiguousarray(vectors, dtype=DTYPES[self.dtype]).reshape(-1))
         vector = pa.FixedSizeListArray.from_arrays(flat, type=self.schema.field("vector").type)
-        return pa.Table.from_arrays([pack(keys), pa.array(statuses, pa.string()), vector], schema=self.schema)
+        return pa.Table.from_arrays([pack_keys(keys), pa.array(statuses, pa.string()), vector], schema=self.schema)
 
-    def vectors(self, rows: pa.Table) -> Vectors:
-        """The column vector as (n, dim)."""
+    def to_vectors(self, rows: pa.Table) -> Vectors:
+        """Return the column vector of a table as (n, dim)."""
         flat = rows.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(-1, self.dim)  # type: ignore[no-any-return]
 
 
-def pack(keys: Sequence[str]) -> pa.Array:
-    """Keys of 64 hexadecimal digits as an array of 32 bytes each."""
+def pack_keys(keys: Sequence[str]) -> pa.Array:
+    """Convert keys of 64 hexadecimal digits to an array of 32 bytes each."""
     content = pa.py_buffer(bytes.fromhex("".join(keys)))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(keys), [None, content])
 
 
 class Shards:
-    """The shards of one encoder in `folder`."""
+    """The shards of one encoder.
 
-    def __init__(self, folder: Folder, rows: Format) -> None:
+    Args:
+        folder: folder of the shards.
+        shard_format: schema of the shards.
+    """
+
+    def __init__(self, folder: Folder, shard_format: ShardFormat) -> None:
         self.folder = folder
-        self.format = rows
+        self.format = shard_format
 
     def sizes(self) -> list[tuple[str, int]]:
-        """Names and bytes of the shards, the oldest first: what was embedded together lies together."""
-        with self.working("read"):
-            found = [entry for entry in self.folder.entries() if is_shard(entry.base_name)]
-        found.sort(key=lambda entry: (entry.mtime_ns or 0, entry.base_name))
-        return [(entry.base_name, entry.size or 0) for entry in found]
+        """Return the names and sizes in bytes of all shards, oldest first."""
+        with self.explain_errors("read"):
+            entries = [entry for entry in self.folder.list_entries() if is_shard(entry.base_name)]
+        entries.sort(key=lambda entry: (entry.mtime_ns or 0, entry.base_name))
+        return [(entry.base_name, entry.size or 0) for entry in entries]
 
     def write(self, table: pa.Table) -> str:
-        """Write rows as a shard and return its name, which the keys give: the same rows are the same file."""
+        """Write a shard and return its name, which is a hash of the keys."""
         sink = pa.BufferOutputStream()
         options = {"compression": "none", "use_dictionary": ["status"], "write_page_checksum": True}
         pq.write_table(table, sink, row_group_size=ROW_GROUP, **options)
         name = hashlib.sha256(b"".join(table.column("key").to_pylist())).hexdigest()[:32] + SUFFIX
-        with self.working("written"):
+        with self.explain_errors("written"):
             self.folder.write(name, sink.getvalue())
         return name
 
     def read(self, name: str, columns: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table | None:
-        """Columns of a shard, of some row groups or all; None where it is damaged (it is set aside then).
+        """Read columns of a shard.
+
+        A damaged shard is set aside.
+
+        Args:
+            name: name of the shard.
+            columns: columns to read.
+            groups: row groups to read. None reads all.
+
+        Returns:
+            The rows, or None if the shard is damaged.
 
         Raises:
-            FileNotFoundError: where it is gone.
+            FileNotFoundError: the shard does not exist.
+            CacheError: the shard is not readable by this user.
         """
         if groups is None:
             return self._try(name, lambda file: file.read(columns=list(columns)))
         return self._try(name, lambda file: file.read_row_groups(list(groups), columns=list(columns)))
 
-    def damage(self, name: str) -> str | None:
-        """Why a shard cannot be read, by its columns and its end alone; None where it looks whole. Changes nothing."""
+    def find_damage(self, name: str) -> str | None:
+        """Return why a shard cannot be read, or None. Only the schema and the footer are checked."""
         try:
             with self.folder.open(name) as content:
-                self._opened(content)
+                self._open(content)
         except FileNotFoundError:
             return None
         except (pa.ArrowException, OSError) as error:
@@ -116,54 +137,62 @@ class Shards:
         return None
 
     def delete(self, name: str) -> None:
-        """Delete a shard; nothing where it is gone already."""
-        with self.working("changed"):
+        """Delete a shard, if it exists."""
+        with self.explain_errors("changed"):
             self.folder.delete(name)
 
-    def _try(self, name: str, use: Callable[[pq.ParquetFile], T]) -> T | None:
-        """What `use` makes of a shard whose columns are checked; None where it is damaged."""
+    def _try(self, name: str, use: Callable[[pq.ParquetFile], Result]) -> Result | None:
+        """Apply `use` to a shard. Return None and set the shard aside if it is damaged."""
         try:
             with self.folder.open(name) as content:
-                return use(self._opened(content))
+                return use(self._open(content))
         except FileNotFoundError:
             raise
         except PermissionError as error:
-            raise CacheError(f"{self.folder}/{name}: cannot be read ({error}); set KADR_CACHE") from error
+            raise CacheError(
+                f"{self.folder}/{name} cannot be read ({error}). Change its permissions, or set KADR_CACHE."
+            ) from error
         except (pa.ArrowException, OSError) as error:
             self.set_aside(name, str(error))
             return None
 
-    def _opened(self, content: pa.NativeFile) -> pq.ParquetFile:
+    def _open(self, content: pa.NativeFile) -> pq.ParquetFile:
         file = pq.ParquetFile(content, page_checksum_verification=True)
         if file.schema_arrow.remove_metadata() != self.format.schema:
-            raise pa.ArrowInvalid(f"its columns are {_kinds(file.schema_arrow)}")
+            raise pa.ArrowInvalid(f"its columns are {_describe(file.schema_arrow)}")
         return file
 
     def set_aside(self, name: str, reason: str) -> None:
-        """Rename a damaged shard, with a warning: it is no shard then, and what was in it is computed anew."""
-        aside = name.removesuffix(SUFFIX) + DAMAGED
+        """Rename a damaged shard and log a warning. The vectors of the shard are then computed again."""
+        damaged = name.removesuffix(SUFFIX) + DAMAGED
         shard = f"{self.folder}/{name}"
-        logger.warning("%s: damaged (%s); set aside as %s, its vectors are computed anew", shard, reason, aside)
+        logger.warning("%s is damaged (%s). Renamed to %s, its vectors will be computed again.", shard, reason, damaged)
         try:
-            self.folder.rename(name, aside)
+            self.folder.rename(name, damaged)
         except FileNotFoundError:
-            logger.warning("%s: another process has set it aside already", shard)
+            logger.warning("%s was already renamed by another process.", shard)
         except OSError as error:
-            raise CacheError(f"{shard} is damaged and cannot be renamed ({error}); delete it") from error
+            raise CacheError(f"{shard} is damaged and cannot be renamed ({error}). Delete the file.") from error
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Turn what a file system raises into a CacheError."""
+    def explain_errors(self, verb: str) -> Iterator[None]:
+        """Convert an OSError of the file system to a CacheError.
+
+        Args:
+            verb: read, written or changed, for the message.
+        """
         try:
             yield
         except OSError as error:
-            raise CacheError(f"{self.folder}: the cache cannot be {what} ({error}); set KADR_CACHE") from error
+            raise CacheError(
+                f"{self.folder}: the cache cannot be {verb} ({error}). Set KADR_CACHE to a writable folder."
+            ) from error
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file's name is that of a shard: neither hidden nor set aside."""
+    """Return whether a file name is the name of a shard. Partial and damaged files are excluded."""
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 
-def _kinds(schema: pa.Schema) -> str:
+def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -1,4 +1,4 @@
-"""The embed part's writer: every batch is a small shard at once, and small shards soon become one."""
+"""Write batches to the embedding cache. Every batch is a shard at once, and small shards are merged."""
 
 import threading
 from collections.abc import Sequence
@@ -9,41 +9,53 @@ from typing import Self
 import numpy as np
 
 from kadr.embed.cache import EmbeddingCache
-from kadr.embed.compaction import compact, n_small
+from kadr.embed.compaction import compact, count_small
 from kadr.io.embeddings import Vectors
 
-MERGED = 4096
-"""Vectors after which a writer replaces its small shards by one."""
-UNTIDY = 64
-"""Shards that are not full after which a writer compacts the cache at its end."""
+MERGE_AFTER = 4096
+"""Number of vectors after which a writer merges its small shards."""
+COMPACT_AFTER = 64
+"""Number of small shards above which a writer compacts the cache when it closes."""
 
 
-class Writer:
-    """A context that many threads may give batches to; what it was given is in the cache when `add` returns."""
+class ShardWriter:
+    """Thread-safe writer of batches. `add` returns after the batch is in the cache. Use the writer as a context
+    manager.
 
-    def __init__(self, cache: EmbeddingCache, merged: int = MERGED) -> None:
+    Args:
+        cache: cache to write to.
+        merge_after: number of vectors after which small shards are merged.
+    """
+
+    def __init__(self, cache: EmbeddingCache, merge_after: int = MERGE_AFTER) -> None:
         self._cache = cache
-        self._merged = merged
+        self._merge_after = merge_after
         self._lock = threading.Lock()
-        self._small: list[str] = []
+        self._shards: list[str] = []
         self._batches: list[tuple[Sequence[str], Vectors, Sequence[str]]] = []
 
     def add(self, keys: Sequence[str], vectors: Vectors, statuses: Sequence[str]) -> None:
-        """Write n keys, their vectors (n, d) and statuses."""
+        """Write one batch.
+
+        Args:
+            keys: n hexadecimal SHA-256 hashes.
+            vectors: (n, d).
+            statuses: n statuses.
+        """
         with self._lock:
-            self._small.append(self._cache.append(keys, vectors, statuses))
+            self._shards.append(self._cache.append(keys, vectors, statuses))
             self._batches.append((keys, vectors, statuses))
-            if sum(len(batch) for batch, _, _ in self._batches) >= self._merged:
+            if sum(len(batch) for batch, _, _ in self._batches) >= self._merge_after:
                 self._merge()
 
     def _merge(self) -> None:
-        """Write all batches as one shard, then delete theirs."""
-        if len(self._small) > 1:
+        """Write all batches as one shard, then delete the shards of the batches."""
+        if len(self._shards) > 1:
             keys, vectors, statuses = zip(*self._batches, strict=True)
             merged = self._cache.append([*chain(*keys)], np.concatenate(vectors), [*chain(*statuses)])
-            for name in set(self._small) - {merged}:
+            for name in set(self._shards) - {merged}:
                 self._cache.shards.delete(name)
-        self._small, self._batches = [], []
+        self._shards, self._batches = [], []
 
     def __enter__(self) -> Self:
         return self
@@ -53,5 +65,5 @@ class Writer:
     ) -> None:
         with self._lock:
             self._merge()
-        if n_small(self._cache.shards) > UNTIDY:
+        if count_small(self._cache.shards) > COMPACT_AFTER:
             compact(self._cache.shards)

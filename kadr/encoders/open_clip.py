@@ -1,91 +1,132 @@
-"""The encoders by open_clip: photos and texts in one space."""
+"""Backend open_clip: images and texts in one shared space."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from pydantic import Field
 
-from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
-from kadr.encoders.open_clip_models import load_clip, loading, quiet
-from kadr.encoders.preprocessing import Preparation
-from kadr.encoders.torch_images import OURS, TorchImageEncoder
-from kadr.encoders.torch_models import columns_first, device, dtype_of, resolve_precision, weights_sha256
+from kadr.encoders.base import Identity, PretrainedTextEncoder, to_unit_norm
+from kadr.encoders.open_clip_models import explain_load_errors, load_clip, silence_logging
+from kadr.encoders.preprocessing import Preprocessing
+from kadr.encoders.torch_images import DECODING_SETTINGS, TorchImageEncoder
+from kadr.encoders.torch_models import (
+    resolve_precision,
+    store_weights_column_major,
+    torch_device,
+    torch_dtype,
+    weights_sha256,
+)
+from kadr.encoders.weights import local_folder
 from kadr.io.embeddings import Vectors
-from kadr.params import OpenClipParams, Precision
+from kadr.params import EncoderParams, Precision
 
 if TYPE_CHECKING:
     import torch
 
 
-class OpenClipImageEncoder(TorchImageEncoder):
-    """A CLIP's image tower, with the preprocessing that its config gives."""
+class OpenClipParams(EncoderParams):
+    """Settings of a CLIP model."""
 
-    def __init__(self, spec: OpenClipParams, precision: Precision) -> None:
+    backend: Literal["open_clip"]
+    model: str = Field(description="`local-dir:FOLDER`, `hf-hub:NAME`, or an architecture of open_clip.")
+    pretrained: str | None = Field(description="Tag of the weights of an architecture, null for a folder or a hub.")
+
+    @property
+    def weight_paths(self) -> dict[str, str]:
+        """The folder of a `local-dir:` model."""
+        folder = local_folder(self.model)
+        return {} if folder is None else {"model": folder}
+
+    @property
+    def distributions(self) -> list[str]:
+        """Python distributions that must be installed to run the encoder."""
+        return ["open-clip-torch", "safetensors", "timm", "torch", "torchvision", "transformers"]
+
+
+class OpenClipImageEncoder(TorchImageEncoder):
+    """The image tower of a CLIP with the preprocessing of its config."""
+
+    params_model = OpenClipParams
+
+    @classmethod
+    def load(cls, params: OpenClipParams, precision: Precision) -> Self:
+        """Load the image tower.
+
+        Raises:
+            EncoderError: the model cannot be found or loaded.
+        """
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
-        model, identity, dim = _load(spec, precision)
+        model, identity, dim = _load(params, precision)
         settings = PreprocessCfg(**model.visual.preprocess_cfg)
-        *geometry, _to_rgb, _to_tensor, _normalise = image_transform_v2(settings, is_train=False).transforms
+        *resizing, _to_rgb, _to_tensor, _normalise = image_transform_v2(settings, is_train=False).transforms
         size = settings.size if isinstance(settings.size, int) else max(settings.size)
-        preparation = Preparation(geometry, settings.mean, settings.std, size)
-        super().__init__(model, "encode_image", preparation, identity, dim)
+        preprocessing = Preprocessing(resizing, settings.mean, settings.std, size)
+        return cls(model, "encode_image", preprocessing, identity, dim)
 
 
 class OpenClipTextEncoder(PretrainedTextEncoder):
-    """A CLIP's text tower with its tokenizer."""
+    """The text tower of a CLIP with its tokenizer."""
 
-    def __init__(self, spec: OpenClipParams, precision: Precision) -> None:
+    params_model = OpenClipParams
+
+    def __init__(self, params: OpenClipParams, precision: Precision) -> None:
         import open_clip
 
-        model, identity, self.dim = _load(spec, precision)
-        self._model: Any = columns_first(model.to(device(), dtype_of(identity.precision)))
-        with loading(spec.model), quiet():
-            self._tokenize = open_clip.get_tokenizer(spec.model)
+        model, identity, self.dim = _load(params, precision)
+        self._model: Any = store_weights_column_major(model.to(torch_device(), torch_dtype(identity.precision)))
+        with explain_load_errors(params.model), silence_logging():
+            self._tokenize = open_clip.get_tokenizer(params.model)
         preprocessing = f"{type(self._tokenize).__name__}, {self._tokenize.context_length} tokens"
         self.identity = replace(identity, preprocessing=preprocessing)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) float32, unit norm, of n texts."""
+        """Encode texts: (n_texts, d) float32, unit norm."""
         import torch
 
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         with torch.inference_mode():
-            features = self._encode(self._tokenize(list(texts)).to(device()))
-            return unit(features.float().cpu().numpy(), self.identity.encoder)
+            features = self._encode(self._tokenize(list(texts)).to(torch_device()))
+            return to_unit_norm(features.float().cpu().numpy(), self.identity.encoder)
 
     def _encode(self, tokens: "torch.Tensor") -> Any:
-        """The forward pass without the tokens behind the longest text's end, where nothing before depends on them."""
+        """Run the forward pass, truncated to the longest text of the batch if the tower is causal."""
         from torch.func import functional_call
 
-        if not _reads_up_to_the_end(self._model):
+        if not _pools_end_token(self._model):
             return self._model.encode_text(tokens)
-        n = int(tokens.argmax(dim=1).max()) + 1
-        own = {"positional_embedding": self._model.positional_embedding[:n], "attn_mask": self._model.attn_mask[:n, :n]}
-        return functional_call(self._model, own, (None, tokens[:, :n]), tie_weights=False)[1]
+        length = int(tokens.argmax(dim=1).max()) + 1
+        truncated = {
+            "positional_embedding": self._model.positional_embedding[:length],
+            "attn_mask": self._model.attn_mask[:length, :length],
+        }
+        return functional_call(self._model, truncated, (None, tokens[:, :length]), tie_weights=False)[1]
 
 
-def _reads_up_to_the_end(model: Any) -> bool:
-    """Whether a text's vector is what a causal tower says at the token of the highest number, its end, as in CLIP."""
+def _pools_end_token(model: Any) -> bool:
+    """Return whether the text tower is causal and pools the end token, so that padding after it has no effect."""
     import open_clip
 
     return type(model) is open_clip.CLIP and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
-def _load(spec: OpenClipParams, precision: Precision) -> tuple[Any, Identity, int]:
-    """The model in fp32 on the CPU, the image tower's identity, and the length of a vector."""
+def _load(params: OpenClipParams, precision: Precision) -> tuple[Any, Identity, int]:
+    """Return the model in fp32 on the CPU, the identity of its image tower, and the length of a vector."""
     import open_clip
 
-    model = load_clip(spec.model, spec.pretrained)
-    with loading(spec.model):
-        config = open_clip.get_model_config(spec.model.replace("/", "-") if ":" not in spec.model else spec.model)
+    model = load_clip(params.model, params.pretrained)
+    with explain_load_errors(params.model):
+        name = params.model if ":" in params.model else params.model.replace("/", "-")
+        config = open_clip.get_model_config(name)
     identity = Identity(
-        encoder=" ".join(filter(None, ("open_clip", spec.model, spec.pretrained))),
+        encoder=" ".join(filter(None, ("open_clip", params.model, params.pretrained))),
         architecture="open_clip " + json.dumps(config, sort_keys=True),
         weights_sha256=weights_sha256(model),
-        preprocessing=json.dumps({**model.visual.preprocess_cfg, **OURS}, sort_keys=True),
-        precision=resolve_precision(precision, device(), model),
+        preprocessing=json.dumps({**model.visual.preprocess_cfg, **DECODING_SETTINGS}, sort_keys=True),
+        precision=resolve_precision(precision, torch_device(), model),
     )
     return model, identity, int(config["embed_dim"])

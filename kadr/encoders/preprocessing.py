@@ -1,7 +1,7 @@
-"""The image encoders' preparation of photos in torch: a library's own resizing and colours, on any device.
+"""Preprocessing of images in torch: a library's own resizing and normalisation, on any device.
 
-Resizing bytes as torch tensors costs a third of PIL's time and gives its pixels to within two of 255 levels; on a GPU
-it is done in float32.
+Resizing uint8 tensors takes a third of PIL's time and differs from PIL by at most 2 of 255 levels. GPUs resize images
+in float32.
 """
 
 import io
@@ -21,71 +21,87 @@ if TYPE_CHECKING:
 Step = Callable[[Any], Any]
 
 
-class Preparation:
-    """How a photo becomes the model's input.
+class Preprocessing:
+    """Resizing and normalisation of a model.
 
     Args:
-        steps: the library's own, from an RGB photo to one of the model's size, each applied to what the last one gives.
-        mean: of the colours, 0..1, which the model wants subtracted.
-        std: by which it wants them divided then.
-        side: pixels of the shorter side of what `steps` make before they crop.
+        steps: the library's resizing and cropping steps, from an RGB image to the input size of the model.
+        mean: mean of each colour channel, 0..1.
+        std: standard deviation of each colour channel, 0..1.
+        shorter_side: pixels of the shorter side after resizing, before a crop.
     """
 
-    def __init__(self, steps: Iterable[Step], mean: Sequence[float], std: Sequence[float], side: int) -> None:
+    def __init__(self, steps: Iterable[Step], mean: Sequence[float], std: Sequence[float], shorter_side: int) -> None:
         self._steps = list(steps)
-        self._tensor_steps = _on_tensors(self._steps)
+        self._tensor_steps = _tensor_steps(self._steps)
         self._mean, self._std = mean, std
-        self.side = side
+        self.shorter_side = shorter_side
 
     @property
-    def on_tensors(self) -> bool:
-        """Whether all steps can be done on tensors; else they are done by PIL, on the CPU."""
+    def supports_tensors(self) -> bool:
+        """Whether all steps can run on tensors. Otherwise PIL runs them on the CPU."""
         return self._tensor_steps is not None
 
-    def resized(self, image: Image.Image) -> Pixels:
-        """One RGB photo in the model's size: (3, height, width) uint8."""
+    def resize(self, image: Image.Image) -> Pixels:
+        """Resize one RGB image to the input size: (3, height, width) uint8."""
         from torchvision.transforms.v2.functional import pil_to_tensor
 
         if self._tensor_steps is not None:
-            return self.cropped(pil_to_tensor(image)).numpy()
+            return self.resize_tensor(pil_to_tensor(image)).numpy()
         for step in self._steps:
             image = step(image)
         return np.asarray(image).transpose(2, 0, 1)
 
-    def decoded(self, jpegs: Sequence[Pixels], device: str) -> "torch.Tensor":
-        """JPEGs, each as its bytes (size,), decoded and resized on a device: (n, 3, height, width) uint8.
+    def decode_jpegs(self, jpegs: Sequence[Pixels], device: str) -> "torch.Tensor":
+        """Decode and resize JPEGs on a device.
+
+        Args:
+            jpegs: bytes of each file, (size,) uint8.
+            device: torch device.
+
+        Returns:
+            (n_images, 3, height, width) uint8.
 
         Raises:
-            UndecodableError: where the device cannot decode all of them.
+            UndecodableError: the device cannot decode one of the files.
         """
         import torch
 
         try:
-            photos = _decode(jpegs, device)
+            images = _decode(jpegs, device)
         except RuntimeError as error:
-            message = f"{device} does not decode one of {len(jpegs)} JPEGs ({error})"
-            raise UndecodableError(message, "unreadable") from error
-        return torch.stack([self.cropped(photo) for photo in photos])
+            message = f"{device} cannot decode one of {len(jpegs)} JPEGs ({error})"
+            raise UndecodableError(message, "broken") from error
+        return torch.stack([self.resize_tensor(image) for image in images])
 
-    def cropped(self, photo: "torch.Tensor") -> "torch.Tensor":
-        """One photo (3, h, w), uint8 or of shares of 255, in the model's size."""
+    def resize_tensor(self, image: "torch.Tensor") -> "torch.Tensor":
+        """Resize one image (3, height, width) with values in 0..255 to the input size."""
         for step in self._tensor_steps or ():
-            photo = step(photo)
-        return photo
+            image = step(image)
+        return image
 
-    def normalised(self, photos: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":
-        """(n, 3, height, width) uint8 as the model wants their colours, with a pixel's three side by side."""
+    def normalise(self, images: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":
+        """Subtract the mean and divide by the standard deviation.
+
+        Args:
+            images: (n_images, 3, height, width) uint8.
+            dtype: type of the result.
+
+        Returns:
+            (n_images, 3, height, width) in the channels_last memory format.
+        """
         import torch
 
-        n, channels, height, width = photos.shape
-        mean, std = (torch.tensor(values, device=photos.device) * 255 for values in (self._mean, self._std))
-        rows = photos.permute(0, 2, 3, 1).reshape(n, height, width * channels)  # wide: four times as fast on a CPU
-        shares = rows.sub(mean.repeat(width)).div_(std.repeat(width)).to(dtype)
-        return shares.view(n, height, width, channels).permute(0, 3, 1, 2)
+        n, channels, height, width = images.shape
+        mean, std = (torch.tensor(values, device=images.device) * 255 for values in (self._mean, self._std))
+        # Rows of width x channels numbers are four times as fast on a CPU as an innermost axis of 3.
+        rows = images.permute(0, 2, 3, 1).reshape(n, height, width * channels)
+        normalised = rows.sub(mean.repeat(width)).div_(std.repeat(width)).to(dtype)
+        return normalised.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
-def decodes_jpegs(device: str) -> bool:
-    """Whether torchvision decodes JPEGs on `device`; on a GPU it may have been built without nvJPEG."""
+def can_decode_jpegs(device: str) -> bool:
+    """Return whether torchvision decodes JPEGs on `device`. On a GPU this needs a build with nvJPEG."""
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, "JPEG")
     try:
@@ -96,26 +112,26 @@ def decodes_jpegs(device: str) -> bool:
 
 
 def _decode(jpegs: Sequence[Pixels], device: str) -> "list[torch.Tensor]":
-    """Photos (3, h, w) uint8 on `device`. Raises RuntimeError where one does not decode."""
+    """Return images (3, height, width) uint8 on `device`. Raise RuntimeError if an image cannot be decoded."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
     return decode_jpeg([torch.from_numpy(jpeg) for jpeg in jpegs], ImageReadMode.RGB, device=device)  # type: ignore[no-any-return]
 
 
-def _on_tensors(steps: Iterable[Step]) -> list[Step] | None:
-    """Torchvision's Resize and CenterCrop for tensors; None where there is any other step."""
+def _tensor_steps(steps: Iterable[Step]) -> list[Step] | None:
+    """Return torchvision's Resize and CenterCrop as tensor functions, or None if any other step occurs."""
     from torchvision.transforms import CenterCrop, Resize
     from torchvision.transforms.v2 import functional
 
-    done: list[Step] = []
+    functions: list[Step] = []
     for step in steps:
         if isinstance(step, Resize):
-            how = {"interpolation": step.interpolation, "max_size": step.max_size, "antialias": True}
+            options = {"interpolation": step.interpolation, "max_size": step.max_size, "antialias": True}
             size = [step.size] if isinstance(step.size, int) else list(step.size)
-            done.append(partial(functional.resize, size=size, **how))
+            functions.append(partial(functional.resize, size=size, **options))
         elif isinstance(step, CenterCrop):
-            done.append(partial(functional.center_crop, output_size=list(step.size)))
+            functions.append(partial(functional.center_crop, output_size=list(step.size)))
         else:
             return None
-    return done
+    return functions

@@ -1,58 +1,91 @@
-"""The encoders by sentence-transformers: SBERT and its kin."""
+"""Backend sentence_transformers: SBERT and related text encoders."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from kadr.encoders.base import Identity, PretrainedTextEncoder, unit
-from kadr.encoders.open_clip_models import loading, quiet
-from kadr.encoders.packages import located
-from kadr.encoders.torch_models import columns_first, device, dtype_of, resolve_precision, weights_sha256
+from kadr.encoders.base import Identity, PretrainedTextEncoder, to_unit_norm
+from kadr.encoders.open_clip_models import explain_load_errors, silence_logging
+from kadr.encoders.torch_models import (
+    resolve_precision,
+    store_weights_column_major,
+    torch_device,
+    torch_dtype,
+    weights_sha256,
+)
+from kadr.encoders.weights import package_distributions, package_module, resolve_package_path
 from kadr.io.embeddings import Vectors
-from kadr.params import Precision, SentenceTransformersParams
+from kadr.params import EncoderParams, Precision
 
 
-class SentenceEncoder(PretrainedTextEncoder):
-    """Any model that sentence-transformers loads; its default prompt, if it has one, is applied."""
+class SentenceTransformersParams(EncoderParams):
+    """Settings of a sentence-transformers model."""
 
-    def __init__(self, spec: SentenceTransformersParams, precision: Precision) -> None:
-        with loading(spec.model), quiet():
+    backend: Literal["sentence_transformers"]
+    model: str = Field(description="A folder, a name on the hub, or `package:MODULE/FOLDER` of an installed package.")
+
+    @property
+    def weight_paths(self) -> dict[str, str]:
+        """The folder of the model, if the name is a folder."""
+        return {"model": self.model} if Path(self.model).is_dir() else {}
+
+    @property
+    def weight_packages(self) -> dict[str, str]:
+        """The model, if it is inside an installed package."""
+        return {"model": self.model} if package_module(self.model) else {}
+
+    @property
+    def distributions(self) -> list[str]:
+        """Python distributions that must be installed to run the encoder."""
+        carriers = package_distributions(self.weight_packages.values())
+        return ["safetensors", "sentence-transformers", "torch", "transformers", *carriers]
+
+
+class SentenceTransformersEncoder(PretrainedTextEncoder):
+    """A model of sentence-transformers. The default prompt of the model is applied, if it has one."""
+
+    params_model = SentenceTransformersParams
+
+    def __init__(self, params: SentenceTransformersParams, precision: Precision) -> None:
+        with explain_load_errors(params.model), silence_logging():
             from sentence_transformers import SentenceTransformer
             from transformers.utils.logging import disable_progress_bar
 
             disable_progress_bar()  # type: ignore[no-untyped-call]
-            model = SentenceTransformer(located(spec.model), device="cpu")
-        on = device()
-        resolved = resolve_precision(precision, on, model)
+            model = SentenceTransformer(resolve_package_path(params.model), device="cpu")
+        device = torch_device()
+        resolved = resolve_precision(precision, device, model)
         self.dim = int(model.get_embedding_dimension() or 0)
         self.identity = Identity(
-            encoder=f"sentence_transformers {spec.model}",
+            encoder=f"sentence_transformers {params.model}",
             architecture="sentence_transformers " + json.dumps([type(module).__name__ for module in model]),
             weights_sha256=weights_sha256(model),
             preprocessing=f"{model.max_seq_length} tokens, tokenizer {_tokenizer_sha256(model.tokenizer)}",
             precision=resolved,
         )
-        self._model: Any = columns_first(model.to(on, dtype_of(resolved)))
+        self._model: Any = store_weights_column_major(model.to(device, torch_dtype(resolved)))
         self._prompt = model.prompts.get(model.default_prompt_name or "")
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) float32, unit norm, of n texts."""
+        """Encode texts: (n_texts, d) float32, unit norm."""
         import torch
         from sentence_transformers.util import batch_to_device
 
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
-        with torch.inference_mode():  # what `encode` does, without its walks over all modules: 2 ms of one text's 16
+        with torch.inference_mode():  # the steps of `encode`, which takes 2 ms more per call to walk all modules
             features = batch_to_device(self._model.preprocess(list(texts), prompt=self._prompt), self._model.device)
             vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
-            return unit(vectors.float().cpu().numpy(), self.identity.encoder)
+            return to_unit_norm(vectors.float().cpu().numpy(), self.identity.encoder)
 
 
 def _tokenizer_sha256(tokenizer: object) -> str:
-    """Of a fast tokenizer's whole definition; of its description where it is not a fast one."""
+    """Hash the definition of a fast tokenizer, or the description of any other tokenizer."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     text = repr(tokenizer) if backend is None else backend.to_str()
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,109 +1,145 @@
-"""The encoder by TF-IDF: words and their sequences, weighed by rarity, reduced by a truncated SVD.
+"""Backend tfidf: TF-IDF of word n-grams, reduced by a truncated SVD.
 
-A text in which no known word stands has a vector of its own: the last number is 1 for it and 0 for all others, so it is
-of unit norm, like nothing that has known words, and like every other text without any.
+The last component of a vector is 1 for a text without known words, and 0 for all other texts. The vector of such a text
+therefore has unit norm, equals the vector of every other text without known words, and is orthogonal to the rest.
 """
 
 import hashlib
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import asdict
 from pathlib import Path
 from pickle import PickleError
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from kadr.encoders.base import Identity, TextEncoder
-from kadr.encoders.tokens import Words
+from kadr.encoders.tokenizer import Tokenizer
 from kadr.errors import EncoderError
 from kadr.io.embeddings import Vectors
-from kadr.params import Precision, TfidfParams
+from kadr.params import EncoderParams, Precision
 
 MODEL_NAME = "tfidf.joblib"
-_NOTHING = 1e-6
-_UNREADABLE = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFError, ImportError)
+_ZERO_NORM = 1e-6
+_LOAD_FAILURES = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFError, ImportError)
+
+
+class TfidfParams(EncoderParams):
+    """Settings of TF-IDF."""
+
+    backend: Literal["tfidf"]
+    words: Literal["as_is", "lemmas", "stems"] = Field(
+        "as_is", description="Count words as they are, or count their lemmas or stems."
+    )
+    language: Literal["english", "russian"] = Field(
+        "english", description="Language of the lemmas, stems and stop words."
+    )
+    stop_words: bool = Field(default=False, description="Remove stop words.")
+    max_features: int = Field(ge=1, description="Maximum number of n-grams in the vocabulary.")
+    ngram_max: int = Field(ge=1, description="Maximum number of words in an n-gram.")
+    dim: int | None = Field(ge=1, description="Maximum length of a vector after the SVD. null skips the SVD.")
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the settings describe."""
+        return Tokenizer(self.words, self.language, self.stop_words)
+
+    @property
+    def distributions(self) -> list[str]:
+        """Python distributions that must be installed to run the encoder."""
+        return ["joblib", "scikit-learn", *self.tokenizer.distributions]
 
 
 class TfidfEncoder(TextEncoder):
     """TF-IDF of word n-grams.
 
     Args:
-        words: what becomes of a text's words before they are counted.
-        vectorizer: what was fitted: the vocabulary and its weights.
-        components: (vocabulary, d - 1), the directions that are kept; None keeps the vocabulary's own.
+        tokenizer: word processing before the n-grams are counted.
+        vectorizer: fitted TfidfVectorizer of scikit-learn.
+        components: (n_terms, d - 1) right singular vectors of the SVD. None uses the TF-IDF weights themselves.
     """
 
-    def __init__(self, words: Words, vectorizer: Any, components: npt.NDArray[np.float32] | None) -> None:
-        self._words = words
+    params_model = TfidfParams
+
+    def __init__(self, tokenizer: Tokenizer, vectorizer: Any, components: npt.NDArray[np.float32] | None) -> None:
+        self._tokenizer = tokenizer
         self._vectorizer = vectorizer
         self._components = components
         self.dim = 1 + (len(vectorizer.vocabulary_) if components is None else components.shape[1])
-        described = f"lower case, words and sequences of up to {vectorizer.ngram_range[1]}"
+        counting = f"lower case, words and sequences of up to {vectorizer.ngram_range[1]}"
         self.identity = Identity(
             encoder="tfidf",
             architecture="tfidf",
             weights_sha256=_sha256(vectorizer, components),
-            preprocessing=", ".join(filter(None, (described, words.description))),
+            preprocessing=", ".join(filter(None, (counting, tokenizer.description))),
             precision="fp32",
         )
 
     @classmethod
-    def fit(cls, spec: TfidfParams, precision: Precision, texts: Sequence[str], seed: int) -> Self:
-        """Fit on the training texts; vectors have at most `spec.dim` numbers, fewer where the vocabulary is smaller.
+    def fit(cls, params: TfidfParams, precision: Precision, texts: Sequence[str], seed: int) -> Self:
+        """Fit the vocabulary and the SVD. A vector has at most `params.dim` numbers, fewer for a small vocabulary.
 
         Raises:
-            EncoderError: where the texts have no word.
+            EncoderError: the texts contain no words.
         """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        words = Words(spec.words, spec.language, spec.stop_words)
+        tokenizer = params.tokenizer
         vectorizer = TfidfVectorizer(
-            max_features=spec.max_features, ngram_range=(1, spec.ngram_max), sublinear_tf=True, dtype=np.float32
+            max_features=params.max_features, ngram_range=(1, params.ngram_max), sublinear_tf=True, dtype=np.float32
         )
         try:
-            weights = vectorizer.fit_transform(words.prepare(sorted(set(texts))))
+            weights = vectorizer.fit_transform(tokenizer.tokenize(sorted(set(texts))))
         except ValueError as error:
             raise EncoderError(
-                f"tfidf: the {len(texts)} training texts hold no word ({error}); give training queries, or captions"
+                f"tfidf: the {len(texts)} training texts contain no words ({error}). Add training queries or captions."
             ) from error
-        if spec.dim is None or weights.shape[1] <= max(1, spec.dim - 1):
-            return cls(words, vectorizer, None)
-        svd = TruncatedSVD(n_components=max(1, spec.dim - 1), random_state=seed).fit(weights)
-        return cls(words, vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32))
+        if params.dim is None or weights.shape[1] <= max(1, params.dim - 1):
+            return cls(tokenizer, vectorizer, None)
+        svd = TruncatedSVD(n_components=max(1, params.dim - 1), random_state=seed).fit(weights)
+        return cls(tokenizer, vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32))
 
     @classmethod
-    def load(cls, spec: TfidfParams, precision: Precision, folder: Path) -> Self:
-        """What `save` wrote to `folder`. Raises EncoderError."""
+    def load(cls, params: TfidfParams, precision: Precision, folder: Path) -> Self:
+        """Load the encoder that `save` wrote.
+
+        Raises:
+            EncoderError: the file is missing or damaged.
+        """
         import joblib
 
         path = folder / MODEL_NAME
         try:
-            return cls(*joblib.load(path))
+            state = joblib.load(path)
+            return cls(Tokenizer(**state["tokenizer"]), state["vectorizer"], state["components"])
         except FileNotFoundError as error:
-            raise EncoderError(f"{path}: no such file; run `dvc repro embed_texts` to fit it") from error
-        except (*_UNREADABLE, PickleError) as error:
-            raise EncoderError(f"{path} cannot be read ({error}); delete it and run `dvc repro embed_texts`") from error
+            raise EncoderError(f"{path} does not exist. Run `dvc repro embed_texts` to fit the encoder.") from error
+        except (*_LOAD_FAILURES, PickleError) as error:
+            raise EncoderError(f"{path} cannot be read ({error}). Delete it and run `dvc repro embed_texts`.") from error
 
     def save(self, folder: Path) -> None:
-        """Write the identity and what was fitted; the same bytes whichever process fitted it."""
+        """Write the identity and the fitted state. The bytes do not depend on the process."""
         import joblib
 
         super().save(folder)
         vectorizer = copy(self._vectorizer)
-        vars(vectorizer).pop("_stop_words_id", None)  # where they lie in memory: scikit-learn's note that it saw them
-        joblib.dump((self._words, vectorizer, self._components), folder / MODEL_NAME)
+        vars(vectorizer).pop("_stop_words_id", None)  # scikit-learn stores a memory address here
+        state = {"tokenizer": asdict(self._tokenizer), "vectorizer": vectorizer, "components": self._components}
+        joblib.dump(state, folder / MODEL_NAME)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) float32, unit norm, of n texts."""
+        """Encode texts: (n_texts, d) float32, unit norm."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return vectors
-        weights = self._vectorizer.transform(self._words.prepare(texts))
+        weights = self._vectorizer.transform(self._tokenizer.tokenize(texts))
         vectors[:, :-1] = weights.toarray() if self._components is None else weights @ self._components
         norms = np.linalg.norm(vectors, axis=1)
-        unknown = norms < _NOTHING
+        unknown = norms < _ZERO_NORM
         vectors[unknown] = 0
         vectors[unknown, -1] = norms[unknown] = 1
         return np.asarray(vectors / norms[:, None], dtype=np.float32)

@@ -1,109 +1,154 @@
-"""The encoders by timm: a photo's pooled features before the classifier, and of layers before those."""
+"""Backend timm: pooled image features before the classifier, optionally with features of earlier layers."""
 
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
+
+from pydantic import Field
 
 from kadr.encoders.base import Identity
-from kadr.encoders.layers import with_layers
-from kadr.encoders.open_clip_models import LOCAL, loading
-from kadr.encoders.packages import located
-from kadr.encoders.preprocessing import Preparation
-from kadr.encoders.torch_images import OURS, TorchImageEncoder
-from kadr.encoders.torch_models import device, resolve_precision, weights_sha256
+from kadr.encoders.layer_features import append_layer_features
+from kadr.encoders.open_clip_models import explain_load_errors
+from kadr.encoders.preprocessing import Preprocessing
+from kadr.encoders.torch_images import DECODING_SETTINGS, TorchImageEncoder
+from kadr.encoders.torch_models import resolve_precision, torch_device, weights_sha256
+from kadr.encoders.weights import local_folder, package_distributions, package_module, resolve_package_path
 from kadr.errors import EncoderError
-from kadr.params import Precision, TimmParams
+from kadr.params import EncoderParams, Precision
+
+
+class TimmParams(EncoderParams):
+    """Settings of a timm model."""
+
+    backend: Literal["timm"]
+    model: str = Field(description="A model name of timm, `hf-hub:NAME`, or `local-dir:FOLDER`.")
+    layers: tuple[str, ...] = Field(
+        (), description="Blocks of a CNN, such as blocks.5 or layer3, whose pooled maps are appended to the vector."
+    )
+    checkpoint: str | None = Field(
+        None, description="File of weights, or `package:MODULE/FILE`. null loads the weights of the model."
+    )
+    image_size: int | None = Field(None, ge=1, description="Input size in pixels. null uses the size of the model.")
+    whole_photo: bool = Field(
+        default=False, description="Squash the image to a square, where the model's own preprocessing may crop it."
+    )
+
+    @property
+    def weight_paths(self) -> dict[str, str]:
+        """The folder of a `local-dir:` model, and the file of a checkpoint."""
+        paths = {}
+        if (folder := local_folder(self.model)) is not None:
+            paths["model"] = folder
+        if self.checkpoint and package_module(self.checkpoint) is None:
+            paths["checkpoint"] = self.checkpoint
+        return paths
+
+    @property
+    def weight_packages(self) -> dict[str, str]:
+        """The checkpoint, if it is inside an installed package."""
+        return {"checkpoint": self.checkpoint} if self.checkpoint and package_module(self.checkpoint) else {}
+
+    @property
+    def distributions(self) -> list[str]:
+        """Python distributions that must be installed to run the encoder."""
+        return ["safetensors", "timm", "torch", "torchvision", *package_distributions(self.weight_packages.values())]
 
 
 class TimmImageEncoder(TorchImageEncoder):
-    """Any timm model without its classifier, with the preprocessing of its pretrained config, or what `spec` asks."""
+    """A timm model without its classifier, with the preprocessing of its pretrained config."""
 
-    def __init__(self, spec: TimmParams, precision: Precision) -> None:
+    params_model = TimmParams
+
+    @classmethod
+    def load(cls, params: TimmParams, precision: Precision) -> Self:
+        """Load the model.
+
+        Raises:
+            EncoderError: the model cannot be found or loaded, or does not support the settings.
+        """
         from timm.data.config import resolve_data_config
         from timm.data.transforms_factory import create_transform
 
-        if spec.model.startswith(LOCAL):
-            _check_folder(Path(spec.model.removeprefix(LOCAL)))
-        with loading(spec.model):
-            model: Any = _load(spec).eval()
-            _resize(model, spec)
-        config = resolve_data_config(_asked(spec), model=model)  # type: ignore[no-untyped-call]
-        *geometry, _to_tensor, _normalise = create_transform(**config, is_training=False).transforms
+        if (folder := local_folder(params.model)) is not None:
+            _check_folder(Path(folder))
+        with explain_load_errors(params.model):
+            model: Any = _load(params).eval()
+            _set_input_size(model, params)
+        config = resolve_data_config(_preprocessing_options(params), model=model)  # type: ignore[no-untyped-call]
+        *resizing, _to_tensor, _normalise = create_transform(**config, is_training=False).transforms
         identity = Identity(
-            encoder=" ".join(filter(None, ("timm", spec.model, spec.checkpoint))),
-            architecture=" ".join(["timm", model.pretrained_cfg["architecture"], *spec.layers]),
+            encoder=" ".join(filter(None, ("timm", params.model, params.checkpoint))),
+            architecture=" ".join(["timm", model.pretrained_cfg["architecture"], *params.layers]),
             weights_sha256=weights_sha256(model),
-            preprocessing=json.dumps({**config, **OURS}, sort_keys=True),
-            precision=resolve_precision(precision, device(), model),
+            preprocessing=json.dumps({**config, **DECODING_SETTINGS}, sort_keys=True),
+            precision=resolve_precision(precision, torch_device(), model),
         )
-        side = math.floor(max(config["input_size"][1:]) / config["crop_pct"])
-        preparation = Preparation(geometry, config["mean"], config["std"], side)
-        if spec.layers:
-            model, dim = with_layers(model, spec.layers, config["input_size"])
+        shorter_side = math.floor(max(config["input_size"][1:]) / config["crop_pct"])
+        preprocessing = Preprocessing(resizing, config["mean"], config["std"], shorter_side)
+        if params.layers:
+            model, dim = append_layer_features(model, params.layers, config["input_size"])
         else:
             dim = int(model.head_hidden_size)
-        super().__init__(model, "forward", preparation, identity, dim)
+        return cls(model, "forward", preprocessing, identity, dim)
 
 
-def _load(spec: TimmParams) -> Any:
-    """The model with its weights and without its classifier."""
+def _load(params: TimmParams) -> Any:
+    """Return the model with its weights and without its classifier."""
     import timm
     from timm.models import load_checkpoint
 
-    if spec.checkpoint is None:
-        return timm.create_model(spec.model, pretrained=True, num_classes=0)
-    path = located(spec.checkpoint)
+    if params.checkpoint is None:
+        return timm.create_model(params.model, pretrained=True, num_classes=0)
+    path = resolve_package_path(params.checkpoint)
     if not Path(path).is_file():
-        raise EncoderError(f"{path}: no such file; `checkpoint` is a file with the weights of {spec.model}")
-    model: Any = timm.create_model(spec.model)
-    load_checkpoint(model, path, filter_fn=_renamed)
+        raise EncoderError(f"{path} does not exist. `checkpoint` must be a file with the weights of {params.model}.")
+    model: Any = timm.create_model(params.model)
+    load_checkpoint(model, path, filter_fn=_rename_weights)
     model.reset_classifier(0)
     return model
 
 
-def _renamed(weights: dict[str, Any], model: Any) -> dict[str, Any]:
-    """The weights under the model's names: another library's stand in the same order, in the same shapes and roles.
+def _rename_weights(weights: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Give the weights of another library the names of the model, if all shapes and roles agree in order.
 
-    Where they do not, they are given back as they are, for torch to say what is missing.
+    If they do not agree, the weights are returned unchanged, and torch reports the missing names.
     """
-    wanted = model.state_dict()
+    expected = model.state_dict()
 
-    def parts(of: dict[str, Any]) -> list[tuple[str, Any]]:
-        return [(name.rpartition(".")[2], tensor.shape) for name, tensor in of.items()]
+    def roles(tensors: dict[str, Any]) -> list[tuple[str, Any]]:
+        return [(name.rpartition(".")[2], tensor.shape) for name, tensor in tensors.items()]
 
-    if weights.keys() == wanted.keys() or parts(weights) != parts(wanted):
+    if weights.keys() == expected.keys() or roles(weights) != roles(expected):
         return weights
-    return dict(zip(wanted, weights.values(), strict=True))
+    return dict(zip(expected, weights.values(), strict=True))
 
 
-def _resize(model: Any, spec: TimmParams) -> None:
-    """Have a model with positions for its own size alone (a transformer) take photos of `image_size`."""
-    if spec.image_size and model.pretrained_cfg.get("fixed_input_size"):
+def _set_input_size(model: Any, params: TimmParams) -> None:
+    """Resize the position embeddings of a model with a fixed input size, such as a transformer."""
+    if params.image_size and model.pretrained_cfg.get("fixed_input_size"):
         if not hasattr(model, "set_input_size"):
             side = model.pretrained_cfg["input_size"][-1]
-            raise EncoderError(f"{spec.model} takes photos of {side} x {side} only; leave its image_size out")
-        model.set_input_size(img_size=spec.image_size)
+            raise EncoderError(f"{params.model} supports only images of {side} x {side}. Remove `image_size`.")
+        model.set_input_size(img_size=params.image_size)
 
 
-def _asked(spec: TimmParams) -> dict[str, Any]:
-    """What `spec` changes of the model's own preparation, in timm's words."""
-    size = {"img_size": spec.image_size} if spec.image_size else {}
-    return size | ({"crop_mode": "squash", "crop_pct": 1.0} if spec.whole_photo else {})
+def _preprocessing_options(params: TimmParams) -> dict[str, Any]:
+    """Return timm's options for the settings that change the preprocessing of the model."""
+    size = {"img_size": params.image_size} if params.image_size else {}
+    return size | ({"crop_mode": "squash", "crop_pct": 1.0} if params.whole_photo else {})
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise EncoderError unless `folder` has a config.json that says how photos are prepared."""
+    """Raise EncoderError unless config.json of the folder defines the preprocessing."""
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise EncoderError(f"{path}: no such file; give a folder in timm's local-dir layout or a name") from error
+        raise EncoderError(f"{path} does not exist. Name a model, or a folder in timm's local-dir layout.") from error
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{path} is not readable JSON ({error}); restore it") from error
-    preparation = config.get("pretrained_cfg", {})
-    missing = [key for key in ("input_size", "mean", "std") if key not in preparation]
+        raise EncoderError(f"{path} is not valid JSON ({error}). Restore it.") from error
+    settings = config.get("pretrained_cfg", {})
+    missing = [key for key in ("input_size", "mean", "std") if key not in settings]
     if missing:
-        raise EncoderError(
-            f"{path}: pretrained_cfg has no {', '.join(missing)}; add it: photos must be prepared as the model wants"
-        )
+        raise EncoderError(f"{path}: pretrained_cfg has no {', '.join(missing)}. Add the preprocessing of the weights.")

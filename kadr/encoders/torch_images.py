@@ -1,4 +1,4 @@
-"""The image encoders' common ground in torch: uint8 photos in, prepared and run on every device there is."""
+"""Base class of image encoders in torch: batches of uint8 images, encoded on every available device."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kadr.encoders.base import Identity, ImageEncoder, Pixels, unit
-from kadr.encoders.preprocessing import Preparation, decodes_jpegs
-from kadr.encoders.torch_models import cores, devices, dtype_of, fold_batch_norms
+from kadr.encoders.base import Identity, ImageEncoder, Pixels, to_unit_norm
+from kadr.encoders.preprocessing import Preprocessing, can_decode_jpegs
+from kadr.encoders.torch_models import available_cores, fold_batch_norms, torch_devices, torch_dtype
 from kadr.io.embeddings import Vectors
-from kadr.io.image_decoding import DETAIL, is_plain_jpeg
+from kadr.io.image_decoding import JPEG_OVERSAMPLING, is_plain_jpeg
 from kadr.io.storage import Location
 
 if TYPE_CHECKING:
     import torch
 
 _CPU_WORKERS = 8
-_GPU_WORKERS = 2  # for each GPU: one copies, decodes and writes while the other computes
+_GPU_WORKERS = 2  # per GPU: one worker copies, decodes and writes while the other one computes
 
-OURS = {"jpeg_scaled_to": f"{DETAIL}x", "resized_as": "uint8 tensor"}
-"""What our decoding and resizing add to an encoder's preprocessing."""
+DECODING_SETTINGS = {"jpeg_scaled_to": f"{JPEG_OVERSAMPLING}x", "resized_as": "uint8 tensor"}
+"""Decoding and resizing of kadr, added to the preprocessing in the identity of an encoder."""
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where one batch is encoded: a model on a device, and on a GPU a stream of its own."""
+class _Replica:
+    """A copy of the model on one device. On a GPU each worker has its own stream."""
 
     model: Any
     device: str
@@ -39,117 +39,135 @@ class _Place:
 class TorchImageEncoder(ImageEncoder):
     """A torch module with its preprocessing.
 
-    On a GPU, JPEGs that are upright and no larger than needed are decoded and resized there (by nvJPEG); all others are
-    decoded by PIL.
+    On a GPU, upright JPEGs of ordinary size are decoded and resized by the GPU (nvJPEG). PIL decodes all other images.
 
     Attributes:
-        takes_jpegs: whether `read` leaves JPEGs to the device.
+        decodes_on_device: whether `preprocess_bytes` leaves the decoding of JPEGs to the device.
 
     Args:
-        model: in evaluation mode, in fp32.
-        method: of the model, that gives a photo's features.
-        preparation: the model's own.
-        identity: what the vectors depend on.
-        dim: numbers in a vector.
+        model: torch module in evaluation mode and fp32.
+        method: name of the method that returns the features of images.
+        preprocessing: preprocessing of the model.
+        identity: everything that the vectors depend on.
+        dim: length of a vector.
     """
 
     def __init__(
-        self, model: "torch.nn.Module", method: str, preparation: Preparation, identity: Identity, dim: int
+        self, model: "torch.nn.Module", method: str, preprocessing: Preprocessing, identity: Identity, dim: int
     ) -> None:
-        self._method, self._preparation = method, preparation
-        self._dtype = dtype_of(identity.precision)
-        self.identity, self.dim, self.side = identity, dim, preparation.side
-        on = devices()
-        self.takes_jpegs = on != ["cpu"] and preparation.on_tensors and all(map(decodes_jpegs, on))
-        self.workers = min(_CPU_WORKERS, cores()) if on == ["cpu"] else _GPU_WORKERS * len(on)
-        self._threads = max(1, cores() // self.workers)
-        self._free: SimpleQueue[_Place] = SimpleQueue()
-        model = fold_batch_norms(model, method, self._noise())
-        replicas = [(self._placed(model, device, copy=n > 0), device) for n, device in enumerate(on)]
+        self._method, self._preprocessing = method, preprocessing
+        self._dtype = torch_dtype(identity.precision)
+        self.identity, self.dim, self.shorter_side = identity, dim, preprocessing.shorter_side
+        devices = torch_devices()
+        on_gpu = devices != ["cpu"]
+        self.decodes_on_device = on_gpu and preprocessing.supports_tensors and all(map(can_decode_jpegs, devices))
+        self.workers = _GPU_WORKERS * len(devices) if on_gpu else min(_CPU_WORKERS, available_cores())
+        self._threads = max(1, available_cores() // self.workers)
+        self._free: SimpleQueue[_Replica] = SimpleQueue()
+        model = fold_batch_norms(model, method, self._random_image())
+        copies = [(self._move(model, device, copy=n > 0), device) for n, device in enumerate(devices)]
         for n in range(self.workers):
-            self._free.put(_place(*replicas[n % len(replicas)]))
+            self._free.put(_replica(*copies[n % len(copies)]))
 
-    def read(self, content: bytes, path: Location) -> Pixels:
-        """One photo: (3, height, width) uint8, or the bytes of a JPEG (size,) that the GPU decodes."""
-        if self.takes_jpegs and is_plain_jpeg(content, self.side):
-            return np.frombuffer(bytearray(content), np.uint8)
-        return super().read(content, path)
+    def preprocess_bytes(self, content: bytes, path: Location) -> Pixels:
+        """Decode one image file and preprocess it for `encode`.
 
-    def prepare(self, image: Image.Image) -> Pixels:
-        """The model's own preprocessing of one RGB photo, short of the normalisation: (3, height, width) uint8."""
-        return self._preparation.resized(image)
+        Args:
+            content: bytes of the file.
+            path: path or URI of the file, for error messages.
 
-    def encode(self, photos: Sequence[Pixels]) -> Vectors:
-        """Photos, as `read` and `prepare` give them, to (n, d) float32, unit norm, on whichever device is free.
+        Returns:
+            (3, height, width) uint8, or the bytes (size,) of a JPEG that the GPU decodes.
 
         Raises:
-            UndecodableError: where the GPU does not decode one of the JPEGs.
+            UndecodableError: the image cannot be decoded.
+        """
+        if self.decodes_on_device and is_plain_jpeg(content, self.shorter_side):
+            return np.frombuffer(bytearray(content), np.uint8)
+        return super().preprocess_bytes(content, path)
+
+    def preprocess(self, image: Image.Image) -> Pixels:
+        """Resize one RGB image: (3, height, width) uint8. `encode` normalises the colours."""
+        return self._preprocessing.resize(image)
+
+    def encode(self, images: Sequence[Pixels]) -> Vectors:
+        """Run the forward pass on the next free device.
+
+        Args:
+            images: one or more images, as `preprocess` or `preprocess_bytes` returns them.
+
+        Returns:
+            (n_images, d) float32, unit norm.
+
+        Raises:
+            UndecodableError: the GPU cannot decode one of the JPEGs.
         """
         import torch
 
-        place = self._free.get()
+        replica = self._free.get()
         try:
-            with torch.inference_mode(), torch.cuda.stream(place.stream):
-                pixels = self._preparation.normalised(self._pixels(photos, place.device), self._dtype)
-                features = getattr(place.model, self._method)(pixels).float().cpu().numpy()
+            with torch.inference_mode(), torch.cuda.stream(replica.stream):
+                pixels = self._preprocessing.normalise(self._stack(images, replica.device), self._dtype)
+                features = getattr(replica.model, self._method)(pixels).float().cpu().numpy()
         finally:
-            self._free.put(place)
-        return unit(features, self.identity.encoder)
+            self._free.put(replica)
+        return to_unit_norm(features, self.identity.encoder)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Share the CPU's cores among the workers, until the end of the block."""
+    def share_cores(self) -> Iterator[None]:
+        """Divide the CPU cores among the workers until the context ends."""
         import torch
 
-        before = torch.get_num_threads()
+        previous = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(previous)
 
-    def _pixels(self, photos: Sequence[Pixels], device: str) -> "torch.Tensor":
-        """Photos on the device: (n, 3, height, width) uint8; those still in JPEG are decoded there."""
+    def _stack(self, images: Sequence[Pixels], device: str) -> "torch.Tensor":
+        """Return images on the device as (n_images, 3, height, width) uint8, and decode JPEGs there."""
         import torch
 
-        jpegs = [row for row, photo in enumerate(photos) if photo.ndim == 1]
-        ready = [row for row, photo in enumerate(photos) if photo.ndim != 1]
+        jpegs = [row for row, image in enumerate(images) if image.ndim == 1]
+        decoded = [row for row, image in enumerate(images) if image.ndim != 1]
         parts = []
         if jpegs:
-            parts.append(self._preparation.decoded([photos[row] for row in jpegs], device))
-        if ready:
-            parts.append(_sent([photos[row] for row in ready], device))
+            parts.append(self._preprocessing.decode_jpegs([images[row] for row in jpegs], device))
+        if decoded:
+            parts.append(_copy_to_device([images[row] for row in decoded], device))
         if len(parts) == 1:
             return parts[0]
-        return torch.cat(parts)[torch.tensor(np.argsort(jpegs + ready), device=device)]
+        return torch.cat(parts)[torch.tensor(np.argsort(jpegs + decoded), device=device)]
 
-    def _noise(self) -> "torch.Tensor":
-        """Made pixels as the model takes them: (1, 3, height, width) float32."""
+    def _random_image(self) -> "torch.Tensor":
+        """Return random pixels in the input format of the model: (1, 3, height, width) float32."""
         import torch
 
-        noise = np.random.default_rng(0).integers(256, size=(self._preparation.side,) * 2 + (3,), dtype=np.uint8)
-        pixels = torch.from_numpy(self._preparation.resized(Image.fromarray(noise)))
-        return self._preparation.normalised(pixels[None], torch.float32)
+        shape = (self._preprocessing.shorter_side,) * 2 + (3,)
+        noise = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+        pixels = torch.from_numpy(self._preprocessing.resize(Image.fromarray(noise)))
+        return self._preprocessing.normalise(pixels[None], torch.float32)
 
-    def _placed(self, model: "torch.nn.Module", device: str, *, copy: bool) -> Any:
+    def _move(self, model: "torch.nn.Module", device: str, *, copy: bool) -> Any:
         import torch
 
         replica: Any = deepcopy(model) if copy else model
         return replica.to(device, self._dtype, memory_format=torch.channels_last)
 
 
-def _place(model: Any, device: str) -> _Place:
+def _replica(model: Any, device: str) -> _Replica:
     import torch
 
-    return _Place(model, device, torch.cuda.Stream(device) if device.startswith("cuda") else None)  # type: ignore[no-untyped-call]
+    return _Replica(model, device, torch.cuda.Stream(device) if device.startswith("cuda") else None)  # type: ignore[no-untyped-call]
 
 
-def _sent(photos: Sequence[Pixels], device: str) -> "torch.Tensor":
-    """Prepared photos stacked on the device, with their channels side by side; to a GPU they go from pinned memory."""
+def _copy_to_device(images: Sequence[Pixels], device: str) -> "torch.Tensor":
+    """Stack resized images in the channels_last format. Copies to a GPU start from pinned memory."""
     import torch
 
     on_gpu = device.startswith("cuda")
-    channels, height, width = photos[0].shape
-    stacked = torch.empty((len(photos), height, width, channels), dtype=torch.uint8, pin_memory=on_gpu)
-    np.stack([photo.transpose(1, 2, 0) for photo in photos], out=stacked.numpy())
+    channels, height, width = images[0].shape
+    stacked = torch.empty((len(images), height, width, channels), dtype=torch.uint8, pin_memory=on_gpu)
+    np.stack([image.transpose(1, 2, 0) for image in images], out=stacked.numpy())
     return stacked.permute(0, 3, 1, 2).to(device, non_blocking=on_gpu)

@@ -1,4 +1,4 @@
-"""The encoders' common ground in torch: where a model runs, in which precision, and the hash of its weights."""
+"""Torch models: device, precision, faster forward passes, and the hash of the weights."""
 
 import hashlib
 import os
@@ -11,73 +11,78 @@ from kadr.params import Precision
 if TYPE_CHECKING:
     import torch
 
-_ROUNDING = 1e-4  # of a vector's length, by which the order of sums may change it
+_ROUNDING = 1e-4  # relative change of a vector that a different order of additions may cause
 
 
-def device() -> str:
-    """`cuda` where there is a GPU that torch can use, else `cpu`."""
+def torch_device() -> str:
+    """Return `cuda` if torch can use a GPU, otherwise `cpu`."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def devices() -> list[str]:
-    """Every GPU that torch can use, else the CPU."""
+def torch_devices() -> list[str]:
+    """Return every GPU that torch can use, otherwise the CPU."""
     import torch
 
     return [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else ["cpu"]
 
 
-def cores() -> int:
-    """Processors that this process may use."""
+def available_cores() -> int:
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def resolve_precision(asked: Precision, on: str, model: "torch.nn.Module") -> str:
-    """fp32, bf16 or fp16 for `model` on device `on`.
+def resolve_precision(requested: Precision, device: str, model: "torch.nn.Module") -> str:
+    """Return the precision of the forward pass of a model: fp32, bf16 or fp16.
 
-    auto takes fp16, which keeps three bits more than bf16, on GPUs with tensor cores, and bf16 on a CPU that multiplies
-    it in hardware, unless the model has batch normalisation: bf16 moved the vectors of a MobileNetV2 by a cosine of
-    0.005, where 0.0005 is what we allow.
+    On GPUs with tensor cores `auto` selects fp16, which has three more mantissa bits than bf16. On a CPU with bf16
+    instructions `auto` selects bf16, except for models with batch normalisation: bf16 changes the vectors of a
+    MobileNetV2 by a cosine distance of 0.005, and the limit is 0.0005. In all other cases `auto` selects fp32.
+
+    Args:
+        requested: precision in the settings.
+        device: torch device.
+        model: the model.
 
     Raises:
-        EncoderError: fp16 on a CPU, which lacks some of its operations and gains nothing.
+        EncoderError: fp16 is requested on a CPU, which does not support all operations in fp16.
     """
     import torch
 
-    if asked == "fp16" and on == "cpu":
-        raise EncoderError("precision: fp16 wants a GPU; on a CPU set precision: auto, bf16 or fp32")
-    if asked != "auto":
-        return asked
-    if on == "cuda":
-        return "fp16" if _gpus_multiply_fp16() else "fp32"
+    if requested == "fp16" and device == "cpu":
+        raise EncoderError("precision: fp16 needs a GPU. On a CPU set precision: auto, bf16 or fp32.")
+    if requested != "auto":
+        return requested
+    if device == "cuda":
+        return "fp16" if _gpus_have_tensor_cores() else "fp32"
     batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in model.modules())
-    return "bf16" if _cpu_multiplies_bf16() and not batch_norm else "fp32"
+    return "bf16" if _cpu_has_bf16() and not batch_norm else "fp32"
 
 
-def _gpus_multiply_fp16() -> bool:
-    """Whether every GPU has tensor cores; older ones may multiply fp16 far slower than fp32."""
+def _gpus_have_tensor_cores() -> bool:
+    """Return whether every GPU has tensor cores. Older GPUs may be far slower in fp16 than in fp32."""
     import torch
 
     return all(torch.cuda.get_device_capability(n) >= (7, 0) for n in range(torch.cuda.device_count()))
 
 
-def _cpu_multiplies_bf16() -> bool:
+def _cpu_has_bf16() -> bool:
     import torch
 
-    abilities = torch.cpu.get_capabilities()
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def dtype_of(precision: str) -> "torch.dtype":
-    """The torch dtype of fp32, bf16 or fp16."""
+def torch_dtype(precision: str) -> "torch.dtype":
+    """Return the torch dtype of fp32, bf16 or fp16."""
     import torch
 
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
-def columns_first(model: "torch.nn.Module") -> "torch.nn.Module":
-    """The model, its linear layers' weights in memory as their product reads them: a tenth faster for one text."""
+def store_weights_column_major(model: "torch.nn.Module") -> "torch.nn.Module":
+    """Store the weights of linear layers in column-major order, which saves a tenth of the time of a single text."""
     import torch
 
     for layer in model.modules():
@@ -86,19 +91,19 @@ def columns_first(model: "torch.nn.Module") -> "torch.nn.Module":
     return model
 
 
-def fold_batch_norms(model: "torch.nn.Module", method: str, photos: "torch.Tensor") -> "torch.nn.Module":
-    """The model with each batch normalisation folded into the convolution before it (Jacob et al. 2018, section 3.2).
+def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tensor") -> "torch.nn.Module":
+    """Fold each batch normalisation into the preceding convolution (Jacob et al. 2018, section 3.2).
 
-    Both are linear when a model is evaluated, so one convolution does what the two do, which saves a MobileNetV2 a
-    quarter of its time. One forward pass tells which come one after the other.
+    Both layers are linear in evaluation mode, so one convolution can replace them. Folding saves a quarter of the time
+    of a MobileNetV2. One forward pass detects the pairs of layers.
 
     Args:
-        model: in evaluation mode, in fp32, on the CPU.
-        method: of the model, that gives the photos' features.
-        photos: (n, 3, height, width) float32, of any content.
+        model: model in evaluation mode and fp32 on the CPU.
+        method: name of the method that returns the features of images.
+        images: (n_images, 3, height, width) float32 with any content.
 
     Returns:
-        A changed copy; the model itself where there is no such normalisation or the copy gives other features.
+        A changed copy. The model itself, if it has no batch normalisation or the copy returns different features.
     """
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -107,42 +112,43 @@ def fold_batch_norms(model: "torch.nn.Module", method: str, photos: "torch.Tenso
         return model
     folded = deepcopy(model)
     with torch.no_grad():
-        wanted, pairs = _norms_after_convolutions(folded, method, photos)
+        expected, pairs = _find_norms_after_convolutions(folded, method, images)
         names = {module: name for name, module in folded.named_modules()}
         for norm, convolution in pairs.items():
             fused = fuse_conv_bn_eval(convolution, norm)
             convolution.weight, convolution.bias = fused.weight, fused.bias
-            folded.set_submodule(names[norm], getattr(norm, "act", torch.nn.Identity()))  # timm's norms activate, too
-        moved = (getattr(folded, method)(photos) - wanted).norm()
-    return folded if moved <= _ROUNDING * wanted.norm() else model
+            # The batch norms of timm contain the activation.
+            folded.set_submodule(names[norm], getattr(norm, "act", torch.nn.Identity()))
+        difference = (getattr(folded, method)(images) - expected).norm()
+    return folded if difference <= _ROUNDING * expected.norm() else model
 
 
-def _norms_after_convolutions(
-    model: "torch.nn.Module", method: str, photos: "torch.Tensor"
+def _find_norms_after_convolutions(
+    model: "torch.nn.Module", method: str, images: "torch.Tensor"
 ) -> tuple[Any, dict[Any, Any]]:
-    """What a forward pass gives, and each batch normalisation whose input a convolution gave, with it."""
+    """Return the features of the images, and the convolution whose output each batch normalisation receives."""
     import torch
 
-    given: dict[int, tuple[Any, Any]] = {}  # with the tensor, which keeps its id its own
+    outputs: dict[int, tuple[Any, Any]] = {}  # holds the tensors, so that no id is reused
     pairs: dict[Any, Any] = {}
 
-    def see(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    def record(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         if isinstance(module, torch.nn.Conv2d):
-            given[id(output)] = module, output
-        elif isinstance(module, torch.nn.BatchNorm2d) and id(inputs[0]) in given:
-            pairs[module] = given[id(inputs[0])][0]
+            outputs[id(output)] = module, output
+        elif isinstance(module, torch.nn.BatchNorm2d) and id(inputs[0]) in outputs:
+            pairs[module] = outputs[id(inputs[0])][0]
 
-    handles = [module.register_forward_hook(see) for module in model.modules()]
-    features = getattr(model, method)(photos)
+    handles = [module.register_forward_hook(record) for module in model.modules()]
+    features = getattr(model, method)(images)
     for handle in handles:
         handle.remove()
     return features, pairs
 
 
 def weights_sha256(model: "torch.nn.Module") -> str:
-    """sha256 over every tensor's name, type, shape and bytes: the same for the same weights in any file format.
+    """Hash the name, type, shape and bytes of every tensor of a model.
 
-    Taken before a conversion to a lower precision.
+    The hash does not depend on the file format. Compute it before the model is converted to a lower precision.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Stage clip: tables in, models/clip and metrics out."""
+"""Stage clip: read the tables, write models/clip, and return the metrics."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ CONFIG = {
 
 
 @pytest.mark.parametrize("rated", [False, True])
-def test_the_stage_writes_a_clip_and_figures_without_a_clock(
+def test_the_stage_writes_a_checkpoint_and_returns_only_reproducible_metrics(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, rated: bool
 ) -> None:
     params = load_params(project / "params.yaml")
@@ -39,8 +39,8 @@ def test_the_stage_writes_a_clip_and_figures_without_a_clock(
         captions.append({"caption_id": f"{n}#0", "image_id": str(n), "text": f"number {n}"})
     write_table(pa.Table.from_pylist(images, IMAGES), PROJECT.corpus, IMAGES)
     write_table(pa.Table.from_pylist(captions, CAPTIONS), PROJECT.captions, CAPTIONS)
-    fit = {"query_id": "q", "text": "a small number", "weight": 1.0}
-    rows = [{**image, **fit, "relevance": n / 4} for n, image in enumerate(images)] if rated else []
+    query = {"query_id": "q", "text": "a small number", "weight": 1.0}
+    rows = [{**image, **query, "relevance": n / 4} for n, image in enumerate(images)] if rated else []
     write_table(pa.Table.from_pylist(rows, CLIP_PAIRS), PROJECT.clip_pairs, CLIP_PAIRS)
     clip = params.clip.model_copy(update={"init": "init", "epochs": 1, "source": "train"})
     metrics = stage(params.model_copy(update={"clip": clip}))

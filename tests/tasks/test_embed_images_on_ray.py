@@ -1,4 +1,4 @@
-"""Stage embed_images with `embed.engine: ray` and a real encoder: the vectors of the local engine."""
+"""Stage embed_images with `embed.engine: ray` and a real encoder, compared with the local engine."""
 
 import hashlib
 import os
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.slow
 N = 24
 
 
-def embed(project: Path, folder: Path, engine: str, model: str) -> tuple[Embeddings, str]:
-    """What the stage's command writes, and what it says."""
+def run_stage(project: Path, folder: Path, engine: str, model: str) -> tuple[Embeddings, str]:
+    """Run the command of the stage and return its embeddings and its log."""
     params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
     params["embed"] |= {"engine": engine}
     params["embed_images"]["encoders"]["mobilenet"] = {"backend": "timm", "model": model}
     params["embed_images"]["batch_size"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     environment = {"PYTHONPATH": str(project), "KADR_CACHE": f"cache_{engine}", "RAY_USAGE_STATS_ENABLED": "0"}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "tasks.embed_images", "mobilenet"],
         cwd=folder,
         env={**os.environ, **environment},
@@ -37,11 +37,11 @@ def embed(project: Path, folder: Path, engine: str, model: str) -> tuple[Embeddi
         check=False,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Embeddings.read(folder / PROJECT.image_embeddings / "mobilenet.parquet"), done.stderr
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    return Embeddings.read(folder / PROJECT.image_embeddings / "mobilenet.parquet"), completed.stderr
 
 
-def test_the_stage_on_ray_gives_the_vectors_of_the_local_engine(shared: Path, project: Path, tmp_path: Path) -> None:
+def test_both_engines_return_the_same_vectors(shared: Path, project: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     rows = [
         {
@@ -56,11 +56,11 @@ def test_the_stage_on_ray_gives_the_vectors_of_the_local_engine(shared: Path, pr
     write_table(pa.Table.from_pylist(rows, IMAGES), tmp_path / PROJECT.images, IMAGES)
     write_table(IMAGES.empty_table(), tmp_path / PROJECT.corpus, IMAGES)
     model = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
-    by_ray, said = embed(project, tmp_path, "ray", model)
-    assert f"embed by ray: {N} of {N}" in said
-    assert "embed photos: 0 computed" in said, "the local engine has nothing left to do"
-    local, said = embed(project, tmp_path, "local", model)
-    assert f"embed photos: {N} computed" in said
-    assert by_ray.ids == local.ids
-    assert by_ray.metadata == local.metadata
-    np.testing.assert_allclose(by_ray.vectors, local.vectors, atol=1e-5)
+    ray, log = run_stage(project, tmp_path, "ray", model)
+    assert f"embed by ray: {N} of {N}" in log
+    assert "embed images: 0 computed" in log, "Ray must have computed all images"
+    local, log = run_stage(project, tmp_path, "local", model)
+    assert f"embed images: {N} computed" in log
+    assert ray.ids == local.ids
+    assert ray.metadata == local.metadata
+    np.testing.assert_allclose(ray.vectors, local.vectors, atol=1e-5)

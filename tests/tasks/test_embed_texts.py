@@ -1,4 +1,4 @@
-"""Stage embed_texts@<encoder>: queries of all splits and captions, and the encoder kept for later."""
+"""Stage embed_texts@<encoder>: embed queries and captions, and save the encoder."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ from kadr.params import Params, load_params
 from kadr.project import PROJECT
 from tasks import embed_texts
 
-PHOTO_TEXTS = [("q1", "a dog runs", "train"), ("q2", "a red car", "train"), ("q3", "zebra", "test")]
+QUERY_ROWS = [("q1", "a dog runs", "train"), ("q2", "a red car", "train"), ("q3", "zebra", "test")]
 
 
 @pytest.fixture
@@ -26,20 +26,20 @@ def params(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return params
 
 
-def write(captions: list[tuple[str, str]]) -> None:
-    queries = [{"query_id": id_, "text": text, "split": split} for id_, text, split in PHOTO_TEXTS]
+def write_tables(captions: list[tuple[str, str]]) -> None:
+    queries = [{"query_id": id_, "text": text, "split": split} for id_, text, split in QUERY_ROWS]
     write_table(pa.Table.from_pylist(queries, QUERIES), PROJECT.queries, QUERIES)
     rows = [{"caption_id": id_, "image_id": "x", "text": text} for id_, text in captions]
     write_table(pa.Table.from_pylist(rows, CAPTIONS), PROJECT.captions, CAPTIONS)
 
 
-def test_the_stage_fits_on_training_texts_and_keeps_the_encoder(params: Params) -> None:
-    write([("c1", "a blue boat"), ("q1", "a  dog runs")])
+def test_the_stage_fits_on_the_train_split_and_saves_the_encoder(params: Params) -> None:
+    write_tables([("c1", "a blue boat"), ("q1", "a  dog runs")])
     metrics = embed_texts.stage(params, "tfidf")
     table, folder = PROJECT.text_embeddings / "tfidf.parquet", PROJECT.text_encoders / "tfidf"
     embeddings = Embeddings.read(table)
     assert list(embeddings.ids) == ["c1", "q1", "q2", "q3"]
-    assert embeddings.vectors[3, -1] == 1, "the test query's only word must not have been learned"
+    assert embeddings.vectors[3, -1] == 1, "the words of a test query must be unknown"
     encoder = load_text_encoder(params.embed_texts.encoders["tfidf"], "auto", folder)
     assert metrics == {
         "n": 4,
@@ -50,30 +50,30 @@ def test_the_stage_fits_on_training_texts_and_keeps_the_encoder(params: Params) 
     np.testing.assert_array_equal(encoder.transform(["a red car"])[0], embeddings.vectors[2])
 
 
-def test_a_second_run_writes_the_same_bytes_with_and_without_the_cache(params: Params) -> None:
-    write([("c1", "a blue boat")])
-    outs = [PROJECT.text_embeddings / "tfidf.parquet", PROJECT.text_encoders / "tfidf" / "tfidf.joblib"]
+def test_a_second_run_writes_identical_files_with_and_without_the_cache(params: Params) -> None:
+    write_tables([("c1", "a blue boat")])
+    outputs = [PROJECT.text_embeddings / "tfidf.parquet", PROJECT.text_encoders / "tfidf" / "tfidf.joblib"]
     embed_texts.stage(params, "tfidf")
-    first = [path.read_bytes() for path in outs]
+    contents = [path.read_bytes() for path in outputs]
     embed_texts.stage(params, "tfidf")
-    assert [path.read_bytes() for path in outs] == first
+    assert [path.read_bytes() for path in outputs] == contents
     shutil.rmtree("cache")
     embed_texts.stage(params, "tfidf")
-    assert [path.read_bytes() for path in outs] == first
+    assert [path.read_bytes() for path in outputs] == contents
 
 
 def test_an_id_with_two_texts_is_an_error(params: Params) -> None:
-    write([("q1", "a cat sleeps")])
-    with pytest.raises(InputError, match="'q1' comes with two contents"):
+    write_tables([("q1", "a cat sleeps")])
+    with pytest.raises(InputError, match="'q1' occurs with two different contents"):
         embed_texts.stage(params, "tfidf")
 
 
-def test_an_unknown_encoder_is_named_with_those_that_are_known(params: Params) -> None:
-    with pytest.raises(ParamsError, match="no 'nonsense'; it has clip, sbert, tfidf"):
+def test_an_unknown_encoder_is_an_error_that_lists_the_encoders(params: Params) -> None:
+    with pytest.raises(ParamsError, match="no 'nonsense', expected one of clip, sbert, tfidf"):
         embed_texts.stage(params, "nonsense")
 
 
 @pytest.mark.parametrize("arguments", [[], ["clip", "more"]])
-def test_the_command_line_wants_one_name(arguments: list[str]) -> None:
+def test_the_command_needs_one_encoder(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="usage"):
         embed_texts.main(arguments)

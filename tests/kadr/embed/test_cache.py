@@ -1,4 +1,4 @@
-"""The embedding cache: what is put in comes out, whatever happens to the process or the disk."""
+"""The embedding cache: lookups, damaged files, compaction, and concurrent or killed processes."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ import pytest
 from kadr.embed import compaction
 from kadr.embed.cache import EmbeddingCache, cache_root
 from kadr.embed.compaction import compact
-from kadr.embed.writer import Writer
+from kadr.embed.writer import ShardWriter
 from kadr.encoders.base import Identity
 from kadr.errors import CacheError
 
@@ -37,37 +37,37 @@ def key(number: int) -> str:
     return f"{number:064x}"
 
 
-def test_lookup_gives_what_was_appended_in_the_order_asked(cache: EmbeddingCache) -> None:
+def test_a_lookup_returns_vectors_in_the_order_of_the_keys(cache: EmbeddingCache) -> None:
     cache.append([X, Y], VECTORS[:2])
     cache.append([Z], VECTORS[2:])
-    found = cache.lookup([Z, W, X, Z])
-    assert found.status.tolist() == ["ok", "", "ok", "ok"]
-    assert found.missing.tolist() == [1]
-    np.testing.assert_array_equal(found.vectors, [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 1]])
+    lookup = cache.lookup([Z, W, X, Z])
+    assert lookup.status.tolist() == ["ok", "", "ok", "ok"]
+    assert lookup.missing.tolist() == [1]
+    np.testing.assert_array_equal(lookup.vectors, [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 1]])
 
 
-def test_an_empty_lookup_and_an_empty_cache(cache: EmbeddingCache) -> None:
+def test_an_empty_lookup_and_a_lookup_in_an_empty_cache(cache: EmbeddingCache) -> None:
     assert cache.lookup([]).vectors.shape == (0, 3)
     assert cache.lookup([X]).missing.tolist() == [0]
 
 
-def test_a_status_is_kept(cache: EmbeddingCache) -> None:
+def test_a_status_is_stored(cache: EmbeddingCache) -> None:
     cache.append([X, Y], VECTORS[:2] * [[1], [0]], ["ok", "too_large"])
-    found = cache.lookup([Y, X])
-    assert found.status.tolist() == ["too_large", "ok"]
-    assert not len(found.missing)
+    lookup = cache.lookup([Y, X])
+    assert lookup.status.tolist() == ["too_large", "ok"]
+    assert not len(lookup.missing)
 
 
-def test_float16_comes_back_as_the_format_rounds_it(tmp_path: Path, cache: EmbeddingCache) -> None:
-    half = EmbeddingCache(tmp_path, IDENTITY, 3, "float16")
+def test_float16_vectors_are_rounded(tmp_path: Path, cache: EmbeddingCache) -> None:
+    float16_cache = EmbeddingCache(tmp_path, IDENTITY, 3, "float16")
     vectors = np.array([[0.1, 0.2, 0.3]], dtype=np.float32)
-    half.append([X], vectors)
+    float16_cache.append([X], vectors)
     assert cache.lookup([X]).missing.tolist() == [0]
-    np.testing.assert_array_equal(half.lookup([X]).vectors, half.format.rounded(vectors))
-    np.testing.assert_allclose(half.lookup([X]).vectors, vectors, atol=1e-3)
+    np.testing.assert_array_equal(float16_cache.lookup([X]).vectors, float16_cache.format.round(vectors))
+    np.testing.assert_allclose(float16_cache.lookup([X]).vectors, vectors, atol=1e-3)
 
 
-def test_identities_do_not_share_vectors_and_names_do(tmp_path: Path, cache: EmbeddingCache) -> None:
+def test_vectors_are_shared_by_encoder_names_but_not_by_identities(tmp_path: Path, cache: EmbeddingCache) -> None:
     cache.append([X], VECTORS[:1])
     renamed = Identity("other name", "a", "b", "c", "fp32")
     assert EmbeddingCache(tmp_path, renamed, 3).lookup([X]).status.tolist() == ["ok"]
@@ -76,11 +76,11 @@ def test_identities_do_not_share_vectors_and_names_do(tmp_path: Path, cache: Emb
         assert EmbeddingCache(tmp_path, other, 3).lookup([X]).missing.tolist() == [0]
 
 
-def test_the_identity_is_written_for_people(folder: Path, cache: EmbeddingCache) -> None:
+def test_the_identity_is_written_as_json(folder: Path, cache: EmbeddingCache) -> None:
     assert json.loads((folder / "identity.json").read_text()) == {**IDENTITY.metadata, "dim": 3, "dtype": "float32"}
 
 
-def test_a_cache_may_lie_at_a_uri(tmp_path: Path, cache: EmbeddingCache) -> None:
+def test_the_root_can_be_a_uri(tmp_path: Path, cache: EmbeddingCache) -> None:
     EmbeddingCache(tmp_path.as_uri(), IDENTITY, 3).append([X], VECTORS[:1])
     assert cache.lookup([X]).status.tolist() == ["ok"]
 
@@ -93,7 +93,7 @@ def test_a_partial_file_of_a_killed_process_is_ignored(folder: Path, cache: Embe
     assert cache.lookup([X]).status.tolist() == ["ok"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "no parquet", "empty"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "not parquet", "empty"])
 def test_a_damaged_shard_is_set_aside_with_a_warning(
     folder: Path, cache: EmbeddingCache, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -102,23 +102,23 @@ def test_a_damaged_shard_is_set_aside_with_a_warning(
     content = bytearray(shard.read_bytes())
     if damage == "flip":
         content[content.index(VECTORS[0].tobytes())] ^= 1
-    shard.write_bytes({"cut": content[:-20], "flip": content, "no parquet": b"hello", "empty": b""}[damage])
+    shard.write_bytes({"cut": content[:-20], "flip": content, "not parquet": b"hello", "empty": b""}[damage])
     with caplog.at_level(logging.WARNING):
-        found = cache.lookup([X, Z])
-    assert found.status.tolist() == ["", "ok"]
+        lookup = cache.lookup([X, Z])
+    assert lookup.status.tolist() == ["", "ok"]
     assert str(shard) in caplog.text
     assert shard.with_suffix(".damaged").is_file()
     cache.append([X], VECTORS[:1])
     assert cache.lookup([X, Z]).status.tolist() == ["ok", "ok"]
 
 
-def test_a_folder_that_cannot_be_made_is_a_cache_error(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="KADR_CACHE"):
         EmbeddingCache(tmp_path / "file", IDENTITY, 3)
 
 
-def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_root_depends_on_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KADR_CACHE", "s3://bucket/cache")
     assert cache_root() == "s3://bucket/cache"
     monkeypatch.delenv("KADR_CACHE")
@@ -128,11 +128,11 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert cache_root() == str(Path.home() / ".cache" / "kadr")
 
 
-# Many small shards become few, and nothing is lost while they do.
+# Compaction
 
 
-def test_a_batch_is_in_the_cache_at_once_and_small_shards_become_one(folder: Path, cache: EmbeddingCache) -> None:
-    with Writer(cache, merged=3) as writer:
+def test_a_batch_is_written_at_once_and_small_shards_are_merged(folder: Path, cache: EmbeddingCache) -> None:
+    with ShardWriter(cache, merge_after=3) as writer:
         for number, name in enumerate((X, Y)):
             writer.add([name], VECTORS[[number]], ["ok"])
             assert cache.lookup([name]).status.tolist() == ["ok"]
@@ -142,7 +142,7 @@ def test_a_batch_is_in_the_cache_at_once_and_small_shards_become_one(folder: Pat
     np.testing.assert_array_equal(cache.lookup([X, Y, Z]).vectors, VECTORS)
 
 
-def test_compact_keeps_every_key_once(folder: Path, cache: EmbeddingCache) -> None:
+def test_compaction_keeps_each_key_once(folder: Path, cache: EmbeddingCache) -> None:
     cache.append([X, Y], VECTORS[:2])
     cache.append([Y, Z], VECTORS[1:])
     cache.append([W], VECTORS[:1], ["unreadable"])
@@ -153,26 +153,24 @@ def test_compact_keeps_every_key_once(folder: Path, cache: EmbeddingCache) -> No
     assert compact(cache.shards) == (0, 0)
 
 
-def test_full_shards_are_left_as_they_are(folder: Path, cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "FULL", 400)
+def test_full_shards_are_not_compacted(folder: Path, cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FULL_SHARD_ROWS", 400)
     full = cache.append([key(n) for n in range(500)], np.tile(VECTORS[:1], (500, 1)))
     cache.append([X], VECTORS[:1])
     assert compact(cache.shards) == (0, 0)
     assert full in {path.name for path in folder.glob("*.parquet")}
 
 
-def test_a_shard_that_is_compacted_while_it_is_looked_up(
-    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lookup_survives_a_compaction(cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.append([X], VECTORS[:1])
     cache.append([Y], VECTORS[1:2])
-    listed = cache.shards.sizes
+    list_sizes = cache.shards.sizes
 
     def sizes() -> list[tuple[str, int]]:
-        before = listed()
-        monkeypatch.setattr(cache.shards, "sizes", listed)
+        sizes_before = list_sizes()
+        monkeypatch.setattr(cache.shards, "sizes", list_sizes)
         compact(cache.shards)
-        return before
+        return sizes_before
 
     monkeypatch.setattr(cache.shards, "sizes", sizes)
     assert cache.lookup([X, Y]).status.tolist() == ["ok", "ok"]
@@ -182,33 +180,31 @@ WRITER = """
 import sys, numpy as np
 from pathlib import Path
 from kadr.embed.cache import EmbeddingCache
-from kadr.embed.writer import Writer
+from kadr.embed.writer import ShardWriter
 from kadr.encoders.base import Identity
 cache = EmbeddingCache(Path(sys.argv[1]), Identity("fake", "a", "b", "c", "fp32"), 3)
 print("ready", flush=True)
-with Writer(cache, merged=7) as writer:
+with ShardWriter(cache, merge_after=7) as writer:
     for i in range(int(sys.argv[2]), int(sys.argv[2]) + 60):
         writer.add([f"{i:064x}"], np.full((1, 3), i, dtype=np.float32), ["ok"])
 """
 
 
 @pytest.mark.slow
-def test_two_processes_write_at_once_while_a_third_compacts(
-    tmp_path: Path, cache: EmbeddingCache, project: Path
-) -> None:
+def test_two_processes_write_while_a_third_compacts(tmp_path: Path, cache: EmbeddingCache, project: Path) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), start], cwd=project) for start in ("0", "30")
     ]
     while any(process.poll() is None for process in processes):
         compact(cache.shards)
     assert [process.wait(120) for process in processes] == [0, 0]
-    found = cache.lookup([key(n) for n in range(90)])
-    assert not len(found.missing)
-    np.testing.assert_array_equal(found.vectors[:, 0], np.arange(90))
+    lookup = cache.lookup([key(n) for n in range(90)])
+    assert not len(lookup.missing)
+    np.testing.assert_array_equal(lookup.vectors[:, 0], np.arange(90))
 
 
 @pytest.mark.slow
-def test_a_process_killed_while_writing_loses_no_batch_that_was_written(
+def test_a_killed_process_loses_no_written_batch(
     folder: Path, tmp_path: Path, cache: EmbeddingCache, project: Path
 ) -> None:
     cache.append([X], VECTORS[:1])
@@ -219,9 +215,9 @@ def test_a_process_killed_while_writing_loses_no_batch_that_was_written(
         while len(os.listdir(folder)) < 15:
             pass
         process.kill()
-    found = cache.lookup([X, *(key(n) for n in range(100_000))])
-    there = np.flatnonzero(found.status == "ok")
-    assert len(there) > 20
-    assert there.tolist() == list(range(len(there))), "batches are written in their order, without a gap"
-    np.testing.assert_array_equal(found.vectors[1 : len(there), 0], np.arange(len(there) - 1))
+    lookup = cache.lookup([X, *(key(n) for n in range(100_000))])
+    rows = np.flatnonzero(lookup.status == "ok")
+    assert len(rows) > 20
+    assert rows.tolist() == list(range(len(rows))), "batches must be written in order, without a gap"
+    np.testing.assert_array_equal(lookup.vectors[1 : len(rows), 0], np.arange(len(rows) - 1))
     assert not list(folder.glob("*.damaged"))

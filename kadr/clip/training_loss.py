@@ -1,0 +1,90 @@
+"""The training loss of one batch: contrastive loss of captioned images plus rating loss of rated images."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from kadr.clip.caption_pairs import CaptionPairs, sample_batch
+from kadr.clip.image_tensors import augment, normalise_pixels
+from kadr.clip.losses import contrastive_loss, rating_loss
+from kadr.clip.rated_pairs import ClipRatedPairs
+from kadr.io.embeddings import Rows
+
+if TYPE_CHECKING:
+    import torch
+
+_INITIAL_LOGIT_SCALE, _INITIAL_LOGIT_BIAS = 10.0, -5.0
+
+
+@dataclass(frozen=True)
+class TrainingLoss:
+    """The loss of one batch.
+
+    Attributes:
+        pairs: captioned images.
+        rated: rated images, or None to train on captions alone.
+        n_rated: number of rated images in a batch.
+        logit_scale: scale from a cosine to the logit of a relevance. It is learned, and not part of the CLIP.
+        logit_bias: bias of the logit of a relevance. It is learned, and not part of the CLIP.
+    """
+
+    pairs: CaptionPairs
+    rated: ClipRatedPairs | None
+    n_rated: int
+    logit_scale: "torch.nn.Parameter"
+    logit_bias: "torch.nn.Parameter"
+
+    @classmethod
+    def create(cls, model: Any, pairs: CaptionPairs, rated: ClipRatedPairs | None, batch_size: int) -> Self:
+        """Create the loss of batches in which each rated image occurs about once per epoch.
+
+        Args:
+            model: CLIP of open_clip.
+            pairs: captioned images.
+            rated: rated images, or None.
+            batch_size: number of captioned images in a batch, and maximum number of rated images.
+        """
+        import torch
+
+        n_rated = min(batch_size, math.ceil(len(rated) / (len(pairs) // batch_size))) if rated else 0
+        scale, bias = (
+            torch.nn.Parameter(torch.tensor(value, device=model.logit_scale.device))
+            for value in (_INITIAL_LOGIT_SCALE, _INITIAL_LOGIT_BIAS)
+        )
+        return cls(pairs, rated, n_rated, scale, bias)
+
+    def compute(self, model: Any, rows: Rows, rng: np.random.Generator) -> "list[torch.Tensor]":
+        """Compute the losses of one batch.
+
+        All images pass the model in one forward pass, because batch normalisation depends on the whole batch.
+
+        Args:
+            model: CLIP of open_clip.
+            rows: rows of the captioned images.
+            rng: random number generator.
+
+        Returns:
+            The contrastive loss, and the rating loss if there are rated images.
+        """
+        import torch
+
+        device, rated = model.logit_scale.device, self.rated
+        batch = sample_batch(self.pairs, rows, rng)
+        pixels = batch.pixels
+        if rated:
+            rated_images, positions, pairs = rated.sample(self.n_rated, rng)
+            pixels = torch.cat([pixels, rated.pixels[rated_images]])
+        augmented = normalise_pixels(model, augment(pixels, rng)).to(device, memory_format=torch.channels_last)
+        images = model.encode_image(augmented, normalize=True)
+        texts = model.encode_text(batch.tokens.flatten(0, 1).to(device), normalize=True)
+        texts = texts.unflatten(0, batch.tokens.shape[:2])
+        false_negatives = batch.false_negatives.to(device)
+        losses = [contrastive_loss(images[: len(rows)], texts, false_negatives, model.logit_scale.exp())]
+        if rated:
+            rated_texts = model.encode_text(rated.tokens[rated.text[pairs]].to(device), normalize=True)
+            cosine = (images[len(rows) :][positions] * rated_texts).sum(dim=1)
+            relevance, weight = rated.relevance[pairs].to(device), rated.weight[pairs].to(device)
+            losses.append(rating_loss(cosine, relevance, weight, self.logit_scale, self.logit_bias))
+        return losses

@@ -1,0 +1,106 @@
+"""Reduce the words of a text to lemmas or stems, and remove stop words, before TF-IDF counts them.
+
+Lemmas come from spaCy's lookup tables, stop words from spaCy, and stems from NLTK's Snowball stemmer (Porter 2001).
+None of these needs a download. The libraries are imported on first use.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+
+from kadr.errors import EncoderError
+
+_TOKEN = re.compile(r"\b\w\w+\b")  # the token pattern of scikit-learn
+_LANGUAGE_CODES = {"english": "en", "russian": "ru"}
+_DISTRIBUTIONS = {"lemmas": ("spacy", "spacy-lookups-data"), "stems": ("nltk",), "as_is": ()}
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Word processing of TF-IDF.
+
+    Attributes:
+        words: as_is, lemmas or stems.
+        language: english or russian.
+        stop_words: whether to remove stop words, such as "the".
+    """
+
+    words: str
+    language: str
+    stop_words: bool
+
+    @property
+    def distributions(self) -> list[str]:
+        """Python distributions that `tokenize` imports."""
+        return list(dict.fromkeys([*_DISTRIBUTIONS[self.words], *(["spacy"] if self.stop_words else [])]))
+
+    @property
+    def description(self) -> str:
+        """Settings and library versions that the result depends on. Empty if texts are left unchanged."""
+        parts = [self.words if self.words != "as_is" else "", "without stop words" if self.stop_words else ""]
+        if not self.distributions:
+            return ""
+        versions = [f"{name} {version(name)}" for name in self.distributions]
+        return ", ".join(filter(None, [*parts, self.language, *versions]))
+
+    def tokenize(self, texts: Sequence[str]) -> list[str]:
+        """Return each text as its processed words in lower case, joined by spaces.
+
+        Texts are returned unchanged if words are used as they are and stop words are kept.
+
+        Raises:
+            EncoderError: a library is not installed.
+        """
+        if self.words == "as_is" and not self.stop_words:
+            return list(texts)
+        try:
+            removed = _stop_words(self.language) if self.stop_words else frozenset()
+            reduce_word = _REDUCERS[self.words](self.language)
+        except ImportError as error:
+            raise EncoderError(
+                f"tfidf with words: {self.words} needs the package {error.name}, which is not installed. "
+                "Install it with `pip install 'kadr[words]'`."
+            ) from error
+        return [" ".join(map(reduce_word, _split(text, removed))) for text in texts]
+
+
+def _split(text: str, removed: frozenset[str]) -> Iterable[str]:
+    return (word for word in _TOKEN.findall(text.lower()) if word not in removed)
+
+
+@cache
+def _stop_words(language: str) -> frozenset[str]:
+    import spacy
+
+    return frozenset(spacy.blank(_LANGUAGE_CODES[language]).Defaults.stop_words)
+
+
+@cache
+def _lemmatizer(language: str) -> Callable[[str], str]:
+    import spacy
+    from spacy.tokens import Doc
+
+    pipeline = spacy.blank(_LANGUAGE_CODES[language])
+    lemmatizer = pipeline.add_pipe("lemmatizer", config={"mode": "lookup"})
+    pipeline.initialize()
+    return cache(lambda word: str(lemmatizer(Doc(pipeline.vocab, words=[word]))[0].lemma_).lower())
+
+
+@cache
+def _stemmer(language: str) -> Callable[[str], str]:
+    from nltk.stem.snowball import SnowballStemmer
+
+    return cache(SnowballStemmer(language).stem)
+
+
+def _identity(language: str) -> Callable[[str], str]:
+    return str
+
+
+_REDUCERS: dict[str, Callable[[str], Callable[[str], str]]] = {
+    "as_is": _identity,
+    "lemmas": _lemmatizer,
+    "stems": _stemmer,
+}

@@ -1,0 +1,48 @@
+"""Names of weights in the settings: a folder, a file of an installed package, or a model on a hub."""
+
+import importlib.util
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from kadr.errors import EncoderError
+
+LOCAL_DIR, HF_HUB, PACKAGE = "local-dir:", "hf-hub:", "package:"
+
+
+def local_folder(name: str) -> str | None:
+    """Return FOLDER of `local-dir:FOLDER`, or None for any other name."""
+    return name.removeprefix(LOCAL_DIR) if name.startswith(LOCAL_DIR) else None
+
+
+def package_module(name: str) -> str | None:
+    """Return MODULE of `package:MODULE/PATH`, or None for any other name."""
+    return name.removeprefix(PACKAGE).partition("/")[0] if name.startswith(PACKAGE) else None
+
+
+def resolve_package_path(name: str) -> str:
+    """Return the path of `package:MODULE/PATH` without importing the module. Return any other name unchanged.
+
+    Raises:
+        EncoderError: the package is not installed, or does not contain PATH.
+    """
+    module = package_module(name)
+    if module is None:
+        return name
+    inside = name.partition("/")[2]
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise EncoderError(
+            f"{name}: the package {module} is not installed. Install it, or name a path or a model on a hub."
+        )
+    path = Path(spec.submodule_search_locations[0]) / inside
+    if not path.exists():
+        raise EncoderError(f"{name}: the package {module} does not contain {inside!r}. Name a file or folder of it.")
+    return str(path)
+
+
+def package_distributions(names: Iterable[str]) -> list[str]:
+    """Return the installed distributions that provide the packages of `package:MODULE/PATH` names, sorted."""
+    provided = packages_distributions()
+    modules = {module for name in names if (module := package_module(name))}
+    return sorted({distribution for module in modules for distribution in provided.get(module, [])})
