@@ -1,6 +1,7 @@
 """Flow `pipeline`: run each DVC stage as soon as its upstream stages are done, independent stages in parallel.
 
-Run it with `python -m flows.pipeline`. It uses the Prefect server of $PREFECT_API_URL, or a temporary server.
+Run the flow with `python -m flows.pipeline`. The flow starts a temporary Prefect server if
+$PREFECT_API_URL is not set.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Flow `refresh`: take a new snapshot, run the pipeline on it, and promote its model or reject it.
 
-Run it with `python -m flows.refresh SNAPSHOT`. It uses the Prefect server of $PREFECT_API_URL, or a temporary server.
+Run the flow with `python -m flows.refresh SNAPSHOT`. The flow starts a temporary Prefect server if
+$PREFECT_API_URL is not set.
 """
 
 from typing import Annotated, Any

@@ -1,6 +1,7 @@
 """Flow `score`: predict the relevance of a table of images and texts with the model in use.
 
-Run it with `python -m flows.score PAIRS OUT`. It uses the Prefect server of $PREFECT_API_URL, or a temporary server.
+Run the flow with `python -m flows.score PAIRS OUT`. The flow starts a temporary Prefect server if
+$PREFECT_API_URL is not set.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Generate the code dependencies of dvc.yaml from the imports of each stage.
 
-DVC runs a stage again when a file in its `deps` changes. It does not notice a code file that is missing there.
-`make deps` rewrites these entries, and a test checks that they are up to date.
+DVC runs a stage again when a file in its `deps` changes, and does not notice changes of code files outside `deps`.
+`make deps` generates the code files in `deps`, and a test checks that they are up to date.
 """
 
 import io

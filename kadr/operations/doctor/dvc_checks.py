@@ -62,7 +62,7 @@ def _fix_for_states(states: set[str], has_remote: bool) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    """Return a DVC error on one line. Its cause contains the position in a damaged file."""
+    """Return the message of a DVC error and of its cause, which has the position in a damaged file, on one line."""
     message = " ".join(str(error).split())
     return f"{message} ({' '.join(str(error.__cause__).split())})" if error.__cause__ else message
 

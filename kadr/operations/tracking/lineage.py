@@ -87,7 +87,7 @@ def reproduction_note(tags: Mapping[str, str]) -> str:
         tags: tags of the run, from `lineage_tags`, and its `MODEL_TAG`.
     """
     if tags["git.commit"] == "unknown":
-        return "This model was trained outside of a git repository. Its settings are in the artifact `params.yaml`."
+        return "This model was trained outside of a git repository. The artifact `params.yaml` has its settings."
     settings = (
         "The working tree had uncommitted changes. Take the settings from the artifact `params.yaml`.\n\n"
         if tags["git.dirty"] == "True"

@@ -10,10 +10,22 @@ from kadr.params import EmbedImagesParams, EmbedTextsParams, EncoderParams
 from kadr.project import PROJECT
 
 LIBRARIES = (
-    *("faiss-cpu", "filelock", "joblib", "lightgbm", "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic", "pyyaml"),
+    *(
+        "faiss-cpu",
+        "filelock",
+        "joblib",
+        "lightgbm",
+        "mlflow",
+        "numpy",
+        "pandas",
+        "pillow",
+        "pyarrow",
+        "pydantic",
+        "pyyaml",
+    ),
     *("rich", "scikit-learn", "scipy"),
 )
-"""Distributions that every model package needs for scoring. Each encoder adds its own."""
+"""Distributions that every model package needs for scoring. An encoder requires further distributions."""
 
 
 def package_artifacts(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, str]:

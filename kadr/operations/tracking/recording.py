@@ -90,7 +90,7 @@ def record_evaluation(
             run = find_run(experiment, digest, role)
             if run is None:
                 logger.warning(
-                    "MLflow has no run with role %r for this model. Its metrics are only in metrics/evaluate.json.",
+                    "MLflow has no run with role %r for this model. The metrics are only in metrics/evaluate.json.",
                     role,
                 )
                 continue
@@ -153,7 +153,7 @@ def _record_child(parent: "Run", name: str, metrics: Mapping[str, float], tags: 
 
 
 def _rated_pairs_dataset(name: str, relevance: Path) -> "PandasDataset":
-    """Return the relevance table as an MLflow dataset. Its digest is the first 8 digits of the md5 in dvc.lock."""
+    """Return the relevance table as an MLflow dataset, with the first 8 digits of the DVC md5 as its digest."""
     import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
     from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ def comparison_table(runs: "Sequence[Run]", model_sha256: str | None) -> Table:
 
     Args:
         runs: the runs to compare.
-        model_sha256: digest of the model in models/relevance. Its run has an asterisk after the run ID.
+        model_sha256: digest of the model in models/relevance. An asterisk marks the run of this model.
     """
     keys = differing_params([run.data.params for run in runs])
     names = [name for name in COMPARED_METRICS if any(name in run.data.metrics for run in runs)]

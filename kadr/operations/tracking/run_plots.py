@@ -56,7 +56,7 @@ def predictions_plot(predictions: "pd.DataFrame") -> Figure:
 
 
 def _figure(title: str, height: float = 4.0) -> "tuple[Figure, Axes]":
-    """Return an empty figure. Its height is in inches."""
+    """Return an empty figure of the given height in inches."""
     figure = Figure(figsize=(5.0, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title)

@@ -17,7 +17,7 @@ from tests.kadr.operations.scoring.fake_encoders import COLOURS, ColourImageEnco
 
 
 class Cosine:
-    """A model whose relevance is the cosine. It counts the pairs, and fails after `max_calls` calls."""
+    """A model that predicts the cosine, counts the pairs, and fails after `max_calls` calls."""
 
     def __init__(self, max_calls: int = 1000) -> None:
         self.n_pairs, self.calls_left = 0, max_calls
