@@ -1,4 +1,4 @@
-"""The library room's progress display: a bar on a terminal, a log line every few seconds elsewhere."""
+"""Progress display: a bar on a terminal, a log line every few seconds elsewhere."""
 
 import logging
 import sys
@@ -12,23 +12,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 logger = logging.getLogger(__name__)
 
 Advance = Callable[[int], None]
-LINE_EVERY_S = 5.0
+"""Adds a number of finished items."""
+
+LOG_INTERVAL_S = 5.0
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
-    """Show how far a work of `total` items is; the yielded function is told how many more are done."""
+    """Show the progress of a loop.
+
+    Args:
+        label: name of the work.
+        total: number of items. Nothing is shown if it is 0.
+
+    Yields:
+        A function that adds a number of finished items.
+    """
     if not total:
         yield lambda _n: None
     elif sys.stderr.isatty():
-        with _bar(label, total) as advance:
+        with _show_bar(label, total) as advance:
             yield advance
     else:
-        yield _lines(label, total)
+        yield _log_progress(label, total)
 
 
 @contextmanager
-def _bar(label: str, total: int) -> Iterator[Advance]:
+def _show_bar(label: str, total: int) -> Iterator[Advance]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=total)
@@ -43,18 +53,18 @@ class _Rate(TextColumn):
         return super().render(task) if task.speed else ""
 
 
-def _lines(label: str, total: int) -> Advance:
-    start = said = time.monotonic()
+def _log_progress(label: str, total: int) -> Advance:
+    start = last_logged = time.monotonic()
     done = 0
 
     def advance(n: int) -> None:
-        nonlocal done, said
+        nonlocal done, last_logged
         done += n
         now = time.monotonic()
-        if now - said >= LINE_EVERY_S or done >= total:
-            said = now
+        if now - last_logged >= LOG_INTERVAL_S or done >= total:
+            last_logged = now
             rate = done / max(now - start, 1e-9)
-            left = (total - done) / rate if rate else 0.0
-            logger.info("%s: %d of %d, %.0f/s, %.0f s left", label, done, total, rate, left)
+            remaining = (total - done) / rate if rate else 0.0
+            logger.info("%s: %d of %d, %.0f/s, %.0f s left", label, done, total, rate, remaining)
 
     return advance

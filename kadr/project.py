@@ -1,4 +1,4 @@
-"""The files of a project folder: every path that a stage, an operation, the server or the command line uses."""
+"""Paths of all files and folders in a project folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Project:
-    """The layout of one project folder, as dvc.yaml declares it.
+    """The layout of a project folder, as in dvc.yaml.
 
     Attributes:
-        root: the project folder. The default is the working directory, so that paths are relative, as in dvc.yaml.
+        root: the project folder. By default the working directory, which makes all paths relative.
     """
 
     root: Path = Path()
@@ -18,12 +18,12 @@ class Project:
 
     @property
     def params(self) -> Path:
-        """Every setting, in one file."""
+        """File of all settings."""
         return self.root / "params.yaml"
 
     @property
     def presets(self) -> Path:
-        """Folder of `<preset>.yaml`."""
+        """Folder of the presets, `<preset>.yaml`."""
         return self.root / "presets"
 
     @property
@@ -35,19 +35,19 @@ class Project:
 
     @property
     def raw(self) -> Path:
-        """Folder of raw datasets, one folder each."""
+        """Folder of the raw datasets."""
         return self.root / "data/raw"
 
     # Tables
 
     @property
     def images(self) -> Path:
-        """Table of the rated and the searchable images (splits train and test)."""
+        """Table of the images in the splits train and test."""
         return self.root / "data/tables/images.parquet"
 
     @property
     def corpus(self) -> Path:
-        """Table of the captioned, unrated images (split corpus)."""
+        """Table of the images in the split corpus, which have captions and no ratings."""
         return self.root / "data/tables/corpus.parquet"
 
     @property
@@ -67,12 +67,12 @@ class Project:
 
     @property
     def quarantine(self) -> Path:
-        """Table of the rows and images that ingest set aside, with the reason."""
+        """Table of invalid rows and images, with the reasons."""
         return self.root / "data/tables/quarantine.parquet"
 
     @property
     def leaks(self) -> Path:
-        """Table of near-duplicate images and equal texts that occur in two splits."""
+        """Table of near-duplicate images and equal texts in two splits."""
         return self.root / "data/tables/leaks.parquet"
 
     @property
@@ -82,29 +82,29 @@ class Project:
 
     @property
     def clip_pairs(self) -> Path:
-        """Table of the rated pairs that the CLIP learns from. Empty where `clip.ratings` is 0."""
+        """Table of the rated pairs that train the CLIP model. Empty if `clip.ratings` is 0."""
         return self.root / "data/tables/clip_pairs.parquet"
 
     @property
     def withheld(self) -> Path:
-        """Table of the rated pairs that the relevance model must not use. Empty where `clip.ratings` is 0."""
+        """Table of the rated pairs that the relevance model must not use. Empty if `clip.ratings` is 0."""
         return self.root / "data/tables/withheld.parquet"
 
     # Vectors and predictions
 
     @property
     def image_embeddings(self) -> Path:
-        """Folder of `<encoder>.parquet`."""
+        """Folder of the image vectors, `<encoder>.parquet`."""
         return self.root / "data/embeddings/images"
 
     @property
     def text_embeddings(self) -> Path:
-        """Folder of `<encoder>.parquet`."""
+        """Folder of the text vectors, `<encoder>.parquet`."""
         return self.root / "data/embeddings/texts"
 
     @property
     def predictions(self) -> Path:
-        """Folder of out-of-fold predictions: model.parquet, and one file per baseline."""
+        """Folder of out-of-fold predictions: `model.parquet`, and one file per baseline."""
         return self.root / "data/predictions"
 
     # Models
@@ -116,12 +116,12 @@ class Project:
 
     @property
     def clip(self) -> Path:
-        """Folder of the CLIP of the run."""
+        """Folder of the CLIP model."""
         return self.models / "clip"
 
     @property
     def text_encoders(self) -> Path:
-        """Folder of one folder per text encoder: what it needs beside its weights."""
+        """Folder of the fitted parts of text encoders, such as a vocabulary. One folder per encoder."""
         return self.models / "text_encoders"
 
     @property
@@ -135,61 +135,66 @@ class Project:
         return self.models / "index"
 
     @property
+    def photo_index(self) -> Path:
+        """Link to the current version of the index that `kadr index` writes."""
+        return self.models / "photos"
+
+    @property
     def champion(self) -> Path:
-        """Link to the folder of the champion: the models in use."""
+        """Link to the current version of the champion, the models in use."""
         return self.models / "champion"
 
     # Reports and metrics
 
     @property
     def metrics(self) -> Path:
-        """Folder of `<stage>.json`."""
+        """Folder of the metrics, `<stage>.json`."""
         return self.root / "metrics"
 
     @property
     def rate_next(self) -> Path:
-        """Table of the pairs for which one more expert rating is most informative."""
+        """Table of the pairs for which a further expert rating is most informative."""
         return self.root / "reports/rate_next.csv"
 
     @property
     def rating_bins(self) -> Path:
-        """Histogram of ratings and relevances in 20 bins of 0..1, for DVC's plots."""
+        """Histogram of ratings and relevances in 20 bins of 0..1, for DVC plots."""
         return self.root / "reports/rating_bins.csv"
 
     @property
     def reliability(self) -> Path:
-        """Reliability diagram of the model: mean predicted and mean observed relevance by bin, for DVC's plots."""
+        """Reliability diagram: mean predicted and mean observed relevance per bin, for DVC plots."""
         return self.root / "reports/reliability.csv"
 
     @property
     def data_docs(self) -> Path:
-        """Folder of Great Expectations' data docs, `<table>.html`."""
+        """Folder of the Great Expectations data docs, `<table>.html`."""
         return self.root / "reports/data_docs"
 
     @property
     def report(self) -> Path:
-        """The report of the run."""
+        """HTML report of the pipeline run."""
         return self.root / "reports/index.html"
 
     @property
     def ratings_report(self) -> Path:
-        """The report of the ratings."""
+        """HTML report of the ratings."""
         return self.root / "reports/ratings.html"
 
     def artifacts(self) -> "Artifacts":
-        """Return what the stages wrote last."""
+        """Return the artifacts of the last pipeline run."""
         return Artifacts(self.index, self.text_encoders, self.relevance_model, self.clip, self.params)
 
     def champion_artifacts(self) -> "Artifacts | None":
-        """Return the artifacts of the champion, None where there is no champion."""
+        """Return the artifacts of the champion, None if no champion exists."""
         return version_artifacts(self.champion)
 
-    def artifacts_of(self, index: Path) -> "Artifacts":
-        """Return the artifacts that belong to an index.
+    def index_artifacts(self, index: Path) -> "Artifacts":
+        """Return the artifacts with which an index is searched.
 
         Args:
-            index: folder of an index, or of one version of the champion (its index is then searched with its own
-                models).
+            index: folder of an index, or of a champion. A champion is searched with its own models, any other index
+                with the models of the last pipeline run.
         """
         if version := version_artifacts(index):
             return version
@@ -203,9 +208,9 @@ class Artifacts:
 
     Attributes:
         index: folder of the search index.
-        text_encoders: folder of one folder per text encoder.
+        text_encoders: folder of the fitted parts of text encoders.
         relevance: folder of the relevance model.
-        clip: folder of the CLIP of the run. The encoders in `params` name it where they use it.
+        clip: folder of the CLIP model.
         params: file of the settings.
     """
 
@@ -217,12 +222,12 @@ class Artifacts:
 
 
 def version_artifacts(version: Path) -> Artifacts | None:
-    """Return the artifacts of one version of the champion, None where the folder is not a complete version.
+    """Return the artifacts of one version of the champion, None if the folder is not a version.
 
-    A link is resolved once, so that all artifacts are of the same version even when another one is published meanwhile.
+    A link is resolved once, so that all artifacts belong to the same version even if the champion changes.
 
     Args:
-        version: folder of a version, or a link to it. It contains the models and their params.yaml.
+        version: folder of a version, which contains models and their params.yaml, or a link to the folder.
     """
     folder = version.resolve()
     layout = Project(folder)
@@ -236,7 +241,7 @@ PROJECT = Project()
 """The project in the working directory."""
 
 SEEN_TEXT = "seen_text"
-"""In `predictions`: scores of the model where only the image was held out."""
+"""Name of the predictions for which only the image was held out, not the query."""
 
 SCORE_SUMMARY = "_summary.json"
-"""In a folder of scores: what the last batch scoring did."""
+"""Name of the summary of the last batch scoring, in a folder of scores."""

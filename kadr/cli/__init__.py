@@ -1,1 +1,1 @@
-"""The command `kadr`: one module for each group of commands."""
+"""The command line `kadr`: one module per group of commands."""

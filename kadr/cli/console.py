@@ -1,4 +1,4 @@
-"""Standard output of the commands, and what several commands share."""
+"""Standard output and process settings that several commands share."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """Return standard output. In a file or a pipe, lines are not wrapped."""
+    """Return standard output. Lines are not wrapped in a file or a pipe."""
     return Console(width=None if sys.stdout.isatty() else 200)
 
 

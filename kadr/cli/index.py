@@ -1,69 +1,83 @@
-"""The command line's part for collections: `kadr index` and `export`."""
+"""The commands `kadr index` and `kadr export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadr.project import PROJECT
+
 if TYPE_CHECKING:
-    from kadr.collection import Update
-
-PARAMS = Path("params.yaml")
-PHOTOS = Path("models/photos")
-RELEVANCE_MODEL = Path("models/relevance")
-TEXT_EMBEDDINGS = Path("data/embeddings/texts")
-
-app = typer.Typer()
+    from kadr.collection import IndexUpdate
 
 
-@app.command("index")
-def index_(
+def index(
     photos: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PHOTOS", help="Folders, files or fsspec addresses; none: those of the last time."),
+        typer.Argument(
+            metavar="PHOTOS",
+            help="Folders, files or fsspec addresses of photos. Default: the addresses of the last run.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The index, a link to its newest version.")] = PHOTOS,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Link to the current version of the index.")] = (
+        PROJECT.photo_index
+    ),
 ) -> None:
-    """Index photos of any folders, so that they can be searched; again: what is new, changed, moved or gone."""
-    from kadr.collection import index_photos
+    """Index your own photos, so that they can be searched.
+
+    Run the command again after your photos have changed: only new and changed photos are read and embedded.
+    """
+    from kadr.collection import update_index
     from kadr.io.embeddings import Embeddings
     from kadr.model import RelevanceModel
     from kadr.params import load_params
 
-    params = load_params(PARAMS)
-    model = RelevanceModel.load(RELEVANCE_MODEL) if params.index.rerank and RELEVANCE_MODEL.is_dir() else None
-    encoders = list(params.embed_images.encoders) if model else params.shared_encoders[:1]
-    encoders.sort(key=lambda name: name != params.shared_encoders[0])
-    texts = TEXT_EMBEDDINGS / f"{encoders[0]}.parquet"
-    known = Embeddings.read(texts) if texts.is_file() else None
-    update = index_photos(photos or [], out, params, encoders, texts=known, model=model)
-    for line in _told(update, out):
+    params = load_params(PROJECT.params)
+    has_model = params.index.rerank > 0 and PROJECT.relevance_model.is_dir()
+    search_encoder = params.shared_encoders[0]
+    others = [name for name in params.embed_images.encoders if name != search_encoder] if has_model else []
+    texts_path = PROJECT.text_embeddings / f"{search_encoder}.parquet"
+    update = update_index(
+        photos or [],
+        out,
+        [search_encoder, *others],
+        params.embed_images,
+        params.embed,
+        exact_max=params.index.exact_max,
+        max_pixels=params.ingest.max_pixels,
+        texts=Embeddings.read(texts_path) if texts_path.is_file() else None,
+        model=RelevanceModel.load(PROJECT.relevance_model) if has_model else None,
+    )
+    for line in _summarise(update, out):
         typer.echo(line)
 
 
-@app.command()
 def export(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of Qdrant, e.g. http://host:6333, or a folder.")],
-    index: Annotated[Path, typer.Option("--index", "-i", help="What to upload.")] = PHOTOS,
-    collection: Annotated[str, typer.Option(metavar="NAME", help="Of the photos in Qdrant.")] = "photos",
+    address: Annotated[
+        str,
+        typer.Argument(metavar="ADDRESS", help="URL of a Qdrant server, e.g. http://host:6333, or a local folder."),
+    ],
+    index: Annotated[Path, typer.Option("--index", "-i", metavar="DIR", help="Index to upload.")] = PROJECT.photo_index,
+    collection: Annotated[str, typer.Option(metavar="NAME", help="Qdrant collection to fill.")] = "photos",
 ) -> None:
-    """Upload an index to Qdrant, a distributed vector store."""
+    """Upload an index to Qdrant, a distributed vector database."""
     from kadr.index import Index
     from kadr.index.qdrant import export_to_qdrant
 
-    n = export_to_qdrant(Index.load(index), address, collection)
-    typer.echo(f"{address}: collection {collection} holds {n:,} photos")
+    n_images = export_to_qdrant(Index.load(index), address, collection)
+    typer.echo(f"{address}: the collection {collection} contains {n_images:,} images.")
 
 
-def _told(update: "Update", out: Path) -> list[str]:
-    """What happened, in lines."""
-    described = update.index.describe()
-    changes = ", ".join(f"{n:,} {what}" for what, n in update.changes.items() if n)
-    lines = [f"{out}: {described['n_images']:,} photos ({changes}){'' if update.published else ', as before'}"]
-    lines.append(f"  {described['kind']}, recall@10 {described['recall_at_10']:.3f}, nprobe {described['nprobe']}")
+def _summarise(update: "IndexUpdate", out: Path) -> list[str]:
+    description = update.index.describe()
+    changes = ", ".join(f"{n:,} {change}" for change, n in update.changes.items() if n)
+    state = "" if update.published else ", no new version"
+    lines = [f"{out}: {description['n_images']:,} photos ({changes}{state})"]
+    recall = f"recall@10 {description['recall_at_10']:.3f}"
+    lines.append(f"  vector index: {description['kind']}, {recall}, nprobe {description['nprobe']}")
     if update.set_aside:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(update.set_aside.items()))
-        lines.append(f"  set aside: {reasons} ({out}/set_aside.parquet names them)")
+        lines.append(f"  not indexed: {reasons} (listed in {out}/set_aside.parquet)")
     if update.n_others:
-        lines.append(f"  passed over: {update.n_others:,} files that are no photos by their names")
-    return [*lines, f'search it: kadr search "a dog in the snow" --index {out}']
+        lines.append(f"  skipped: {update.n_others:,} files without an image suffix")
+    return [*lines, f'Search it: kadr search "a dog in the snow" --index {out}']

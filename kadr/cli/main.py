@@ -1,4 +1,7 @@
-"""The command line of kadr: with cli_*.py the only place that prints. Heavy imports wait inside their command."""
+"""The command `kadr`: registers all commands, and contains the commands for data and settings.
+
+A command imports heavy packages inside its function, so that `kadr --help` starts fast.
+"""
 
 import json
 import logging
@@ -11,19 +14,27 @@ from typer.core import TyperGroup
 
 from kadr.cli import cache, champion, doctor, index, scoring, search, serve, tracking, tuning
 from kadr.cli.console import console
-from kadr.errors import InputError, KadrError, said_clearly
+from kadr.errors import InputError, KadrError, clear_errors
 from kadr.project import PROJECT
 
 SAMPLE = PROJECT.raw / "sample"
+N_TRAIN, N_TEST, N_CORPUS = 600, 60, 1400  # as in kadr.sample, which takes long to import
+PANELS = ("Data", "Pipeline", "Search", "Models", "Maintenance")
+DATA, PIPELINE, SEARCH, MODELS, MAINTENANCE = PANELS
 
 
-class Commands(TyperGroup):
-    """Commands that end with the message alone, and exit code 1, where the user can mend what failed."""
+class KadrGroup(TyperGroup):
+    """A group of commands in panels. A KadrError ends a command with a message and exit code 1."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the command names in the order of their panels."""
+        panels = {name: getattr(command, "rich_help_panel", DATA) for name, command in self.commands.items()}
+        return sorted(panels, key=lambda name: PANELS.index(panels[name]))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run a command."""
         try:
-            with said_clearly():
+            with clear_errors():
                 return super().invoke(ctx)
         except KadrError as error:
             typer.echo(f"kadr: {error}", err=True)
@@ -31,126 +42,134 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Commands,
-    help="Find photos by words, with a model of relevance learned from people's ratings.",
+    cls=KadrGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cache.app, name="cache")
-app.add_typer(index.app)
-app.add_typer(search.app)
-app.command()(serve.serve)
-app.add_typer(tracking.app)
-app.add_typer(champion.app, name="champion")
-app.command()(champion.snapshot)
-app.command()(tuning.tune)
-app.command()(scoring.score)
-app.command()(doctor.doctor)
 
 
 @app.callback()
 def start() -> None:
-    """Find photos by words, with a model of relevance learned from people's ratings."""
+    """Search images by text, with a relevance model that is trained on ratings."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kadr").setLevel(logging.INFO)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def sample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to draw it.")] = SAMPLE,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder.")] = SAMPLE,
     *,
-    seed: Annotated[int, typer.Option(min=0, help="Of every lot; the same seed draws the same bytes.")] = 0,
-    n_train: Annotated[int | None, typer.Option(help="Rated photos.")] = None,
-    n_test: Annotated[int | None, typer.Option(help="Photos to search among.")] = None,
-    n_corpus: Annotated[int | None, typer.Option(help="Captioned, unrated photos.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Draw it even if it is there.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed. The same seed produces identical files.")] = 0,
+    n_train: Annotated[int, typer.Option(metavar="N", help="Number of rated images.")] = N_TRAIN,
+    n_test: Annotated[int, typer.Option(metavar="N", help="Number of test images.")] = N_TEST,
+    n_corpus: Annotated[
+        int, typer.Option(metavar="N", help="Number of images with captions and without ratings.")
+    ] = N_CORPUS,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing sample.")] = False,
 ) -> None:
-    """Draw the sample data: composed photos, captions and ratings, with planted defects."""
+    """Generate sample data: rendered images, captions and simulated ratings, with planted defects."""
     from kadr.progress import progress
-    from kadr.sample import N_CORPUS, N_TEST, N_TRAIN, write_sample
+    from kadr.sample import write_sample
 
-    counts = (
-        N_TRAIN if n_train is None else n_train,
-        N_TEST if n_test is None else n_test,
-        N_CORPUS if n_corpus is None else n_corpus,
-    )
+    counts = (n_train, n_test, n_corpus)
     if not force and _is_sample(folder, seed, *counts):
-        typer.echo(f"{folder}: this sample is there already (--force draws it anew)")
+        typer.echo(f"{folder}: this sample already exists. Use --force to generate it again.")
         return
-    with progress("sample photos", sum(counts)) as advance:
+    with progress("render images", sum(counts)) as advance:
         written = write_sample(folder, seed, *counts, on_progress=advance)
     typer.echo(
-        f"{folder}: {written.n_train} rated, {written.n_test} test and {written.n_corpus} captioned photos; "
-        f"{written.n_expert} pairs rated by experts, {written.n_crowd} by the crowd alone"
+        f"{folder}: {written.n_train} rated, {written.n_test} test and {written.n_corpus} captioned images; "
+        f"{written.n_expert} pairs with expert ratings, {written.n_crowd} with crowd ratings only"
     )
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def fetch(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of fsspec, e.g. s3://bucket/photos.")],
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where to put it; data/raw/NAME.")] = None,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="fsspec address, e.g. s3://bucket/photos.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="Output folder. Default: data/raw/NAME, with the last part of ADDRESS."),
+    ] = None,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace DIR if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
 ) -> None:
-    """Copy a remote folder of photos, texts and ratings here; an interrupted copy goes on where it was."""
+    """Copy a remote folder of images, captions and ratings to this machine. An interrupted copy resumes."""
     from kadr.ingest.fetch import fetch as copy
 
     folder = folder or PROJECT.raw / address.rstrip("/").rsplit("/", 1)[-1]
-    n = copy(address, folder, force=force)
-    typer.echo(f"{folder}: {n:,} files; set `ingest.source: {folder}` in params.yaml")
+    n_files = copy(address, folder, force=force)
+    typer.echo(f"{folder}: {n_files:,} files. To use them, set `ingest.source: {folder}` in params.yaml.")
 
 
-@app.command()
+@app.command(rich_help_panel=PIPELINE)
 def use(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a file in presets/, without .yaml.")],
     override: Annotated[
         list[str] | None,
-        typer.Option("-S", metavar="KEY=VALUE", help="One more value, e.g. -S train.num_leaves=31; may be repeated."),
+        typer.Option(
+            "-S", metavar="KEY=VALUE", help="A further setting, e.g. -S train.num_leaves=31. May be repeated."
+        ),
     ] = None,
 ) -> None:
-    """Write the values of a preset into params.yaml; its other values and its comments stay."""
-    from kadr.io.presets import use_preset
+    """Write the settings of a preset into params.yaml. Other settings and comments stay."""
+    from kadr.io.presets import apply_preset
 
-    changes = use_preset(preset, override or [], PROJECT.params, PROJECT.presets)
+    changes = apply_preset(preset, override or [], PROJECT.params, PROJECT.presets)
     if not changes:
-        typer.echo(f"{PROJECT.params} has the values of {preset} already")
+        typer.echo(f"{PROJECT.params} already has the settings of {preset}.")
         return
-    typer.echo(f"{PROJECT.params}: {len(changes)} values changed by {preset}")
+    typer.echo(f"{PROJECT.params}: changed {len(changes)} settings")
     for change in changes:
-        typer.echo(f"  {change.key}: {_yaml(change.old)} -> {_yaml(change.new)}")
-    typer.echo("Run `make run` or `dvc repro` to bring everything up to date.")
+        typer.echo(f"  {change.key}: {_to_yaml(change.old)} -> {_to_yaml(change.new)}")
+    typer.echo("Run `make run` or `dvc repro` to update the results.")
 
 
-@app.command()
+@app.command(rich_help_panel=PIPELINE)
 def show() -> None:
-    """Print the headline figures of the last run."""
-    from kadr.report.metric_rows import headline
+    """Print the main metrics of the last pipeline run."""
+    from kadr.report.run_summary import summarise_run
 
     if not PROJECT.metrics.is_dir():
-        raise InputError(f"{PROJECT.metrics}/: there are no figures yet; run `make run` or `dvc repro` first")
-    stages = {
+        raise InputError(f"{PROJECT.metrics}/: no metrics. Run `make run` or `dvc repro` first.")
+    metrics = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(PROJECT.metrics.glob("*.json"))
     }
-    table = Table("figure", "value", "beside it", title="kadr: the last run", title_justify="left")
+    table = Table("metric", "value", "comparison", title="kadr: the last run", title_justify="left")
     table.columns[1].justify = "right"
-    for fact in headline(stages):
-        table.add_row(fact.name, f"[bold]{fact.value}[/bold]", fact.note)
+    for row in summarise_run(metrics):
+        table.add_row(row.name, f"[bold]{row.value}[/bold]", row.note)
     console().print(table)
 
 
+app.command(rich_help_panel=DATA)(champion.snapshot)
+app.command(rich_help_panel=SEARCH)(index.index)
+app.command(rich_help_panel=SEARCH)(search.search)
+app.command(rich_help_panel=SEARCH)(search.similar)
+app.command(rich_help_panel=SEARCH)(search.recommend)
+app.command(rich_help_panel=SEARCH)(serve.serve)
+app.command(rich_help_panel=SEARCH)(index.export)
+app.command(rich_help_panel=MODELS)(tracking.compare)
+app.command(rich_help_panel=MODELS)(tracking.register)
+app.command(rich_help_panel=MODELS)(tuning.tune)
+app.command(rich_help_panel=MODELS)(scoring.score)
+app.add_typer(champion.app, name="champion", rich_help_panel=MODELS)
+app.command(rich_help_panel=MAINTENANCE)(doctor.doctor)
+app.add_typer(cache.app, name="cache", rich_help_panel=MAINTENANCE)
+
+
 def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int) -> bool:
-    """Whether `folder` holds the whole sample of that seed and size."""
-    n_photos = {"train": n_train, "test": n_test, "corpus": n_corpus}
-    wanted = {"seed": seed} | {f"n_{part}": n for part, n in n_photos.items()}
+    """Return whether a folder contains the complete sample of this seed and size."""
+    n_images = {"train": n_train, "test": n_test, "corpus": n_corpus}
+    expected = {"seed": seed} | {f"n_{split}": n for split, n in n_images.items()}
     try:
-        found = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
-        same = all(found.get(key) == value for key, value in wanted.items())
-        return same and all(len(list((folder / f"{part}_images").iterdir())) == n for part, n in n_photos.items())
+        description = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
+        same = all(description.get(key) == value for key, value in expected.items())
+        return same and all(len(list((folder / f"{split}_images").iterdir())) == n for split, n in n_images.items())
     except (OSError, ValueError):
         return False
 
 
-def _yaml(value: object) -> str:
+def _to_yaml(value: object) -> str:
     return "null" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The command line's part for questions: `kadr search`, `similar` and `recommend`."""
+"""The commands `kadr search`, `kadr similar` and `kadr recommend`."""
 
 import json
 import logging
@@ -19,42 +19,54 @@ if TYPE_CHECKING:
     from kadr.search import Filters, Match, Searcher
 
 
-app = typer.Typer()
-
-Folder = Annotated[str | None, typer.Option(metavar="NAME", help="Only photos in a folder of that name or path.")]
-After = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos taken on that day or later.")]
-Before = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos taken before that day.")]
-MinSide = Annotated[int | None, typer.Option(min=1, help="Only photos whose shorter side has so many pixels.")]
-MinRelevance = Annotated[float | None, typer.Option(min=0, max=1, help="Only photos that the model finds so relevant.")]
-Colour = Annotated[str | None, typer.Option(help="Only photos that a colour covers much of, e.g. red.")]
-K = Annotated[int, typer.Option("-k", help="How many photos to find.")]
+FolderOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only photos in a folder with this name or path.")
+]
+After = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos that were taken on this day or later.")
+]
+Before = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos that were taken before this day.")
+]
+MinSide = Annotated[
+    int | None, typer.Option(metavar="PIXELS", min=1, help="Minimum length of the shorter side in pixels.")
+]
+MinRelevance = Annotated[float | None, typer.Option(min=0, max=1, help="Minimum predicted relevance, 0 to 1.")]
+Colour = Annotated[str | None, typer.Option(metavar="NAME", help="Only photos with this dominant colour, e.g. red.")]
+K = Annotated[int, typer.Option("-k", metavar="N", help="Number of photos to return.")]
 IndexFolder = Annotated[
     Path,
     typer.Option(
         "--index",
         "-i",
+        metavar="DIR",
         envvar="KADR_INDEX",
-        help="What to search: models/photos of `kadr index`; models/champion, with its own models.",
+        help="Index to search, e.g. models/photos from `kadr index`, or models/champion with its own models.",
     ),
 ]
-Grid = Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also write the photos as one picture.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
-Open = Annotated[bool, typer.Option("--open", help="Open the photos as one picture in the desktop's viewer.")]
-Duplicates = Annotated[bool, typer.Option("--duplicates", help="Show near-duplicates, not only the best of them.")]
+Grid = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as one image, e.g. results.png.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+Open = Annotated[bool, typer.Option("--open", help="Show the results as one image in the desktop's image viewer.")]
+Duplicates = Annotated[bool, typer.Option("--duplicates", help="Also return near-duplicates of better results.")]
 
 
-@app.command()
 def search(
-    words: Annotated[
+    query: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help='What the photo shows, e.g. "a dog in the snow", "dog + 2*snow - people".'),
+        typer.Argument(
+            metavar="QUERY", help='Description of the photo: "a dog in the snow", or "dog + 2*snow - people".'
+        ),
     ],
     k: K = 5,
     *,
-    like: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="Also like this; may be repeated.")] = None,
-    unlike: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="And unlike this.")] = None,
+    like: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Add a photo to the query. May be repeated.")
+    ] = None,
+    unlike: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Subtract a photo from the query. May be repeated.")
+    ] = None,
     index: IndexFolder = PROJECT.index,
-    folder: Folder = None,
+    folder: FolderOption = None,
     after: After = None,
     before: Before = None,
     min_side: MinSide = None,
@@ -65,28 +77,26 @@ def search(
     as_json: AsJson = False,
     open_: Open = False,
 ) -> None:
-    """Find the photos that show what TEXT says: texts added by +, taken away by -, each with a weight before a star."""
+    """Search for photos by text.
+
+    Texts can be added with + and subtracted with -. A number and * before a text set its weight.
+    """
     from kadr.search import Query, parse_query
-    from kadr.search.query import photo_term
+    from kadr.search.query import image_term
 
-    asked = parse_query(words)
-    photos = [(1.0, path) for path in like or []] + [(-1.0, path) for path in unlike or []]
-    terms = asked.terms + tuple(photo_term(weight, _content(path)) for weight, path in photos)
-    query = Query(
-        terms,
-        _filters(folder, after, before, min_side=min_side, min_relevance=min_relevance, colour=colour),
-        not duplicates,
-    )
-    _show(words, _searcher(index).search(query, k), grid, as_json, open_)
+    images = [(1.0, path) for path in like or []] + [(-1.0, path) for path in unlike or []]
+    terms = parse_query(query).terms + tuple(image_term(weight, _read_photo(path)) for weight, path in images)
+    filters = _make_filters(folder, after, before, min_side=min_side, min_relevance=min_relevance, colour=colour)
+    matches = _open_searcher(index).search(Query(terms, filters, not duplicates), k)
+    _print_matches(query, matches, grid, as_json, open_)
 
 
-@app.command()
 def similar(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo's file, of the index or not.")],
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Image file. The index need not contain it.")],
     k: K = 5,
     *,
     index: IndexFolder = PROJECT.index,
-    folder: Folder = None,
+    folder: FolderOption = None,
     after: After = None,
     before: Before = None,
     min_side: MinSide = None,
@@ -95,51 +105,62 @@ def similar(
     as_json: AsJson = False,
     open_: Open = False,
 ) -> None:
-    """Find the photos that look like PHOTO."""
-    content = _content(photo)
-    filters = _filters(folder, after, before, min_side=min_side, colour=colour)
-    _show(f"like {photo}", _searcher(index, for_texts=False).similar(content, k, filters=filters), grid, as_json, open_)
+    """Search for photos that look like PHOTO."""
+    content = _read_photo(photo)
+    filters = _make_filters(folder, after, before, min_side=min_side, colour=colour)
+    matches = _open_searcher(index, text_queries=False).similar(content, k, filters=filters)
+    _print_matches(f"like {photo}", matches, grid, as_json, open_)
 
 
-@app.command()
 def recommend(
-    photos: Annotated[list[Path] | None, typer.Argument(metavar="PHOTOS", help="Photos that are liked.")] = None,
+    photos: Annotated[list[Path] | None, typer.Argument(metavar="PHOTOS", help="Photos that you like.")] = None,
     *,
-    likes: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="One more that is liked.")] = None,
-    dislikes: Annotated[list[Path] | None, typer.Option(metavar="PHOTO", help="And one that is not.")] = None,
+    likes: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A further photo that you like. May be repeated.")
+    ] = None,
+    dislikes: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A photo that you do not like. May be repeated.")
+    ] = None,
     k: K = 5,
-    diversity: Annotated[float, typer.Option(min=0, max=1, help="0: like the likes; 1: unlike each other.")] = 0.3,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="0: most similar photos. 1: most different from each other.")
+    ] = 0.3,
     index: IndexFolder = PROJECT.index,
-    folder: Folder = None,
+    folder: FolderOption = None,
     grid: Grid = None,
     as_json: AsJson = False,
     open_: Open = False,
 ) -> None:
-    """Find photos like those that someone likes, and unlike each other."""
-    liked, disliked = (
-        [_content(path) for path in paths] for paths in ([*(likes or []), *(photos or [])], dislikes or [])
-    )
-    found = _searcher(index, for_texts=False).recommend(liked, disliked, k, diversity, _filters(folder))
-    _show("recommended", found, grid, as_json, open_)
+    """Recommend photos that are similar to PHOTOS, but different from each other."""
+    liked = [_read_photo(path) for path in [*(likes or []), *(photos or [])]]
+    disliked = [_read_photo(path) for path in dislikes or []]
+    searcher = _open_searcher(index, text_queries=False)
+    matches = searcher.recommend(liked, disliked, k, diversity, _make_filters(folder))
+    _print_matches("recommended", matches, grid, as_json, open_)
 
 
-def _searcher(index: Path, *, for_texts: bool = True) -> "Searcher":
-    logging.getLogger().setLevel(logging.WARNING)
-    return load(index, for_texts=for_texts, for_many=False)
+def load_index_searcher(index: Path, *, text_queries: bool = True, many_queries: bool = True) -> "Searcher":
+    """Load the searcher of an index, or of a champion with its own models.
 
-
-def load(index: Path, *, for_texts: bool = True, for_many: bool = True) -> "Searcher":
-    """The searcher of an index or a champion, as the files are now."""
+    Args:
+        index: folder of the index or of the champion.
+        text_queries: whether queries will contain texts.
+        many_queries: whether to prepare the index for many queries.
+    """
     from kadr.params import load_params
     from kadr.search import load_searcher
 
-    its = PROJECT.artifacts_of(index)
-    params = load_params(its.params)
-    folders = (its.index, its.text_encoders, params, its.relevance)
-    return load_searcher(*folders, for_texts=for_texts, for_many=for_many)
+    artifacts = PROJECT.index_artifacts(index)
+    params = load_params(artifacts.params)
+    return load_searcher(artifacts, params, text_queries=text_queries, many_queries=many_queries)
 
 
-def _filters(
+def _open_searcher(index: Path, *, text_queries: bool = True) -> "Searcher":
+    logging.getLogger().setLevel(logging.WARNING)
+    return load_index_searcher(index, text_queries=text_queries, many_queries=False)
+
+
+def _make_filters(
     folder: str | None = None,
     after: datetime | None = None,
     before: datetime | None = None,
@@ -153,15 +174,15 @@ def _filters(
     return Filters(folder, after and after.date(), before and before.date(), min_side, min_relevance, colour)
 
 
-def _content(photo: Path) -> bytes:
+def _read_photo(path: Path) -> bytes:
     try:
-        return photo.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{photo}: the photo cannot be read ({error.strerror}); mend the path") from error
+        raise InputError(f"{path}: the photo cannot be read ({error.strerror}). Check the path.") from error
 
 
-def _show(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:
-    """Print the matches, then draw them where it is wanted."""
+def _print_matches(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:
+    """Print the matches, and draw them if requested."""
     from kadr.search import draw_grid
 
     if as_json:
@@ -169,35 +190,34 @@ def _show(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, 
     elif matches:
         console().print(_match_table(title, matches))
     else:
-        typer.echo("no photo is found; loosen the filters")
+        typer.echo("No photo matches. Remove a filter.")
     if grid is None and not open_:
         return
-    picture = draw_grid(title, matches)
+    image = draw_grid(title, matches)
     if grid is not None:
-        _save(picture, grid)
+        _save_image(image, grid)
     if open_:
-        picture.show()
+        image.show()
 
 
 def _match_table(title: str, matches: "list[Match]") -> Table:
     table = Table(title=title, title_justify="left")
-    for column in ("rank", "relevance", "cosine", "like it"):
+    for column in ("rank", "relevance", "cosine", "duplicates"):
         table.add_column(column, justify="right")
     table.add_column("path", overflow="fold")
     for rank, match in enumerate(matches, 1):
         relevance = "" if match.relevance is None else f"{match.relevance:.3f}"
         link = match.path if "://" in match.path else Path(match.path).absolute().as_uri()
-        folded = f"+{match.n_duplicates}" if match.n_duplicates else ""
-        table.add_row(
-            str(rank), relevance, f"{match.score:.3f}", folded, Text(match.path, style=f"link {link}", overflow="fold")
-        )
+        duplicates = f"+{match.n_duplicates}" if match.n_duplicates else ""
+        path = Text(match.path, style=f"link {link}", overflow="fold")
+        table.add_row(str(rank), relevance, f"{match.score:.3f}", duplicates, path)
     return table
 
 
-def _save(picture: Any, path: Path) -> None:
+def _save_image(image: Any, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
+        image.save(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the picture cannot be written ({error}); name a .png or .jpg file") from error
-    typer.echo(f"{path}: picture written", err=True)
+        raise InputError(f"{path}: the image cannot be written ({error}). Name a .png or .jpg file.") from error
+    typer.echo(f"Wrote {path}.", err=True)

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from kadr.errors import InputError, KadrError, UndecodableError
+from kadr.errors import ImageProblem, InputError, KadrError, UndecodableError
 from kadr.io.storage import Location, read_bytes
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -75,7 +75,7 @@ def open_image(content: bytes | BinaryIO, path: Location, max_pixels: int = MAX_
         message = f"{path}: the file is not an image in a supported format. Use one of {formats}."
         raise UndecodableError(message, "not_an_image") from error
     except Exception as error:
-        status = "truncated" if "truncated" in str(error).lower() else "broken"
+        status: ImageProblem = "truncated" if "truncated" in str(error).lower() else "broken"
         message = f"{path}: the image cannot be decoded ({error}). Replace or remove the file."
         raise UndecodableError(message, status) from error
 

@@ -1,4 +1,4 @@
-"""The library room's search: from words and photos to the photos that show what they say."""
+"""Search a collection of images by text, by example, or by a weighted combination of both."""
 
 from kadr.search.grid import draw_grid
 from kadr.search.query import Filters, Query, Term, parse_query

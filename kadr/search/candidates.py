@@ -1,4 +1,4 @@
-"""The search's first step: a query's vector, and the photos nearest to it among those that its filters let pass."""
+"""Candidates of a query: the images whose vectors are nearest to the query vector."""
 
 from collections.abc import Callable
 
@@ -10,51 +10,62 @@ from kadr.io.embeddings import Rows, Vectors
 from kadr.search.query import Query, Term
 from kadr.search.results import Cosines
 
-VectorOf = Callable[[Term], tuple[Vectors, int | None]]
+EmbedTerm = Callable[[Term], tuple[Vectors, int | None]]
+"""Returns the vector (1, d) of a term, and the row of its image if the index contains it."""
 
 
 class Candidates:
-    """The photos nearest to a query, as many as are asked for.
+    """The nearest images of a query that pass its filters. Images that occur in the query are left out.
+
+    Args:
+        index: index to search.
+        query: the query.
+        vector: (1, d) float32, the query vector.
+        query_rows: rows of the images that occur in the query.
+        n: number of candidates.
+        allowed: rows that pass the filters, None for all rows.
 
     Attributes:
-        query: what is asked.
-        rows: of the index's photos, nearest first; not those that the query itself names.
-        cosines: of them.
-        all: whether there are no more.
+        rows: rows of the candidates, nearest first.
+        cosines: cosines of the candidates.
+        exhausted: whether the index contains no further candidates.
     """
 
     rows: Rows
     cosines: Cosines
-    all: bool
+    exhausted: bool
 
     def __init__(
-        self, index: Index, query: Query, vector: Vectors, own: list[int], n: int, *, allowed: Rows | None
+        self, index: Index, query: Query, vector: Vectors, query_rows: list[int], n: int, *, allowed: Rows | None
     ) -> None:
         self.query = query
-        self._index, self._allowed, self._vector, self._own, self._n = index, allowed, vector, own, n
+        self._index, self._allowed, self._vector, self._query_rows, self._n = index, allowed, vector, query_rows, n
         self._find()
 
-    def more(self) -> None:
-        """Find twice as many."""
+    def double(self) -> None:
+        """Find twice as many candidates."""
         self._n *= 2
         self._find()
 
     def _find(self) -> None:
-        wanted = self._n + len(self._own)
-        rows, cosines = self._index.nearest(self._vector, wanted, self._allowed)
-        others = ~np.isin(rows, self._own)
-        self.rows, self.cosines, self.all = rows[others], cosines[others], len(rows) < wanted
+        k = self._n + len(self._query_rows)
+        rows, cosines = self._index.nearest(self._vector, k, self._allowed)
+        others = ~np.isin(rows, self._query_rows)
+        self.rows, self.cosines, self.exhausted = rows[others], cosines[others], len(rows) < k
 
 
-def query_vector(query: Query, vector_of: VectorOf) -> tuple[Vectors, list[int]]:
-    """The weighted sum of the terms' unit vectors, scaled to one, (1, d); and rows of the photos among the terms.
+def query_vector(query: Query, embed_term: EmbedTerm) -> tuple[Vectors, list[int]]:
+    """Return the weighted sum of the unit vectors of the terms, scaled to unit norm.
+
+    Returns:
+        The vector (1, d) float32, and the rows of the images that occur in the query.
 
     Raises:
-        SearchError: the terms cancel out.
+        SearchError: the sum is zero.
     """
-    parts = [(term.weight, *vector_of(term)) for term in query.terms]
-    total = np.sum([np.float32(weight) * vector for weight, vector, _ in parts], axis=0)
+    terms = [(term.weight, *embed_term(term)) for term in query.terms]
+    total = np.sum([np.float32(weight) * vector for weight, vector, _ in terms], axis=0)
     length = np.linalg.norm(total)
-    if length < 1e-4 * max(abs(weight) for weight, _, _ in parts):
-        raise SearchError("the terms of the query cancel out; take away something else than what is asked for")
-    return np.asarray(total / length, dtype=np.float32), [row for _, _, row in parts if row is not None]
+    if length < 1e-4 * max(abs(weight) for weight, _, _ in terms):
+        raise SearchError("The terms of the query cancel out. Subtract another term, or change the weights.")
+    return np.asarray(total / length, dtype=np.float32), [row for _, _, row in terms if row is not None]

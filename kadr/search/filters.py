@@ -1,4 +1,4 @@
-"""The search's filters: DuckDB asks the index's table which photos may be found."""
+"""Apply the filters of a query to the table of an index with DuckDB."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from kadr.search.query import Filters
 if TYPE_CHECKING:
     from kadr.index import Index
 
-_CONDITIONS = {  # of the table `photos`, schema INDEXED
+_CONDITIONS = {  # on a table of schema INDEXED_IMAGES
     "folder": "contains('/' || path, '/' || $folder || '/')",
     "after": "coalesce(taken, modified) >= $after",
     "before": "coalesce(taken, modified) < $before",
@@ -23,27 +23,29 @@ _CONDITIONS = {  # of the table `photos`, schema INDEXED
 
 
 def allowed_rows(index: "Index", filters: Filters) -> Rows | None:
-    """Rows of the photos that pass, ascending; None where every photo may. Min_relevance is looked at later.
+    """Return the rows of the images that pass the filters, ascending. None if no filter is set.
+
+    The filter `min_relevance` is applied later, to the predictions of the relevance model.
 
     Raises:
-        SearchError: where no photo could pass.
+        SearchError: a filter has an invalid value.
     """
     values = {name: getattr(filters, name) for name in _CONDITIONS if getattr(filters, name) is not None}
     if filters.min_relevance is not None and not 0 <= filters.min_relevance <= 1:
-        raise SearchError(f"the least relevance is {filters.min_relevance}; give one from 0 to 1")
+        raise SearchError(f"The minimum relevance is {filters.min_relevance}, expected 0 to 1.")
     if not values:
         return None
     if "colour" in values and values["colour"] not in COLOURS:
-        raise SearchError(f"the colour {values['colour']!r} is unknown; the colours are {', '.join(COLOURS)}")
+        raise SearchError(f"The colour {values['colour']!r} is unknown, expected one of {', '.join(COLOURS)}.")
     if "folder" in values:
         values["folder"] = str(values["folder"]).strip("/")
-    return _ask(index.photos, " AND ".join(_CONDITIONS[name] for name in values), values)
+    return _select_rows(index.table, " AND ".join(_CONDITIONS[name] for name in values), values)
 
 
-def _ask(photos: pa.Table, condition: str, values: dict[str, object]) -> Rows:
+def _select_rows(table: pa.Table, condition: str, values: dict[str, object]) -> Rows:
     import duckdb
 
     with duckdb.connect() as connection:
-        connection.register("photos", photos)
-        found = connection.execute(f"SELECT row FROM photos WHERE {condition} ORDER BY row", values)  # noqa: S608
-        return np.asarray(found.fetchnumpy()["row"], dtype=np.int64)
+        connection.register("images", table)
+        result = connection.execute(f"SELECT row FROM images WHERE {condition} ORDER BY row", values)  # noqa: S608
+        return np.asarray(result.fetchnumpy()["row"], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A search's answer as one picture: the found photos in reading order, each with its rank and score."""
+"""Draw the results of a search as one image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,45 +8,52 @@ from PIL import Image, ImageDraw, ImageFont
 from kadr.io.thumbnails import open_thumbnail
 from kadr.search.results import Match
 
-_SIDE = 240  # pixels of a photo's longer side
+_SIDE = 240  # longer side of a thumbnail in pixels
 _GAP = 16
-_LABEL = 44  # height of the two lines under a photo
-_TITLE = 48
-_COLUMNS = 5
-_PAPER, _INK, _FAINT = "#ffffff", "#1c1c1e", "#6b6b70"
+_LABEL_HEIGHT = 44
+_TITLE_HEIGHT = 48
+_MAX_COLUMNS = 5
+_BACKGROUND, _TEXT_COLOUR, _PATH_COLOUR = "#ffffff", "#1c1c1e", "#6b6b70"
 
 
 def draw_grid(text: str, matches: Sequence[Match]) -> Image.Image:
-    """Picture of `matches` in rows of five under the title `text`.
+    """Draw the matches in rows of five, with rank, score and file name.
+
+    Args:
+        text: title of the image.
+        matches: results of a search.
 
     Raises:
-        InputError: a photo is missing or cannot be decoded.
+        InputError: an image is missing or cannot be decoded.
     """
-    n_columns = max(1, min(_COLUMNS, len(matches)))
+    n_columns = max(1, min(_MAX_COLUMNS, len(matches)))
     n_rows = -(-len(matches) // n_columns)
     width = n_columns * (_SIDE + _GAP) + _GAP
-    grid = Image.new("RGB", (width, _TITLE + n_rows * (_SIDE + _LABEL + _GAP) + _GAP), _PAPER)
+    height = _TITLE_HEIGHT + n_rows * (_SIDE + _LABEL_HEIGHT + _GAP) + _GAP
+    grid = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(grid)
-    title = _font(20)
-    draw.text((_GAP, _GAP), _fitted(draw, text, title, width - 2 * _GAP), fill=_INK, font=title)
-    for at, match in enumerate(matches):
-        corner = (_GAP + at % n_columns * (_SIDE + _GAP), _TITLE + _GAP + at // n_columns * (_SIDE + _LABEL + _GAP))
-        _draw_match(grid, draw, at + 1, match, corner)
+    title_font = _font(20)
+    draw.text((_GAP, _GAP), _shorten(draw, text, title_font, width - 2 * _GAP), fill=_TEXT_COLOUR, font=title_font)
+    for position, match in enumerate(matches):
+        row, column = divmod(position, n_columns)
+        corner = (_GAP + column * (_SIDE + _GAP), _TITLE_HEIGHT + _GAP + row * (_SIDE + _LABEL_HEIGHT + _GAP))
+        _draw_match(grid, draw, position + 1, match, corner)
     return grid
 
 
 def _draw_match(grid: Image.Image, draw: ImageDraw.ImageDraw, rank: int, match: Match, corner: tuple[int, int]) -> None:
     left, top = corner
-    photo = open_thumbnail(match.path, _SIDE)
-    grid.paste(photo, (left + (_SIDE - photo.width) // 2, top + _SIDE - photo.height))
-    label, font = _font(13), _font(11)
+    thumbnail = open_thumbnail(match.path, _SIDE)
+    grid.paste(thumbnail, (left + (_SIDE - thumbnail.width) // 2, top + _SIDE - thumbnail.height))
+    score_font, path_font = _font(13), _font(11)
     score = f"cosine {match.score:.2f}" if match.relevance is None else f"relevance {match.relevance:.2f}"
-    draw.text((left, top + _SIDE + 6), f"{rank}. {score}", fill=_INK, font=label)
-    draw.text((left, top + _SIDE + 26), _fitted(draw, Path(match.path).name, font, _SIDE), fill=_FAINT, font=font)
+    name = _shorten(draw, Path(match.path).name, path_font, _SIDE)
+    draw.text((left, top + _SIDE + 6), f"{rank}. {score}", fill=_TEXT_COLOUR, font=score_font)
+    draw.text((left, top + _SIDE + 26), name, fill=_PATH_COLOUR, font=path_font)
 
 
-def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """`text`, its end cut off with an ellipsis where it is wider than `width` pixels."""
+def _shorten(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """Return a text that fits into `width` pixels, with an ellipsis if it is cut."""
     if draw.textlength(text, font=font) <= width:
         return text
     while text and draw.textlength(text + "…", font=font) > width:
@@ -55,7 +62,7 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, 
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans (Latin, Cyrillic, Greek...), which comes with matplotlib."""
+    """Return DejaVu Sans, which matplotlib installs and which has Latin, Greek and Cyrillic letters."""
     import matplotlib as mpl
 
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

@@ -1,4 +1,4 @@
-"""The search's questions: weighted terms, filters, and the little language in which people write them."""
+"""Queries: weighted terms, filters, and the syntax in which users write them."""
 
 import re
 from collections.abc import Iterator
@@ -7,49 +7,50 @@ from datetime import date
 
 from kadr.errors import SearchError
 
-EXAMPLE = '"a dog in the snow", or "dog + snow - people"'
-_SIGN = re.compile(r'"[^"]*"|(?:^|(?<=\s))[+-](?=\s|$)')  # a quoted part, or a sign that stands alone
+EXAMPLE = '"a dog in the snow" or "dog + snow - people"'
+_SIGN = re.compile(r'"[^"]*"|(?:^|(?<=\s))[+-](?=\s|$)')  # a quoted text, or a sign between spaces
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*\*\s*(.*)", re.DOTALL)
-_PHOTO = "photo:"
+_IMAGE_PREFIX = "photo:"
+_EMPTY = f"The query is empty. Describe the image, e.g. {EXAMPLE}."
 
 
 @dataclass(frozen=True)
 class Term:
-    """One part of a query: exactly one of text, image_id and photo.
+    """One term of a query: a text, an image of the index, or an image file.
 
     Attributes:
-        weight: how much it counts; negative: away from it.
-        text: what the photo shows.
-        image_id: a photo of the index that it looks like.
-        photo: the bytes of a photo's file, from anywhere.
+        weight: weight of the term, -1000 to 1000. A negative weight subtracts the term.
+        text: description of the image.
+        image_id: ID of an image in the index.
+        content: bytes of an image file.
     """
 
     weight: float
     text: str | None = None
     image_id: str | None = None
-    photo: bytes | None = None
+    content: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no term. Raises SearchError."""
-        if sum(part is not None for part in (self.text, self.image_id, self.photo)) != 1:
-            raise SearchError("a term of a query is one of a text, a photo of the index, or a photo's file")
+        """Validate the term. Raises SearchError."""
+        if sum(value is not None for value in (self.text, self.image_id, self.content)) != 1:
+            raise SearchError("A term needs exactly one of text, image_id and content.")
         if self.text is not None and not self.text.strip():
-            raise SearchError(f"the text to search for is empty; say what the photo shows, e.g. {EXAMPLE}")
+            raise SearchError(_EMPTY)
         if not -1000 <= self.weight <= 1000 or self.weight == 0:
-            raise SearchError(f"the weight of a term is {self.weight}; give one between -1000 and 1000, and not 0")
+            raise SearchError(f"The weight of a term is {self.weight}, expected -1000 to 1000, and not 0.")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a found photo has to be; None is no filter. A photo of which the value is not known is not found.
+    """Conditions on the results. None means no condition. Images with an unknown value do not pass.
 
     Attributes:
-        folder: names of folders one in another, that stand in its path: `holiday`, `2024/holiday`, `/home/me/photos`.
-        after: taken on that day or later (EXIF; else the file's time of modification).
-        before: taken earlier than that day.
-        min_side: pixels that its shorter side has at least.
-        min_relevance: that the relevance model gives it at least, 0..1; it judges the first `index.rerank` alone.
-        colour: one of kadr.index.colours.COLOURS that covers much of it.
+        folder: name or path of a folder: `holiday`, `2024/holiday` or `/home/me/photos`.
+        after: first day on which the image may have been taken (EXIF time, otherwise modification time).
+        before: day before which the image must have been taken.
+        min_side: minimum length of the shorter side in pixels.
+        min_relevance: minimum predicted relevance, 0 to 1. Only the first `index.rerank` candidates have predictions.
+        colour: dominant colour, one of kadr.index.colours.COLOURS.
     """
 
     folder: str | None = None
@@ -62,27 +63,34 @@ class Filters:
 
 @dataclass(frozen=True)
 class Query:
-    """A question: terms, filters, and whether of near-duplicates only the best is wanted."""
+    """A query.
+
+    Attributes:
+        terms: at least one term.
+        filters: conditions on the results.
+        fold_duplicates: whether to return only the best image of near-duplicates.
+    """
 
     terms: tuple[Term, ...]
     filters: Filters = field(default_factory=Filters)
     fold_duplicates: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a query of nothing. Raises SearchError."""
+        """Validate the query. Raises SearchError."""
         if not self.terms:
-            raise SearchError(f"the query is empty; say what the photo shows, e.g. {EXAMPLE}")
+            raise SearchError(_EMPTY)
 
 
-def photo_term(weight: float, photo: str | bytes) -> Term:
-    """The term of a photo: an image_id, or the bytes of a file."""
-    return Term(weight, photo=photo) if isinstance(photo, bytes) else Term(weight, image_id=photo)
+def image_term(weight: float, image: str | bytes) -> Term:
+    """Return the term of an image, given by its ID or by the bytes of its file."""
+    return Term(weight, content=image) if isinstance(image, bytes) else Term(weight, image_id=image)
 
 
-def parse_query(words: str, filters: Filters | None = None) -> Query:
-    """What `words` ask: terms parted by a + or - that stands alone, each with a weight before a star.
+def parse_query(query: str, filters: Filters | None = None) -> Query:
+    """Parse a query string.
 
-    `photo:ID` is a photo of the index. What stands in double quotes is one text, whatever is in it.
+    A `+` or `-` between spaces separates two terms. A number and `*` before a term set its weight. `photo:ID` is an
+    image of the index. A text in double quotes is one term, even if it contains signs.
 
     >>> [(term.weight, term.text) for term in parse_query("dog + 2 * snow - people").terms]
     [(1.0, 'dog'), (2.0, 'snow'), (-1.0, 'people')]
@@ -90,32 +98,34 @@ def parse_query(words: str, filters: Filters | None = None) -> Query:
     [(1.0, 'a t-shirt')]
 
     Raises:
-        SearchError: there is nothing to search for, or a sign has nothing behind it.
+        SearchError: the query or one of its terms is empty.
     """
-    if not words.strip():
-        raise SearchError(f"the text to search for is empty; say what the photo shows, e.g. {EXAMPLE}")
-    return Query(tuple(_term(sign, part, words) for sign, part in _parts(words)), filters or Filters())
+    if not query.strip():
+        raise SearchError(_EMPTY)
+    return Query(tuple(_parse_term(sign, term, query) for sign, term in _split_terms(query)), filters or Filters())
 
 
-def _parts(words: str) -> Iterator[tuple[float, str]]:
-    """Sign and text of each part; before the first sign there need not be one."""
+def _split_terms(query: str) -> Iterator[tuple[float, str]]:
+    """Yield the sign and the text of each term. The sign of the first term is optional."""
     sign, start = 1.0, 0
-    for found in _SIGN.finditer(words):
-        if found[0].startswith('"'):
+    for match in _SIGN.finditer(query):
+        if match[0].startswith('"'):
             continue
-        if start or words[: found.start()].strip():
-            yield sign, words[start : found.start()].strip()
-        sign, start = (1.0 if found[0] == "+" else -1.0), found.end()
-    yield sign, words[start:].strip()
+        if start or query[: match.start()].strip():
+            yield sign, query[start : match.start()].strip()
+        sign, start = (1.0 if match[0] == "+" else -1.0), match.end()
+    yield sign, query[start:].strip()
 
 
-def _term(sign: float, part: str, words: str) -> Term:
-    weighted = _WEIGHT.fullmatch(part)
-    weight, what = (sign * float(weighted[1]), weighted[2].strip()) if weighted else (sign, part)
-    if what.startswith(_PHOTO) and len(what) > len(_PHOTO):
-        return Term(weight, image_id=what[len(_PHOTO) :])
-    if len(what) > 1 and what[0] == what[-1] == '"' and '"' not in what[1:-1]:
-        what = what[1:-1]
-    if not what.strip():
-        raise SearchError(f"{words!r}: a + or - has no text behind it; write e.g. {EXAMPLE}, or quote it")
-    return Term(weight, text=what)
+def _parse_term(sign: float, term: str, query: str) -> Term:
+    weighted = _WEIGHT.fullmatch(term)
+    weight, text = (sign * float(weighted[1]), weighted[2].strip()) if weighted else (sign, term)
+    if text.startswith(_IMAGE_PREFIX) and len(text) > len(_IMAGE_PREFIX):
+        return Term(weight, image_id=text[len(_IMAGE_PREFIX) :])
+    if len(text) > 1 and text[0] == text[-1] == '"' and '"' not in text[1:-1]:
+        text = text[1:-1]
+    if not text.strip():
+        raise SearchError(
+            f"Query {query!r}: a term is empty. Write e.g. {EXAMPLE}, or put a text with signs in quotes."
+        )
+    return Term(weight, text=text)

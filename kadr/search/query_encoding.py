@@ -1,6 +1,5 @@
-"""The search's encoding of what people ask: texts remembered, photos from anywhere, encoders loaded when needed."""
+"""Encode the texts and images of queries, with a cache of text vectors."""
 
-import io
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,140 +12,149 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from kadr.encoders.torch_models import cores
-from kadr.errors import InputError, SearchError, UndecodableError
+from kadr.encoders.torch_models import available_cores
+from kadr.errors import SearchError
 from kadr.features import Texts
 from kadr.io.embeddings import Vectors
-from kadr.io.image_decoding import FORMATS, decode
+from kadr.io.image_decoding import MAX_PIXELS, decode_image
 from kadr.io.texts import normalise_text
 
-_REMEMBERED = 4096  # texts
+_CACHE_SIZE = 4096  # texts
 
 
-class TextEncoder(Protocol):
-    """What search needs of a text encoder."""
+class TextEmbedder(Protocol):
+    """The methods of a text encoder that search uses."""
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of n texts: (n, d) float32, unit norm."""
+        """Return the vectors of n texts: (n, d) float32, unit norm."""
 
 
-class ImageEncoder(Protocol):
-    """What search needs of an image encoder."""
+class ImageEmbedder(Protocol):
+    """The methods of an image encoder that search uses."""
 
-    side: int | None
+    shorter_side: int | None
 
     def transform(self, images: Sequence[Image.Image]) -> Vectors:
-        """Vectors of n photos in RGB: (n, d) float32, unit norm."""
+        """Return the vectors of n RGB images: (n, d) float32, unit norm."""
 
 
-class TextVectors:
-    """The vectors of texts by several encoders; those of the newest texts are remembered. Threads may share it.
+class TextQueryEncoder:
+    """Encodes texts with several encoders and caches the vectors of recent texts. Threads may share an instance.
 
-    The encoders work side by side, each on its share of the cores: one text's forward pass is too small to be split.
+    The encoders run in parallel, each with its share of the cores, because the forward pass of one text is too small to
+    be divided.
+
+    Args:
+        encoders: encoder name -> text encoder.
     """
 
-    def __init__(self, encoders: Mapping[str, TextEncoder]) -> None:
+    def __init__(self, encoders: Mapping[str, TextEmbedder]) -> None:
         self._encoders = encoders
-        self._known: dict[str, dict[str, Vectors]] = {}  # the newest stand last
+        self._cache: dict[str, dict[str, Vectors]] = {}  # most recently used last
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(max(1, len(encoders)), "text encoder", partial(_use_cores, len(encoders)))
+        self._pool = ThreadPoolExecutor(max(1, len(encoders)), "text encoder", partial(_limit_cores, len(encoders)))
 
-    def __call__(self, texts: Sequence[str]) -> "Encoding":
-        """Begin to encode the texts; what is known already is not encoded again."""
-        wanted = list(dict.fromkeys(map(normalise_text, texts)))
+    def __call__(self, texts: Sequence[str]) -> "PendingTexts":
+        """Start to encode texts. Cached texts are not encoded again."""
+        unique = list(dict.fromkeys(map(normalise_text, texts)))
         with self._lock:
-            known = {text: self._known[text] for text in wanted if text in self._known}
-        new = [text for text in wanted if text not in known]
+            cached = {text: self._cache[text] for text in unique if text in self._cache}
+        new = [text for text in unique if text not in cached]
         jobs = {name: self._pool.submit(encoder.transform, new) for name, encoder in self._encoders.items() if new}
-        return Encoding(wanted, new, known, jobs, self._remember)
+        return PendingTexts(unique, new, cached, jobs, self._store)
 
-    def _remember(self, texts: Mapping[str, dict[str, Vectors]]) -> None:
+    def _store(self, texts: Mapping[str, dict[str, Vectors]]) -> None:
         with self._lock:
             for text, vectors in texts.items():
-                self._known.pop(text, None)
-                self._known[text] = vectors
-            for oldest in list(islice(self._known, max(0, len(self._known) - _REMEMBERED))):
-                del self._known[oldest]
+                self._cache.pop(text, None)
+                self._cache[text] = vectors
+            for oldest in list(islice(self._cache, max(0, len(self._cache) - _CACHE_SIZE))):
+                del self._cache[oldest]
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """Texts whose vectors may still be on their way.
+class PendingTexts:
+    """Texts that are being encoded.
 
     Attributes:
-        wanted: the distinct texts, as `normalise` has them.
-        new: those of them that are encoded now.
-        known: text -> encoder name -> vector (d,) of the others.
-        jobs: encoder name -> vectors of the new texts to come.
-        remember: is told all vectors once they are there.
+        unique: the unique texts, normalised.
+        new: the texts that are encoded now.
+        cached: text -> encoder name -> vector (d,) of the other texts.
+        jobs: encoder name -> future vectors of the new texts.
+        store: saves the vectors of all texts in the cache.
     """
 
-    wanted: list[str]
+    unique: list[str]
     new: list[str]
-    known: Mapping[str, dict[str, Vectors]]
+    cached: Mapping[str, dict[str, Vectors]]
     jobs: "Mapping[str, Future[Vectors]]"
-    remember: Callable[[Mapping[str, dict[str, Vectors]]], None]
+    store: Callable[[Mapping[str, dict[str, Vectors]]], None]
 
     def vector(self, text: str, encoder: str) -> Vectors:
-        """The (1, d) vector of one of the texts, as soon as this encoder is done."""
+        """Return the vector (1, d) of one text as soon as this encoder is ready."""
         text = normalise_text(text)
-        if text in self.known:
-            return self.known[text][encoder][None]
+        if text in self.cached:
+            return self.cached[text][encoder][None]
         return self.jobs[encoder].result()[[self.new.index(text)]]
 
-    def all(self) -> Texts:
-        """The distinct texts, each its own id, with their vectors by all encoders."""
+    def result(self) -> Texts:
+        """Wait for all encoders, and return the unique texts with their vectors. The ID of a text is the text."""
         encoded = {name: job.result() for name, job in self.jobs.items()}
-        known = {
-            **self.known,
-            **{text: {name: of[at] for name, of in encoded.items()} for at, text in enumerate(self.new)},
-        }
-        self.remember({text: known[text] for text in self.wanted})
-        names = known[self.wanted[0]] if self.wanted else ()
-        vectors = {name: np.stack([known[text][name] for text in self.wanted]) for name in names}
-        return Texts(self.wanted, self.wanted, vectors)
+        new = {text: {name: vectors[row] for name, vectors in encoded.items()} for row, text in enumerate(self.new)}
+        by_text = {**self.cached, **new}
+        self.store({text: by_text[text] for text in self.unique})
+        names = by_text[self.unique[0]] if self.unique else ()
+        vectors = {name: np.stack([by_text[text][name] for text in self.unique]) for name in names}
+        return Texts(self.unique, self.unique, vectors)
 
 
-def _use_cores(n_encoders: int) -> None:
-    """Have this thread's torch, where an encoder has loaded it, use its share of the cores."""
+def _limit_cores(n_encoders: int) -> None:
+    """Limit torch in this thread to its share of the cores, if an encoder has loaded torch."""
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(max(1, cores() // n_encoders))
+        torch.set_num_threads(max(1, available_cores() // n_encoders))
 
 
-class PhotoVectors:
-    """The vectors of photos that need not be in the index. Threads may share it.
+class ImageQueryEncoder:
+    """Encodes image files that the index may not contain. Threads may share an instance.
 
     Args:
-        load: encoder name -> loads the encoder; called once, when a photo first needs it.
+        loaders: encoder name -> function that loads the encoder. The function is called once, at the first image.
+        max_pixels: maximum width times height of an image.
     """
 
-    def __init__(self, load: Mapping[str, Callable[[], ImageEncoder]]) -> None:
-        self._load = load
-        self._loaded: dict[str, ImageEncoder] = {}
+    def __init__(self, loaders: Mapping[str, Callable[[], ImageEmbedder]], max_pixels: int = MAX_PIXELS) -> None:
+        self._loaders = loaders
+        self._max_pixels = max_pixels
+        self._loaded: dict[str, ImageEmbedder] = {}
         self._lock = threading.Lock()
 
     def __call__(self, content: bytes, encoders: Sequence[str]) -> dict[str, Vectors]:
-        """Encoder name -> (1, d) vector of the photo whose file has these bytes.
+        """Encode an image file.
+
+        Args:
+            content: bytes of the file.
+            encoders: names of the encoders.
+
+        Returns:
+            Encoder name -> vector (1, d) of the image.
 
         Raises:
-            InputError: the bytes are no photo that can be decoded.
-            SearchError: an encoder is not known.
+            UndecodableError: the file cannot be decoded.
+            SearchError: an encoder is unknown.
         """
-        return {name: self._encoder(name).transform([self._decode(content, name)]) for name in encoders}
+        return {name: self._encode(content, self._encoder(name)) for name in encoders}
 
-    def _encoder(self, name: str) -> ImageEncoder:
-        if name not in self._load:
-            raise SearchError(f"there is no photo encoder {name!r}, so only photos of the index can be asked by")
+    def _encode(self, content: bytes, encoder: ImageEmbedder) -> Vectors:
+        image = decode_image(content, "query image", encoder.shorter_side, max_pixels=self._max_pixels)
+        return encoder.transform([image])
+
+    def _encoder(self, name: str) -> ImageEmbedder:
+        if name not in self._loaders:
+            raise SearchError(
+                f"params.yaml has no image encoder {name!r}, so only images of the index can be query images. Restore "
+                "the encoder, or build the index again."
+            )
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = self._load[name]()
+                self._loaded[name] = self._loaders[name]()
             return self._loaded[name]
-
-    def _decode(self, content: bytes, name: str) -> Image.Image:
-        try:
-            Image.open(io.BytesIO(content), formats=FORMATS).close()
-        except Image.DecompressionBombError as error:
-            raise UndecodableError(f"the photo is too large to decode ({error})", "too_large") from error
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"this is no photo in one of the formats {', '.join(FORMATS)}") from error
-        return decode(content, "the photo", self._encoder(name).side)

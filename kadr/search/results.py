@@ -1,4 +1,4 @@
-"""The search's answer: found photos, near-duplicates folded into the best of them."""
+"""Rank candidates, group near-duplicates, and build the results of a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kadr.io.embeddings import Rows, Vectors
 
-_AT_ONCE = 256  # candidates whose hashes are compared with those before them together
+_CHUNK_SIZE = 256  # candidates whose hashes are compared together
 
 Cosines = npt.NDArray[np.float32]
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -17,16 +17,16 @@ Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Match:
-    """A found photo.
+    """One result of a search.
 
     Attributes:
-        image_id: which photo.
-        path: its file.
-        score: cosine of query and photo in the space that texts and photos share, -1..1.
-        relevance: what the relevance model predicts, 0..1; None where it was not asked.
-        n_duplicates: near-duplicates of it that are not shown, among the candidates that were looked at.
-        width: of the photo, in pixels; None where it is not known.
-        height: likewise.
+        image_id: ID of the image.
+        path: path or URI of the image file.
+        score: cosine of query and image in the space of the search encoder, -1 to 1.
+        relevance: prediction of the relevance model, 0 to 1. None if the model was not applied.
+        n_duplicates: number of near-duplicates of the image that are left out of the results.
+        width: width of the image in pixels, None if unknown.
+        height: height of the image in pixels, None if unknown.
     """
 
     image_id: str
@@ -40,81 +40,100 @@ class Match:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Candidates of one query, best first: rows of the index (n,), cosines (n,), relevances (n,), nan where unknown."""
+    """Ranked candidates of a query, best first.
+
+    Attributes:
+        rows: (n,) rows of the index.
+        cosines: (n,) cosines.
+        relevances: (n,) predicted relevances, NaN for candidates without prediction.
+    """
 
     rows: Rows
     cosines: Cosines
     relevances: Scores
 
-    def take(self, places: "Rows | list[int]") -> "Ranked":
-        """The candidates at these places."""
-        return Ranked(self.rows[places], self.cosines[places], self.relevances[places])
+    def take(self, positions: "Rows | list[int]") -> "Ranked":
+        """Return the candidates at these positions."""
+        return Ranked(self.rows[positions], self.cosines[positions], self.relevances[positions])
 
 
-def by_relevance(rows: Rows, cosines: Cosines, relevances: Scores) -> Ranked:
-    """The first candidates, those with a relevance, in its order, then the others as they are.
+def rank_by_relevance(rows: Rows, cosines: Cosines, relevances: Scores) -> Ranked:
+    """Sort the candidates with a predicted relevance by it, before all other candidates.
 
     Args:
-        rows: (n,) by cosine.
-        cosines: (n,) of them.
-        relevances: (m,) of the first m of them.
+        rows: (n,) rows of the candidates, sorted by cosine.
+        cosines: (n,) cosines of the candidates.
+        relevances: (m,) predicted relevances of the first m candidates.
     """
     m = len(relevances)
     first = np.lexsort((rows[:m], -cosines[:m], -relevances))
-    known = np.concatenate([relevances, np.full(len(rows) - m, np.nan)])
-    return Ranked(rows, cosines, known).take(np.concatenate([first, np.arange(m, len(rows))]).astype(np.int64))
+    padded = np.concatenate([relevances, np.full(len(rows) - m, np.nan)])
+    return Ranked(rows, cosines, padded).take(np.concatenate([first, np.arange(m, len(rows))]).astype(np.int64))
 
 
-def fold(ranked: Ranked, phashes: Sequence[str | None], bits: int) -> tuple[list[int], list[int]]:
-    """Places of the candidates that are shown, and how many later near-duplicates each stands for.
+def group_near_duplicates(ranked: Ranked, phashes: Sequence[str | None], bits: int) -> tuple[list[int], list[int]]:
+    """Group each candidate with the first better candidate that is its near-duplicate.
 
     Args:
         ranked: n candidates.
-        phashes: of them; a photo without one has no near-duplicate.
-        bits: perceptual hashes that differ in at most so many of 64 bits are near-duplicates.
+        phashes: (n,) perceptual hashes in hexadecimal digits. An image without a hash has no near-duplicates.
+        bits: maximum number of differing bits in the hashes of near-duplicates.
+
+    Returns:
+        Positions of the first candidate of each group, and the number of the other candidates in each group.
     """
     codes = np.array([int(phash or "0", 16) for phash in phashes], dtype=np.uint64)
-    known = np.array([bool(phash) for phash in phashes], dtype=bool)
-    shown = np.ones(len(codes), dtype=bool)
-    n_folded = np.zeros(len(codes), dtype=np.int64)
-    for start in range(0, len(codes), _AT_ONCE):
-        rows, before = slice(start, start + _AT_ONCE), slice(start + _AT_ONCE)
-        near = known[rows, None] & known[before] & (np.bitwise_count(codes[rows, None] ^ codes[before]) <= bits)
-        near = np.tril(near, start - 1)  # to those that stand before
+    has_hash = np.array([bool(phash) for phash in phashes], dtype=bool)
+    is_first = np.ones(len(codes), dtype=bool)
+    n_others = np.zeros(len(codes), dtype=np.int64)
+    for start in range(0, len(codes), _CHUNK_SIZE):
+        chunk, better = slice(start, start + _CHUNK_SIZE), slice(start + _CHUNK_SIZE)
+        near = np.bitwise_count(codes[chunk, None] ^ codes[better]) <= bits
+        near &= has_hash[chunk, None] & has_hash[better]
+        near = np.tril(near, start - 1)
         for row in np.flatnonzero(near.any(axis=1)):
-            same = near[row] & shown[before]
-            if same.any():
-                shown[start + row] = False
-                n_folded[same.argmax()] += 1
-    places = np.flatnonzero(shown)
-    return places.tolist(), n_folded[places].tolist()
+            group = near[row] & is_first[better]
+            if group.any():
+                is_first[start + row] = False
+                n_others[group.argmax()] += 1
+    positions = np.flatnonzero(is_first)
+    return positions.tolist(), n_others[positions].tolist()
 
 
-def as_matches(photos: pa.Table, ranked: Ranked, n_folded: Sequence[int]) -> list[Match]:
-    """Matches of n candidates out of the index's photos."""
-    taken = photos.select(["image_id", "path", "width", "height"]).take(ranked.rows).to_pylist()
+def make_matches(table: pa.Table, ranked: Ranked, n_duplicates: Sequence[int]) -> list[Match]:
+    """Return the matches of ranked candidates.
+
+    Args:
+        table: table of the index.
+        ranked: n candidates.
+        n_duplicates: (n,) near-duplicates of each candidate.
+    """
+    images = table.select(["image_id", "path", "width", "height"]).take(ranked.rows).to_pylist()
     scores = ranked.cosines.tolist()
     relevances = [None if np.isnan(relevance) else float(relevance) for relevance in ranked.relevances]
     return [
-        Match(photo["image_id"], photo["path"], score, relevance, folded, photo["width"], photo["height"])
-        for photo, score, relevance, folded in zip(taken, scores, relevances, n_folded, strict=True)
+        Match(image["image_id"], image["path"], score, relevance, n, image["width"], image["height"])
+        for image, score, relevance, n in zip(images, scores, relevances, n_duplicates, strict=True)
     ]
 
 
-def diverse(vectors: Vectors, likeness: Cosines, k: int, diversity: float) -> list[int]:
-    """Places of k photos, each like what is wanted and unlike those before it (MMR, Carbonell and Goldstein 1998).
+def select_diverse(vectors: Vectors, similarities: Cosines, k: int, diversity: float) -> list[int]:
+    """Select images by maximal marginal relevance (Carbonell and Goldstein 1998).
 
     Args:
-        vectors: (n, d) of the candidates.
-        likeness: (n,) to what is wanted.
-        k: at most n are chosen.
-        diversity: 0 the likeness alone, 1 the unlikeness to each other alone.
+        vectors: (n, d) vectors of the candidates.
+        similarities: (n,) similarities of the candidates to the query.
+        k: maximum number of selected images.
+        diversity: weight of the dissimilarity to images selected before, 0 to 1.
+
+    Returns:
+        Positions of the selected images, in the order of selection.
     """
-    chosen: list[int] = []
+    selected: list[int] = []
     nearest = np.full(len(vectors), -1, dtype=np.float32)
-    while len(chosen) < min(k, len(vectors)):
-        gain = (1 - diversity) * likeness - diversity * (nearest if chosen else 0)
-        gain[chosen] = -np.inf
-        chosen.append(int(gain.argmax()))
-        nearest = np.maximum(nearest, vectors @ vectors[chosen[-1]])
-    return chosen
+    while len(selected) < min(k, len(vectors)):
+        gain = (1 - diversity) * similarities - diversity * (nearest if selected else 0)
+        gain[selected] = -np.inf
+        selected.append(int(gain.argmax()))
+        nearest = np.maximum(nearest, vectors @ vectors[selected[-1]])
+    return selected

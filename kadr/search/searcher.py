@@ -1,4 +1,4 @@
-"""Search in two steps: the nearest photos by cosine, then the first of them in the order of predicted relevance."""
+"""Search in two steps: nearest images by cosine, reranked by the relevance model."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,209 +16,267 @@ from kadr.io.embeddings import Rows, Vectors
 from kadr.io.texts import normalise_text
 from kadr.search.candidates import Candidates, query_vector
 from kadr.search.filters import allowed_rows
-from kadr.search.query import Filters, Query, Term, photo_term
-from kadr.search.query_encoding import Encoding, PhotoVectors, TextEncoder, TextVectors
-from kadr.search.results import Match, Scores, as_matches, by_relevance, diverse, fold
+from kadr.search.query import Filters, Query, Term, image_term
+from kadr.search.query_encoding import ImageQueryEncoder, PendingTexts, TextEmbedder, TextQueryEncoder
+from kadr.search.results import (
+    Match,
+    Scores,
+    group_near_duplicates,
+    make_matches,
+    rank_by_relevance,
+    select_diverse,
+)
 
-Photo = str | bytes  # the image_id of a photo of the index, or the bytes of a file
-_DISLIKE = 0.5  # what a disliked photo weighs against a liked one
-_POOL = 10  # candidates for each recommendation
-_FILTERS = 8  # whose rows are remembered
+ImageReference = str | bytes
+"""The ID of an image in the index, or the bytes of an image file."""
+
+_DISLIKE_WEIGHT = 0.5  # relative to a liked image
+_CANDIDATES_PER_RECOMMENDATION = 10
+_FILTER_CACHE_SIZE = 8
 
 
-class Relevance(Protocol):
-    """What search needs of a relevance model."""
+class RelevancePredictor(Protocol):
+    """The methods of a relevance model that search uses."""
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> Scores:
-        """Relevance of n pairs of photo and text: (n,) float64 in 0..1."""
+        """Return the relevance of n pairs of an image and a text: (n,) float64 in 0..1."""
 
 
 @dataclass(frozen=True)
 class Searcher:
-    """Finds photos by words and by photos.
+    """Finds images by text and by example.
 
     Attributes:
-        index: the photos.
-        encoders: name -> text encoder; the index's own, and those that the model was trained with.
-        model: the relevance model, or None for the order of cosines alone.
-        rerank: how many of the nearest photos the model reorders; without a model, 0.
-        photo_vectors: encodes photos that are not in the index.
-        duplicate_bits: perceptual hashes that differ in at most so many of 64 bits are near-duplicates.
+        index: collection to search.
+        encoders: text encoders by name: the search encoder of the index, and the encoders of the relevance model.
+        model: relevance model, None to rank by cosine alone.
+        rerank: number of nearest images that the relevance model reranks. 0 without a model.
+        image_encoder: encodes image files that the index does not contain.
+        duplicate_bits: maximum number of differing bits in the perceptual hashes of near-duplicates.
     """
 
     index: Index
-    encoders: Mapping[str, TextEncoder]
-    model: Relevance | None
+    encoders: Mapping[str, TextEmbedder]
+    model: RelevancePredictor | None
     rerank: int
-    photo_vectors: PhotoVectors = field(default_factory=lambda: PhotoVectors({}))
+    image_encoder: ImageQueryEncoder = field(default_factory=lambda: ImageQueryEncoder({}))
     duplicate_bits: int = 4
 
     def search(self, query: Query | str, k: int, offset: int = 0) -> list[Match]:
-        """The k photos after the first `offset` (fewer where there are no more) that fit best, best first.
+        """Return the best images for a query.
 
-        The first `rerank` by cosine stand in the order of their relevance, those after them in the order of cosines;
-        equals stand in the order of their ids. The model judges texts: a query with a photo in it is answered by
-        cosine. The relevance of several texts is the product of theirs, of one to keep away from 1 - relevance.
+        The first `rerank` images by cosine are sorted by predicted relevance, the other images by cosine. Ties are
+        sorted by ID. The relevance model reranks queries that consist of texts. The relevance of several texts is the
+        product of their relevances. A subtracted text contributes 1 - relevance.
 
         Args:
-            query: a query, or one text as it is (`parse_query` reads + and -).
-            k: at least 1.
-            offset: at least 0.
+            query: a query, or one text. A text is not parsed; use `parse_query` for + and -.
+            k: maximum number of images, at least 1.
+            offset: number of best images to skip.
+
+        Returns:
+            Matches, best first.
 
         Raises:
-            SearchError: the query cannot be asked.
-            InputError: a photo of the query does not decode.
+            SearchError: the query is invalid.
+            UndecodableError: an image of the query cannot be decoded.
         """
         return self.search_many([query], k, offset)[0]
 
     def search_many(self, queries: Sequence[Query | str], k: int, offset: int = 0) -> list[list[Match]]:
-        """`search` of each query; their texts are encoded together, and the model judges all pairs at once."""
-        if k < 1 or offset < 0:
-            raise SearchError(f"k is {k}, the number of photos to find, after the first {offset}; ask for 1 or more")
-        asked = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
-        with self._threads.limit(limits=1):
-            coming = self._text_vectors([term.text for query in asked for term in query.terms if term.text is not None])
-            found = [self._candidates(query, coming, max(offset + k, self.rerank)) for query in asked]
-            judged = self._relevances(found, coming)
-            return [self._answer(one, of, offset + k)[offset:] for one, of in zip(found, judged, strict=True)]
+        """Run several searches at once. Texts are encoded together, and all pairs are predicted together.
 
-    def similar(self, photo: Photo, k: int, offset: int = 0, filters: Filters | None = None) -> list[Match]:
-        """The photos that look most like a photo of the index (its image_id) or a file (its bytes)."""
-        return self.search(Query((photo_term(1.0, photo),), filters or Filters()), k, offset)
+        Args:
+            queries: queries, as in `search`.
+            k: maximum number of images per query, at least 1.
+            offset: number of best images to skip.
+
+        Returns:
+            Matches per query, best first.
+        """
+        if k < 1 or offset < 0:
+            raise SearchError(f"k is {k} and offset is {offset}, expected at least 1 and at least 0.")
+        parsed = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
+        with self._threads.limit(limits=1):
+            texts = self._text_encoder([term.text for query in parsed for term in query.terms if term.text is not None])
+            candidates = [self._find_candidates(query, texts, max(offset + k, self.rerank)) for query in parsed]
+            relevances = self._predict(candidates, texts)
+            return [
+                self._rank(nearest, scores, offset + k)[offset:]
+                for nearest, scores in zip(candidates, relevances, strict=True)
+            ]
+
+    def similar(self, image: ImageReference, k: int, offset: int = 0, filters: Filters | None = None) -> list[Match]:
+        """Return the images that are most similar to an image.
+
+        Args:
+            image: ID of an image in the index, or bytes of an image file.
+            k: maximum number of images, at least 1.
+            offset: number of best images to skip.
+            filters: conditions on the results.
+        """
+        return self.search(Query((image_term(1.0, image),), filters or Filters()), k, offset)
 
     def recommend(
         self,
-        likes: Sequence[Photo],
-        dislikes: Sequence[Photo] = (),
+        likes: Sequence[ImageReference],
+        dislikes: Sequence[ImageReference] = (),
         k: int = 10,
         diversity: float = 0.3,
         filters: Filters | None = None,
     ) -> list[Match]:
-        """Photos like those that someone likes, unlike those disliked, and unlike each other.
+        """Return images that are similar to liked images, but not to disliked images or to each other.
 
         Args:
-            likes: at least one.
-            dislikes: may be empty.
-            k: at least 1.
-            diversity: 0 the likeness alone, 1 the unlikeness to each other alone.
-            filters: of what may be found.
-        """
-        if not likes or not 0 <= diversity <= 1:
-            raise SearchError(f"{len(likes)} liked photos, diversity {diversity}; give one or more, and 0 to 1")
-        terms = [*(photo_term(1.0, one) for one in likes), *(photo_term(-_DISLIKE, one) for one in dislikes)]
-        query = Query(tuple(terms), filters or Filters())
-        found = self.search(query, _POOL * k)
-        rows = np.array([self.index.row_of(match.image_id) for match in found], dtype=np.int64)
-        vectors = self.index.vectors[self.index.encoder].take(rows)
-        likeness = np.array([match.score for match in found], dtype=np.float32)
-        return [found[at] for at in diverse(vectors, likeness, k, diversity)]
+            likes: at least one image.
+            dislikes: any number of images.
+            k: maximum number of images, at least 1.
+            diversity: weight of the dissimilarity between the results, 0 to 1.
+            filters: conditions on the results.
 
-    def score(self, photo: Photo, text: str) -> float:
-        """The relevance 0..1 of a photo (image_id or bytes of a file) and a text. Raises SearchError: no model."""
+        Raises:
+            SearchError: no image is liked, or the diversity is not in 0..1.
+        """
+        if not likes:
+            raise SearchError("No image is liked, expected at least one.")
+        if not 0 <= diversity <= 1:
+            raise SearchError(f"The diversity is {diversity}, expected 0 to 1.")
+        terms = [
+            *(image_term(1.0, image) for image in likes),
+            *(image_term(-_DISLIKE_WEIGHT, image) for image in dislikes),
+        ]
+        matches = self.search(Query(tuple(terms), filters or Filters()), _CANDIDATES_PER_RECOMMENDATION * k)
+        rows = np.array([self.index.find_row(match.image_id) for match in matches], dtype=np.int64)
+        vectors = self.index.vectors[self.index.encoder].take(rows)
+        similarities = np.array([match.score for match in matches], dtype=np.float32)
+        return [matches[position] for position in select_diverse(vectors, similarities, k, diversity)]
+
+    def score(self, image: ImageReference, text: str) -> float:
+        """Predict the relevance of an image and a text, 0 to 1.
+
+        Args:
+            image: ID of an image in the index, or bytes of an image file.
+            text: a query or caption.
+
+        Raises:
+            SearchError: no relevance model is loaded, or the text is empty.
+        """
         if self.model is None:
-            raise SearchError("there is no relevance model; train one with `dvc repro train` and set index.rerank")
-        texts = self._text_vectors([Term(1.0, text=text).text or ""]).all()
-        names = list(self.index.vectors)
-        row = self.row_of(photo)
+            raise SearchError(
+                "No relevance model is loaded. Train one with `dvc repro train`, and set index.rerank above 0."
+            )
+        texts = self._text_encoder([Term(1.0, text=text).text or ""]).result()
+        encoders = list(self.index.vectors)
+        row = self.find_row(image)
         images = (
-            Images([""], self.photo_vectors(photo, names))
-            if isinstance(photo, bytes) and row is None
+            Images([""], self.image_encoder(image, encoders))
+            if isinstance(image, bytes) and row is None
             else self.index.images(np.array([row], dtype=np.int64))
         )
-        only = np.zeros(1, dtype=np.int64)
-        return float(self.model.predict(images, texts, only, only)[0])
+        first = np.zeros(1, dtype=np.int64)
+        return float(self.model.predict(images, texts, first, first)[0])
 
-    def photo(self, image_id: str) -> dict[str, Any]:
-        """What the index knows of a photo: the columns of schema INDEXED. Raises SearchError where it is unknown."""
-        row = self.row_of(image_id)
-        known: dict[str, Any] = self.index.photos.slice(row, 1).to_pylist()[0]
-        return known
+    def image_metadata(self, image_id: str) -> dict[str, Any]:
+        """Return the columns of INDEXED_IMAGES of one image.
 
-    def row_of(self, photo: Photo) -> int | None:
-        """Row of a photo in the index; None for a file that is not in it. Raises SearchError for an unknown id."""
-        if isinstance(photo, bytes):
-            return self.index.row_of_content(hashlib.sha256(photo).hexdigest())
-        row = self.index.row_of(photo)
+        Raises:
+            SearchError: the index does not contain the image.
+        """
+        metadata: dict[str, Any] = self.index.table.slice(self.find_row(image_id), 1).to_pylist()[0]
+        return metadata
+
+    def find_row(self, image: ImageReference) -> int | None:
+        """Return the row of an image in the index, None for a file that the index does not contain.
+
+        Raises:
+            SearchError: the index does not contain an image with this ID.
+        """
+        if isinstance(image, bytes):
+            return self.index.find_row_by_content(hashlib.sha256(image).hexdigest())
+        row = self.index.find_row(image)
         if row is None:
-            raise SearchError(f"there is no photo {photo!r} in the index; take an id that a search gave, or index it")
+            raise SearchError(f"The index has no image {image!r}. Use an ID from a search result, or index the image.")
         return row
 
     @cached_property
-    def _text_vectors(self) -> TextVectors:
-        return TextVectors(self.encoders)
+    def _text_encoder(self) -> TextQueryEncoder:
+        return TextQueryEncoder(self.encoders)
 
     @cached_property
     def _threads(self) -> ThreadpoolController:
-        """Of NumPy's products and FAISS: one each, for several wait for each other while encoders use the cores."""
+        """Controls the threads of NumPy and FAISS: more than one would compete with the encoders for the cores."""
         return ThreadpoolController()
 
     @cached_property
-    def _allowed(self) -> Callable[[Filters], Rows | None]:
-        """`allowed_rows`, the last few remembered: a query typed letter by letter keeps its filters."""
-        return lru_cache(maxsize=_FILTERS)(partial(allowed_rows, self.index))
+    def _allowed_rows(self) -> Callable[[Filters], Rows | None]:
+        """`allowed_rows` with a cache, because consecutive queries often have the same filters."""
+        return lru_cache(maxsize=_FILTER_CACHE_SIZE)(partial(allowed_rows, self.index))
 
-    def _candidates(self, query: Query, coming: Encoding, n: int) -> Candidates:
-        """They are found while encoders that the model alone needs are still at work."""
+    def _find_candidates(self, query: Query, texts: PendingTexts, n: int) -> Candidates:
+        """Find candidates as soon as the search encoder is ready, while other encoders still run."""
         encoder = self.index.encoder
 
-        def vector_of(term: Term) -> tuple[Vectors, int | None]:
+        def embed_term(term: Term) -> tuple[Vectors, int | None]:
             if term.text is not None:
-                return coming.vector(term.text, encoder), None
-            photo = term.photo if term.photo is not None else term.image_id or ""
-            row = self.row_of(photo)
-            if isinstance(photo, bytes) and row is None:
-                return self.photo_vectors(photo, [encoder])[encoder], None
+                return texts.vector(term.text, encoder), None
+            image = term.content if term.content is not None else term.image_id or ""
+            row = self.find_row(image)
+            if isinstance(image, bytes) and row is None:
+                return self.image_encoder(image, [encoder])[encoder], None
             return self.index.vectors[encoder].take(np.array([row], dtype=np.int64)), row
 
-        if query.filters.min_relevance is not None and not self._judges(query):
+        if query.filters.min_relevance is not None and not self._is_reranked(query):
             raise SearchError(
-                "the least relevance is asked for, but no model judges this: it takes a query of texts alone, and "
-                "index.rerank above 0 (params.yaml)"
+                "The filter min_relevance needs predictions of the relevance model. Use a query of texts, and set "
+                "index.rerank above 0 in params.yaml."
             )
-        return Candidates(self.index, query, *query_vector(query, vector_of), n, allowed=self._allowed(query.filters))
+        vector, query_rows = query_vector(query, embed_term)
+        return Candidates(self.index, query, vector, query_rows, n, allowed=self._allowed_rows(query.filters))
 
-    def _judges(self, query: Query) -> bool:
+    def _is_reranked(self, query: Query) -> bool:
         return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
 
-    def _relevances(self, found: Sequence[Candidates], coming: Encoding) -> list[Scores]:
-        """Relevances of the first candidates of each query, none where the model does not judge it.
+    def _predict(self, candidates: Sequence[Candidates], texts: PendingTexts) -> list[Scores]:
+        """Predict the relevance of the first candidates of each query. The array is empty if the model does not apply.
 
-        What the photos take is fetched while encoders are still at work.
+        Image vectors are read while the encoders still run.
         """
-        relevances = [np.empty(0) for _ in found]
-        asked = [
-            (at, term, one.rows[: self.rerank])
-            for at, one in enumerate(found)
-            if self._judges(one.query)
-            for term in one.query.terms
+        relevances = [np.empty(0) for _ in candidates]
+        tasks = [
+            (position, term, nearest.rows[: self.rerank])
+            for position, nearest in enumerate(candidates)
+            if self._is_reranked(nearest.query)
+            for term in nearest.query.terms
         ]
-        if self.model is None or not asked:
-            coming.all()  # remembers them
+        if self.model is None or not tasks:
+            texts.result()  # stores the vectors in the cache
             return relevances
-        rows, image_rows = np.unique(np.concatenate([rows for _, _, rows in asked]), return_inverse=True)
+        rows, image_rows = np.unique(np.concatenate([rows for _, _, rows in tasks]), return_inverse=True)
         images = self.index.images(rows)
-        texts = coming.all()
-        row_of_text = {text: row for row, text in enumerate(texts.texts)}
+        encoded = texts.result()
+        row_by_text = {text: row for row, text in enumerate(encoded.texts)}
         text_rows = np.concatenate(
-            [np.full(len(rows), row_of_text[normalise_text(term.text or "")]) for _, term, rows in asked]
+            [np.full(len(rows), row_by_text[normalise_text(term.text or "")]) for _, term, rows in tasks]
         )
-        judged = self.model.predict(images, texts, image_rows, text_rows)
-        edges = np.cumsum([len(rows) for _, _, rows in asked])[:-1]
-        for (at, term, _), relevance in zip(asked, np.split(judged, edges), strict=True):
-            power = term.weight / max(abs(other.weight) for other in found[at].query.terms)
-            factor = relevance**power if power > 0 else (1 - relevance) ** -power
-            relevances[at] = relevances[at] * factor if len(relevances[at]) else factor
+        predictions = self.model.predict(images, encoded, image_rows, text_rows)
+        ends = np.cumsum([len(rows) for _, _, rows in tasks])[:-1]
+        for (position, term, _), relevance in zip(tasks, np.split(predictions, ends), strict=True):
+            exponent = term.weight / max(abs(other.weight) for other in candidates[position].query.terms)
+            factor = relevance**exponent if exponent > 0 else (1 - relevance) ** -exponent
+            relevances[position] = relevances[position] * factor if len(relevances[position]) else factor
         return relevances
 
-    def _answer(self, found: Candidates, relevances: Scores, k: int) -> list[Match]:
-        """The best k, near-duplicates folded where the query wants it; more candidates are found while they are few."""
-        least = found.query.filters.min_relevance
+    def _rank(self, candidates: Candidates, relevances: Scores, k: int) -> list[Match]:
+        """Return the best k matches. If grouping near-duplicates leaves fewer, more candidates are found."""
+        query = candidates.query
+        min_relevance = query.filters.min_relevance
+        bits = self.duplicate_bits if query.fold_duplicates else -1
         while True:
-            ranked = by_relevance(found.rows, found.cosines, relevances)
-            if least is not None:
-                ranked = ranked.take(np.flatnonzero(ranked.relevances >= least))
-            phashes = self.index.photos["phash"].take(ranked.rows).to_pylist()
-            shown, n_folded = fold(ranked, phashes, self.duplicate_bits if found.query.fold_duplicates else -1)
-            if len(shown) >= k or found.all or least is not None:
-                return as_matches(self.index.photos, ranked.take(shown[:k]), n_folded[:k])
-            found.more()
+            ranked = rank_by_relevance(candidates.rows, candidates.cosines, relevances)
+            if min_relevance is not None:
+                ranked = ranked.take(np.flatnonzero(ranked.relevances >= min_relevance))
+            phashes = self.index.table["phash"].take(ranked.rows).to_pylist()
+            positions, n_duplicates = group_near_duplicates(ranked, phashes, bits)
+            if len(positions) >= k or candidates.exhausted or min_relevance is not None:
+                return make_matches(self.index.table, ranked.take(positions[:k]), n_duplicates[:k])
+            candidates.double()

@@ -1,4 +1,4 @@
-"""Which files belong together: the project's, or one version of the champion's."""
+"""The artifacts of a project, and of one version of the champion."""
 
 from pathlib import Path
 
@@ -7,35 +7,34 @@ import pytest
 from kadr.project import PROJECT, Artifacts, version_artifacts
 
 
-def version(folder: Path) -> Path:
-    """A champion's version with what tells it from an index."""
+def make_version(folder: Path) -> Path:
     (folder / "relevance").mkdir(parents=True)
     (folder / "params.yaml").touch()
     return folder
 
 
-def test_an_index_alone_is_searched_with_the_projects_models(tmp_path: Path) -> None:
-    ours = PROJECT.artifacts()
+def test_an_index_uses_the_models_of_the_project(tmp_path: Path) -> None:
+    current = PROJECT.artifacts()
     (tmp_path / "photos").mkdir()
-    assert PROJECT.artifacts_of(ours.index) == ours
-    assert PROJECT.artifacts_of(tmp_path / "photos") == Artifacts(
-        tmp_path / "photos", ours.text_encoders, ours.relevance, ours.clip, ours.params
+    assert PROJECT.index_artifacts(current.index) == current
+    assert PROJECT.index_artifacts(tmp_path / "photos") == Artifacts(
+        tmp_path / "photos", current.text_encoders, current.relevance, current.clip, current.params
     )
     assert version_artifacts(tmp_path / "photos") is None
-    assert version_artifacts(tmp_path / "nothing") is None
+    assert version_artifacts(tmp_path / "missing") is None
 
 
-def test_a_champion_brings_all_its_own_and_stays_one_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_champion_uses_the_models_of_one_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    old, new = version(tmp_path / ".champion" / "v1"), version(tmp_path / ".champion" / "v2")
+    first, second = make_version(tmp_path / ".champion" / "v1"), make_version(tmp_path / ".champion" / "v2")
     link = Path("champion")
     link.symlink_to(".champion/v1")
-    found = PROJECT.artifacts_of(link)
+    artifacts = PROJECT.index_artifacts(link)
     link.unlink()
     link.symlink_to(".champion/v2")
-    assert found == Artifacts(
-        old / "index", old / "text_encoders", old / "relevance", old / "clip", old / "params.yaml"
+    assert artifacts == Artifacts(
+        first / "index", first / "text_encoders", first / "relevance", first / "clip", first / "params.yaml"
     )
     later = version_artifacts(link)
     assert later is not None
-    assert later.index == new / "index"
+    assert later.index == second / "index"

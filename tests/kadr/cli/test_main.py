@@ -1,4 +1,4 @@
-"""The command line: what it prints and writes, its exit codes, and messages without a trace."""
+"""The command line: output, files, exit codes and error messages."""
 
 import hashlib
 import json
@@ -12,13 +12,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from kadr import sample
 from kadr.cli import main as cli
 from kadr.encoders import fit_text_encoder
+from kadr.encoders.tfidf import TfidfParams
 from kadr.index import build_index
 from kadr.io.embeddings import Embeddings
-from kadr.io.presets import use_preset
+from kadr.io.presets import apply_preset
 from kadr.io.schemas import IMAGES
-from kadr.params import TfidfParams, load_params
+from kadr.params import load_params
 from kadr.project import PROJECT
 
 CAPTIONS = {"ball.jpg": "a red ball left of a tree", "boat.jpg": "a boat on the sea", "dog.jpg": "a dog in the snow"}
@@ -26,7 +28,7 @@ CAPTIONS = {"ball.jpg": "a red ball left of a tree", "boat.jpg": "a boat on the 
 
 @pytest.fixture
 def folder(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the project's params and presets."""
+    """Make a folder with the settings and presets of the project."""
     shutil.copy(project / "params.yaml", tmp_path)
     shutil.copytree(project / "presets", tmp_path / "presets")
     monkeypatch.chdir(tmp_path)
@@ -35,23 +37,23 @@ def folder(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.fixture
 def searchable(folder: Path) -> Path:
-    """Three photos, each indexed by the TF-IDF of its caption, so that words find it without a CLIP."""
-    use_preset("sample", ["index.rerank=0"], PROJECT.params, PROJECT.presets)
-    spec = load_params(PROJECT.params).embed_texts.encoders["tfidf"]
-    assert isinstance(spec, TfidfParams)
-    encoder = fit_text_encoder(spec, "fp32", list(CAPTIONS.values()), 0)
+    """Index three images by the TF-IDF vectors of their captions, so that search needs no CLIP model."""
+    apply_preset("sample", ["index.rerank=0"], PROJECT.params, PROJECT.presets)
+    params = load_params(PROJECT.params).embed_texts.encoders["tfidf"]
+    assert isinstance(params, TfidfParams)
+    encoder = fit_text_encoder(params, "fp32", list(CAPTIONS.values()), 0)
     encoder.save(PROJECT.artifacts().text_encoders / "tfidf")
     rows = []
     for name, colour in zip(CAPTIONS, ("red", "green", "yellow"), strict=True):
         Image.new("RGB", (40, 30), colour).save(name)
         sha256 = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-        known = {"sha256": sha256, "width": 40, "height": 30, "status": "ok"}
-        rows.append({"image_id": name, "path": name, "split": "test", **known})
-    photos = pa.Table.from_pylist(rows, IMAGES)
+        columns = {"sha256": sha256, "width": 40, "height": 30, "status": "ok"}
+        rows.append({"image_id": name, "path": name, "split": "test", **columns})
+    images = pa.Table.from_pylist(rows, IMAGES)
     vectors = encoder.transform(list(CAPTIONS.values()))
     embeddings = Embeddings(list(CAPTIONS), vectors, encoder.identity.metadata)
     PROJECT.index.mkdir(parents=True)
-    build_index(photos, {"tfidf": embeddings}, "tfidf", 100).write(PROJECT.index)
+    build_index(images, {"tfidf": embeddings}, "tfidf", 100).write(PROJECT.index)
     return folder
 
 
@@ -60,11 +62,21 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("command", ["sample", "use", "index", "export", "search", "similar", "recommend", "show"])
-def test_help(command: str) -> None:
+def test_every_command_has_help(command: str) -> None:
     assert command in run("--help").stdout
     result = run(command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+
+
+def test_help_lists_all_commands_in_panels() -> None:
+    output = run("--help").stdout
+    positions = [output.index(f"─ {panel} ─") for panel in ("Data", "Pipeline", "Search", "Models", "Maintenance")]
+    assert positions == sorted(positions)
+
+
+def test_defaults_of_sample() -> None:
+    assert (cli.N_TRAIN, cli.N_TEST, cli.N_CORPUS) == (sample.N_TRAIN, sample.N_TEST, sample.N_CORPUS)
 
 
 @pytest.mark.parametrize("arguments", [("search",), ("use",), ("nothing",), ("search", "a", "-k", "many")])
@@ -72,7 +84,7 @@ def test_usage_errors_exit_with_2(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_search_prints_the_best_first(searchable: Path) -> None:
+def test_search_prints_the_best_match_first(searchable: Path) -> None:
     result = run("search", "the red ball", "-k", "2")
     assert result.exit_code == 0, result.stderr
     lines = [line for line in result.stdout.splitlines() if ".jpg" in line]
@@ -82,12 +94,12 @@ def test_search_prints_the_best_first(searchable: Path) -> None:
 
 def test_search_prints_json(searchable: Path) -> None:
     result = run("search", "a dog", "-k", "5", "--json")
-    answer = json.loads(result.stdout)
-    assert answer["text"] == "a dog"
-    assert len(answer["matches"]) == 3
-    assert answer["matches"][0]["path"] == "dog.jpg"
-    assert answer["matches"][0]["relevance"] is None
-    scores = [match["score"] for match in answer["matches"]]
+    output = json.loads(result.stdout)
+    assert output["text"] == "a dog"
+    assert len(output["matches"]) == 3
+    assert output["matches"][0]["path"] == "dog.jpg"
+    assert output["matches"][0]["relevance"] is None
+    scores = [match["score"] for match in output["matches"]]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -100,27 +112,27 @@ def test_search_writes_a_grid(searchable: Path) -> None:
     json.loads(result.stdout)
     result = run("search", "a dog", "--grid", "grid.nothing")
     assert result.exit_code == 1
-    assert "name a .png or .jpg file" in result.stderr
+    assert "Name a .png or .jpg file" in result.stderr
 
 
-def test_a_lost_photo_spoils_the_grid_but_not_the_answer(searchable: Path) -> None:
+def test_a_missing_photo_is_an_error_after_the_results(searchable: Path) -> None:
     Path("dog.jpg").unlink()
     result = run("search", "a dog", "--grid", "grid.png", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["matches"][0]["path"] == "dog.jpg"
-    assert "dog.jpg: cannot show the photo" in result.stderr
+    assert "dog.jpg: the image cannot be read" in result.stderr
 
 
-def test_search_by_sums_filters_and_photos(searchable: Path) -> None:
-    answer = json.loads(run("search", "dog - ball", "-k", "1", "--json").stdout)
-    assert answer["matches"][0]["path"] == "dog.jpg"
+def test_search_with_weights_and_filters(searchable: Path) -> None:
+    output = json.loads(run("search", "dog - ball", "-k", "1", "--json").stdout)
+    assert output["matches"][0]["path"] == "dog.jpg"
     result = run("search", "a dog", "--min-side", "31")
-    assert (result.exit_code, result.stdout) == (0, "no photo is found; loosen the filters\n")
-    assert "no model judges this" in run("search", "a dog", "--min-relevance", "0.5").stderr
+    assert (result.exit_code, result.stdout) == (0, "No photo matches. Remove a filter.\n")
+    assert "min_relevance needs predictions" in run("search", "a dog", "--min-relevance", "0.5").stderr
     assert run("search", "a dog", "--after", "yesterday").exit_code == 2
 
 
-def test_similar_and_recommend_by_photos_of_the_index(searchable: Path) -> None:
+def test_similar_and_recommend_accept_photos_of_the_index(searchable: Path) -> None:
     similar = json.loads(run("similar", "dog.jpg", "-k", "5", "--json").stdout)["matches"]
     assert sorted(match["path"] for match in similar) == sorted({*CAPTIONS} - {"dog.jpg"})
     recommended = run("recommend", "--likes", "dog.jpg", "ball.jpg", "-k", "5", "--json")
@@ -128,19 +140,19 @@ def test_similar_and_recommend_by_photos_of_the_index(searchable: Path) -> None:
         *({*CAPTIONS} - {"dog.jpg", "ball.jpg"})
     ]
     Image.new("RGB", (40, 30), "blue").save("new.jpg")
-    assert "there is no photo encoder 'tfidf'" in run("similar", "new.jpg").stderr
+    assert "params.yaml has no image encoder 'tfidf'" in run("similar", "new.jpg").stderr
     assert "nothing.jpg: the photo cannot be read" in run("similar", "nothing.jpg").stderr
-    assert "give one or more" in run("recommend").stderr
+    assert "No image is liked" in run("recommend").stderr
 
 
-def test_an_index_elsewhere(searchable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_index_is_searched(searchable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     PROJECT.index.rename("elsewhere")
     assert run("search", "a dog", "--index", "elsewhere").exit_code == 0
     monkeypatch.setenv("KADR_INDEX", "elsewhere")
     assert run("search", "a dog").exit_code == 0
 
 
-def test_a_champion_is_searched_by_its_own_settings_and_models(searchable: Path) -> None:
+def test_a_champion_is_searched_with_its_own_settings_and_models(searchable: Path) -> None:
     version = PROJECT.champion.with_name(".champion") / "v000001"
     Path("models").rename("version")
     Path("version/relevance").mkdir()
@@ -148,28 +160,28 @@ def test_a_champion_is_searched_by_its_own_settings_and_models(searchable: Path)
     Path("version").rename(version)
     PROJECT.params.rename(version / "params.yaml")
     PROJECT.champion.symlink_to(".champion/v000001")
-    answer = json.loads(run("search", "a dog", "-k", "1", "--json", "--index", str(PROJECT.champion)).stdout)
-    assert answer["matches"][0]["path"] == "dog.jpg"
+    output = json.loads(run("search", "a dog", "-k", "1", "--json", "--index", str(PROJECT.champion)).stdout)
+    assert output["matches"][0]["path"] == "dog.jpg"
 
 
-def test_index_without_photos(folder: Path) -> None:
-    use_preset("sample", [], PROJECT.params, PROJECT.presets)
-    assert "models/photos: there is no index yet that can be read, so name what it is to hold" in run("index").stderr
-    assert "nowhere: no such file or folder" in run("index", "nowhere").stderr
+def test_index_without_photos_is_an_error(folder: Path) -> None:
+    apply_preset("sample", [], PROJECT.params, PROJECT.presets)
+    assert "models/photos: no index to update. Name the folders to index" in run("index").stderr
+    assert "nowhere: the file or folder does not exist" in run("index", "nowhere").stderr
 
 
-def test_errors_of_search_are_one_message(searchable: Path) -> None:
-    assert "the text to search for is empty" in run("search", " ").stderr
+def test_a_search_error_is_one_line(searchable: Path) -> None:
+    assert "The query is empty" in run("search", " ").stderr
     assert "k is 0" in run("search", "a dog", "-k", "0").stderr
-    use_preset("sample", ["index.rerank=5"], PROJECT.params, PROJECT.presets)
+    apply_preset("sample", ["index.rerank=5"], PROJECT.params, PROJECT.presets)
     shutil.rmtree(PROJECT.index)
     result = run("search", "a dog")
     assert result.exit_code == 1
-    assert result.stderr.startswith("kadr: models/index: there is no index; make one with `dvc repro index`")
+    assert result.stderr.startswith("kadr: models/index: the index does not exist. Build it with `dvc repro index`")
     assert result.stderr.count("\n") == 1
 
 
-def test_use_says_what_changed(folder: Path) -> None:
+def test_use_prints_the_changed_settings(folder: Path) -> None:
     run("use", "sample")
     result = run("use", "flickr8k", "-S", "train.num_leaves=7", "-S", "seed=1")
     assert result.exit_code == 0
@@ -182,15 +194,15 @@ def test_use_says_what_changed(folder: Path) -> None:
 def test_use_of_an_unknown_preset_lists_them(folder: Path) -> None:
     result = run("use", "nothing")
     assert result.exit_code == 1
-    assert "there are: captions, flickr8k, practicum, sample" in result.stderr
+    assert "expected one of captions, flickr8k, practicum, sample" in result.stderr
 
 
-def test_show(folder: Path) -> None:
-    assert "run `make run`" in run("show").stderr
+def test_show_prints_the_main_metrics(folder: Path) -> None:
+    assert "Run `make run`" in run("show").stderr
     PROJECT.metrics.mkdir()
-    figure = {"value": 48.9, "low": 47.0, "high": 50.0}
+    estimate = {"value": 48.9, "low": 47.0, "high": 50.0}
     (PROJECT.metrics / "evaluate.json").write_text(
-        json.dumps({"tau_c": figure, "baselines": {"cosine": {"tau_c": figure}}})
+        json.dumps({"tau_c": estimate, "baselines": {"cosine": {"tau_c": estimate}}})
     )
     result = run("show")
     assert result.exit_code == 0
@@ -198,24 +210,24 @@ def test_show(folder: Path) -> None:
     assert "47.0 to 50.0; cosine 48.9" in result.stdout
 
 
-def test_sample_is_drawn_once(folder: Path) -> None:
+def test_an_existing_sample_is_not_generated_again(folder: Path) -> None:
     small = ("--n-train", "6", "--n-test", "2", "--n-corpus", "1")
-    result = run("sample", "drawn", *small)
+    result = run("sample", "generated", *small)
     assert result.exit_code == 0
-    assert "6 rated, 2 test and 1 captioned photos" in result.stdout
-    stamp = Path("drawn/sample.json").stat().st_mtime_ns
-    assert "there already" in run("sample", "drawn", *small).stdout
-    assert Path("drawn/sample.json").stat().st_mtime_ns == stamp
-    next(Path("drawn/test_images").iterdir()).unlink()
-    assert "there already" not in run("sample", "drawn", *small).stdout
-    assert "there already" not in run("sample", "drawn", "--seed", "1", *small).stdout
-    assert "there already" not in run("sample", "drawn", "--seed", "1", *small, "--force").stdout
+    assert "6 rated, 2 test and 1 captioned images" in result.stdout
+    stamp = Path("generated/sample.json").stat().st_mtime_ns
+    assert "already exists" in run("sample", "generated", *small).stdout
+    assert Path("generated/sample.json").stat().st_mtime_ns == stamp
+    next(Path("generated/test_images").iterdir()).unlink()
+    assert "already exists" not in run("sample", "generated", *small).stdout
+    assert "already exists" not in run("sample", "generated", "--seed", "1", *small).stdout
+    assert "already exists" not in run("sample", "generated", "--seed", "1", *small, "--force").stdout
     (folder / "mine").mkdir()
     (folder / "mine" / "photo.jpg").touch()
     assert run("sample", "mine", *small).exit_code == 1
 
 
-def test_starting_loads_nothing_heavy() -> None:
+def test_the_command_starts_without_heavy_imports() -> None:
     code = "import sys, kadr.cli.main; print(sorted({'torch', 'pandas', 'numpy', 'faiss'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"

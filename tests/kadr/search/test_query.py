@@ -1,4 +1,4 @@
-"""Queries: what people write, sums of texts and photos, filters, folding, and recommendations."""
+"""Queries: syntax, weighted terms, filters, near-duplicates and recommendations."""
 
 import threading
 import time
@@ -18,30 +18,30 @@ from kadr.errors import InputError, SearchError
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
 from kadr.io.embeddings import Embeddings, Rows, Vectors
-from kadr.io.schemas import INDEXED
+from kadr.io.schemas import INDEXED_IMAGES
 from kadr.search import Filters, Match, Query, Searcher, Term, parse_query, query_encoding, results
-from kadr.search.query_encoding import PhotoVectors, TextVectors
-from kadr.search.results import diverse
+from kadr.search.query_encoding import ImageQueryEncoder, TextQueryEncoder
+from kadr.search.results import select_diverse
 
 ANGLES = {"east": 0, "north": 90, "west": 180, "northeast": 45}
 
 
 class Compass:
-    """A text encoder and an image encoder of directions; grey photos lie by their brightness, 0 to 255 degrees."""
+    """An encoder whose vectors are directions: of a name, or of the brightness of a grey image in degrees."""
 
-    side = None
+    shorter_side = None
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
     def transform(self, content: list) -> Vectors:
-        self.seen += [one for one in content if isinstance(one, str)]
-        degrees = [ANGLES[one] if isinstance(one, str) else one.getpixel((0, 0))[0] for one in content]
+        self.seen += [item for item in content if isinstance(item, str)]
+        degrees = [ANGLES[item] if isinstance(item, str) else item.getpixel((0, 0))[0] for item in content]
         return directions(degrees)
 
 
 class ByText:
-    """A relevance model that gives every photo what a table says of the text."""
+    """A relevance model whose prediction depends on the text alone."""
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> np.ndarray:
         table = {"east": 0.8, "north": 0.5}
@@ -53,7 +53,7 @@ def directions(degrees: list[float]) -> Vectors:
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
 
 
-PHOTOS = [  # image_id, degrees, path, taken, modified, width, height, phash, colours
+ROWS = [  # image_id, degrees, path, taken, modified, width, height, phash, colours
     ("a", 0, "/photos/2023/snow/a.jpg", datetime(2023, 1, 5), None, 100, 80, "0000000000000000", ["white", "blue"]),
     ("b", 10, "/photos/2023/b.jpg", None, datetime(2023, 6, 1), 4000, 3000, "000000000000000f", ["green"]),
     ("c", 60, "/photos/2024/snow/c.jpg", datetime(2024, 2, 2), None, 3000, 4000, "ffff000000000000", []),
@@ -65,8 +65,8 @@ PHOTOS = [  # image_id, degrees, path, taken, modified, width, height, phash, co
 @pytest.fixture
 def index() -> Index:
     names = ["image_id", "degrees", "path", "taken", "modified", "width", "height", "phash", "colours"]
-    rows = [dict(zip(names, row, strict=True)) for row in PHOTOS]
-    types = {field.name: field.type for field in INDEXED if field.name in names}
+    rows = [dict(zip(names, row, strict=True)) for row in ROWS]
+    types = {field.name: field.type for field in INDEXED_IMAGES if field.name in names}
     columns = {name: pa.array([row[name] for row in rows], type_) for name, type_ in types.items()}
     columns["status"] = pa.array(["ok"] * len(rows))
     vectors = Embeddings([row["image_id"] for row in rows], directions([row["degrees"] for row in rows]), {})
@@ -75,7 +75,7 @@ def index() -> Index:
 
 @pytest.fixture
 def searcher(index: Index) -> Searcher:
-    return Searcher(index, {"clip": Compass()}, None, 0, PhotoVectors({"clip": Compass}))
+    return Searcher(index, {"clip": Compass()}, None, 0, ImageQueryEncoder({"clip": Compass}))
 
 
 def ids(matches: list[Match]) -> str:
@@ -83,7 +83,7 @@ def ids(matches: list[Match]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("words", "terms"),
+    ("query", "terms"),
     [
         ("a dog in the snow", [(1, "a dog in the snow")]),
         ("dog + snow - people", [(1, "dog"), (1, "snow"), (-1, "people")]),
@@ -94,57 +94,57 @@ def ids(matches: list[Match]) -> str:
         ("собака + .5*снег", [(1, "собака"), (0.5, "снег")]),
     ],
 )
-def test_what_people_write(words: str, terms: list) -> None:
-    assert [(term.weight, term.text) for term in parse_query(words).terms] == terms
+def test_queries_are_parsed(query: str, terms: list) -> None:
+    assert [(term.weight, term.text) for term in parse_query(query).terms] == terms
 
 
-def test_a_photo_of_the_index_among_the_words() -> None:
+def test_an_image_id_is_parsed() -> None:
     assert parse_query("snow - 2*photo:1.jpg").terms == (Term(1, text="snow"), Term(-2, image_id="1.jpg"))
 
 
-@pytest.mark.parametrize("words", ["", "  ", "dog +", "dog + - cat", "+", '""', "0 * dog", "dog - 2*"])
-def test_words_that_ask_nothing(words: str) -> None:
+@pytest.mark.parametrize("query", ["", "  ", "dog +", "dog + - cat", "+", '""', "0 * dog", "dog - 2*"])
+def test_an_empty_query_or_term_is_an_error(query: str) -> None:
     with pytest.raises(SearchError):
-        parse_query(words)
+        parse_query(query)
 
 
-def test_a_term_is_one_thing() -> None:
-    for wrong in ({}, {"text": "a", "image_id": "b"}):
-        with pytest.raises(SearchError, match="one of a text"):
-            Term(1, **wrong)
-    with pytest.raises(SearchError, match="the query is empty"):
+def test_a_term_needs_exactly_one_value() -> None:
+    for values in ({}, {"text": "a", "image_id": "b"}):
+        with pytest.raises(SearchError, match="exactly one of text, image_id and content"):
+            Term(1, **values)
+    with pytest.raises(SearchError, match="The query is empty"):
         Query(())
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("query", "found"),
     [("east", "abc"), ("east + north", "cba"), ("north - east", "edc"), ("east + 3 * north", "cde"), ("- east", "edc")],
 )
-def test_sums_of_texts(searcher: Searcher, words: str, found: str) -> None:
-    query = parse_query(words)
-    assert ids(searcher.search(Query(query.terms, fold_duplicates=False), 3)) == found
+def test_weighted_sums_of_texts(searcher: Searcher, query: str, found: str) -> None:
+    terms = parse_query(query).terms
+    assert ids(searcher.search(Query(terms, fold_duplicates=False), 3)) == found
 
 
-def test_terms_that_cancel_out(searcher: Searcher) -> None:
+def test_terms_that_cancel_out_are_an_error(searcher: Searcher) -> None:
     with pytest.raises(SearchError, match="cancel out"):
         searcher.search(parse_query("east - east"), 3)
 
 
-def test_a_photo_of_the_index_finds_the_others(searcher: Searcher) -> None:
+def test_an_image_of_the_index_is_not_its_own_result(searcher: Searcher) -> None:
     assert ids(searcher.similar("d", 2)) == "eb"  # c is a near-duplicate of e
     assert ids(searcher.search(parse_query("photo:d - photo:e"), 1)) == "a"
-    with pytest.raises(SearchError, match="no photo 'z' in the index"):
+    with pytest.raises(SearchError, match="The index has no image 'z'"):
         searcher.similar("z", 2)
 
 
-def test_a_photo_from_anywhere(searcher: Searcher, tmp_path: Path) -> None:
+def test_an_image_file_is_a_query(searcher: Searcher, tmp_path: Path) -> None:
     Image.new("L", (8, 8), 90).save(tmp_path / "north.png")
     content = (tmp_path / "north.png").read_bytes()
     assert ids(searcher.similar(content, 3)) == "deb"
-    assert ids(searcher.search(Query((Term(1, photo=content), Term(5, text="east"))), 1)) == "b"
-    with pytest.raises(InputError, match="no photo in one of the formats"):
+    assert ids(searcher.search(Query((Term(1, content=content), Term(5, text="east"))), 1)) == "b"
+    with pytest.raises(InputError, match="not an image in a supported format"):
         searcher.similar(b"<svg/>", 3)
-    with pytest.raises(InputError, match="does not decode"):
+    with pytest.raises(InputError, match="cannot be decoded"):
         searcher.similar(content[:45], 3)
 
 
@@ -169,102 +169,107 @@ def test_filters(searcher: Searcher, filters: Filters, found: str) -> None:
     assert ids(searcher.search(Query((Term(1, text="east"),), filters, fold_duplicates=False), 10)) == found
 
 
-def test_a_colour_without_a_name(searcher: Searcher) -> None:
-    with pytest.raises(SearchError, match="the colour 'teal' is unknown; the colours are black"):
+def test_an_unknown_colour_is_an_error(searcher: Searcher) -> None:
+    with pytest.raises(SearchError, match="The colour 'teal' is unknown, expected one of black"):
         searcher.search(parse_query("east", Filters(colour="teal")), 1)
 
 
-def test_near_duplicates_are_folded_and_counted(searcher: Searcher) -> None:
+def test_near_duplicates_are_left_out_and_counted(searcher: Searcher) -> None:
     matches = searcher.search("east", 10)
     assert [(match.image_id, match.n_duplicates) for match in matches] == [("a", 1), ("c", 1), ("d", 0)]
     assert (matches[0].width, matches[0].height, matches[2].width) == (100, 80, None)
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_pages_are_parts_of_one_answer(searcher: Searcher, size: int) -> None:
+def test_pages_are_slices_of_one_result(searcher: Searcher, size: int) -> None:
     pages = [searcher.search("east", size, offset) for offset in range(0, 5, size)]
     assert "".join(map(ids, pages)) == ids(searcher.search("east", 10)) == "acd"
 
 
-def test_many_queries_are_answered_as_one(searcher: Searcher) -> None:
+def test_search_many_equals_single_searches(searcher: Searcher) -> None:
     queries = ["east", parse_query("north - east"), Query((Term(1, image_id="a"),))]
     assert searcher.search_many(queries, 3) == [searcher.search(query, 3) for query in queries]
     assert searcher.search_many([], 3) == []
 
 
-def test_the_relevance_of_several_texts(index: Index) -> None:
-    searcher = Searcher(index, {"clip": Compass()}, ByText(), 2, PhotoVectors({}))
-    relevance = [searcher.search(parse_query(words), 1)[0].relevance for words in ("east", "east - north", "3 * north")]
+def test_relevances_of_several_texts_are_multiplied(index: Index) -> None:
+    searcher = Searcher(index, {"clip": Compass()}, ByText(), 2, ImageQueryEncoder({}))
+    relevance = [searcher.search(parse_query(query), 1)[0].relevance for query in ("east", "east - north", "3 * north")]
     assert relevance == pytest.approx([0.8, 0.8 * 0.5, 0.5])
     assert searcher.search(parse_query("east + photo:c"), 1)[0].relevance is None
     assert searcher.score("a", "north") == 0.5
 
 
-def test_the_least_relevance(index: Index) -> None:
-    judging = Searcher(index, {"clip": Compass()}, ByText(), 2)
-    asked = [
-        Query((Term(1, text="east"),), Filters(min_relevance=least), fold_duplicates=False) for least in (0.7, 0.9)
+def test_the_minimum_relevance_needs_predictions(index: Index) -> None:
+    reranking = Searcher(index, {"clip": Compass()}, ByText(), 2)
+    queries = [
+        Query((Term(1, text="east"),), Filters(min_relevance=minimum), fold_duplicates=False) for minimum in (0.7, 0.9)
     ]
-    assert ids(judging.search(asked[0], 5)) == "ab"  # the first two are judged
-    assert ids(judging.search(asked[1], 5)) == ""
-    with pytest.raises(SearchError, match="no model judges this"):
-        Searcher(index, {"clip": Compass()}, None, 0).search(asked[0], 5)
+    assert ids(reranking.search(queries[0], 5)) == "ab"  # the two reranked images
+    assert ids(reranking.search(queries[1], 5)) == ""
+    with pytest.raises(SearchError, match="min_relevance needs predictions"):
+        Searcher(index, {"clip": Compass()}, None, 0).search(queries[0], 5)
 
 
-def test_what_the_index_knows_of_a_photo(searcher: Searcher) -> None:
-    photo = searcher.photo("e")
-    assert (photo["path"], photo["taken"], photo["colours"]) == ("/other/e.jpg", datetime(2024, 2, 3), ["blue"])
-    with pytest.raises(SearchError, match=r"no photo '\.\./e' in the index"):
-        searcher.photo("../e")
+def test_metadata_of_an_image(searcher: Searcher) -> None:
+    metadata = searcher.image_metadata("e")
+    assert (metadata["path"], metadata["taken"], metadata["colours"]) == (
+        "/other/e.jpg",
+        datetime(2024, 2, 3),
+        ["blue"],
+    )
+    with pytest.raises(SearchError, match=r"The index has no image '\.\./e'"):
+        searcher.image_metadata("../e")
 
 
 def test_recommendations(searcher: Searcher) -> None:
     assert ids(searcher.recommend(["d"], k=2, diversity=0)) == "eb"
     assert ids(searcher.recommend(["b"], ["d"], k=1)) == "a"
-    for wrong in (([], 0.3), (["a"], 1.5)):
-        with pytest.raises(SearchError, match="give one or more, and 0 to 1"):
-            searcher.recommend(wrong[0], diversity=wrong[1])
+    with pytest.raises(SearchError, match="No image is liked"):
+        searcher.recommend([])
+    with pytest.raises(SearchError, match=r"The diversity is 1\.5, expected 0 to 1"):
+        searcher.recommend(["a"], diversity=1.5)
 
 
-def test_diverse_takes_the_like_and_unlike_each_other() -> None:
+def test_select_diverse_balances_similarity_and_diversity() -> None:
     vectors = directions([0, 1, 2, 40])
-    likeness = vectors @ directions([0])[0]
-    assert diverse(vectors, likeness, 3, 0) == [0, 1, 2]
-    assert diverse(vectors, likeness, 2, 0.6) == [0, 3]
-    assert diverse(vectors[:0], likeness[:0], 2, 0.6) == []
+    similarities = vectors @ directions([0])[0]
+    assert select_diverse(vectors, similarities, 3, 0) == [0, 1, 2]
+    assert select_diverse(vectors, similarities, 2, 0.6) == [0, 3]
+    assert select_diverse(vectors[:0], similarities[:0], 2, 0.6) == []
 
 
 def test_texts_are_encoded_once() -> None:
     encoder = Compass()
-    vectors = TextVectors({"clip": encoder})
-    assert vectors(["east", " east", "north"]).all().texts == ["east", "north"]
-    assert np.array_equal(vectors(["north", "west"]).all().vectors["clip"], directions([90, 180]))
+    vectors = TextQueryEncoder({"clip": encoder})
+    assert vectors(["east", " east", "north"]).result().texts == ["east", "north"]
+    assert np.array_equal(vectors(["north", "west"]).result().vectors["clip"], directions([90, 180]))
     assert encoder.seen == ["east", "north", "west"]
 
 
-def test_the_newest_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_encoding, "_REMEMBERED", 2)
+def test_the_cache_keeps_the_most_recent_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_encoding, "_CACHE_SIZE", 2)
     encoder = Compass()
-    vectors = TextVectors({"clip": encoder})
+    vectors = TextQueryEncoder({"clip": encoder})
     for texts in (["east", "north"], ["east"], ["west"], ["east"], ["west", "east"], ["north"]):
-        vectors(texts).all()
+        vectors(texts).result()
     assert encoder.seen == ["east", "north", "west", "north"]
 
 
-def test_a_vector_is_there_while_another_encoder_is_at_work() -> None:
+def test_a_vector_is_ready_while_another_encoder_runs() -> None:
     class Slow(Compass):
         def transform(self, texts: Sequence[str]) -> Vectors:
-            assert found.wait(10)
+            assert compared.wait(10)
             return super().transform(texts)
 
-    found = threading.Event()
-    coming = TextVectors({"clip": Compass(), "slow": Slow()})(["east", "north"])
-    assert np.array_equal(coming.vector(" north", "clip"), directions([90]))
-    found.set()
-    assert set(coming.all().vectors) == {"clip", "slow"}
+    compared = threading.Event()
+    pending = TextQueryEncoder({"clip": Compass(), "slow": Slow()})(["east", "north"])
+    assert np.array_equal(pending.vector(" north", "clip"), directions([90]))
+    compared.set()
+    assert set(pending.result().vectors) == {"clip", "slow"}
 
 
-def test_products_use_one_core_while_a_search_is_at_work(index: Index) -> None:
+def test_a_search_uses_one_thread_for_matrix_products(index: Index) -> None:
     def n_threads() -> set[int]:
         return {blas["num_threads"] for blas in threadpool_info() if blas.get("threading_layer") == "pthreads"}
 
@@ -279,44 +284,54 @@ def test_products_use_one_core_while_a_search_is_at_work(index: Index) -> None:
         assert (seen, n_threads()) == ([{1}], {2})
 
 
-def test_folding_takes_the_first_of_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "_AT_ONCE", 3)
-    hashes = ["0", "1", "", "ff", "3", "7f", "0", "7", ""]  # 3 is near 1, which is folded, but not near 0
-    ranked = results.by_relevance(np.arange(9), np.zeros(9, np.float32), np.empty(0))
-    assert results.fold(ranked, hashes, 1) == ([0, 2, 3, 4, 8], [2, 0, 1, 1, 0])
-    assert results.fold(ranked, hashes, -1) == (list(range(9)), [0] * 9)
+def test_near_duplicates_are_grouped_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_CHUNK_SIZE", 3)
+    hashes = [
+        "0",
+        "1",
+        "",
+        "ff",
+        "3",
+        "7f",
+        "0",
+        "7",
+        "",
+    ]  # 3 is near 1, but not near 0, which represents 1
+    ranked = results.rank_by_relevance(np.arange(9), np.zeros(9, np.float32), np.empty(0))
+    assert results.group_near_duplicates(ranked, hashes, 1) == ([0, 2, 3, 4, 8], [2, 0, 1, 1, 0])
+    assert results.group_near_duplicates(ranked, hashes, -1) == (list(range(9)), [0] * 9)
 
 
-def test_threads_share_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_encoding, "_REMEMBERED", 2)
-    vectors, loaded = TextVectors({"clip": Compass()}), []
+def test_threads_share_the_encoders_and_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_encoding, "_CACHE_SIZE", 2)
+    vectors, loaded = TextQueryEncoder({"clip": Compass()}), []
 
     def load() -> Compass:
         time.sleep(0.05)
         loaded.append(Compass())
         return loaded[-1]
 
-    photos = PhotoVectors({"clip": load})
+    image_encoder = ImageQueryEncoder({"clip": load})
     Image.new("L", (8, 8), 90).save(tmp_path / "north.png")
     content = (tmp_path / "north.png").read_bytes()
 
-    def ask(number: int) -> None:
-        photos(content, ["clip"])
+    def encode(number: int) -> None:
+        image_encoder(content, ["clip"])
         for step in range(200):
             name = list(ANGLES)[(number + step) % len(ANGLES)]
-            assert np.array_equal(vectors([name]).all().vectors["clip"], directions([ANGLES[name]]))
+            assert np.array_equal(vectors([name]).result().vectors["clip"], directions([ANGLES[name]]))
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(ask, range(8)))
+        list(pool.map(encode, range(8)))
     assert len(loaded) == 1
 
 
-def test_filters_are_asked_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_filters_are_cached(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
     monkeypatch.setattr(
-        "kadr.search.searcher.allowed_rows", lambda _, filters: asked.append(filters) or np.array([0, 2])
+        "kadr.search.searcher.allowed_rows", lambda _, filters: calls.append(filters) or np.array([0, 2])
     )
     searcher = Searcher(index, {"clip": Compass()}, None, 0)
     for filters in (Filters(min_side=80), Filters(min_side=80), Filters(min_side=90)):
         assert ids(searcher.search(Query((Term(1.0, text="east"),), filters), 5)) == "ac"
-    assert asked == [Filters(min_side=80), Filters(min_side=90)]
+    assert calls == [Filters(min_side=80), Filters(min_side=90)]

@@ -1,4 +1,4 @@
-"""Search: the order by cosine and by relevance, its refusals, the check of encoders, and the picture."""
+"""Searcher: ranking, errors, identity of encoders, and the grid image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from kadr.io.embeddings import Embeddings, Rows, Vectors
 from kadr.io.schemas import IMAGES
 from kadr.io.thumbnails import open_thumbnail
 from kadr.params import Params, load_params
+from kadr.project import Artifacts
 from kadr.search import Match, Searcher, draw_grid, load_searcher
 from kadr.search.searcher_loading import check_same_encoder
 
@@ -23,7 +24,7 @@ ANGLES = np.radians([0, 20, 40, 60, 80])
 
 
 class AlwaysEast:
-    """A text encoder for which every text lies at angle 0."""
+    """A text encoder that returns the same vector for every text."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -34,7 +35,7 @@ class AlwaysEast:
 
 
 class ByName:
-    """A relevance model that gives each photo what a table says."""
+    """A relevance model whose prediction depends on the image ID alone."""
 
     def __init__(self, relevance: dict[str, float]) -> None:
         self.relevance = relevance
@@ -48,8 +49,8 @@ class ByName:
 
 @pytest.fixture
 def index() -> Index:
-    others = {"split": "test", "status": "ok"}
-    table = pa.Table.from_pylist([{"image_id": n, "path": f"photos/{n}.jpg", **others} for n in NAMES], IMAGES)
+    columns = {"split": "test", "status": "ok"}
+    table = pa.Table.from_pylist([{"image_id": n, "path": f"photos/{n}.jpg", **columns} for n in NAMES], IMAGES)
     vectors = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
     metadata = {"encoder": "clip", "architecture": "tiny", "weights_sha256": "00ff"}
     return build_index(table, {"clip": Embeddings(NAMES, vectors, metadata)}, "clip", 100)
@@ -59,7 +60,7 @@ def ids(matches: Sequence[Match]) -> list[str]:
     return [match.image_id for match in matches]
 
 
-def test_without_a_model_by_cosine(index: Index) -> None:
+def test_results_without_a_model_are_sorted_by_cosine(index: Index) -> None:
     matches = Searcher(index, {"clip": AlwaysEast()}, None, 0).search("a dog", 3)
     assert ids(matches) == ["a", "b", "c"]
     assert matches[1].score == pytest.approx(np.cos(ANGLES[1]), abs=1e-3)
@@ -67,7 +68,7 @@ def test_without_a_model_by_cosine(index: Index) -> None:
     assert matches[1].relevance is None
 
 
-def test_the_first_are_reordered_and_the_rest_follows(index: Index) -> None:
+def test_the_nearest_images_are_reranked(index: Index) -> None:
     model = ByName({"a": 0.1, "b": 0.9, "c": 0.5})
     matches = Searcher(index, {"clip": AlwaysEast()}, model, 3).search("a dog", 5)
     assert ids(matches) == ["b", "c", "a", "d", "e"]
@@ -75,45 +76,52 @@ def test_the_first_are_reordered_and_the_rest_follows(index: Index) -> None:
     assert matches[0].score == pytest.approx(np.cos(ANGLES[1]), abs=1e-3)
 
 
-def test_a_relevant_photo_beyond_k_is_found_within_rerank(index: Index) -> None:
+def test_reranking_considers_more_than_k_images(index: Index) -> None:
     model = ByName(dict.fromkeys("abcd", 0.2) | {"e": 0.8})
     assert ids(Searcher(index, {"clip": AlwaysEast()}, model, 100).search("a dog", 2)) == ["e", "a"]
 
 
-def test_the_text_is_normalised_as_stored_texts_are(index: Index) -> None:
+def test_query_texts_are_normalised(index: Index) -> None:
     encoder = AlwaysEast()
     Searcher(index, {"clip": encoder}, None, 0).search("  a \n dog ", 1)
     assert encoder.seen == ["a dog"]
 
 
-@pytest.mark.parametrize(("text", "k", "said"), [("", 5, "empty"), (" \n", 5, "empty"), ("a dog", 0, "k is 0")])
-def test_queries_that_make_no_sense(index: Index, text: str, k: int, said: str) -> None:
-    with pytest.raises(SearchError, match=said):
+@pytest.mark.parametrize(("text", "k", "message"), [("", 5, "empty"), (" \n", 5, "empty"), ("a dog", 0, "k is 0")])
+def test_invalid_queries_are_errors(index: Index, text: str, k: int, message: str) -> None:
+    with pytest.raises(SearchError, match=message):
         Searcher(index, {"clip": AlwaysEast()}, None, 0).search(text, k)
 
 
-def test_other_weights_are_refused(index: Index) -> None:
+def test_an_encoder_with_other_weights_is_an_error(index: Index) -> None:
     check_same_encoder(index, {"architecture": "tiny", "weights_sha256": "00ff", "precision": "bf16"})
-    with pytest.raises(SearchError, match=r"another weights_sha256 \(1234\) than the photos of the index \(00ff\)"):
+    with pytest.raises(SearchError, match=r"with weights_sha256 1234, but the index has 00ff"):
         check_same_encoder(index, {"architecture": "tiny", "weights_sha256": "1234"})
     same = {"architecture": "tiny", "weights_sha256": "00ff", "preprocessing": "crop"}
     check_same_encoder(index, same)
-    with pytest.raises(SearchError, match=r"another preprocessing \(crop\) than"):
-        check_same_encoder(index, same, "clip", "the photo")
+    with pytest.raises(SearchError, match=r"with preprocessing crop, but the index has unknown"):
+        check_same_encoder(index, same, "clip", "the query image")
 
 
-def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(SearchError, match="there is no index"):
-        load_searcher(tmp_path / "index", tmp_path, sample_params(), tmp_path)
+def test_a_missing_index_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match="the index does not exist"):
+        load_searcher(artifacts(tmp_path / "index"), sample_params())
 
 
-def test_an_encoder_that_params_do_not_have(tmp_path: Path, index: Index) -> None:
+def test_an_index_of_an_unknown_encoder_is_an_error(tmp_path: Path, index: Index) -> None:
     index.write(tmp_path)
     params = sample_params()
     encoders = {name: spec for name, spec in params.embed_texts.encoders.items() if name != "clip"}
     params = params.model_copy(update={"embed_texts": params.embed_texts.model_copy(update={"encoders": encoders})})
-    with pytest.raises(SearchError, match=r"embedded by encoder 'clip', but embed_texts\.encoders .* has only sbert"):
-        load_searcher(tmp_path, tmp_path, params, tmp_path)
+    with pytest.raises(
+        SearchError, match=r"encoder 'clip', but embed_texts\.encoders in params\.yaml has only sbert"
+    ):
+        load_searcher(artifacts(tmp_path), params)
+
+
+def artifacts(index: Path) -> Artifacts:
+    folder = index.parent
+    return Artifacts(index, folder, folder, folder, folder / "params.yaml")
 
 
 def sample_params() -> Params:
@@ -127,7 +135,7 @@ def red_and_blue(tmp_path: Path) -> list[Match]:
     return [Match("red", str(tmp_path / "red.png"), 0.5, 0.9), Match("grey", str(tmp_path / "grey.png"), 0.4, None)]
 
 
-def test_a_grid_shows_each_photo_in_its_place(red_and_blue: list[Match]) -> None:
+def test_a_grid_contains_each_image(red_and_blue: list[Match]) -> None:
     grid = draw_grid("a red ball " * 30, red_and_blue)
     assert grid.width == 2 * (240 + 16) + 16
     colours = {colour for _, colour in grid.getcolors(maxcolors=1 << 20) or []}
@@ -137,7 +145,7 @@ def test_a_grid_shows_each_photo_in_its_place(red_and_blue: list[Match]) -> None
     assert grid.tobytes() == draw_grid("a red ball " * 30, red_and_blue).tobytes()
 
 
-def test_a_grid_of_more_than_a_row(red_and_blue: list[Match]) -> None:
+def test_a_grid_has_five_columns(red_and_blue: list[Match]) -> None:
     one, seven = draw_grid("", red_and_blue[:1]), draw_grid("", red_and_blue[:1] * 7)
     assert seven.height - one.height == 240 + 44 + 16
     assert seven.width == 5 * (240 + 16) + 16
@@ -145,14 +153,14 @@ def test_a_grid_of_more_than_a_row(red_and_blue: list[Match]) -> None:
 
 def test_a_thumbnail_is_upright_and_small(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     Image.new("RGB", (80, 40), "red").save(tmp_path / "turned.jpg", exif=exif)
     assert open_thumbnail(tmp_path / "turned.jpg", 20).size == (10, 20)
 
 
-def test_a_lost_photo_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone\.jpg: cannot show the photo"):
+def test_a_thumbnail_of_a_missing_or_damaged_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.jpg: the image cannot be read"):
         open_thumbnail(tmp_path / "gone.jpg", 20)
-    (tmp_path / "text.jpg").write_text("no photo")
-    with pytest.raises(InputError, match=r"text\.jpg: cannot show the photo"):
+    (tmp_path / "text.jpg").write_text("text")
+    with pytest.raises(InputError, match=r"text\.jpg: the file is not an image"):
         open_thumbnail(tmp_path / "text.jpg", 20)
