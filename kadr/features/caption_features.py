@@ -36,11 +36,11 @@ class CaptionFeatures:
     Attributes:
         corpus: captioned images, and their captions without vectors.
         lda: projection of texts to k dimensions.
-        caption_vectors: (n_captions, k) projected captions, unit norm. They are in column-major order, which doubles
-            the speed of comparing a few texts with all captions.
+        caption_vectors: (n_captions, k) projected captions, unit norm. The column-major order of this array doubles the
+            speed of comparing a few texts with all captions.
         linear_map: (d_images, k) from centred image vectors to the mean projected caption of the image.
-        kernel_weights: (n_landmarks, k + n_words) kernel regression from image vectors to the mean projected caption,
-            followed by the share of captions that contain each word minus `mean_shares`.
+        kernel_weights: (n_landmarks, k + n_words) weights of the kernel regression. The first k targets are the mean
+            projected caption of the image. The other targets are its word shares minus `mean_shares`.
         vocabulary: n_words frequent caption words.
         mean_shares: (n_words,) mean share of an image's captions that contain each word.
     """

@@ -27,7 +27,7 @@ class WordLift:
         self._shares, self._mean_shares = shares, fitted.mean_shares
 
     def columns(self, image_rows: Rows, text_rows: Rows) -> list[Vectors]:
-        """Return the features NAMES of n pairs, each (n_pairs,). They are 0 for texts without vocabulary words."""
+        """Return the features NAMES of n pairs, each (n_pairs,). Texts without vocabulary words have the value 0."""
         words = self._word_rows[text_rows]
         in_text = words >= 0
         n_words = in_text.sum(axis=1).astype(np.float32)

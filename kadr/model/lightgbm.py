@@ -1,4 +1,4 @@
-"""LightGBM regression of the relevance. The result is deterministic for a seed and a number of threads."""
+"""LightGBM regression of the relevance. Results are reproducible for a given seed and number of threads."""
 
 from typing import TYPE_CHECKING, Any
 

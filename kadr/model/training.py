@@ -57,7 +57,7 @@ def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: Trai
     """Train the relevance model on all pairs, and cross-validate the model and its baselines.
 
     Raises:
-        ModelError: the pairs are too few to be held out.
+        ModelError: a pair cannot be held out, because the pairs have too few images or queries.
     """
     cells = make_cells(pairs, params, seed)
     matrix = pairs.features(blocks)
