@@ -1,14 +1,22 @@
-"""Stage aggregate: ratings in; one relevance per pair, what to rate next and the tables of DVC's plots out.
-
-Where clip.ratings asks for it, a part of the pairs goes to stage clip and is withheld from stage train.
-"""
+"""Stage aggregate: aggregate ratings to one relevance per pair, and split the pairs for CLIP training."""
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from kadr.aggregate import BETWEEN, CLIP, MODEL, aggregate, agreement, divide, figures, fit, rate_next, voting
-from kadr.cli.stage import Metrics, run
+from kadr.aggregate import (
+    CLIP,
+    MODEL,
+    UNUSED,
+    aggregate_ratings,
+    fit_graded_response,
+    measure_agreement,
+    select_next_ratings,
+    select_ratings,
+    split_pairs,
+    summarise_relevance,
+)
+from kadr.cli.stage import Metrics, run_stage
 from kadr.errors import InputError
 from kadr.io.schemas import (
     CLIP_PAIRS,
@@ -18,56 +26,69 @@ from kadr.io.schemas import (
     RATINGS,
     RELEVANCE,
     WITHHELD,
-    on_unit,
     read_table,
+    scale_to_unit,
     write_table,
 )
 from kadr.io.text_files import write_csv
 from kadr.params import Params
 from kadr.project import PROJECT
 
-N_NEXT = 1000  # pairs in the list of what to rate next
+N_NEXT_RATINGS = 1000
 
 
 def main(params: Params) -> Metrics:
-    """Aggregate the ratings, and write the relevance and what people look at."""
-    ratings = voting(read_table(PROJECT.ratings, RATINGS).to_pandas(), params.aggregate)
+    """Aggregate the ratings and write the relevance, the pairs for CLIP training, and the tables of the report.
+
+    Returns:
+        The content of metrics/aggregate.json.
+    """
     images = read_table(PROJECT.images, IMAGES).to_pandas()
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
-    model = fit(ratings)
-    relevance = aggregate(ratings, params.aggregate, model)
-    own_image = queries.set_index("query_id")["image_id"].dropna().to_dict()
-    part = divide(relevance, own_image, params.clip.ratings, params.seed)
-    n_model, n_clip, n_between = (int((part == name).sum()) for name in (MODEL, CLIP, BETWEEN))
-    if not n_model or (params.clip.ratings and not n_clip):
-        raise InputError(
-            f"clip.ratings: {params.clip.ratings} gives {n_clip} rated pairs to the CLIP and {n_model} to the "
-            "relevance model, and both want some; set another share, or 0"
-        )
+    ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
+    ratings = select_ratings(ratings, params.aggregate.crowd_weight)
+    aggregation = aggregate_ratings(ratings, params.aggregate)
+    relevance, model = aggregation.relevance, aggregation.model or fit_graded_response(ratings)
+    side = split_for_clip(relevance, queries, params.clip.ratings, params.seed)
     write_table(pa.Table.from_pandas(relevance, preserve_index=False), PROJECT.relevance, RELEVANCE)
-    write_table(clip_pairs(relevance[part == CLIP], images, queries), PROJECT.clip_pairs, CLIP_PAIRS)
-    withheld = pa.Table.from_pandas(relevance.loc[part != MODEL, PAIR], WITHHELD, preserve_index=False)
+    write_table(build_clip_pairs(relevance[side == CLIP], images, queries), PROJECT.clip_pairs, CLIP_PAIRS)
+    withheld = pa.Table.from_pandas(relevance.loc[side != MODEL, PAIR], WITHHELD, preserve_index=False)
     write_table(withheld, PROJECT.withheld, WITHHELD)
-    useful = ratings.merge(relevance.loc[part != BETWEEN, PAIR])
-    write_csv(PROJECT.rate_next, rate_next(useful, model, images, queries, N_NEXT))
-    write_csv(PROJECT.rating_bins, twentieths(ratings, relevance))
-    divided = {"n_clip_pairs": n_clip, "n_pairs_between": n_between}
-    return figures(relevance) | divided | {"agreement": agreement(ratings, model)}
+    used_ratings = ratings.merge(relevance.loc[side != UNUSED, PAIR])
+    write_csv(PROJECT.rate_next, select_next_ratings(used_ratings, model, images, queries, N_NEXT_RATINGS))
+    write_csv(PROJECT.rating_bins, build_histograms(ratings, relevance))
+    n_pairs = {"n_clip_pairs": int((side == CLIP).sum()), "n_pairs_between": int((side == UNUSED).sum())}
+    return summarise_relevance(relevance) | n_pairs | {"agreement": measure_agreement(ratings, model)}
 
 
-def clip_pairs(pairs: pd.DataFrame, images: pd.DataFrame, queries: pd.DataFrame) -> pa.Table:
-    """Rows of RELEVANCE with their photos and texts, as CLIP_PAIRS."""
-    whole = pairs.merge(images[["image_id", "path", "sha256"]]).merge(queries[["query_id", "text"]])
-    return pa.Table.from_pandas(whole[CLIP_PAIRS.names], CLIP_PAIRS, preserve_index=False)
+def split_for_clip(relevance: pd.DataFrame, queries: pd.DataFrame, clip_share: float, seed: int) -> "pd.Series[str]":
+    """Split the rated pairs with `split_pairs`. Raise InputError if CLIP training or the model gets no pairs."""
+    captions = queries.dropna(subset="image_id")
+    caption_images = dict(zip(captions["query_id"], captions["image_id"], strict=True))
+    side = split_pairs(relevance, caption_images, clip_share, seed)
+    n_model, n_clip = int((side == MODEL).sum()), int((side == CLIP).sum())
+    if not n_model or (clip_share and not n_clip):
+        raise InputError(
+            f"clip.ratings: {clip_share} leaves {n_clip} rated pairs for CLIP training and {n_model} for the relevance "
+            "model. Both need at least one. Use another share, or 0."
+        )
+    return side
 
 
-def twentieths(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:
-    """What DVC plots: ratings of each source, pairs by relevance and by its posterior deviation, in twentieths of 0..1.
+def build_clip_pairs(pairs: pd.DataFrame, images: pd.DataFrame, queries: pd.DataFrame) -> pa.Table:
+    """Add image paths and query texts to rows of RELEVANCE, as table CLIP_PAIRS."""
+    joined = pairs.merge(images[["image_id", "path", "sha256"]]).merge(queries[["query_id", "text"]])
+    return pa.Table.from_pandas(joined[CLIP_PAIRS.names], CLIP_PAIRS, preserve_index=False)
 
-    Columns at (where a twentieth begins), expert, crowd, relevance, sd.
+
+def build_histograms(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:
+    """Count ratings by source, and pairs by relevance and by its standard deviation, in twentieths of 0..1.
+
+    Returns:
+        Columns at (lower edge of the bin), expert, crowd, relevance and sd.
     """
-    unit = on_unit(ratings)
-    columns = {source: unit[ratings["source"] == source] for source in ("expert", "crowd")}
+    unit_rating = scale_to_unit(ratings)
+    columns = {source: unit_rating[ratings["source"] == source] for source in ("expert", "crowd")}
     columns |= {name: relevance[name].dropna() for name in ("relevance", "sd")}
     edges = np.linspace(0, 1, 21)
     counts = {name: np.histogram(values, edges)[0] for name, values in columns.items()}
@@ -75,4 +96,4 @@ def twentieths(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run("aggregate", main)
+    run_stage("aggregate", main)

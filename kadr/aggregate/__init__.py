@@ -1,26 +1,27 @@
-"""The library room's aggregate part: what many people said of a pair becomes one relevance in 0..1."""
+"""Aggregation of expert and crowd ratings to one relevance in 0..1 per pair."""
 
-from kadr.aggregate.agreement import agreement
-from kadr.aggregate.clip_split import BETWEEN, CLIP, MODEL, divide
-from kadr.aggregate.graded_response import GradedResponse, fit
-from kadr.aggregate.next_ratings import rate_next
-from kadr.aggregate.registry import AGGREGATORS, GRADED_RESPONSE, Aggregator, choose_aggregator
-from kadr.aggregate.relevance import aggregate, figures, voting
+from kadr.aggregate.aggregator import Aggregator
+from kadr.aggregate.clip_split import CLIP, MODEL, UNUSED, split_pairs
+from kadr.aggregate.graded_response_model import GradedResponseModel, fit_graded_response
+from kadr.aggregate.next_ratings import select_next_ratings
+from kadr.aggregate.rater_agreement import measure_agreement
+from kadr.aggregate.registry import AGGREGATORS, methods_without_raters
+from kadr.aggregate.relevance import Aggregation, aggregate_ratings, select_ratings, summarise_relevance
 
 __all__ = [
     "AGGREGATORS",
-    "BETWEEN",
     "CLIP",
-    "GRADED_RESPONSE",
     "MODEL",
+    "UNUSED",
+    "Aggregation",
     "Aggregator",
-    "GradedResponse",
-    "aggregate",
-    "agreement",
-    "choose_aggregator",
-    "divide",
-    "figures",
-    "fit",
-    "rate_next",
-    "voting",
+    "GradedResponseModel",
+    "aggregate_ratings",
+    "fit_graded_response",
+    "measure_agreement",
+    "methods_without_raters",
+    "select_next_ratings",
+    "select_ratings",
+    "split_pairs",
+    "summarise_relevance",
 ]

@@ -1,4 +1,4 @@
-"""The aggregate part's division of the rated pairs: those that the CLIP learns from, and the relevance model's."""
+"""Split of the rated pairs between CLIP training and the relevance model."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,36 +10,40 @@ from kadr.io.query_groups import query_groups
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-MODEL, CLIP, BETWEEN = "model", "clip", "between"
+MODEL, CLIP, UNUSED = "model", "clip", "unused"
 
 
-def divide(pairs: pd.DataFrame, own_image: Mapping[str, str], share: float, seed: int) -> "pd.Series[str]":
-    """Deal photos and texts to the CLIP and to the relevance model, and every pair with them.
+def split_pairs(
+    pairs: pd.DataFrame, caption_images: Mapping[str, str], clip_share: float, seed: int
+) -> "pd.Series[str]":
+    """Assign each pair to the relevance model, to CLIP training, or to neither.
 
-    What the CLIP learned of a photo or a text it would know again: the relevance model would trust it too much, and its
-    figures would not hold for photos and texts that nobody rated. The hash of the id decides, so that a photo or a text
-    stays where it is when others come.
+    Images and queries are split separately, so that the relevance model never sees an image or query that CLIP was
+    trained on. Its trust in the CLIP and its metrics would otherwise not hold for unrated images and queries. The hash
+    of an ID decides the side, so that existing images and queries keep their side when new ones are added.
 
     Args:
-        pairs: columns image_id, query_id.
-        own_image: query_id -> the photo that the text was written for, where known; such texts stay together.
-        share: of the photos, and of the texts, that go to the CLIP; in 0..1.
-        seed: of the hashes.
+        pairs: columns image_id and query_id.
+        caption_images: image_id of the image that a query describes, by query_id, as far as known. Queries that
+            describe the same image are kept together.
+        clip_share: share of the images and of the queries for CLIP training, in 0..1.
+        seed: seed of the hashes.
 
     Returns:
-        (n_pairs,) MODEL: learned from and judged on by the relevance model; CLIP: learned from by the CLIP; BETWEEN: by
-        neither, as the photo is of one part and the text of the other.
+        (n_pairs,) MODEL, CLIP, or UNUSED if the image and the query are on different sides.
     """
-    photo = _dealt(pairs["image_id"].tolist(), share, f"{seed} photo")
-    text = _dealt(query_groups(pairs["query_id"].tolist(), own_image), share, f"{seed} text")
-    return pd.Series(np.select([photo & text, photo | text], [CLIP, BETWEEN], MODEL), index=pairs.index)
+    image_to_clip = _below_share(pairs["image_id"].tolist(), clip_share, f"{seed} photo")
+    query_to_clip = _below_share(query_groups(pairs["query_id"].tolist(), caption_images), clip_share, f"{seed} text")
+    sides = np.select([image_to_clip & query_to_clip, image_to_clip | query_to_clip], [CLIP, UNUSED], MODEL)
+    return pd.Series(sides, index=pairs.index)
 
 
-def _dealt(names: Sequence[str], share: float, salt: str) -> Mask:
-    """(n,) whether each name's hash, as a number in 0..1, lies below the share."""
-    below = {name: _in_unit(f"{salt} {name}") < share for name in set(names)}
-    return np.fromiter((below[name] for name in names), dtype=bool, count=len(names))
+def _below_share(names: Sequence[str], share: float, salt: str) -> Mask:
+    """Return whether the hash of each name, scaled to 0..1, is below the share: (n,)."""
+    is_below = {name: _hash_to_unit(f"{salt} {name}") < share for name in set(names)}
+    return np.fromiter((is_below[name] for name in names), dtype=bool, count=len(names))
 
 
-def _in_unit(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+def _hash_to_unit(text: str) -> float:
+    """Hash a text to a number in 0..1."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

@@ -1,62 +1,73 @@
-"""The aggregate part's methods by crowd-kit (Ustalov et al. 2024): each learns how far every single rater is right.
+"""Aggregation methods of crowd-kit (Ustalov et al. 2024), which estimate the reliability of each rater.
 
-Dawid-Skene (Dawid and Skene 1979), GLAD (Whitehill et al. 2009), MACE (Hovy et al. 2013), M-MSR (Ma and Olshevsky
-2020) and Wawa (Appen). They know labels, not their order, so a pair's rating is the mean of the labels by their
+The methods treat ratings as unordered labels. The relevance of a pair is the mean of its labels, weighted by their
 probabilities.
 """
 
 import warnings
+from typing import ClassVar
 
 import pandas as pd
 
-from kadr.errors import InputError
-
-ALGORITHMS = {"dawid_skene": "DawidSkene", "glad": "GLAD", "mace": "MACE", "m_msr": "MMSR", "wawa": "Wawa"}
-"""Name -> crowd-kit's class."""
+from kadr.aggregate.aggregator import Aggregator
+from kadr.io.schemas import PAIR
 
 
-class CrowdKit:
-    """An algorithm of crowd-kit with its own defaults, which are deterministic."""
+class CrowdKitAggregator(Aggregator):
+    """Base of the methods that crowd-kit implements, with crowd-kit's defaults, which are deterministic.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Attributes:
+        algorithm: class name in `crowdkit.aggregation`.
+    """
+
+    needs_raters = True
+    algorithm: ClassVar[str]
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Aggregate.
-
-        Args:
-            ratings: image_id, query_id, rater, rating; one row per rating, by persons.
-
-        Returns:
-            image_id, query_id, rating; one row per pair.
-
-        Raises:
-            InputError: where it is unknown who gave a rating.
-        """
-        self._check_raters(ratings)
+        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
         if ratings.empty:
-            return ratings[["image_id", "query_id", "rating"]]
+            return ratings[PAIR].assign(relevance=ratings["unit_rating"])
         from crowdkit import aggregation
 
-        ordered = ratings.sort_values(["image_id", "query_id", "rater", "rating"])
-        by_pair = ordered.groupby(["image_id", "query_id"], observed=True)
-        labels = {"task": by_pair.ngroup(), "worker": ordered["rater"], "label": ordered["rating"]}
-        answers = pd.DataFrame(labels).reset_index(drop=True)
+        ordered = ratings.sort_values([*PAIR, "rater", "unit_rating"])
+        by_pair = ordered.groupby(PAIR, observed=True)
+        columns = {"task": by_pair.ngroup(), "worker": ordered["rater"], "label": ordered["unit_rating"]}
+        labels = pd.DataFrame(columns).reset_index(drop=True)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # crowd-kit 1.4 under pandas 3.1
-            fitted = getattr(aggregation, ALGORITHMS[self.name])().fit(answers)
-            if hasattr(fitted, "skills_"):  # M-MSR and Wawa weigh the raters' votes
-                fitted = aggregation.MajorityVote().fit(answers, skills=fitted.skills_)
-        chances = fitted.probas_.sort_index()
-        pairs = by_pair.first().index.to_frame(index=False)
-        return pairs.assign(rating=(chances * chances.columns.to_numpy(dtype=float)).sum(axis=1).to_numpy())
+            warnings.simplefilter("ignore", DeprecationWarning)  # crowd-kit 1.4 with pandas 3.1
+            fitted = getattr(aggregation, self.algorithm)().fit(labels)
+            if hasattr(fitted, "skills_"):  # M-MSR and Wawa return skills, not label probabilities
+                fitted = aggregation.MajorityVote().fit(labels, skills=fitted.skills_)
+        probabilities = fitted.probas_.sort_index()
+        relevance = (probabilities * probabilities.columns.to_numpy(dtype=float)).sum(axis=1).to_numpy()
+        return by_pair.first().index.to_frame(index=False).assign(relevance=relevance)
 
-    def _check_raters(self, ratings: pd.DataFrame) -> None:
-        unknown = int(ratings["rater"].isna().sum())
-        if unknown:
-            raise InputError(
-                f"aggregate.expert: {self.name} learns how far each rater is right, and of {len(ratings):,} expert "
-                f"ratings {unknown:,} are by nobody one knows (columns whose rows are sorted are no persons: stage "
-                "ingest says so). Give the rater of every rating, or use aggregate.expert: graded_response, "
-                "which needs none"
-            )
+
+class DawidSkene(CrowdKitAggregator):
+    """Method `dawid_skene` (Dawid and Skene 1979)."""
+
+    algorithm = "DawidSkene"
+
+
+class Glad(CrowdKitAggregator):
+    """Method `glad` (Whitehill et al. 2009)."""
+
+    algorithm = "GLAD"
+
+
+class Mace(CrowdKitAggregator):
+    """Method `mace` (Hovy et al. 2013)."""
+
+    algorithm = "MACE"
+
+
+class MMsr(CrowdKitAggregator):
+    """Method `m_msr` (Ma and Olshevsky 2020)."""
+
+    algorithm = "MMSR"
+
+
+class Wawa(CrowdKitAggregator):
+    """Method `wawa`, worker agreement with aggregate (Appen)."""
+
+    algorithm = "Wawa"

@@ -1,22 +1,17 @@
-"""The aggregate part's method `majority`: what most said, however far away the others are."""
+"""Aggregation method `majority`."""
 
 import pandas as pd
 
+from kadr.aggregate.aggregator import Aggregator
 from kadr.io.schemas import PAIR
 
 
-class Majority:
-    """A pair's rating is the one given most often; where several are, their mean."""
+class Majority(Aggregator):
+    """Most frequent rating of each pair. Ties are resolved by the mean of the most frequent ratings."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Aggregate.
-
-        Args:
-            ratings: image_id, query_id, rating; one row per rating.
-
-        Returns:
-            image_id, query_id, rating; one row per pair.
-        """
-        count = ratings.groupby([*PAIR, "rating"], observed=True).size().rename("count").reset_index()
-        most = count.groupby(PAIR, observed=True)["count"].transform("max")
-        return count[count["count"] == most].groupby(PAIR, observed=True)["rating"].mean().reset_index()
+        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
+        count = ratings.groupby([*PAIR, "unit_rating"], observed=True).size().rename("count").reset_index()
+        highest = count.groupby(PAIR, observed=True)["count"].transform("max")
+        most_frequent = count[count["count"] == highest].groupby(PAIR, observed=True)["unit_rating"]
+        return most_frequent.mean().rename("relevance").reset_index()

@@ -1,20 +1,16 @@
-"""The aggregate part's method `mean`: every vote counts the same."""
+"""Aggregation method `mean`."""
 
 import pandas as pd
 
+from kadr.aggregate.aggregator import Aggregator
+from kadr.io.schemas import PAIR
 
-class Mean:
-    """A pair's rating is the mean of its ratings, weighted by votes."""
+
+class Mean(Aggregator):
+    """Mean rating of each pair, weighted by votes."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Aggregate.
-
-        Args:
-            ratings: image_id, query_id, rating, votes; one row per rating.
-
-        Returns:
-            image_id, query_id, rating; one row per pair.
-        """
-        weighted = ratings.assign(rating=ratings["rating"] * ratings["votes"])
-        sums = weighted.groupby(["image_id", "query_id"])[["rating", "votes"]].sum()
-        return (sums["rating"] / sums["votes"]).rename("rating").reset_index()
+        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
+        weighted = ratings.assign(unit_rating=ratings["unit_rating"] * ratings["votes"])
+        sums = weighted.groupby(PAIR)[["unit_rating", "votes"]].sum()
+        return (sums["unit_rating"] / sums["votes"]).rename("relevance").reset_index()

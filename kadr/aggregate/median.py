@@ -1,18 +1,14 @@
-"""The aggregate part's method `median`: one careless rater does not move it."""
+"""Aggregation method `median`."""
 
 import pandas as pd
 
+from kadr.aggregate.aggregator import Aggregator
+from kadr.io.schemas import PAIR
 
-class Median:
-    """A pair's rating is the median of its ratings; votes are not looked at, for each expert rating is one person's."""
+
+class Median(Aggregator):
+    """Median rating of each pair."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Aggregate.
-
-        Args:
-            ratings: image_id, query_id, rating; one row per rating.
-
-        Returns:
-            image_id, query_id, rating; one row per pair.
-        """
-        return ratings.groupby(["image_id", "query_id"])["rating"].median().reset_index()
+        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
+        return ratings.groupby(PAIR)["unit_rating"].median().rename("relevance").reset_index()

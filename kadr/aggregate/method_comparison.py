@@ -1,11 +1,11 @@
-"""The aggregate part's judge: which method predicts best what one more expert says of a pair.
+"""Comparison of aggregation methods by leave-one-out prediction of expert ratings.
 
-Leave one expert out: every expert rating of a pair with two or more is predicted from the pair's other ratings. All
-that a method learns, it learns on other photos. Columns of ratings may be sorted, so there is no choice of the one to
-leave out: each is, in turn.
+Every expert rating of a pair with two or more expert ratings is predicted from the other ratings of the pair. All
+parameters are learned on other images. Each rating of a pair is left out in turn, because rating columns may be sorted.
 
-A method that gives a number is made to give a distribution: the ratings that its number, rounded to a twentieth, went
-with on the other photos, and SMOOTHING ratings more, dealt as all ratings are.
+Methods that return a number are compared as distributions: the number is rounded to a twentieth, and its distribution
+is that of the ratings with the same rounded number on the other images, plus SMOOTHING ratings of the overall
+distribution.
 """
 
 from collections.abc import Iterator
@@ -14,73 +14,22 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kadr.aggregate.crowd_scale import to_expert_scale
-from kadr.aggregate.graded_response import GradedResponse, fit
+from kadr.aggregate.crowd_calibration import calibrate_crowd
+from kadr.aggregate.graded_response_model import GradedResponseModel, fit_graded_response
 from kadr.aggregate.majority import Majority
 from kadr.aggregate.mean import Mean
 from kadr.aggregate.median import Median
-from kadr.aggregate.response_patterns import Matrix, Values, find_levels, nearest
-from kadr.io.schemas import PAIR, on_unit
+from kadr.aggregate.response_patterns import Matrix, Values, find_levels, nearest_level
+from kadr.io.schemas import PAIR, scale_to_unit
+
+REFERENCE = "graded_response"
+"""Name of the method that benchmarks/ratings.py compares all others with."""
 
 SMOOTHING = 4.0
-CROWD_WEIGHT = 0.3  # in `mean_and_crowd`
-_NOT_VOTED = -1.0
+CROWD_WEIGHT = 0.3
+_NO_VOTES = -1.0
 
-
-def leave_one_out(ratings: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
-    """Judge every method on every expert rating of a pair that has more.
-
-    Args:
-        ratings: columns of RATINGS.
-        n_folds: groups of photos held out in turn.
-        seed: of the folds.
-
-    Returns:
-        method, image_id, query_id, voted (whether the crowd rated the pair too), log_loss, and squared_error of the
-        expected rating on 0..1; a row per method and rating.
-    """
-    levels = find_levels(ratings[ratings["source"] == "expert"])
-    photos = np.unique(ratings["image_id"].to_numpy(dtype=str))
-    fold = pd.Series(np.random.default_rng(seed).permutation(len(photos)) % n_folds, index=photos)
-    held = ratings["image_id"].map(fold)
-    judged = []
-    for number in range(n_folds):
-        known, asked = ratings[held != number], questions(ratings[held == number])
-        answers = asked[asked["left"]]
-        truth = nearest(levels, on_unit(answers))
-        for name, chances in [*_by_numbers(questions(known), asked, levels), *_by_models(known, asked, levels)]:
-            error = (chances @ levels - levels[truth]) ** 2
-            losses = {"log_loss": -np.log(chances[np.arange(len(truth)), truth]), "squared_error": error}
-            judged.append(answers[[*PAIR, "voted"]].assign(method=name, **losses))
-    return pd.concat(judged, ignore_index=True)
-
-
-def questions(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Each expert rating of a pair with two or more (`left`), and beside it what else was said of that pair.
-
-    Returns:
-        Columns of RATINGS, `left`, and `voted` (whether the crowd rated the pair); the query_id is the pair's and the
-        number of the rating, so that every question is a pair of its own. Sorted by image_id and query_id.
-    """
-    expert = ratings["source"] == "expert"
-    keys = [ratings[name] for name in PAIR]
-    n_expert = expert.groupby(keys).transform("sum")
-    voted = (~expert).groupby(keys).transform("any")
-    place = ratings.groupby([*PAIR, "source"]).cumcount()
-    said = ratings.assign(place=place, n_expert=n_expert, voted=voted)
-    n_turns = max(int(n_expert.max()) if len(said) else 0, 1)
-    every = pd.concat([_turn(said, turn) for turn in range(n_turns)])
-    return every.drop(columns=["place", "n_expert"]).sort_values(PAIR, kind="stable", ignore_index=True)
-
-
-def _turn(said: pd.DataFrame, turn: int) -> pd.DataFrame:
-    """The questions that leave out the expert rating of this number."""
-    asked = said[said["n_expert"] > max(turn, 1)]
-    left = (asked["source"] == "expert") & (asked["place"] == turn)
-    return asked.assign(left=left, query_id=asked["query_id"] + f"\n{turn}")
-
-
-_NUMBERS = {
+_NUMERIC_METHODS = {
     "mean": ["mean"],
     "median": ["median"],
     "majority": ["majority"],
@@ -88,62 +37,133 @@ _NUMBERS = {
     "mean and crowd": ["mean_and_crowd"],
     "table of mean and share": ["mean", "share"],
 }
-"""Method -> the numbers (see `_numbers`) that its prediction depends on."""
+"""Methods that return numbers -> columns of `_aggregate_others` that the prediction depends on."""
 
 
-def _by_numbers(learned: pd.DataFrame, asked: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
-    """The methods that give a number, with the distribution that goes with it."""
-    known, new = _numbers(learned), _numbers(asked)
-    truth = nearest(levels, on_unit(learned[learned["left"]]))
-    both = pd.concat([known, new])
-    scaled = to_expert_scale(  # learned on `known` alone
-        both["share"].to_numpy(), both["votes"].to_numpy(), np.append(known["mean"], np.full(len(new), np.nan))
-    )
-    joined = ((both["mean"] + CROWD_WEIGHT * scaled) / (1 + CROWD_WEIGHT)).where(both["votes"] > 0, both["mean"])
-    binned = both.assign(mean_and_crowd=joined).mul(20).round().fillna(_NOT_VOTED)
-    for name, columns in _NUMBERS.items():
-        key = binned.groupby(columns).ngroup().to_numpy()
-        counts = np.zeros((key.max() + 1, len(levels)))
-        np.add.at(counts, (key[: len(known)], truth), 1.0)
-        dealt = np.bincount(truth, minlength=len(levels)) + 1 / len(levels)
-        counts += SMOOTHING * dealt / dealt.sum()
-        yield name, (counts / counts.sum(axis=1, keepdims=True))[key[len(known) :]]
+def compare_methods(ratings: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
+    """Compute the prediction losses of all methods. The result does not depend on the order of the ratings.
+
+    Args:
+        ratings: table RATINGS.
+        n_folds: number of groups of images that are held out in turn.
+        seed: random seed of the folds.
+
+    Returns:
+        One row per method and left-out rating: method, image_id, query_id, voted (whether the crowd rated the pair),
+        log_loss, and squared_error of the expected rating on 0..1.
+    """
+    ratings = ratings.sort_values([*PAIR, "source", "rater", "rating", "votes"], ignore_index=True)
+    levels = find_levels(ratings[ratings["source"] == "expert"])
+    image_ids = np.unique(ratings["image_id"].to_numpy(dtype=str))
+    fold_of_image = pd.Series(np.random.default_rng(seed).permutation(len(image_ids)) % n_folds, index=image_ids)
+    fold = ratings["image_id"].map(fold_of_image)
+    losses = []
+    for number in range(n_folds):
+        train, test = ratings[fold != number], leave_one_out_tasks(ratings[fold == number])
+        left_out = test[test["left_out"]]
+        truth = nearest_level(levels, scale_to_unit(left_out))
+        numeric = _predict_from_numbers(leave_one_out_tasks(train), test, levels)
+        for method, probabilities in [*numeric, *_predict_from_models(train, test, levels)]:
+            losses.append(
+                left_out[[*PAIR, "voted"]].assign(
+                    method=method,
+                    log_loss=-np.log(probabilities[np.arange(len(truth)), truth]),
+                    squared_error=(probabilities @ levels - levels[truth]) ** 2,
+                )
+            )
+    return pd.concat(losses, ignore_index=True)
 
 
-def _numbers(asked: pd.DataFrame) -> pd.DataFrame:
-    """Mean, median and majority of each question's other experts, the crowd's share (NaN without) and its votes."""
-    rest = asked[~asked["left"]].assign(rating=on_unit)
-    expert, crowd = rest[rest["source"] == "expert"], rest[rest["source"] == "crowd"]
-    found = asked.loc[asked["left"], PAIR]
-    for name, method in (("mean", Mean()), ("median", Median()), ("majority", Majority())):
-        found = found.merge(method.fit_predict(expert).rename(columns={"rating": name}), on=PAIR, how="left")
-    found = found.merge(Mean().fit_predict(crowd).rename(columns={"rating": "share"}), on=PAIR, how="left")
+def leave_one_out_tasks(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Create one prediction task for each expert rating of a pair with two or more expert ratings.
+
+    Args:
+        ratings: table RATINGS.
+
+    Returns:
+        Columns of RATINGS, left_out (whether the rating is the one to predict) and voted (whether the crowd rated the
+        pair), sorted by image_id and query_id. The number of the task is appended to query_id, so that every task is a
+        pair.
+    """
+    is_expert = ratings["source"] == "expert"
+    keys = [ratings[name] for name in PAIR]
+    n_expert = is_expert.groupby(keys).transform("sum")
+    voted = (~is_expert).groupby(keys).transform("any")
+    position = ratings.groupby([*PAIR, "source"]).cumcount()
+    numbered = ratings.assign(position=position, n_expert=n_expert, voted=voted)
+    n_tasks = max(int(n_expert.max()) if len(numbered) else 0, 1)
+    tasks = pd.concat([_leave_out(numbered, number) for number in range(n_tasks)])
+    return tasks.drop(columns=["position", "n_expert"]).sort_values(PAIR, kind="stable", ignore_index=True)
+
+
+def _leave_out(numbered: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return the tasks that leave out the expert rating at position `number` of each pair."""
+    ratings = numbered[numbered["n_expert"] > max(number, 1)]
+    left_out = (ratings["source"] == "expert") & (ratings["position"] == number)
+    return ratings.assign(left_out=left_out, query_id=ratings["query_id"] + f"\n{number}")
+
+
+def _predict_from_numbers(train: pd.DataFrame, test: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
+    """Yield the predicted distributions of the methods that return numbers."""
+    train_numbers, test_numbers = _aggregate_others(train), _aggregate_others(test)
+    n_train = len(train_numbers)
+    truth = nearest_level(levels, scale_to_unit(train[train["left_out"]]))
+    numbers = pd.concat([train_numbers, test_numbers])
+    expert = np.append(train_numbers["mean"], np.full(len(test_numbers), np.nan))  # calibrates on training tasks only
+    calibrated = calibrate_crowd(numbers["share"].to_numpy(), numbers["votes"].to_numpy(), expert)
+    combined = (numbers["mean"] + CROWD_WEIGHT * calibrated) / (1 + CROWD_WEIGHT)
+    numbers = numbers.assign(mean_and_crowd=combined.where(numbers["votes"] > 0, numbers["mean"]))
+    binned = numbers.mul(20).round().fillna(_NO_VOTES)
+    overall = np.bincount(truth, minlength=len(levels)) + 1 / len(levels)
+    for method, columns in _NUMERIC_METHODS.items():
+        group = binned.groupby(columns).ngroup().to_numpy()
+        counts = np.zeros((group.max() + 1, len(levels)))
+        np.add.at(counts, (group[:n_train], truth), 1.0)
+        counts += SMOOTHING * overall / overall.sum()
+        yield method, (counts / counts.sum(axis=1, keepdims=True))[group[n_train:]]
+
+
+def _aggregate_others(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Aggregate the ratings of each task that are not left out.
+
+    Returns:
+        One row per task: mean, median and majority of the other experts; share of yes (NaN without votes) and votes.
+    """
+    others = tasks[~tasks["left_out"]].assign(unit_rating=scale_to_unit)
+    expert, crowd = others[others["source"] == "expert"], others[others["source"] == "crowd"]
+    numbers = tasks.loc[tasks["left_out"], PAIR]
+    for name, method, ratings in (
+        ("mean", Mean(), expert),
+        ("median", Median(), expert),
+        ("majority", Majority(), expert),
+        ("share", Mean(), crowd),
+    ):
+        aggregated = method.fit_predict(ratings).rename(columns={"relevance": name})
+        numbers = numbers.merge(aggregated, on=PAIR, how="left")
     votes = crowd.groupby(PAIR)["votes"].sum().rename("votes").reset_index()
-    return found.merge(votes, on=PAIR, how="left").fillna({"votes": 0}).drop(columns=PAIR).astype(float)
+    return numbers.merge(votes, on=PAIR, how="left").fillna({"votes": 0}).drop(columns=PAIR).astype(float)
 
 
-def _by_models(known: pd.DataFrame, asked: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
-    """Our model, and with less: without the raters' names, by experts alone, by the crowd alone."""
-    model = fit(known, levels)
-    yield "graded_response", _predicted(model, asked)
-    yield "graded_response, crowd alone", _predicted(model, asked, crowd_alone=True)
+def _predict_from_models(train: pd.DataFrame, test: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
+    """Yield the predicted distributions of the graded response model, with all or with less information."""
+    model = fit_graded_response(train, levels)
+    yield REFERENCE, _predict_left_out(model, test)
+    yield f"{REFERENCE}, crowd alone", _predict_left_out(model, test, crowd_only=True)
     if model.raters:
-        yield (
-            "graded_response, raters unknown",
-            _predicted(fit(known.assign(rater=None), levels), asked.assign(rater=None)),
-        )
-    by_expert = asked[asked["source"] == "expert"]
-    yield "graded_response, experts alone", _predicted(fit(known[known["source"] == "expert"], levels), by_expert)
+        anonymous = fit_graded_response(train.assign(rater=None), levels)
+        yield f"{REFERENCE}, raters unknown", _predict_left_out(anonymous, test.assign(rater=None))
+    experts_only = fit_graded_response(train[train["source"] == "expert"], levels)
+    yield f"{REFERENCE}, experts alone", _predict_left_out(experts_only, test[test["source"] == "expert"])
 
 
-def _predicted(model: GradedResponse, asked: pd.DataFrame, *, crowd_alone: bool = False) -> Matrix:
-    """(n_questions, K) the chance of each level of the rating that is left out, by its own rater where known."""
-    rest, left = asked[~asked["left"]], asked[asked["left"]]
-    patterns = model.patterns(rest)
-    if crowd_alone:
-        patterns = replace(patterns, cells=patterns.cells * 0.0)
-    posterior = model.posterior(patterns)[patterns.of_pair]
-    row = {name: at for at, name in enumerate(model.raters, start=1)}
-    rater = left["rater"].map(row).fillna(0).to_numpy(dtype=np.int64)
-    chances: Matrix = np.einsum("ng,nkg->nk", posterior, model.chances[rater])
-    return chances
+def _predict_left_out(model: GradedResponseModel, tasks: pd.DataFrame, *, crowd_only: bool = False) -> Matrix:
+    """Predict the probability of each level of the left-out ratings: (n_tasks, n_levels)."""
+    others, left_out = tasks[~tasks["left_out"]], tasks[tasks["left_out"]]
+    patterns = model.find_patterns(others)
+    if crowd_only:
+        patterns = replace(patterns, rating_counts=patterns.rating_counts * 0.0)
+    posterior = model.posterior(patterns)[patterns.pattern_of_pair]
+    rater_number = {name: number for number, name in enumerate(model.raters, start=1)}
+    rater = left_out["rater"].map(rater_number).fillna(0).to_numpy(dtype=np.int64)
+    probabilities: Matrix = np.einsum("ng,nkg->nk", posterior, model.rating_probabilities[rater])
+    return probabilities

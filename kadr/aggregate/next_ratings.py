@@ -1,44 +1,51 @@
-"""The aggregate part's next ratings: the pairs of which one more expert rating would tell most.
+"""Selection of the pairs to rate next by expected variance reduction (MacKay 1992).
 
-What a rating tells is the expected fall of the posterior variance (active learning by expected variance reduction;
-MacKay 1992): a pair that is uncertain because it was hardly rated comes before one that experts dispute without end.
+The criterion prefers pairs with few ratings to pairs on which experts disagree, because a further rating of a disputed
+pair changes little.
 """
 
 import numpy as np
 import pandas as pd
 
-from kadr.aggregate.graded_response import GradedResponse
+from kadr.aggregate.graded_response_model import GradedResponseModel
+from kadr.io.schemas import PAIR
 
 COLUMNS = ["image_id", "path", "query_id", "text", "relevance", "sd", "sd_after", "n_expert", "n_votes"]
 
 
-def rate_next(
-    ratings: pd.DataFrame, model: GradedResponse, images: pd.DataFrame, queries: pd.DataFrame, n: int
+def select_next_ratings(
+    ratings: pd.DataFrame, model: GradedResponseModel, images: pd.DataFrame, queries: pd.DataFrame, n: int
 ) -> pd.DataFrame:
-    """The n pairs whose next rating would tell most, the best first; ties by id.
+    """Select the pairs whose next expert rating is expected to be most informative.
 
     Args:
-        ratings: columns of RATINGS; the model was fitted on them.
-        model: of the ratings.
-        images: columns image_id, path.
-        queries: columns query_id, text.
-        n: how many.
+        ratings: table RATINGS.
+        model: model that was fitted to the ratings.
+        images: columns image_id and path.
+        queries: columns query_id and text.
+        n: maximum number of pairs.
 
     Returns:
-        COLUMNS; `sd` is the posterior deviation of the relevance now, `sd_after` what is expected after one more expert
-        rating.
+        COLUMNS, the most informative pair first. `sd` is the current standard deviation of the relevance, and
+        `sd_after` the expected one after another expert rating.
     """
-    patterns = model.patterns(ratings)
-    posterior, unit = model.posterior(patterns), model.relevance
-    mean, sd = model.moments(patterns)
-    chance = posterior @ model.chances[0].T
-    mean_after = posterior @ (model.chances[0] * unit).T / chance
-    fall = (chance * (mean_after - mean[:, None]) ** 2).sum(axis=1)
-    after = (sd**2 - fall).clip(min=0.0) ** 0.5
-    n_expert = np.asarray(patterns.cells.sum(axis=1)).astype(int)
-    at = patterns.of_pair
-    pairs = patterns.pairs.assign(relevance=mean[at], sd=sd[at], sd_after=after[at], fall=fall.round(9)[at])
-    pairs = pairs.assign(n_expert=n_expert[at], n_votes=patterns.votes[patterns.vote, 1][at])
-    best = pairs.sort_values(["fall", "image_id", "query_id"], ascending=[False, True, True]).head(n)
-    best = best.merge(images[["image_id", "path"]], on="image_id").merge(queries[["query_id", "text"]], on="query_id")
-    return best[COLUMNS].round(4)
+    patterns = model.find_patterns(ratings)
+    posterior, relevance = model.posterior(patterns), model.grid_relevance
+    mean, sd = model.posterior_moments(patterns)
+    rating_probability = posterior @ model.rating_probabilities[0].T
+    mean_after = posterior @ (model.rating_probabilities[0] * relevance).T / rating_probability
+    reduction = (rating_probability * (mean_after - mean[:, None]) ** 2).sum(axis=1)
+    sd_after = (sd**2 - reduction).clip(min=0.0) ** 0.5
+    n_expert = np.asarray(patterns.rating_counts.sum(axis=1)).astype(int)
+    by_pattern = {
+        "relevance": mean,
+        "sd": sd,
+        "sd_after": sd_after,
+        "reduction": reduction.round(9),
+        "n_expert": n_expert,
+        "n_votes": patterns.votes[patterns.votes_row, 1],
+    }
+    pairs = patterns.pairs.assign(**{name: values[patterns.pattern_of_pair] for name, values in by_pattern.items()})
+    selected = pairs.sort_values(["reduction", *PAIR], ascending=[False, True, True]).head(n)
+    selected = selected.merge(images[["image_id", "path"]], on="image_id")
+    return selected.merge(queries[["query_id", "text"]], on="query_id")[COLUMNS].round(4)

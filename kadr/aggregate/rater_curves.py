@@ -1,13 +1,13 @@
-"""The aggregate part's curves of expert ratings: the graded response model (Samejima 1969) with lapses.
+"""Response curves of expert raters: the graded response model (Samejima 1969) with lapses.
 
-A rater r sees the latent relevance theta of a pair, shifted by a leniency d_r, through logistic noise, and says the
-highest level whose threshold that exceeds; with probability e_r they say any level, whatever they see:
+Rater r perceives the latent relevance theta of a pair with logistic noise and a leniency d_r. The rating is the highest
+level k whose threshold b_k lies below the perceived value. With probability e_r, a lapse, the rating is random:
 
     P(rating >= k | theta, r) = 1 / (1 + exp(b_k - theta - d_r))
-    Q(k | theta, r) = (1 - e_r) P(k | theta, r) + e_r / K
+    Q(rating = k | theta, r)  = (1 - e_r) P(rating = k | theta, r) + e_r / K
 
-The unit of theta is the noise and its zero the first threshold, so the gaps between thresholds say how much noise there
-is. The grid of theta reaches MARGIN beyond the outer thresholds, and moves with them.
+Theta is measured in units of the noise, and the first threshold is 0. The latent grid reaches MARGIN beyond the first
+and the last threshold, and therefore moves with the thresholds.
 """
 
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ Cube = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
 N_GRID = 41
 MARGIN = 4.5
 GRID = np.linspace(0.0, 1.0, N_GRID)
-"""Places on the grid as shares of its length."""
+"""Grid points of the latent relevance as shares of the grid's length."""
 
-_LOG_GAP, _LAPSE = np.log(3.0), -3.0  # centres of the priors: normal, with these deviations
+_LOG_GAP, _LAPSE = np.log(3.0), -3.0  # means of the normal priors
 _LOG_GAP_SD, _LENIENCY_SD, _LAPSE_SD = 2.0, 1.0, 1.5
 
 
 @dataclass(frozen=True)
-class Graded:
-    """The curves' parameters.
+class RaterCurves:
+    """Parameters of the response curves.
 
     Attributes:
-        log_gap: (K - 2,) logarithms of the distances between thresholds.
-        leniency: (n_raters,) d_r; their mean over all ratings is 0.
+        log_gap: (n_levels - 2,) logarithms of the distances between neighbouring thresholds.
+        leniency: (n_raters,) d_r. The mean over all ratings is 0.
         lapse: (n_raters,) logits of e_r.
     """
 
@@ -44,82 +44,97 @@ class Graded:
     lapse: Values
 
     @classmethod
-    def prior(cls, n_levels: int, n_raters: int) -> "Graded":
-        """Where the priors are centred: thresholds 3 units of noise apart, no leniency, 5 % lapses."""
+    def prior_mean(cls, n_levels: int, n_raters: int) -> "RaterCurves":
+        """Return the means of the priors: thresholds 3 noise units apart, no leniency, 5 % lapses."""
         return cls(np.full(n_levels - 2, _LOG_GAP), np.zeros(n_raters), np.full(n_raters, _LAPSE))
 
     @property
     def n_levels(self) -> int:
-        """Levels of the scale."""
+        """Number of levels of the rating scale."""
         return len(self.log_gap) + 2
 
-    def at_least(self, leniency: Values) -> Cube:
-        """(n_raters, K + 1, N_GRID) P(rating >= k) of raters of these leniencies who do not lapse; k from 0 to K."""
+    def cumulative_probabilities(self, leniency: Values) -> Cube:
+        """Return P(rating >= k) without lapses for k = 0 to n_levels.
+
+        Args:
+            leniency: (n_raters,) leniencies of the raters.
+
+        Returns:
+            (n_raters, n_levels + 1, N_GRID) probabilities.
+        """
         threshold = np.concatenate([[0.0], np.cumsum(np.exp(self.log_gap))])
         theta = -MARGIN + GRID * (threshold[-1] + 2 * MARGIN)
         above = expit(theta[None, None, :] + leniency[:, None, None] - threshold[None, :, None])
         ends = np.ones((len(leniency), 1, N_GRID))
         return np.concatenate([ends, above, 0 * ends], axis=1)
 
-    def chances(self) -> Cube:
-        """(n_raters, K, N_GRID) Q(k) of each rater."""
+    def probabilities(self) -> Cube:
+        """Return the probability of each level, lapses included: (n_raters, n_levels, N_GRID)."""
         lapse = expit(self.lapse)[:, None, None]
-        careful = -np.diff(self.at_least(self.leniency), axis=1)
-        chances: Cube = (1 - lapse) * careful + lapse / self.n_levels
-        return chances
+        attentive = -np.diff(self.cumulative_probabilities(self.leniency), axis=1)
+        probabilities: Cube = (1 - lapse) * attentive + lapse / self.n_levels
+        return probabilities
 
-    def expected(self, levels: Values) -> Values:
-        """(N_GRID,) what a rater without leniency and lapses says on average: the relevance at each place."""
-        careful = -np.diff(self.at_least(np.zeros(1)), axis=1)[0]
-        return np.asarray(levels @ careful)
-
-    def maximise(self, counts: Cube, n_steps: int) -> "Graded":
-        """Move towards the most probable parameters, at most `n_steps` of L-BFGS.
+    def expected_rating(self, levels: Values) -> Values:
+        """Return the mean rating by a rater without leniency and lapses.
 
         Args:
-            counts: (n_raters, K, N_GRID) expected number of ratings of each level by each rater at each place.
-            n_steps: of the optimiser.
+            levels: (n_levels,) levels on 0..1.
+
+        Returns:
+            (N_GRID,) mean rating at each grid point, which defines its relevance.
+        """
+        attentive = -np.diff(self.cumulative_probabilities(np.zeros(1)), axis=1)[0]
+        return np.asarray(levels @ attentive)
+
+    def m_step(self, counts: Cube, max_steps: int) -> "RaterCurves":
+        """Update the parameters towards the posterior mode with L-BFGS.
+
+        Args:
+            counts: (n_raters, n_levels, N_GRID) expected number of ratings by rater, level and grid point.
+            max_steps: maximum number of optimiser steps.
         """
         share = counts.sum(axis=(1, 2))
         share = share / max(share.sum(), 1e-300)
         start = np.concatenate([self.log_gap, self.leniency, self.lapse])
-        options = {"maxiter": n_steps}
-        found = minimize(_loss, start, (self.n_levels, counts, share), "L-BFGS-B", jac=True, options=options).x
-        return _unpack(found, self.n_levels, share)
+        options = {"maxiter": max_steps}
+        best = minimize(_loss, start, (self.n_levels, counts, share), "L-BFGS-B", jac=True, options=options).x
+        return _unpack(best, self.n_levels, share)
 
 
-def _unpack(x: Values, n_levels: int, share: Values) -> Graded:
+def _unpack(x: Values, n_levels: int, share: Values) -> RaterCurves:
     log_gap, leniency, lapse = np.split(x, [n_levels - 2, n_levels - 2 + len(share)])
-    return Graded(log_gap, leniency - share @ leniency, lapse)
+    return RaterCurves(log_gap, leniency - share @ leniency, lapse)
 
 
 def _loss(x: Values, n_levels: int, counts: Cube, share: Values) -> tuple[float, Values]:
-    """Minus the log posterior per rating of the parameters x, and its gradient."""
+    """Return the negative log posterior per rating and its gradient."""
     curves = _unpack(x, n_levels, share)
     lapse = expit(curves.lapse)[:, None, None]
-    above = curves.at_least(curves.leniency)
-    right = -np.diff(above, axis=1)
-    chance = (1 - lapse) * right + lapse / n_levels
-    pull = counts / np.maximum(chance, 1e-300)
+    above = curves.cumulative_probabilities(curves.leniency)
+    attentive = -np.diff(above, axis=1)
+    probability = (1 - lapse) * attentive + lapse / n_levels
+    ratio = counts / np.maximum(probability, 1e-300)
     slope = (1 - lapse) * above * (1 - above)
-    by_theta = -(pull * np.diff(slope, axis=1)).sum(axis=1)
-    by_threshold = -(np.diff(pull, axis=1) * slope[:, 1:-1]).sum(axis=(0, 2))
-    gap = np.exp(curves.log_gap)
-    by_gap = gap * (np.cumsum(by_threshold[:0:-1])[::-1] + GRID @ by_theta.sum(axis=0))
+    by_theta = -(ratio * np.diff(slope, axis=1)).sum(axis=1)
+    by_threshold = -(np.diff(ratio, axis=1) * slope[:, 1:-1]).sum(axis=(0, 2))
+    by_gap = np.exp(curves.log_gap) * (np.cumsum(by_threshold[:0:-1])[::-1] + GRID @ by_theta.sum(axis=0))
     by_leniency = by_theta.sum(axis=1)
     by_leniency = by_leniency - share * by_leniency.sum()
-    by_lapse = (pull * (1 / n_levels - right)).sum(axis=(1, 2)) * (lapse * (1 - lapse))[:, 0, 0]
-    far = (x - _centre(n_levels, len(share))) / _width(n_levels, len(share))
-    value = 0.5 * far @ far - (counts * np.log(np.maximum(chance, 1e-300))).sum()
-    gradient = far / _width(n_levels, len(share)) - np.concatenate([by_gap, by_leniency, by_lapse])
+    by_lapse = (ratio * (1 / n_levels - attentive)).sum(axis=(1, 2)) * (lapse * (1 - lapse))[:, 0, 0]
+    prior_sd = _prior_sd(n_levels, len(share))
+    standardised = (x - _prior_mean(n_levels, len(share))) / prior_sd
+    log_likelihood = (counts * np.log(np.maximum(probability, 1e-300))).sum()
+    loss = 0.5 * standardised @ standardised - log_likelihood
+    gradient = standardised / prior_sd - np.concatenate([by_gap, by_leniency, by_lapse])
     n_ratings = max(counts.sum(), 1.0)
-    return float(value / n_ratings), gradient / n_ratings
+    return float(loss / n_ratings), gradient / n_ratings
 
 
-def _centre(n_levels: int, n_raters: int) -> Values:
-    prior = Graded.prior(n_levels, n_raters)
+def _prior_mean(n_levels: int, n_raters: int) -> Values:
+    prior = RaterCurves.prior_mean(n_levels, n_raters)
     return np.concatenate([prior.log_gap, prior.leniency, prior.lapse])
 
 
-def _width(n_levels: int, n_raters: int) -> Values:
+def _prior_sd(n_levels: int, n_raters: int) -> Values:
     return np.repeat([_LOG_GAP_SD, _LENIENCY_SD, _LAPSE_SD], [n_levels - 2, n_raters, n_raters])

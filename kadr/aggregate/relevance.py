@@ -1,109 +1,146 @@
-"""The aggregate part's relevance: experts and crowd on one scale of 0..1, joined per pair."""
+"""Aggregation of a ratings table to the training labels: one relevance and one weight per pair."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from kadr.aggregate.crowd_scale import to_expert_scale
-from kadr.aggregate.graded_response import GradedResponse, fit
+from kadr.aggregate.aggregator import Aggregator
+from kadr.aggregate.crowd_calibration import calibrate_crowd
+from kadr.aggregate.graded_response_model import GradedResponseModel
 from kadr.aggregate.mean import Mean
-from kadr.aggregate.registry import GRADED_RESPONSE, choose_aggregator
-from kadr.aggregate.response_patterns import CROWD
+from kadr.aggregate.registry import AGGREGATORS, methods_without_raters
 from kadr.errors import InputError
-from kadr.io.schemas import PAIR, RELEVANCE, on_unit
+from kadr.io.schemas import PAIR, RELEVANCE, scale_to_unit
 from kadr.params import AggregateParams
 
-_EPSILON = 1e-6  # keeps the weight above 0 where no pair differs from another
+_EPSILON = 1e-6  # keeps weights positive if all pairs have the same relevance
 
 
-def aggregate(ratings: pd.DataFrame, params: AggregateParams, model: GradedResponse | None = None) -> pd.DataFrame:
-    """Make one relevance per pair.
+@dataclass(frozen=True)
+class Aggregation:
+    """Aggregated ratings.
 
-    By graded_response both sources say one thing in their own ways: the relevance is the posterior mean, `sd` the
-    posterior deviation, and the weight v / (v + sd^2), with v the variance of the relevance over the pairs;
-    where the crowd alone rated, times `crowd_weight`. By any other method, the crowd's share of yes is brought to the
-    experts' scale; experts weigh 1 and the crowd `crowd_weight`: a pair that both rated gets the weighted mean of the
-    two and the sum of the weights. A crowd of weight 0 is left out as if it had not voted.
+    Attributes:
+        relevance: table RELEVANCE, sorted by image_id and query_id.
+        model: the model that the aggregation method fitted, if any.
+    """
+
+    relevance: pd.DataFrame
+    model: GradedResponseModel | None
+
+
+def aggregate_ratings(ratings: pd.DataFrame, params: AggregateParams) -> Aggregation:
+    """Aggregate ratings to one relevance and one training weight per pair.
 
     Args:
         ratings: table RATINGS.
-        params: section aggregate.
-        model: fitted on `voting(ratings, params)`; by default it is fitted where it is wanted.
-
-    Returns:
-        Table RELEVANCE, sorted by image_id and query_id.
+        params: aggregation method and weight of the crowd. A crowd of weight 0 is ignored.
 
     Raises:
-        ParamsError: where `aggregate.expert` names no method.
-        InputError: where no rating is left, or the method wants raters that are unknown.
+        ParamsError: `aggregate.expert` is not a registered method.
+        InputError: no ratings are left, or the method needs rater IDs that are missing.
     """
-    ratings = voting(ratings, params)
-    pairs = _describe(_scaled(ratings))
-    if params.expert == GRADED_RESPONSE:
-        pairs = pairs.merge(_by_model(ratings, model or fit(ratings), params.crowd_weight), on=PAIR)
+    aggregator = AGGREGATORS.load(params.expert)()
+    ratings = add_unit_rating(select_ratings(ratings, params.crowd_weight))
+    check_raters(ratings, aggregator, params.expert)
+    pairs = describe_pairs(ratings)
+    if aggregator.uses_crowd:
+        pairs = add_joint_relevance(pairs, ratings, aggregator, params.crowd_weight)
     else:
-        pairs = _by_source(_scaled(ratings), pairs, params).assign(sd=np.nan)
-    columns: list[str] = RELEVANCE.names
-    return pairs[columns].astype({"image_id": "str", "query_id": "str"}).sort_values(PAIR, ignore_index=True)
+        pairs = add_relevance_by_source(pairs, ratings, aggregator, params.crowd_weight)
+    return Aggregation(to_relevance_table(pairs), aggregator.model_)
 
 
-def voting(ratings: pd.DataFrame, params: AggregateParams) -> pd.DataFrame:
-    """The ratings that count. Raises InputError where there are none."""
-    if params.crowd_weight == 0:
+def select_ratings(ratings: pd.DataFrame, crowd_weight: float) -> pd.DataFrame:
+    """Drop the crowd's ratings if their weight is 0. Raise InputError if no ratings are left."""
+    if crowd_weight == 0:
         ratings = ratings[ratings["source"] != "crowd"]
+        if ratings.empty:
+            raise InputError(
+                "The ratings table has no expert ratings, and aggregate.crowd_weight is 0. Add expert ratings to "
+                "ingest.source, or set aggregate.crowd_weight above 0."
+            )
     if ratings.empty:
-        whose = " by experts, and aggregate.crowd_weight is 0" if params.crowd_weight == 0 else ""
-        raise InputError(f"got no ratings{whose}, wanted some; add ratings to ingest.source, or let the crowd count")
+        raise InputError("The ratings table is empty. Add ratings to ingest.source.")
     return ratings
 
 
-def _by_model(ratings: pd.DataFrame, model: GradedResponse, crowd_weight: float) -> pd.DataFrame:
-    """Image_id, query_id, relevance, weight and sd by the posterior."""
-    pairs = posterior_pairs(ratings, model)
-    between, within = float(pairs["relevance"].var(ddof=0)), pairs["sd"] ** 2
-    reliability = (between + _EPSILON) / (between + within + _EPSILON)
-    return pairs.assign(weight=reliability.where(pairs.pop("by_expert"), crowd_weight * reliability))
+def add_unit_rating(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Add column unit_rating, the rating on 0..1, and make the IDs categorical, which speeds up grouping."""
+    return ratings.assign(unit_rating=scale_to_unit(ratings)).astype(dict.fromkeys(PAIR, "category"))
 
 
-def posterior_pairs(ratings: pd.DataFrame, model: GradedResponse) -> pd.DataFrame:
-    """Image_id, query_id, relevance, sd and by_expert of every pair, sorted."""
-    patterns = model.patterns(ratings)
-    mean, sd = model.moments(patterns)
-    by_expert = patterns.stratum != CROWD
-    at = patterns.of_pair
-    return patterns.pairs.assign(relevance=mean[at], sd=sd[at], by_expert=by_expert[at])
+def check_raters(ratings: pd.DataFrame, aggregator: Aggregator, method: str) -> None:
+    """Raise InputError if the method needs rater IDs and an expert rating has none."""
+    expert = ratings[ratings["source"] == "expert"]
+    n_missing = int(expert["rater"].isna().sum()) if aggregator.needs_raters else 0
+    if n_missing:
+        raise InputError(
+            f"{n_missing:,} of {len(expert):,} expert ratings have no rater ID, but aggregate.expert: {method} needs "
+            "one for every rating. (Stage ingest drops the IDs of rating columns that are sorted in each row.) Add the "
+            f"rater IDs, or choose a method that needs none: {', '.join(methods_without_raters())}."
+        )
 
 
-def _by_source(scaled: pd.DataFrame, pairs: pd.DataFrame, params: AggregateParams) -> pd.DataFrame:
-    """The pairs with the relevance and weight of experts and crowd, each aggregated alone."""
-    experts = choose_aggregator(params.expert)
-    crowd = scaled[scaled["source"] == "crowd"]
-    pairs = pairs.merge(experts.fit_predict(scaled[scaled["source"] == "expert"]), on=PAIR, how="left")
-    pairs = pairs.merge(Mean().fit_predict(crowd), on=PAIR, how="left", suffixes=("_expert", "_crowd"))
-    of_both = (pairs[name].to_numpy(dtype=float) for name in ("rating_crowd", "n_crowd", "rating_expert"))
-    pairs = pairs.assign(rating_crowd=to_expert_scale(*of_both))
-    expert_weight = pairs["rating_expert"].notna() * 1.0
-    crowd_weight = pairs["rating_crowd"].notna() * params.crowd_weight
-    weight = expert_weight + crowd_weight
-    sums = pairs["rating_expert"].fillna(0.0) * expert_weight + pairs["rating_crowd"].fillna(0.0) * crowd_weight
-    return pairs.assign(relevance=(sums / weight).clip(0.0, 1.0), weight=weight)
+def describe_pairs(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Count the ratings of each pair.
 
-
-def _scaled(ratings: pd.DataFrame) -> pd.DataFrame:
-    """The ratings on 0..1, their ids as categories: grouping by them is many times as fast."""
-    return ratings.assign(rating=on_unit(ratings)).astype({"image_id": "category", "query_id": "category"})
-
-
-def _describe(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Per pair: n_expert ratings, n_crowd votes, and the spread of all ratings, null where there is one."""
-    expert = ratings["source"] == "expert"
-    counted = ratings.assign(n_expert=expert.astype("int32"), n_crowd=ratings["votes"].mask(expert, 0))
+    Returns:
+        Columns image_id, query_id, n_expert (expert ratings), n_crowd (votes) and spread (the standard deviation of
+        all ratings on 0..1, NaN for a single rating).
+    """
+    is_expert = ratings["source"] == "expert"
+    counted = ratings.assign(n_expert=is_expert.astype("int32"), n_crowd=ratings["votes"].mask(is_expert, 0))
     by_pair = counted.groupby(PAIR)
-    spread = by_pair["rating"].std(ddof=0).where(by_pair.size() > 1)
+    spread = by_pair["unit_rating"].std(ddof=0).where(by_pair.size() > 1)
     return by_pair[["n_expert", "n_crowd"]].sum().assign(spread=spread).reset_index()
 
 
-def figures(relevance: pd.DataFrame) -> dict[str, object]:
-    """The figures of metrics/aggregate.json: counts, means, and how many pairs lie in each tenth of 0..1."""
+def add_joint_relevance(
+    pairs: pd.DataFrame, ratings: pd.DataFrame, aggregator: Aggregator, crowd_weight: float
+) -> pd.DataFrame:
+    """Add relevance, sd and weight of a method that aggregates experts and crowd together.
+
+    The weight is the reliability v / (v + sd^2) of the pair's relevance, with v the variance of the relevance over all
+    pairs. Pairs that only the crowd rated count `crowd_weight` times as much.
+    """
+    pairs = pairs.merge(aggregator.fit_predict(ratings), on=PAIR)
+    if "sd" not in pairs:
+        pairs = pairs.assign(sd=np.nan)
+    between, within = float(pairs["relevance"].var(ddof=0)), pairs["sd"].fillna(0.0) ** 2
+    reliability = (between + _EPSILON) / (between + within + _EPSILON)
+    return pairs.assign(weight=reliability.where(pairs["n_expert"] > 0, crowd_weight * reliability))
+
+
+def add_relevance_by_source(
+    pairs: pd.DataFrame, ratings: pd.DataFrame, aggregator: Aggregator, crowd_weight: float
+) -> pd.DataFrame:
+    """Add relevance, sd and weight of a method that aggregates expert ratings only.
+
+    The crowd's share of yes votes is calibrated to the expert scale. The relevance is the weighted mean of the experts
+    (weight 1) and the crowd (`crowd_weight`). The weight of the pair is the sum of both weights, and sd is NaN.
+    """
+    is_expert = ratings["source"] == "expert"
+    expert = aggregator.fit_predict(ratings[is_expert]).rename(columns={"relevance": "expert"})
+    crowd = Mean().fit_predict(ratings[~is_expert]).rename(columns={"relevance": "crowd"})
+    pairs = pairs.merge(expert, on=PAIR, how="left").merge(crowd, on=PAIR, how="left")
+    calibrated = calibrate_crowd(*(pairs[name].to_numpy(dtype=float) for name in ("crowd", "n_crowd", "expert")))
+    weights = pd.DataFrame({"expert": pairs["expert"].notna() * 1.0, "crowd": pairs["crowd"].notna() * crowd_weight})
+    weight = weights["expert"] + weights["crowd"]
+    total = pairs["expert"].fillna(0.0) * weights["expert"]
+    total += pd.Series(calibrated, pairs.index).fillna(0.0) * weights["crowd"]
+    return pairs.assign(relevance=(total / weight).clip(0.0, 1.0), weight=weight, sd=np.nan)
+
+
+def to_relevance_table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of RELEVANCE, sorted by image_id and query_id."""
+    columns: list[str] = RELEVANCE.names
+    return pairs[columns].astype(dict.fromkeys(PAIR, "str")).sort_values(PAIR, ignore_index=True)
+
+
+def summarise_relevance(relevance: pd.DataFrame) -> dict[str, object]:
+    """Return the counts, means and histogram of table RELEVANCE for metrics/aggregate.json."""
     counts, _ = np.histogram(relevance["relevance"], bins=10, range=(0.0, 1.0))
     spread, sd = relevance["spread"].mean(), relevance["sd"].mean()
     return {

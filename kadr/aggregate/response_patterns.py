@@ -1,149 +1,171 @@
-"""The aggregate part's patterns: pairs that were rated alike are one row, so that a million pairs are some hundreds.
+"""Response patterns: pairs with the same ratings are grouped, so that a million pairs become a few hundred rows.
 
-The order of a pair's ratings says nothing: a pattern is how often each rater gave each level, and the crowd's votes.
+A response pattern counts how often each rater chose each level, and the crowd's votes. The order of ratings is ignored.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from kadr.io.schemas import PAIR, on_unit
+from kadr.io.schemas import PAIR, scale_to_unit
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
-Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
-
-EXPERTS, CROWD, BOTH = range(3)
-"""The strata: who rated a pair. Whom one asks depends on the pair, so each stratum has a distribution of its own."""
+Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
+IntegerMatrix = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 _MAX_LEVELS = 11
-_MAX_VOTERS = 12
+_MAX_VOTES = 12
+
+
+class Stratum(IntEnum):
+    """The sources that rated a pair. Each stratum has its own distribution of relevance."""
+
+    EXPERTS = 0
+    CROWD = 1
+    BOTH = 2
 
 
 @dataclass(frozen=True)
-class Patterns:
-    """What was said of n_pairs pairs, in m distinct patterns.
+class ResponsePatterns:
+    """The distinct response patterns of a ratings table.
 
     Attributes:
-        pairs: image_id, query_id of every pair, sorted.
-        of_pair: (n_pairs,) the pattern of each.
-        n_pairs: (m,) pairs of each pattern.
-        cells: (m, n_raters * n_levels) how often rater r gave level k, in column r * n_levels + k.
-        votes: (v, 2) distinct (yes, all) votes of the crowd; the first row is (0, 0).
-        vote: (m,) the pattern's row of `votes`.
-        stratum: (m,) EXPERTS, CROWD or BOTH.
+        pairs: image_id and query_id of every pair, sorted.
+        pattern_of_pair: (n_pairs,) row of each pair's pattern.
+        n_pairs: (n_patterns,) number of pairs with each pattern.
+        rating_counts: sparse (n_patterns, n_raters * n_levels). Column r * n_levels + k counts ratings of level k by
+            rater r.
+        votes: (n_vote_counts, 2) distinct pairs of yes votes and all votes. The first row is (0, 0).
+        votes_row: (n_patterns,) row of `votes` of each pattern.
+        stratum: (n_patterns,) values of Stratum.
     """
 
     pairs: pd.DataFrame
-    of_pair: Numbers
+    pattern_of_pair: Integers
     n_pairs: Values
-    cells: Any
+    rating_counts: Any
     votes: Matrix
-    vote: Numbers
-    stratum: Numbers
+    votes_row: Integers
+    stratum: Integers
 
 
 def find_levels(expert: pd.DataFrame) -> Values:
-    """The levels of the experts' scale on 0..1, ascending.
+    """Find the levels of the expert rating scale.
 
-    Whole steps of a scale of at most 11 levels count even where nobody chose one of them; any other value that somebody
-    gave is a level too. Where that makes more than 11, the levels are 0, .1 .. 1.
+    Every whole step of a scale with at most 11 levels is a level, and so is every other rating that occurs. If there
+    are more than 11 levels, the scale is divided into tenths.
 
     Args:
-        expert: rows of RATINGS by experts; may be empty (then a scale of four levels is supposed).
+        expert: expert rows of RATINGS. Without rows, the scale has four levels.
+
+    Returns:
+        (n_levels,) levels on 0..1, ascending.
     """
-    found = {0.0, 1.0} if len(expert) else set(np.linspace(0, 1, 4))
+    levels = {0.0, 1.0} if len(expert) else set(np.linspace(0, 1, 4))
     for low, high in expert[["scale_min", "scale_max"]].drop_duplicates().itertuples(index=False):
         if (high - low) % 1 == 0 and high - low < _MAX_LEVELS:
-            found |= set(np.linspace(0, 1, round(high - low) + 1))
-    levels = np.unique(np.round([*found, *on_unit(expert).unique()], 6))
-    return levels if len(levels) <= _MAX_LEVELS else np.linspace(0, 1, _MAX_LEVELS)
+            levels |= set(np.linspace(0, 1, round(high - low) + 1))
+    distinct = np.unique(np.round([*levels, *scale_to_unit(expert).unique()], 6))
+    return distinct if len(distinct) <= _MAX_LEVELS else np.linspace(0, 1, _MAX_LEVELS)
 
 
-def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) -> Patterns:
-    """Group the pairs of `ratings` (columns of RATINGS) by what was said of them.
+def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) -> ResponsePatterns:
+    """Group pairs by their ratings.
 
     Args:
-        ratings: one row per rating.
-        levels: of the experts' scale; a rating counts as the nearest.
-        raters: the known raters; row 0 of the cells is for all others, so rater i has row i + 1.
+        ratings: table RATINGS.
+        levels: (n_levels,) levels of the expert scale on 0..1. A rating counts as the nearest level.
+        raters: known raters. Rater i has number i + 1; number 0 stands for all other raters.
     """
     pairs = ratings[PAIR].astype("str")
-    number = _numbered(pairs, PAIR)
-    expert = (ratings["source"] == "expert").to_numpy()
-    cell = _cells(ratings[expert], levels, raters)
-    n_pairs = int(number.max()) + 1 if len(number) else 0
-    votes, vote = _votes(ratings[~expert], number[~expert], n_pairs)
-    slots = _slots(number[expert], cell, n_pairs)
-    said = pd.DataFrame(slots).assign(vote=vote)
-    of_pair = _numbered(said, [*said.columns])
-    _, first, count = np.unique(of_pair, return_index=True, return_counts=True)
-    row, place = np.nonzero(slots[first] >= 0)
+    pair_number = _group_numbers(pairs, PAIR)
+    is_expert = (ratings["source"] == "expert").to_numpy()
+    n_pairs = int(pair_number.max()) + 1 if len(pair_number) else 0
+    votes, votes_row = _count_votes(ratings[~is_expert], pair_number[~is_expert], n_pairs)
+    responses = _expert_responses(ratings[is_expert], levels, raters)
+    by_pair = _responses_by_pair(pair_number[is_expert], responses, n_pairs)
+    signatures = pd.DataFrame(by_pair).assign(votes_row=votes_row)
+    pattern_of_pair = _group_numbers(signatures, [*signatures.columns])
+    _, first, n_pairs_of_pattern = np.unique(pattern_of_pair, return_index=True, return_counts=True)
+    row, position = np.nonzero(by_pair[first] >= 0)
     shape = (len(first), (len(raters) + 1) * len(levels))
-    cells = sparse.coo_array((np.ones(len(row)), (row, slots[first][row, place])), shape=shape).tocsr()
-    stratum = np.asarray(np.where(vote[first] == 0, EXPERTS, np.where(slots[first, 0] >= 0, BOTH, CROWD)))
-    every = pairs.drop_duplicates().sort_values(PAIR, ignore_index=True)
-    return Patterns(every, of_pair, count.astype(float), cells, votes, vote[first], stratum)
+    counts = sparse.coo_array((np.ones(len(row)), (row, by_pair[first][row, position])), shape=shape).tocsr()
+    has_expert = by_pair[first, 0] >= 0
+    with_votes = np.where(has_expert, Stratum.BOTH, Stratum.CROWD)
+    stratum = np.asarray(np.where(votes_row[first] == 0, Stratum.EXPERTS, with_votes))
+    distinct_pairs = pairs.drop_duplicates().sort_values(PAIR, ignore_index=True)
+    return ResponsePatterns(
+        distinct_pairs, pattern_of_pair, n_pairs_of_pattern.astype(float), counts, votes, votes_row[first], stratum
+    )
 
 
-def _numbered(table: pd.DataFrame, columns: list[Any]) -> Numbers:
-    """The number of each row's group, the groups in ascending order."""
-    numbers: Numbers = table.groupby(columns, sort=True).ngroup().to_numpy().astype(np.int64)
+def nearest_level(levels: Values, ratings: "pd.Series[float]") -> Integers:
+    """Return the number of the level nearest to each rating, both on 0..1."""
+    boundaries = (levels[:-1] + levels[1:]) / 2
+    return np.searchsorted(boundaries, ratings.to_numpy(dtype=float)).astype(np.int64)
+
+
+def _group_numbers(table: pd.DataFrame, columns: list[Any]) -> Integers:
+    """Number the distinct values of some columns in ascending order; return the number of each row."""
+    numbers: Integers = table.groupby(columns, sort=True).ngroup().to_numpy().astype(np.int64)
     return numbers
 
 
-def nearest(levels: Values, ratings: "pd.Series[float]") -> Numbers:
-    """The number of the level nearest to each rating, both on 0..1."""
-    between = (levels[:-1] + levels[1:]) / 2
-    return np.searchsorted(between, ratings.to_numpy(dtype=float)).astype(np.int64)
+def _expert_responses(expert: pd.DataFrame, levels: Values, raters: Sequence[str]) -> Integers:
+    """Return the column of `rating_counts` of each expert rating."""
+    rater_number = {name: number for number, name in enumerate(raters, start=1)}
+    rater = expert["rater"].map(rater_number).fillna(0).to_numpy(dtype=np.int64)
+    return np.asarray(rater * len(levels) + nearest_level(levels, scale_to_unit(expert)), dtype=np.int64)
 
 
-def _cells(expert: pd.DataFrame, levels: Values, raters: Sequence[str]) -> Numbers:
-    """The column of each rating: that of its rater and of the level nearest to it."""
-    level = nearest(levels, on_unit(expert))
-    number = {name: at for at, name in enumerate(raters, start=1)}
-    rater = expert["rater"].map(number).fillna(0).to_numpy(dtype=np.int64)
-    return np.asarray(rater * len(levels) + level, dtype=np.int64)
+def _responses_by_pair(pair_number: Integers, responses: Integers, n_pairs: int) -> IntegerMatrix:
+    """Return the responses of each pair in ascending order, padded with -1: (n_pairs, most ratings of a pair)."""
+    order = np.lexsort((responses, pair_number))
+    pair_number, responses = pair_number[order], responses[order]
+    count = np.bincount(pair_number, minlength=n_pairs)
+    position = np.arange(len(pair_number)) - (np.cumsum(count) - count)[pair_number]
+    by_pair = np.full((n_pairs, max(int(count.max(initial=0)), 1)), -1, dtype=np.int64)
+    by_pair[pair_number, position] = responses
+    return by_pair
 
 
-def _slots(number: Numbers, cell: Numbers, n_pairs: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """(n_pairs, most ratings of one) the cells of each pair in ascending order, then -1."""
-    order = np.lexsort((cell, number))
-    number, cell = number[order], cell[order]
-    count = np.bincount(number, minlength=n_pairs)
-    place = np.arange(len(number)) - (np.cumsum(count) - count)[number]
-    slots = np.full((n_pairs, max(int(count.max(initial=0)), 1)), -1, dtype=np.int64)
-    slots[number, place] = cell
-    return slots
-
-
-def _votes(crowd: pd.DataFrame, number: Numbers, n_pairs: int) -> tuple[Matrix, Numbers]:
-    """The distinct (yes, all) votes, (0, 0) first, and each pair's row of them."""
+def _count_votes(crowd: pd.DataFrame, pair_number: Integers, n_pairs: int) -> tuple[Matrix, Integers]:
+    """Return the distinct (yes, all) vote counts, starting with (0, 0), and the row of each pair in them."""
     share, count = crowd["rating"].to_numpy(dtype=float), crowd["votes"].to_numpy(dtype=float)
-    count = voters(share, count)
-    yes = np.bincount(number, share * count, minlength=n_pairs)
-    of_pair = np.column_stack([yes, np.bincount(number, count, minlength=n_pairs)]).round(3)
-    votes, vote = np.unique(np.vstack([np.zeros((1, 2)), of_pair]), axis=0, return_inverse=True)
-    return votes, vote.reshape(-1)[1:]
+    count = infer_votes(share, count)
+    yes = np.bincount(pair_number, share * count, minlength=n_pairs)
+    by_pair = np.column_stack([yes, np.bincount(pair_number, count, minlength=n_pairs)]).round(3)
+    votes, row = np.unique(np.vstack([np.zeros((1, 2)), by_pair]), axis=0, return_inverse=True)
+    return votes, row.reshape(-1)[1:]
 
 
-def voters(share: Values, votes: Values) -> Values:
-    """How many persons stand behind each share of yes, where the ratings do not say so (every count is 1).
+def infer_votes(share: Values, votes: Values) -> Values:
+    """Infer the number of votes behind each share of yes if the ratings do not contain it.
 
-    No one person says a third of a yes: a share stands for the least number of voters, 12 at most, that can give it
-    (to two decimals); shares of 0 and 1 for the most common of these numbers. Where counts are known, they stay.
+    The number is unknown if every row counts as one vote and some shares lie between 0 and 1. Such a share then stands
+    for the smallest number of votes, at most 12, that yields it to two decimals. Shares of 0 and 1 stand for the most
+    common of these numbers.
+
+    Args:
+        share: (n,) shares of yes in 0..1.
+        votes: (n,) recorded numbers of votes.
+
+    Returns:
+        (n,) inferred numbers of votes, or `votes` if they are known.
     """
-    torn = (share > 0) & (share < 1)
-    if (votes != 1).any() or not torn.any():
+    is_mixed = (share > 0) & (share < 1)
+    if (votes != 1).any() or not is_mixed.any():
         return votes
-    number = np.arange(2, _MAX_VOTERS + 1)
-    steps = share[torn][:, None] * number
-    whole = np.abs(steps - steps.round()) <= 0.01 * number
-    least = np.where(whole.any(axis=1), number[whole.argmax(axis=1)], 1)
-    counted = np.full(len(share), float(np.bincount(least).argmax()))
-    counted[torn] = least
-    return counted
+    candidates = np.arange(2, _MAX_VOTES + 1)
+    yes_votes = share[is_mixed][:, None] * candidates
+    is_whole = np.abs(yes_votes - yes_votes.round()) <= 0.01 * candidates
+    smallest = np.where(is_whole.any(axis=1), candidates[is_whole.argmax(axis=1)], 1)
+    inferred = np.full(len(share), float(np.bincount(smallest).argmax()))
+    inferred[is_mixed] = smallest
+    return inferred

@@ -1,45 +1,59 @@
-"""The judge: every rating is left out once, nothing of a photo is learned from itself, and the better method wins."""
+"""Leave-one-out comparison of aggregation methods."""
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from kadr.aggregate.method_comparison import leave_one_out, questions
+from kadr.aggregate.method_comparison import compare_methods, leave_one_out_tasks
+
+N_IMAGES = 300
 
 
-def rated(n: int, seed: int = 0) -> pd.DataFrame:
-    """n photos, each with one pair rated by two experts and three voters who see the same truth."""
+def simulate_ratings(n: int, seed: int = 0) -> pd.DataFrame:
+    """Simulate n pairs, each rated by two experts and three voters with the same truth."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(1, 5, n)
-    ids = [f"{number:03d}.jpg" for number in range(n)]
-    common = pd.DataFrame({"image_id": ids, "query_id": "t", "rater": None})
+    pairs = pd.DataFrame({"image_id": [f"{number:03d}.jpg" for number in range(n)], "query_id": "t", "rater": None})
     expert = [
-        common.assign(source="expert", rating=np.clip(truth + rng.integers(-1, 2, n), 1, 4) * 1.0, votes=1)
+        pairs.assign(source="expert", rating=np.clip(truth + rng.integers(-1, 2, n), 1, 4) * 1.0, votes=1)
         for _ in range(2)
     ]
     share = rng.binomial(3, (truth - 1) / 3) / 3
-    table = pd.concat([*expert, common.assign(source="crowd", rating=share, votes=3)], ignore_index=True)
+    table = pd.concat([*expert, pairs.assign(source="crowd", rating=share, votes=3)], ignore_index=True)
     is_expert = table["source"] == "expert"
     return table.assign(scale_min=is_expert * 1.0, scale_max=np.where(is_expert, 4.0, 1.0))
 
 
-def test_each_rating_is_asked_for_once_beside_all_others() -> None:
-    table = rated(2)
+@pytest.fixture(scope="module")
+def ratings() -> pd.DataFrame:
+    return simulate_ratings(N_IMAGES)
+
+
+@pytest.fixture(scope="module")
+def losses(ratings: pd.DataFrame) -> pd.DataFrame:
+    return compare_methods(ratings, 3, 0)
+
+
+def test_every_rating_of_a_repeatedly_rated_pair_is_left_out_once() -> None:
+    table = simulate_ratings(2)
     single = table[:1].assign(image_id="single")
-    asked = questions(pd.concat([table, single]))
-    assert asked["left"].sum() == 4
-    assert asked.groupby(["image_id", "query_id"]).size().tolist() == [3] * 4
-    assert sorted(asked.loc[asked["left"], "rating"]) == sorted(table.loc[table["source"] == "expert", "rating"])
-    assert asked["voted"].all()
-    assert questions(table[:0]).empty
+    tasks = leave_one_out_tasks(pd.concat([table, single]))
+    assert tasks["left_out"].sum() == 4
+    assert tasks.groupby(["image_id", "query_id"]).size().tolist() == [3] * 4
+    assert sorted(tasks.loc[tasks["left_out"], "rating"]) == sorted(table.loc[table["source"] == "expert", "rating"])
+    assert tasks["voted"].all()
+    assert leave_one_out_tasks(table[:0]).empty
 
 
-def test_the_model_predicts_better_than_the_mean_and_the_order_changes_nothing() -> None:
-    table = rated(300)
-    judged = leave_one_out(table, 3, 0)
-    loss = judged.groupby("method")[["log_loss", "squared_error"]].mean()
-    assert judged.groupby("method").size().eq(600).all()
-    assert (loss.loc["graded_response"] < loss.loc["mean"]).all()
-    assert (loss.loc["graded_response"] < loss.loc["graded_response, crowd alone"]).all()
-    assert np.isfinite(judged["log_loss"]).all()
-    again = leave_one_out(table, 3, 0)
-    pd.testing.assert_frame_equal(again, judged)
+def test_model_predicts_better_than_the_mean_and_than_the_crowd_alone(losses: pd.DataFrame) -> None:
+    mean_loss = losses.groupby("method")[["log_loss", "squared_error"]].mean()
+    assert losses.groupby("method").size().eq(2 * N_IMAGES).all()
+    assert np.isfinite(losses["log_loss"]).all()
+    assert (mean_loss.loc["graded_response"] < mean_loss.loc["mean"]).all()
+    assert (mean_loss.loc["graded_response"] < mean_loss.loc["graded_response, crowd alone"]).all()
+
+
+def test_losses_do_not_depend_on_the_order_of_ratings(ratings: pd.DataFrame, losses: pd.DataFrame) -> None:
+    shuffled = ratings.sample(frac=1, random_state=1)
+    assert not shuffled["image_id"].reset_index(drop=True).equals(ratings["image_id"])
+    pd.testing.assert_frame_equal(compare_methods(shuffled, 3, 0), losses)

@@ -1,0 +1,80 @@
+"""Aggregation methods of other packages are found, selected by name, and aggregated like kadr's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from kadr import registry
+from kadr.aggregate import AGGREGATORS, aggregate_ratings, methods_without_raters
+from kadr.params import AggregateParams
+
+MODULE = '''
+from kadr.aggregate import Aggregator
+
+
+class Highest(Aggregator):
+    """Highest rating of each pair."""
+
+    def fit_predict(self, ratings):
+        return ratings.groupby(["image_id", "query_id"])["unit_rating"].max().rename("relevance").reset_index()
+
+
+class JointHighest(Highest):
+    """Highest rating of each pair, by experts or by the crowd."""
+
+    uses_crowd = True
+    needs_raters = True
+'''
+ENTRY_POINTS = """
+[kadr.aggregators]
+highest = other_package.highest:Highest
+joint_highest = other_package.highest:JointHighest
+"""
+
+
+@pytest.fixture
+def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install a package with two aggregation methods."""
+    (tmp_path / "other_package").mkdir()
+    (tmp_path / "other_package/__init__.py").touch()
+    (tmp_path / "other_package/highest.py").write_text(MODULE)
+    metadata = tmp_path / "other_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    registry._entry_points.cache_clear()
+    yield
+    monkeypatch.undo()
+    registry._entry_points.cache_clear()
+
+
+def ratings(rater: str | None = "a") -> pd.DataFrame:
+    rows = [("expert", 2.0, 1.0, 4.0, 1), ("expert", 3.0, 1.0, 4.0, 1), ("crowd", 1.0, 0.0, 1.0, 5)]
+    table = pd.DataFrame(rows, columns=["source", "rating", "scale_min", "scale_max", "votes"])
+    return table.assign(image_id="a.jpg", query_id="t", rater=rater)
+
+
+@pytest.mark.usefixtures("other_package")
+@pytest.mark.parametrize(("method", "relevance"), [("highest", (2 / 3 + 0.5 * 1.0) / 1.5), ("joint_highest", 1.0)])
+def test_method_of_another_package_aggregates_ratings(method: str, relevance: float) -> None:
+    aggregation = aggregate_ratings(ratings(), AggregateParams(expert=method, crowd_weight=0.5))
+    assert aggregation.model is None
+    row = aggregation.relevance.iloc[0]
+    assert row["relevance"] == pytest.approx(relevance)
+    assert (row["n_expert"], row["n_crowd"]) == (2, 5)
+    assert row["weight"] == (1.5 if method == "highest" else 1.0)
+
+
+@pytest.mark.usefixtures("other_package")
+def test_methods_are_listed_by_whether_they_need_raters() -> None:
+    assert {"highest", "joint_highest"} <= set(AGGREGATORS.names)
+    assert methods_without_raters() == ["graded_response", "highest", "majority", "mean", "median"]
+
+
+def test_unregistered_method_is_an_error_that_names_the_choices() -> None:
+    with pytest.raises(ValidationError, match=r"'highest', expected one of dawid_skene, glad, graded_response"):
+        AggregateParams(expert="highest", crowd_weight=0.5)
