@@ -1,11 +1,11 @@
-"""Stage ingest: the raw folder in; tables of photos, texts, captions and ratings out, and a quarantine of the rest."""
+"""Stage ingest: validate the raw dataset folder and write its tables, the quarantine and the data docs."""
 
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kadr.cli.stage import Metrics, run
+from kadr.cli.stage import Metrics, run_stage
 from kadr.ingest import ingest
 from kadr.io.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, write_table
 from kadr.params import Params
@@ -23,16 +23,16 @@ OUTPUTS = {
 
 
 def main(params: Params) -> Metrics:
-    """Read, check and write the raw input; nothing is written unless all of it passes."""
-    ingested = ingest(params.ingest, PROJECT.expectations)
+    """Read, validate and write the input. If the validation fails, no file is written."""
+    result = ingest(params.ingest, PROJECT.expectations)
     for name, (path, schema) in OUTPUTS.items():
-        write_table(ingested.tables[name], path, schema)
-    write_pages(ingested.data_docs, PROJECT.data_docs)
-    return ingested.metrics
+        write_table(result.tables[name], path, schema)
+    write_pages(result.data_docs, PROJECT.data_docs)
+    return result.metrics
 
 
 def write_pages(pages: Mapping[str, str], folder: Path) -> None:
-    """Write `<name>.html` of each page into a folder of their own, whole or not at all."""
+    """Replace a folder atomically by the given pages, one file `<name>.html` per page."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     for name, page in pages.items():
@@ -42,4 +42,4 @@ def write_pages(pages: Mapping[str, str], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run("ingest", main)
+    run_stage("ingest", main)

@@ -1,6 +1,5 @@
-"""The library room's ingest part: a raw folder becomes checked tables, and what is bad is set aside."""
+"""Read a raw dataset folder and return validated tables."""
 
-from kadr.ingest.formats.registry import FORMS
-from kadr.ingest.pipeline import Ingested, ingest
+from kadr.ingest.pipeline import IngestResult, ingest
 
-__all__ = ["FORMS", "Ingested", "ingest"]
+__all__ = ["IngestResult", "ingest"]

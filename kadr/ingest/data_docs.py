@@ -1,4 +1,4 @@
-"""The ingest part's data docs: Great Expectations' own page of a validated table, without what differs by run."""
+"""Render the validation of a table as an HTML page of Great Expectations."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,9 +6,10 @@ from typing import Any
 
 
 def render_data_docs(result: Any) -> str:
-    """The HTML of a validation result; the same result gives the same page, so that a second run is the same bytes.
+    """Return the HTML page of a validation result. The same result gives an identical page.
 
-    The library puts the time of the run, and random ids of what folds up, into a page; here both are fixed.
+    Great Expectations writes the time of the run and random element ids into its pages. This function removes the time
+    and numbers the elements.
     """
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view.view import DefaultJinjaPageView

@@ -1,4 +1,4 @@
-"""The ingest part's fetching: a remote folder, by its fsspec address, becomes a local one that DVC can watch."""
+"""Copy a remote dataset folder to a local folder that DVC can track."""
 
 import hashlib
 import shutil
@@ -7,35 +7,35 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kadr.errors import InputError
-from kadr.io.storage import find_remote
+from kadr.io.storage import list_remote_files
 from kadr.progress import progress
 
-_THREADS = 8  # they wait for the network
+_THREADS = 8
 
 
 def fetch(address: str, folder: Path, *, force: bool = False) -> int:
-    """Copy all files of a remote folder; `folder` appears once they are all there.
+    """Copy all files of a remote folder. The local folder appears after the last file is copied.
 
-    An interrupted copy goes on where it was: a file that is there with the remote one's size is not copied again.
+    An interrupted copy resumes: files that are already complete, judged by their size, are not copied again.
 
     Args:
-        address: of fsspec, e.g. s3://bucket/photos, file:///data/photos, memory://photos
-        folder: where to put the files.
-        force: replace `folder` if it is there.
+        address: fsspec address, e.g. s3://bucket/photos, file:///data/photos or memory://photos.
+        folder: local folder to create.
+        force: replace `folder` if it exists.
 
     Returns:
-        How many files there are.
+        Number of files.
 
     Raises:
-        InputError: where the address cannot be read, holds no file, or `folder` is there already.
+        InputError: the address cannot be read or contains no files, or `folder` exists.
     """
     if folder.exists() and not force:
-        raise InputError(f"{folder} is there already; name another folder, or replace it by --force")
-    files, filesystem = _list(address)
+        raise InputError(f"{folder}: the folder exists. Choose another folder, or replace it with --force.")
+    files, filesystem = _list_files(address)
     partial = folder.with_name(f".{folder.name}.partial")
-    _forget_others(partial, files)
+    _delete_other_files(partial, files)
     with progress("fetch files", len(files)) as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(lambda name: _copy(filesystem, *files[name], partial / name), files):
+        for _ in pool.map(lambda name: _copy_file(filesystem, *files[name], partial / name), files):
             advance(1)
     if folder.exists():
         shutil.rmtree(folder)
@@ -44,36 +44,48 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
 
 
 def listing_key(address: str) -> str:
-    """Sixteen hexadecimal digits that change when a file comes, goes, or changes as its file system sees it.
+    """Return a key that changes if a file of a remote folder is added, removed or changed.
 
-    They are of names, sizes, times and checksums, whatever the file system lists; no file is read.
+    The key is a hash of the names, sizes, times and checksums that the file system lists. No file is read.
+
+    Args:
+        address: fsspec address of the folder.
+
+    Returns:
+        16 hexadecimal digits.
 
     Raises:
-        InputError: where the address cannot be read, or holds no file.
+        InputError: the address cannot be read or contains no files.
     """
-    _, root, found = find_remote(address)
-    listed = sorted((path.removeprefix(root), sorted(map(str, entry.items()))) for path, entry in found.items())
-    if not listed:
-        raise InputError(f"{address}: no files in it, wanted a folder with photos, texts and ratings")
-    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
+    _, root, entries = list_remote_files(address)
+    listing = sorted((path.removeprefix(root), sorted(map(str, entry.items()))) for path, entry in entries.items())
+    if not listing:
+        raise _no_files_error(address)
+    return hashlib.sha256(repr(listing).encode()).hexdigest()[:16]
 
 
-def _list(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
-    """Path below the address -> path in its file system and size in bytes; and that file system."""
-    filesystem, root, found = find_remote(address)
+def _list_files(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
+    """Return the remote path and the size in bytes of each file by its relative path, and the file system."""
+    filesystem, root, entries = list_remote_files(address)
     files = {
         str(PurePosixPath(path).relative_to(root.rstrip("/") or "/")): (path, int(entry["size"]))
-        for path, entry in sorted(found.items())
+        for path, entry in sorted(entries.items())
     }
     if not files or "." in files:
-        raise InputError(f"{address}: no files in it, wanted a folder with photos, texts and ratings")
+        raise _no_files_error(address)
     if any(".." in PurePosixPath(name).parts for name in files):
-        raise InputError(f"{address}: a name in it leads out of the folder by `..`; rename it")
+        raise InputError(f"{address}: a file name contains `..`, which points outside the folder. Rename the file.")
     return files, filesystem
 
 
-def _copy(filesystem: Any, path: str, size: int, target: Path) -> None:
-    """Copy one file, whole or not at all. Raises InputError where it cannot be read."""
+def _no_files_error(address: str) -> InputError:
+    return InputError(
+        f"{address}: no files found, expected a folder with images, texts and ratings. Correct the address."
+    )
+
+
+def _copy_file(filesystem: Any, path: str, size: int, target: Path) -> None:
+    """Copy one file atomically, unless `target` already has its size. A read error raises InputError."""
     if target.is_file() and target.stat().st_size == size:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +93,14 @@ def _copy(filesystem: Any, path: str, size: int, target: Path) -> None:
     try:
         filesystem.get_file(path, str(part))
     except OSError as error:
-        raise InputError(f"{path}: cannot be copied ({error}); run the same command to go on from here") from error
+        raise InputError(
+            f"{path}: the file cannot be copied ({error}). Run the same command again to resume."
+        ) from error
     part.replace(target)
 
 
-def _forget_others(partial: Path, files: dict[str, tuple[str, int]]) -> None:
-    """Remove what an earlier, interrupted copy has that is not remote now."""
+def _delete_other_files(partial: Path, files: dict[str, tuple[str, int]]) -> None:
+    """Delete the files of an interrupted copy that no longer exist in the remote folder."""
     for path in sorted(partial.rglob("*"), reverse=True) if partial.is_dir() else ():
         if path.is_file() and path.relative_to(partial).as_posix() not in files:
             path.unlink()

@@ -1,36 +1,23 @@
-"""The ingest part's photos: each file read once, hashed, decoded whole and given a status."""
+"""Check image files: read and decode each file once, compute its hashes and assign a status."""
 
 import hashlib
-import math
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
-
-from kadr.errors import InputError
-from kadr.io.image_decoding import FORMATS
-from kadr.io.image_quality import SIDE, look_at
+from kadr.errors import InputError, UndecodableError
+from kadr.io.image_decoding import open_image, upright_size
+from kadr.io.image_quality import DRAFT_SIZE, measure_image
 from kadr.progress import progress
-
-LOOKED_AT = (SIDE, SIDE)  # a JPEG is decoded no larger than needed to look at it; all of its bytes are read even so
-_SIDEWAYS = (5, 6, 7, 8)
-_ORIENTATION = 0x0112
-_UNDECODABLE = (
-    *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError),
-    *(struct.error, zlib.error),
-)
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A row of the table IMAGES: a photo, and `ok` or the reason why it is set aside."""
+class ImageFile:
+    """A row of the table IMAGES. The status is `ok` or the reason why the image is not used."""
 
     image_id: str
     path: str
@@ -45,82 +32,79 @@ class Photo:
     status: str = "missing"
 
 
-def list_photos(source: str, folder: str, split: str) -> list[Photo]:
-    """The files of a folder as unchecked photos, sorted by name; hidden files are no photos.
+def list_images(source: str, folder: str, split: str) -> list[ImageFile]:
+    """List the files of an image folder, sorted by name and without hidden files. The files are not checked yet.
+
+    Args:
+        source: the dataset folder.
+        folder: image folder in the dataset folder.
+        split: split of the images.
 
     Raises:
-        InputError: where the folder is missing or empty.
+        InputError: the image folder is missing or empty.
     """
     path = Path(source) / folder
     if not path.is_dir():
         raise InputError(
-            f"{path}: no such folder, wanted the {split} photos; put them there, or mend ingest.source and its form"
+            f"{path}: the folder does not exist, expected the {split} images. Put them there, or correct ingest.source."
         )
     names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
     if not names:
-        raise InputError(f"{path}: no photos, wanted the {split} photos; put them there")
-    return absent_photos(source, folder, split, names)
+        raise InputError(f"{path}: the folder is empty, expected the {split} images. Put them there.")
+    return missing_images(source, folder, split, names)
 
 
-def absent_photos(source: str, folder: str, split: str, names: Iterable[str]) -> list[Photo]:
-    """Photos of these names with the status missing."""
-    return [Photo(name, str(PurePosixPath(source, folder, name)), split) for name in names]
+def missing_images(source: str, folder: str, split: str, names: Iterable[str]) -> list[ImageFile]:
+    """Return image files with the given names and the status missing."""
+    return [ImageFile(name, str(PurePosixPath(source, folder, name)), split) for name in names]
 
 
-def check_photos(photos: Sequence[Photo], max_pixels: int) -> list[Photo]:
-    """Read, hash and decode every photo, in threads; the order stays.
+def check_images(images: Sequence[ImageFile], max_pixels: int) -> list[ImageFile]:
+    """Read, hash and decode every image, in several threads.
 
     Args:
-        photos: as `list_photos` gives them.
-        max_pixels: a photo with more is not decoded.
+        images: listed images, see `list_images`.
+        max_pixels: maximum width times height. Larger images are not decoded.
 
     Returns:
-        The photos with sizes, hashes and status: ok, unreadable, empty_file, not_an_image, too_large, truncated or
-        broken.
+        The images in the same order, with sizes, hashes and status: ok, unreadable, empty_file, not_an_image,
+        too_large, truncated or broken.
     """
     checked = []
     with (
         warnings.catch_warnings(),
-        progress("check photos", len(photos)) as advance,
+        progress("check images", len(images)) as advance,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        warnings.filterwarnings(
-            "ignore", module=r"PIL\."
-        )  # says of odd metadata and large photos; the status says the rest
-        for photo in pool.map(lambda photo: _check(photo, max_pixels), photos):
-            checked.append(photo)
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # the status reports damaged and oversized images
+        for image in pool.map(lambda image: _check_image(image, max_pixels), images):
+            checked.append(image)
             advance(1)
     return checked
 
 
-def _check(photo: Photo, max_pixels: int) -> Photo:
+def _check_image(image: ImageFile, max_pixels: int) -> ImageFile:
+    """Hash and decode one image file."""
     try:
-        with Path(photo.path).open("rb") as file:
+        with Path(image.path).open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            photo = replace(photo, sha256=sha256, bytes=file.tell())
+            image = replace(image, sha256=sha256, bytes=file.tell())
             file.seek(0)
-            return _decode(photo, file, max_pixels) if photo.bytes else replace(photo, status="empty_file")
+            return _measure(image, file, max_pixels)
     except OSError:
-        return replace(photo, status="unreadable")
+        return replace(image, status="unreadable")
 
 
-def _decode(photo: Photo, file: BinaryIO, max_pixels: int) -> Photo:
-    """The photo with what its content says; sizes and hash are of the photo turned upright."""
+def _measure(image: ImageFile, file: BinaryIO, max_pixels: int) -> ImageFile:
+    """Add the size and the measurements of the upright image, or the reason why it cannot be decoded."""
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-                width, height = height, width
-            photo = replace(photo, width=width, height=height)
-            if math.prod(image.size) > max_pixels:
-                return replace(photo, status="too_large")
-            image.draft("L", LOOKED_AT)
-            image.load()
-            pixels = look_at(image)
-            return replace(photo, **vars(pixels), status="ok")
-    except Image.DecompressionBombError:
-        return replace(photo, status="too_large")
-    except UnidentifiedImageError:
-        return replace(photo, status="not_an_image")
-    except _UNDECODABLE as error:
-        return replace(photo, status="truncated" if "truncated" in str(error).lower() else "broken")
+        with open_image(file, image.path, max_pixels) as decoded:
+            width, height = upright_size(decoded)
+            image = replace(image, width=width, height=height)
+            decoded.draft("L", DRAFT_SIZE)
+            decoded.load()
+            return replace(image, **vars(measure_image(decoded)), status="ok")
+    except UndecodableError as error:
+        if error.size is not None:
+            image = replace(image, width=error.size[0], height=error.size[1])
+        return replace(image, status=error.status)

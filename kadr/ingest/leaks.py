@@ -1,4 +1,4 @@
-"""The ingest part's leaks: what stands on both sides of a split, as one table of photos and texts and as counts."""
+"""Find leaks between splits: equal texts, and the table of all leaking images and texts."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, islice, product
@@ -6,7 +6,7 @@ from itertools import combinations, islice, product
 import pandas as pd
 import pyarrow as pa
 
-from kadr.ingest.near_duplicates import LISTED, Twin, Twins
+from kadr.ingest.near_duplicates import MAX_LISTED_PAIRS, DuplicatePair, DuplicatePairs
 from kadr.io.schemas import LEAKS
 
 _SPLITS = {
@@ -19,15 +19,18 @@ _SPLITS = {
 }
 
 
-def equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str, Twins]:
-    """Pairs of equal texts whose sameness lets a judged text be learned from.
+def find_equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str, DuplicatePairs]:
+    """Find pairs of equal texts that can leak into the evaluation.
 
-    Two training texts may be dealt into two folds; a test text may stand among the training texts, or among the
-    captions that a CLIP is trained on.
+    Two equal training texts can be in different folds. A test query can be equal to a training text, or to a caption
+    on which a CLIP is trained.
 
     Args:
         queries: columns query_id, text, split.
         captions: columns caption_id, text.
+
+    Returns:
+        The pairs by the name of the splits: within_train, train_test and corpus_test.
     """
     train, test = (
         queries.loc[queries["split"] == split, ["query_id", "text"]].set_axis(["id", "text"], axis=1)
@@ -35,48 +38,53 @@ def equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str, Twin
     )
     corpus = captions[["caption_id", "text"]].set_axis(["id", "text"], axis=1)
     return {
-        "within_train": _equal(train, train),
-        "train_test": _equal(train, test),
-        "corpus_test": _equal(corpus, test),
+        "within_train": _pair_texts(train, train),
+        "train_test": _pair_texts(train, test),
+        "corpus_test": _pair_texts(corpus, test),
     }
 
 
-def _equal(left: pd.DataFrame, right: pd.DataFrame) -> Twins:
-    """Pairs of ids with equal texts; where both are the same texts, each pair once and none of an id with itself."""
+def _pair_texts(left: pd.DataFrame, right: pd.DataFrame) -> DuplicatePairs:
+    """Return the pairs of ids with equal texts. If left is right, each pair is counted once."""
     same = left is right
     counts = pd.concat([left["text"].value_counts(), right["text"].value_counts()], axis=1, join="inner")
-    ours, theirs = counts.iloc[:, 0], counts.iloc[:, 1]
-    n = int((ours * (ours - 1) // 2 if same else ours * theirs).sum())
-    shared = sorted(counts.index[ours > 1] if same else counts.index)
-    ids, others = _ids_by_text(left, shared), _ids_by_text(right, shared)
-    found = (
-        Twin(one, other, None)
-        for text in shared
-        for one, other in (combinations(ids[text], 2) if same else product(ids[text], others[text]))
+    left_counts, right_counts = counts.iloc[:, 0], counts.iloc[:, 1]
+    n = int((left_counts * (left_counts - 1) // 2 if same else left_counts * right_counts).sum())
+    texts = sorted(counts.index[left_counts > 1] if same else counts.index)
+    left_ids, right_ids = _ids_by_text(left, texts), _ids_by_text(right, texts)
+    pairs = (
+        DuplicatePair(left_id, right_id, None)
+        for text in texts
+        for left_id, right_id in (combinations(left_ids[text], 2) if same else product(left_ids[text], right_ids[text]))
     )
-    return Twins(n, sorted(islice(found, LISTED), key=lambda twin: (twin.left_id, twin.right_id)))
+    return DuplicatePairs(n, sorted(islice(pairs, MAX_LISTED_PAIRS), key=lambda pair: (pair.left_id, pair.right_id)))
 
 
 def _ids_by_text(rows: pd.DataFrame, texts: Sequence[str]) -> dict[str, list[str]]:
-    """Sorted ids of each of the texts."""
-    chosen = rows[rows["text"].isin(texts)].sort_values("id")
-    return {str(text): found.tolist() for text, found in chosen.groupby("text")["id"]}
+    """Return the sorted ids of each given text."""
+    matching = rows[rows["text"].isin(texts)].sort_values("id")
+    return {str(text): ids.tolist() for text, ids in matching.groupby("text")["id"]}
 
 
-def leak_table(photos: Mapping[str, Twins], texts: Mapping[str, Twins]) -> pa.Table:
-    """The table LEAKS of the twins by where they are."""
+def leak_table(images: Mapping[str, DuplicatePairs], texts: Mapping[str, DuplicatePairs]) -> pa.Table:
+    """Return the table LEAKS.
+
+    Args:
+        images: near-duplicate images by the name of the splits.
+        texts: equal texts by the name of the splits.
+    """
     rows = [
         {
             "kind": kind,
-            "left_split": _SPLITS[where][0],
-            "left_id": twin.left_id,
-            "right_split": _SPLITS[where][1],
-            "right_id": twin.right_id,
-            "distance": twin.distance,
+            "left_split": _SPLITS[splits][0],
+            "left_id": pair.left_id,
+            "right_split": _SPLITS[splits][1],
+            "right_id": pair.right_id,
+            "distance": pair.distance,
         }
-        for kind, found in (("photo", photos), ("text", texts))
-        for where, twins in found.items()
-        for twin in twins.pairs
+        for kind, pairs_by_splits in (("photo", images), ("text", texts))
+        for splits, duplicates in pairs_by_splits.items()
+        for pair in duplicates.pairs
     ]
     keys = ("kind", "left_split", "right_split", "left_id", "right_id")
     return pa.Table.from_pylist(rows, schema=LEAKS).sort_by([(key, "ascending") for key in keys])

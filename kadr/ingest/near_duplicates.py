@@ -1,21 +1,39 @@
-"""The ingest part's near-duplicates: pairs of photos whose perceptual hashes differ in few bits."""
+"""Find near-duplicate images: pairs whose perceptual hashes differ in few bits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, product
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from kadr.ingest.hamming import Codes, near_codes
-from kadr.ingest.image_checks import Photo
+from kadr.ingest.image_checks import ImageFile
 
-SHOWN = 10
-LISTED = 10_000  # pairs of two splits at most; all of them are counted
+MAX_LISTED_PAIRS = 10_000
+"""Maximum number of pairs that are listed for two splits. All pairs are counted."""
+
+N_METRIC_PAIRS = 10
+"""Number of pairs in the metrics."""
+
+_HASH_BITS = 64
+_MULTI_HASH_MIN_HASHES = 20_000
+_MULTI_HASH_MAX_DISTANCE = 7
+_BATCH = 1024
+
+Hashes = npt.NDArray[np.uint64]
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Twin:
-    """Two photos that are nearly the same, or two texts that are; `distance` in bits of the hash, None for texts."""
+class DuplicatePair:
+    """Two near-duplicate images or two equal texts.
+
+    Attributes:
+        left_id: image_id, query_id or caption_id.
+        right_id: image_id, query_id or caption_id.
+        distance: number of different hash bits, None for texts.
+    """
 
     left_id: str
     right_id: str
@@ -23,77 +41,122 @@ class Twin:
 
 
 @dataclass(frozen=True)
-class Twins:
-    """How many pairs there are, and the first LISTED of them, sorted by id."""
+class DuplicatePairs:
+    """Duplicates within one split or between two splits.
+
+    Attributes:
+        n: number of all pairs.
+        pairs: at most MAX_LISTED_PAIRS of the pairs, sorted by id.
+    """
 
     n: int
-    pairs: Sequence[Twin]
+    pairs: Sequence[DuplicatePair]
 
-    def figures(self) -> dict[str, object]:
-        """The count and the first pairs, for metrics."""
-        return {"n": self.n, "first": [[twin.left_id, twin.right_id] for twin in self.pairs[:SHOWN]]}
+    def to_metrics(self) -> dict[str, object]:
+        """Return the number of pairs and the ids of the first pairs."""
+        return {"n": self.n, "first": [[pair.left_id, pair.right_id] for pair in self.pairs[:N_METRIC_PAIRS]]}
 
 
-def find_near_duplicates(photos: Sequence[Photo], corpus: Sequence[Photo], bits: int) -> dict[str, Twins]:
-    """Near-duplicates within and across the splits.
+def find_near_duplicates(
+    images: Sequence[ImageFile], corpus: Sequence[ImageFile], max_distance: int
+) -> dict[str, DuplicatePairs]:
+    """Find near-duplicates within each split and between the splits.
 
-    A pair across train and test is a leak; it is reported, not mended: the train side stays. A corpus photo that is
-    nearly a test photo leaks its captions to whatever is learned from captioned neighbours.
+    A pair in train and test is a leak. It is reported, and the image stays in train. A corpus image that is a
+    near-duplicate of a test image leaks its captions into models that learn from captions.
 
     Args:
-        photos: of train and test.
-        corpus: the captioned photos.
-        bits: hashes that differ in at most so many of 64 are near-duplicates.
+        images: images of the splits train and test.
+        corpus: captioned images.
+        max_distance: maximum number of different bits between two 64-bit hashes.
+
+    Returns:
+        The pairs by the name of the splits, e.g. within_train or train_test.
     """
     train, test, captioned = (
-        _by_hash([photo for photo in of if photo.split == split])
-        for of, split in ((photos, "train"), (photos, "test"), (corpus, "corpus"))
+        _group_by_hash([image for image in candidates if image.split == split])
+        for candidates, split in ((images, "train"), (images, "test"), (corpus, "corpus"))
     )
     return {
-        "within_train": _twins(train, train, bits),
-        "within_test": _twins(test, test, bits),
-        "within_corpus": _twins(captioned, captioned, bits),
-        "train_test": _twins(train, test, bits),
-        "corpus_train": _twins(captioned, train, bits),
-        "corpus_test": _twins(captioned, test, bits),
+        "within_train": _find_pairs(train, train, max_distance),
+        "within_test": _find_pairs(test, test, max_distance),
+        "within_corpus": _find_pairs(captioned, captioned, max_distance),
+        "train_test": _find_pairs(train, test, max_distance),
+        "corpus_train": _find_pairs(captioned, train, max_distance),
+        "corpus_test": _find_pairs(captioned, test, max_distance),
     }
 
 
-def _by_hash(photos: Sequence[Photo]) -> dict[int, list[str]]:
-    """Sorted ids of the good photos of each hash, the hash of the first photo first."""
-    found: dict[int, list[str]] = {}
-    for photo in sorted(photos, key=lambda photo: photo.image_id):
-        if photo.status == "ok" and photo.phash is not None:
-            found.setdefault(int(photo.phash, 16), []).append(photo.image_id)
-    return found
+def _group_by_hash(images: Sequence[ImageFile]) -> dict[int, list[str]]:
+    """Return the sorted ids of the valid images by their hash."""
+    groups: dict[int, list[str]] = {}
+    for image in sorted(images, key=lambda image: image.image_id):
+        if image.status == "ok" and image.phash is not None:
+            groups.setdefault(int(image.phash, 16), []).append(image.image_id)
+    return groups
 
 
-def _twins(left: Mapping[int, list[str]], right: Mapping[int, list[str]], bits: int) -> Twins:
-    """Pairs (left, right); where both are the same photos, each pair once and none of a photo with itself."""
+def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], max_distance: int) -> DuplicatePairs:
+    """Find the pairs of a left and a right image. If left is right, each pair is counted once."""
     same = left is right
     left_ids, right_ids = list(left.values()), list(right.values())
     left_sizes, right_sizes = (np.array([len(ids) for ids in groups], np.int64) for groups in (left_ids, right_ids))
+    left_hashes, right_hashes = (np.array(list(groups), np.uint64) for groups in (left, right))
     n = 0
-    pairs: list[Twin] = []
-    for rows, columns, distances in near_codes(_codes(left), _codes(right), bits):
-        sizes = left_sizes[rows] * right_sizes[columns]
-        if same:  # each pair stands twice, and each photo once beside itself
-            sizes = np.where(rows == columns, sizes - left_sizes[rows], 2 * sizes * (rows < columns)) // 2
-        n += int(sizes.sum())
-        found = np.flatnonzero(sizes)[: LISTED - len(pairs)]
+    pairs: list[DuplicatePair] = []
+    for rows, columns, distances in search_hashes(left_hashes, right_hashes, max_distance):
+        n_pairs = left_sizes[rows] * right_sizes[columns]
+        if same:  # the search finds each pair twice, and each image as a neighbour of itself
+            n_pairs = np.where(rows == columns, n_pairs - left_sizes[rows], 2 * n_pairs * (rows < columns)) // 2
+        n += int(n_pairs.sum())
+        listed = np.flatnonzero(n_pairs)[: MAX_LISTED_PAIRS - len(pairs)]
         for row, column, distance in zip(
-            *(places[found].tolist() for places in (rows, columns, distances)), strict=True
+            *(values[listed].tolist() for values in (rows, columns, distances)), strict=True
         ):
-            twins = _pairs(left_ids[row], right_ids[column], distance, ordered=same)
-            pairs += islice(twins, LISTED - len(pairs))
-    return Twins(n, sorted(pairs, key=lambda twin: (twin.left_id, twin.right_id)))
+            group_pairs = _pair_ids(left_ids[row], right_ids[column], distance, ordered=same)
+            pairs += islice(group_pairs, MAX_LISTED_PAIRS - len(pairs))
+    return DuplicatePairs(n, sorted(pairs, key=lambda pair: (pair.left_id, pair.right_id)))
 
 
-def _pairs(left: Sequence[str], right: Sequence[str], distance: int, *, ordered: bool) -> Iterator[Twin]:
-    """The pairs of two groups of ids, the lower id left where `ordered`; in the same group each pair once."""
-    for one, other in combinations(left, 2) if left is right else product(left, right):
-        yield Twin(min(one, other), max(one, other), distance) if ordered else Twin(one, other, distance)
+def _pair_ids(left: Sequence[str], right: Sequence[str], distance: int, *, ordered: bool) -> Iterator[DuplicatePair]:
+    """Yield the pairs of two groups of ids. With `ordered`, the smaller id of a pair is on the left."""
+    for pair in combinations(left, 2) if left is right else product(left, right):
+        left_id, right_id = sorted(pair) if ordered else pair
+        yield DuplicatePair(left_id, right_id, distance)
 
 
-def _codes(photos: Mapping[int, list[str]]) -> Codes:
-    return np.array(list(photos), dtype=np.uint64)
+def search_hashes(left: Hashes, right: Hashes, max_distance: int) -> Iterator[tuple[Positions, Positions, Positions]]:
+    """Find all pairs of a left and a right hash that differ in at most `max_distance` bits, with FAISS.
+
+    Many hashes with a small distance are searched by multi-index hashing (Norouzi, Punjani and Fleet 2012), which finds
+    the same pairs as the exhaustive search. Two hashes that differ in at most `max_distance` bits are equal in at least
+    one of `max_distance + 1` bands.
+
+    Args:
+        left: (n,) hashes.
+        right: (m,) hashes.
+        max_distance: maximum number of different bits.
+
+    Yields:
+        Positions in left, positions in right and distances, for one batch of left hashes.
+    """
+    if not len(left) or not len(right):
+        return
+    import faiss
+
+    index: Any = faiss.IndexBinaryFlat(_HASH_BITS)
+    if len(right) >= _MULTI_HASH_MIN_HASHES and max_distance <= _MULTI_HASH_MAX_DISTANCE:
+        n_bands = max_distance + 1
+        index = faiss.IndexBinaryMultiHash(_HASH_BITS, n_bands, _HASH_BITS // n_bands)
+    index.add(_to_bytes(right))
+    for start in range(0, len(left), _BATCH):
+        # range_search returns the hashes at a distance below its radius
+        limits, distances, columns = index.range_search(_to_bytes(left[start : start + _BATCH]), max_distance + 1)
+        rows = np.repeat(np.arange(start, start + len(limits) - 1), (limits[1:] - limits[:-1]).astype(np.int64))
+        order = np.lexsort((columns, rows))
+        yield rows[order], columns[order].astype(np.int64), distances[order].astype(np.int64)
+
+
+def _to_bytes(hashes: Hashes) -> npt.NDArray[np.uint8]:
+    """Return the hashes as (n, 8) bytes."""
+    return np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, _HASH_BITS // 8)

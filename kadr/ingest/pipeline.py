@@ -1,4 +1,4 @@
-"""The ingest part's whole: a raw folder in; checked, sorted tables and their figures out."""
+"""Read a raw dataset folder and return validated, sorted tables with their metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,30 +9,29 @@ import pyarrow as pa
 
 from kadr.errors import InputError
 from kadr.ingest.corpus import Corpus, add_caption_texts, read_corpus
-from kadr.ingest.formats.registry import choose_form, read_form
-from kadr.ingest.image_checks import Photo, absent_photos, check_photos, list_photos
-from kadr.ingest.leaks import equal_texts, leak_table
+from kadr.ingest.formats.detection import detect_format, read_folder
+from kadr.ingest.image_checks import ImageFile, check_images, list_images, missing_images
+from kadr.ingest.leaks import find_equal_texts, leak_table
 from kadr.ingest.near_duplicates import find_near_duplicates
-from kadr.ingest.quarantine import check_bad_photos, check_bad_rows, quarantined_photos
+from kadr.ingest.quarantine import check_image_limit, check_row_limit, quarantine_images
 from kadr.ingest.queries import check_queries
-from kadr.ingest.rating_cells import CheckedRatings
-from kadr.ingest.ratings import check_ratings
+from kadr.ingest.ratings import CheckedRatings, check_ratings
 from kadr.ingest.raw_input import RawInput, RawQueries
-from kadr.ingest.summary import figures
+from kadr.ingest.summary import summarise_input
 from kadr.ingest.tables import join_ratings, make_tables
 from kadr.ingest.text_tables import files_in_cp1251
-from kadr.ingest.validation import SUITE_OF, validate
+from kadr.ingest.validation import SUITES, validate
 from kadr.params import IngestParams
 
 
 @dataclass(frozen=True)
-class Ingested:
-    """What a raw folder holds.
+class IngestResult:
+    """Output of stage ingest.
 
     Attributes:
-        tables: those of kadr/io/schemas.py by name, sorted by id.
-        metrics: the figures to report of them.
-        data_docs: HTML page of each table's validation.
+        tables: the tables images, corpus, queries, captions, ratings, quarantine and leaks, sorted by id.
+        metrics: content of metrics/ingest.json.
+        data_docs: HTML page with the validation of each table.
     """
 
     tables: dict[str, pa.Table]
@@ -41,12 +40,12 @@ class Ingested:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What was read and checked; the raw rows are forgotten, which at 5 million of them is a gigabyte."""
+class CheckedInput:
+    """Validated input, without the raw rows, which take 1 GB of memory for 5 million ratings."""
 
-    form: str
+    format: str
     source: str
-    photos: Sequence[Photo]
+    images: Sequence[ImageFile]
     corpus: Corpus
     queries: pd.DataFrame
     ratings: Sequence[CheckedRatings]
@@ -54,119 +53,138 @@ class Checked:
     files_in_cp1251: list[str]
 
 
-def ingest(params: IngestParams, suites: Path) -> Ingested:
-    """Read, check and normalise the raw folder that `params` name.
+def ingest(params: IngestParams, suites: Path) -> IngestResult:
+    """Read, validate and normalise a raw dataset folder.
 
     Args:
-        params: section ingest.
+        params: section ingest of params.yaml.
         suites: folder of the Great Expectations suites.
 
-    Returns:
-        Tables images, corpus, queries, captions, ratings, quarantine and leaks.
+    Raises:
+        InputError: a file or folder is missing or cannot be read, no valid rating exists, or a critical expectation
+            fails.
+        TooManyInvalidError: more rating rows or images are invalid than `params` allow.
+        ParamsError: the format in `params` is unknown or cannot be imported.
+    """
+    checked = read_and_check(params)
+    near_duplicates = find_near_duplicates(checked.images, checked.corpus.images, params.near_duplicate_bits)
+    equal_texts = find_equal_texts(checked.queries, checked.corpus.captions)
+    ratings = join_ratings(checked.ratings, checked.source)
+    tables = make_tables(checked.images, checked.corpus, checked.queries, ratings, checked.quarantine)
+    tables["leaks"] = leak_table(near_duplicates, equal_texts)
+    validation = validate({name: tables[name].to_pandas() for name in SUITES}, suites)
+    head = {"format": checked.format, "files_in_cp1251": checked.files_in_cp1251}
+    counts = summarise_input(tables, checked.ratings, near_duplicates, equal_texts, validation.warnings)
+    return IngestResult(tables, head | counts, validation.pages)
+
+
+def read_and_check(params: IngestParams) -> CheckedInput:
+    """Read the dataset folder and validate all images, texts and ratings.
 
     Raises:
-        InputError: where a file or folder is missing or unreadable, nothing was rated, or a critical expectation fails.
-        TooManyBad: where more rating rows or photos are set aside than `params` allow.
+        InputError: a file or folder is missing or cannot be read.
+        TooManyInvalidError: more rating rows or images are invalid than `params` allow.
+        ParamsError: the format in `params` is unknown or cannot be imported.
     """
-    found = read_and_check(params)
-    near = find_near_duplicates(found.photos, found.corpus.photos, params.near_duplicate_bits)
-    texts = equal_texts(found.queries, found.corpus.captions)
-    ratings = join_ratings(found.ratings, found.source)
-    tables = make_tables(found.photos, found.corpus, found.queries, ratings, found.quarantine)
-    tables["leaks"] = leak_table(near, texts)
-    validation = validate({name: tables[name].to_pandas() for name in SUITE_OF}, suites)
-    head = {"form": found.form, "files_in_cp1251": found.files_in_cp1251}
-    counts = figures(tables, found.ratings, near, texts, validation.warnings)
-    return Ingested(tables, head | counts, validation.pages)
-
-
-def read_and_check(params: IngestParams) -> Checked:
-    """Read the raw folder and judge every photo and row of it. Raises InputError and TooManyBad."""
     source = str(PurePosixPath(params.source))
-    form = choose_form(Path(source), params.form)
-    raw = read_form(Path(source), form)
+    name = detect_format(Path(source), params.format)
+    raw = read_folder(Path(source), name)
     if not any(len(file.rows) for file in raw.ratings):
         files = " and ".join(file.file for file in raw.ratings)
-        raise InputError(f"{source}: {files} without a row, wanted ratings; put them there")
-    photos = read_photos(source, raw, params.max_pixels)
-    corpus = read_corpus(params, {photo.image_id: photo.split for photo in photos})
+        raise InputError(f"{source}: no rows in {files}, expected ratings. Add the ratings.")
+    images = read_images(source, raw, params.max_pixels)
+    corpus = read_corpus(params, {image.image_id: image.split for image in images})
     if params.corpus is not None:
         raw = add_caption_texts(raw, params.corpus.captions, corpus.captions)
-    queries, queries_aside = read_queries(raw.queries, photos)
-    split_of = dict(zip(queries["query_id"], queries["split"], strict=True))
-    ratings = [check_ratings(file, statuses(photos, "train"), split_of) for file in raw.ratings]
-    photos_aside = quarantined_photos([*photos, *corpus.photos], source)
-    check_limits(params, ratings, photos_aside, len(photos) + len(corpus.photos))
-    quarantine = pd.concat([*(file.quarantine for file in ratings), queries_aside, corpus.quarantine, photos_aside])
-    old = files_in_cp1251(Path(source), text_files(params, raw))
-    return Checked(form, source, photos, corpus, queries, ratings, quarantine, old)
+    queries, rejected_queries = read_queries(raw.queries, images)
+    query_splits = dict(zip(queries["query_id"], queries["split"], strict=True))
+    ratings = [check_ratings(file, image_status(images, "train"), query_splits) for file in raw.ratings]
+    rejected_images = quarantine_images([*images, *corpus.images], source)
+    check_limits(params, ratings, rejected_images, len(images) + len(corpus.images))
+    quarantine = pd.concat(
+        [*(file.quarantine for file in ratings), rejected_queries, corpus.quarantine, rejected_images]
+    )
+    cp1251_files = files_in_cp1251(Path(source), text_files(params, raw))
+    return CheckedInput(name, source, images, corpus, queries, ratings, quarantine, cp1251_files)
 
 
 def text_files(params: IngestParams, raw: RawInput) -> list[str]:
-    """All files of ratings, texts and captions."""
+    """Return the names of all files with ratings, texts or captions."""
     captions = [params.corpus.captions] if params.corpus is not None else []
     return [*(file.file for file in (*raw.ratings, *raw.queries)), *captions]
 
 
-def read_photos(source: str, raw: RawInput, max_pixels: int) -> list[Photo]:
-    """The train and test photos checked, and those that ratings, queries or lists name but that are not there.
+def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
+    """Read and check the train and test images, and add the referenced images whose file is missing.
 
     Raises:
-        InputError: where a folder is missing or empty, or one name stands in both.
+        InputError: an image folder is missing or empty, or both folders contain a file of the same name.
     """
-    photos = [photo for split, folder in raw.folders.items() for photo in list_photos(source, folder, split)]
-    split_of = {photo.image_id: photo.split for photo in photos}
-    if len(split_of) < len(photos):
-        twice = sorted(photo.image_id for photo in photos if photo.split != split_of[photo.image_id])
+    images = [image for split, folder in raw.folders.items() for image in list_images(source, folder, split)]
+    split_by_image = {image.image_id: image.split for image in images}
+    if len(split_by_image) < len(images):
+        repeated = sorted(image.image_id for image in images if image.split != split_by_image[image.image_id])
         raise InputError(
-            f"{source}: {len(twice)} photos are in {' and in '.join(raw.folders.values())}: {', '.join(twice[:3])}...; "
-            "a photo may be rated or be a test photo, not both: remove it from one"
+            f"{source}: {' and '.join(raw.folders.values())} both contain {len(repeated)} images, such as "
+            f"{', '.join(repeated[:3])}. An image belongs to one split. Remove it from one of the folders."
         )
-    named = {split: set(names) for split, names in raw.listed.items()}
+    missing = []
+    for split, names in _referenced_images(raw).items():
+        missing_names = sorted(names - split_by_image.keys() - {""})
+        split_by_image |= dict.fromkeys(missing_names, split)
+        missing += missing_images(source, raw.folders[split], split, missing_names)
+    return [*check_images(images, max_pixels), *missing]
+
+
+def _referenced_images(raw: RawInput) -> dict[str, set[str]]:
+    """Return the image names in lists, ratings and test queries by split."""
+    referenced = {split: set(names) for split, names in raw.listed_images.items()}
     for file in raw.ratings:
-        named.setdefault("train", set()).update(file.rows["image_id"].unique())
+        referenced.setdefault("train", set()).update(file.rows["image_id"].unique())
     for texts in raw.queries:
         if texts.split == "test":
-            named.setdefault("test", set()).update(texts.rows["image_id"].unique())
-    absent = []
-    for split, names in named.items():
-        gone = sorted(names - split_of.keys() - {""})
-        split_of |= dict.fromkeys(gone, split)
-        absent += absent_photos(source, raw.folders[split], split, gone)
-    return [*check_photos(photos, max_pixels), *absent]
+            referenced.setdefault("test", set()).update(texts.rows["image_id"].unique())
+    return referenced
 
 
-def read_queries(files: Sequence[RawQueries], photos: Sequence[Photo]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the table QUERIES from all files of texts, training files first, and the quarantine.
+def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Validate the texts of all files. Training files come first.
+
+    Returns:
+        Rows of the table QUERIES, and the quarantine.
 
     Raises:
-        InputError: where there is no training text at all.
+        InputError: no training text is valid.
     """
-    good, aside = [], []
-    training: set[str] = set()
+    valid, rejected = [], []
+    training_ids: set[str] = set()
     for file in files:
-        rows, rows_aside = check_queries(file, statuses(photos, "test"), training)
-        training |= set(rows["query_id"])
-        good.append(rows)
-        aside.append(rows_aside)
-    queries = pd.concat(good)
+        rows, quarantine = check_queries(file, image_status(images, "test"), training_ids)
+        training_ids |= set(rows["query_id"])
+        valid.append(rows)
+        rejected.append(quarantine)
+    queries = pd.concat(valid)
     if not (queries["split"] == "train").any():
         raise InputError(
-            "the rated query_ids have no text in any file; put train_dataset.csv (image, query_id, query_text) "
-            "beside the ratings, or a column query_text into them, or captions of these ids into ingest.corpus.captions"
+            "The rated query_ids have no text in any file. Add train_dataset.csv (image, query_id, query_text), a "
+            "column query_text in the ratings files, or captions with these ids in ingest.corpus.captions."
         )
-    return queries, pd.concat(aside)
+    return queries, pd.concat(rejected)
 
 
-def statuses(photos: Sequence[Photo], split: str) -> dict[str, str]:
-    """Status of each photo of `split` by image_id; one of another split is an overlap."""
-    return {photo.image_id: photo.status if photo.split == split else f"image_in_{photo.split}" for photo in photos}
+def image_status(images: Sequence[ImageFile], split: str) -> dict[str, str]:
+    """Return image_id -> status for `image_rules`. An image of another split has an overlap rule as its status."""
+    return {image.image_id: image.status if image.split == split else f"image_in_{image.split}" for image in images}
 
 
 def check_limits(
-    params: IngestParams, ratings: Sequence[CheckedRatings], photos_aside: pd.DataFrame, n_photos: int
+    params: IngestParams, ratings: Sequence[CheckedRatings], rejected_images: pd.DataFrame, n_images: int
 ) -> None:
-    """Raise TooManyBad where more was set aside than `params` allow."""
-    rows_aside = pd.concat([file.quarantine for file in ratings])
-    check_bad_photos(photos_aside, n_photos, params.max_bad_images)
-    check_bad_rows(rows_aside, sum(file.n_rows for file in ratings), params.max_bad_rows)
+    """Check the shares of invalid images and invalid rating rows.
+
+    Raises:
+        TooManyInvalidError: a share is above its limit in `params`.
+    """
+    rejected_rows = pd.concat([file.quarantine for file in ratings])
+    check_image_limit(rejected_images, n_images, params.max_bad_images)
+    check_row_limit(rejected_rows, sum(file.n_rows for file in ratings), params.max_bad_rows)

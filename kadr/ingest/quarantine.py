@@ -1,74 +1,83 @@
-"""The ingest part's quarantine: what is set aside, by which rule, and when it is too much."""
+"""Quarantine of rejected rows, cells and images, and the limits of their number."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from kadr.errors import TooManyBad
-from kadr.ingest.image_checks import Photo
+from kadr.errors import TooManyInvalidError
+from kadr.ingest.image_checks import ImageFile
 from kadr.io.schemas import QUARANTINE
 
-OVERLAPS = ("image_in_train", "image_in_test")  # rules that set aside what is good in itself
-RATED_AGAIN = "rated_again"  # nothing bad either: a rater's later rating of the pair stands
-_SHOWN = 3
+OVERLAP_RULES = ("image_in_train", "image_in_test")
+"""Rules for a valid image that belongs to another split."""
+
+RATED_AGAIN = "rated_again"
+"""Rule for a valid rating that a later rating of the same rater replaces."""
+
+_N_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a row has to keep to.
+    """A check of the rows of a table.
 
     Attributes:
-        name: the rule's name in the quarantine.
-        column: whose value the quarantine shows.
-        breaks: rows -> whether each breaks the rule.
+        name: name of the rule in the quarantine.
+        column: column whose value the quarantine shows.
+        is_broken: function that returns for each row whether it breaks the rule.
     """
 
     name: str
     column: str
-    breaks: Callable[[pd.DataFrame], "pd.Series[bool]"]
+    is_broken: Callable[[pd.DataFrame], "pd.Series[bool]"]
 
 
-def sift(
-    file: str, rows: pd.DataFrame, names: dict[str, str], rules: Sequence[Rule]
+def apply_rules(
+    file: str, rows: pd.DataFrame, column_names: Mapping[str, str], rules: Sequence[Rule]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part rows that keep to every rule from those that break one; a row is set aside by the first rule it breaks.
+    """Split rows into valid and rejected ones. Each row is rejected by the first rule that it breaks.
 
     Args:
-        file: where the rows are from.
-        rows: text; index `row`.
-        names: what the file itself calls the columns.
-        rules: in order; each sees only the rows that kept to those before it.
+        file: name of the file that contains the rows.
+        rows: cells as text, with the index `row`.
+        column_names: names of the columns in the file.
+        rules: rules in their order. A rule is applied to the rows that pass all earlier rules.
 
     Returns:
-        The good rows, and the quarantine of the others.
+        The valid rows, and the quarantine of the rejected rows.
     """
-    aside = []
+    rejected = []
     for rule in rules:
-        broken = rule.breaks(rows)
+        broken = rule.is_broken(rows)
         if broken.any():
-            column = names.get(rule.column, rule.column)
-            aside.append(quarantined(file, column, rows.loc[broken, rule.column], rule.name))
+            column = column_names.get(rule.column, rule.column)
+            rejected.append(quarantine_cells(file, column, rows.loc[broken, rule.column], rule.name))
             rows = rows[~broken]
-    return rows, pd.concat([no_quarantine(), *aside])
+    return rows, pd.concat([empty_quarantine(), *rejected])
 
 
-def photo_rules(status: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Rules that a row's photo is there and good; `status` of each photo by image_id: ok, a reason, or an overlap."""
+def image_rules(image_status: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Return the rules for the column image_id: the image must exist and be valid.
 
-    def of(*wanted: str) -> Callable[[pd.DataFrame], "pd.Series[bool]"]:
-        return lambda rows: rows["image_id"].map(status).fillna("missing").isin(wanted)
+    Args:
+        image_status: image_id -> ok, the reason why the image is invalid, or an overlap rule if the image belongs to
+            another split.
+    """
+
+    def has_status(*statuses: str) -> Callable[[pd.DataFrame], "pd.Series[bool]"]:
+        return lambda rows: rows["image_id"].map(image_status).fillna("missing").isin(statuses)
 
     return (
         Rule("image_empty", "image_id", lambda rows: rows["image_id"] == ""),
-        *(Rule(overlap, "image_id", of(overlap)) for overlap in OVERLAPS),
-        Rule("image_missing", "image_id", of("missing")),
-        Rule("image_set_aside", "image_id", lambda rows: ~of("ok")(rows)),
+        *(Rule(overlap, "image_id", has_status(overlap)) for overlap in OVERLAP_RULES),
+        Rule("image_missing", "image_id", has_status("missing")),
+        Rule("image_set_aside", "image_id", lambda rows: ~has_status("ok")(rows)),
     )
 
 
-def quarantined(file: str, column: str, values: "pd.Series[str]", rule: str) -> pd.DataFrame:
-    """Quarantine of the rows in the index of `values`."""
+def quarantine_cells(file: str, column: str, values: "pd.Series[str]", rule: str) -> pd.DataFrame:
+    """Return the quarantine of the given cells. The index of `values` is the row of the file."""
     rows = values.index.astype("Int64")
     return pd.DataFrame(
         {"file": file, "row": rows, "column": column, "value": values.to_numpy(), "rule": rule, "kind": "row"},
@@ -76,54 +85,62 @@ def quarantined(file: str, column: str, values: "pd.Series[str]", rule: str) -> 
     )
 
 
-def quarantined_photos(photos: Sequence[Photo], source: str) -> pd.DataFrame:
-    """Quarantine of the photos whose status is not ok."""
-    aside = [
-        {"file": photo.path.removeprefix(f"{source}/"), "rule": photo.status, "kind": "image"}
-        for photo in photos
-        if photo.status != "ok"
+def quarantine_images(images: Sequence[ImageFile], source: str) -> pd.DataFrame:
+    """Return the quarantine of all images whose status is not ok. Paths are relative to the dataset folder `source`."""
+    rejected = [
+        {"file": image.path.removeprefix(f"{source}/"), "rule": image.status, "kind": "image"}
+        for image in images
+        if image.status != "ok"
     ]
-    return pd.DataFrame(aside, columns=QUARANTINE.names)
+    return pd.DataFrame(rejected, columns=QUARANTINE.names)
 
 
-def no_quarantine() -> pd.DataFrame:
-    """A quarantine without a row."""
+def empty_quarantine() -> pd.DataFrame:
+    """Return a quarantine without rows."""
     return pd.DataFrame(columns=QUARANTINE.names)
 
 
-def count_bad_rows(quarantine: pd.DataFrame) -> int:
-    """How many rows have something in this quarantine."""
+def count_quarantined_rows(quarantine: pd.DataFrame) -> int:
+    """Return the number of distinct rows in a quarantine, which may contain several cells of a row."""
     return len(quarantine[["file", "row"]].drop_duplicates())
 
 
-def check_bad_rows(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None:
-    """Raise TooManyBad where more than a share `limit` of rating rows have something bad in this quarantine of them."""
-    quarantine = quarantine[quarantine["rule"] != RATED_AGAIN]
-    n_bad = count_bad_rows(quarantine)
-    if n_bad > limit * n_rows:
-        head = f"{n_bad:,} of {n_rows:,} rating rows cannot be used ({n_bad / n_rows:.1%})"
-        raise TooManyBad(f"{head}, {_over('ingest.max_bad_rows', limit, quarantine)}")
+def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None:
+    """Check that the share of invalid rating rows is at most `limit`. Replaced ratings are not invalid.
+
+    Raises:
+        TooManyInvalidError: more rows are invalid.
+    """
+    invalid = quarantine[quarantine["rule"] != RATED_AGAIN]
+    n_invalid = count_quarantined_rows(invalid)
+    if n_invalid > limit * n_rows:
+        problem = f"{n_invalid:,} of {n_rows:,} rating rows are invalid ({n_invalid / n_rows:.1%})"
+        raise TooManyInvalidError(f"{problem}, {_describe_excess('ingest.max_bad_rows', limit, invalid)}")
 
 
-def check_bad_photos(quarantine: pd.DataFrame, n_photos: int, limit: float) -> None:
-    """Raise TooManyBad where the share of bad photos is over `limit`; photos that another split has are not bad."""
-    bad = quarantine[~quarantine["rule"].isin(OVERLAPS)]
-    if len(bad) > limit * n_photos:
-        head = f"{len(bad):,} of {n_photos:,} photos cannot be used ({len(bad) / n_photos:.1%})"
-        raise TooManyBad(f"{head}, {_over('ingest.max_bad_images', limit, bad)}")
+def check_image_limit(quarantine: pd.DataFrame, n_images: int, limit: float) -> None:
+    """Check that the share of invalid images is at most `limit`. Images of another split are not invalid.
+
+    Raises:
+        TooManyInvalidError: more images are invalid.
+    """
+    invalid = quarantine[~quarantine["rule"].isin(OVERLAP_RULES)]
+    if len(invalid) > limit * n_images:
+        problem = f"{len(invalid):,} of {n_images:,} images are invalid ({len(invalid) / n_images:.1%})"
+        raise TooManyInvalidError(f"{problem}, {_describe_excess('ingest.max_bad_images', limit, invalid)}")
 
 
-def _over(key: str, limit: float, bad: pd.DataFrame) -> str:
-    """What the limit is, the first offenders per rule, and what to do."""
+def _describe_excess(key: str, limit: float, invalid: pd.DataFrame) -> str:
+    """Describe the limit, the first examples of each rule, and the fix."""
     lines = []
-    for rule, offenders in bad.groupby("rule", sort=False):
-        shown = "; ".join(_place(offender) for _, offender in offenders.head(_SHOWN).iterrows())
-        lines.append(f"\n  {rule} ({len(offenders):,}): {shown}{'; ...' if len(offenders) > _SHOWN else ''}")
-    first = f"{key} allows {limit:.1%}. First of each rule:{''.join(lines)}"
-    return f"{first}\nMend them, or raise {key} in params.yaml"
+    for rule, rejected in invalid.groupby("rule", sort=False):
+        examples = "; ".join(_describe_place(row) for _, row in rejected.head(_N_EXAMPLES).iterrows())
+        lines.append(f"\n  {rule} ({len(rejected):,}): {examples}{'; ...' if len(rejected) > _N_EXAMPLES else ''}")
+    return f"expected at most {limit:.1%} ({key}). Examples:{''.join(lines)}\nCorrect the input, or increase {key}."
 
 
-def _place(offender: "pd.Series") -> str:
-    if offender["kind"] == "image":
-        return str(offender["file"])
-    return f"{offender['file']} row {offender['row']}, {offender['column']} {str(offender['value'])[:60]!r}"
+def _describe_place(rejected: "pd.Series") -> str:
+    """Return the file, row, column and value of a rejected cell, or the file of a rejected image."""
+    if rejected["kind"] == "image":
+        return str(rejected["file"])
+    return f"{rejected['file']}, row {rejected['row']}: {rejected['column']} is {str(rejected['value'])[:60]!r}"

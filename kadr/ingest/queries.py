@@ -1,32 +1,32 @@
-"""The ingest part's texts: training texts and test queries, one row per id."""
+"""Validate the texts of rated pairs and the queries of the test split."""
 
 from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from kadr.ingest.quarantine import Rule, photo_rules, sift
+from kadr.ingest.quarantine import Rule, apply_rules, image_rules
 from kadr.ingest.raw_input import RawQueries
 
 
 def check_queries(
-    raw: RawQueries, test_photos: Mapping[str, str], training: Collection[str]
+    raw: RawQueries, test_image_status: Mapping[str, str], training_ids: Collection[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Check one file of texts.
+    """Validate the texts of one file.
 
-    A training text may be written for a photo that is not here. A test query has to find its photo among the test
-    photos, and may not be a training text, by which the model has learned.
+    A training text may belong to an image outside the dataset. A test query must belong to a valid image of the test
+    split, and must not be a training text.
 
     Args:
-        raw: the file.
-        test_photos: image_id -> status, see `photo_rules`.
-        training: ids of the training texts; not looked at for a training file.
+        raw: the file with texts.
+        test_image_status: image_id -> status, see `image_rules`. Only test queries are checked against it.
+        training_ids: query_ids of the training texts. Only test queries are checked against them.
 
     Returns:
-        Rows of the table QUERIES, image_id null where unknown; and the quarantine.
+        Rows of the table QUERIES, whose image_id is null if unknown, and the quarantine.
     """
     test_rules = (
-        *photo_rules(test_photos),
-        Rule("query_in_train", "query_id", lambda rows: rows["query_id"].isin(training)),
+        *image_rules(test_image_status),
+        Rule("query_in_train", "query_id", lambda rows: rows["query_id"].isin(training_ids)),
         Rule("duplicate_row", "query_id", lambda rows: rows.duplicated()),
     )
     rules = (
@@ -35,5 +35,5 @@ def check_queries(
         *(test_rules if raw.split == "test" else ()),
         Rule("query_id_conflict", "text", lambda rows: rows.duplicated("query_id")),
     )
-    rows, aside = sift(raw.file, raw.rows, raw.names, rules)
-    return rows.assign(image_id=rows["image_id"].where(rows["image_id"] != ""), split=raw.split), aside
+    rows, quarantine = apply_rules(raw.file, raw.rows, raw.column_names, rules)
+    return rows.assign(image_id=rows["image_id"].where(rows["image_id"] != ""), split=raw.split), quarantine

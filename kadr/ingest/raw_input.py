@@ -1,97 +1,88 @@
-"""The ingest part's raw input: what a form's reader found in a folder, as text and not yet judged."""
+"""Raw input: the tables that a format reads from a dataset folder, as text and before validation."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
 
 @dataclass(frozen=True)
 class RawRatings:
-    """One file of ratings.
+    """A ratings file with one row per rated pair.
 
     Attributes:
-        file: its path, relative to the source.
-        rows: image_id, query_id and the columns named below, all text ("" where blank); index `row`, 1-based.
-        names: what the file itself calls image_id and query_id.
-        experts: the columns of expert ratings.
-        crowd: the column of the crowd's share of yes, or of a list of its votes.
-        votes: the columns of the crowd's counts of yes and of no, where the file has them.
+        file: path of the file, relative to the dataset folder.
+        rows: columns image_id, query_id and the rating columns named below. All cells are text, "" if blank. The
+            index `row` starts at 1.
+        column_names: names of image_id and query_id in the file.
+        expert_columns: columns of expert ratings.
+        crowd_column: column with the share of positive crowd votes, or with a list of crowd votes.
+        vote_columns: columns with the numbers of positive and of negative crowd votes.
     """
 
     file: str
     rows: pd.DataFrame
-    names: dict[str, str]
-    experts: tuple[str, ...] = ()
-    crowd: str | None = None
-    votes: tuple[str, str] | None = None
+    column_names: dict[str, str]
+    expert_columns: tuple[str, ...] = ()
+    crowd_column: str | None = None
+    vote_columns: tuple[str, str] | None = None
+
+    @property
+    def rating_columns(self) -> list[str]:
+        """Columns that hold a rating. Vote counts are ratings only if the file has no share of votes."""
+        crowd = [self.crowd_column] if self.crowd_column else self.vote_columns or ()
+        return [*self.expert_columns, *crowd]
 
 
 @dataclass(frozen=True)
 class RawLongRatings:
-    """One file of single ratings, each with its rater.
+    """A ratings file with one row per rating.
 
     Attributes:
-        file: its path, relative to the source.
-        rows: image_id, query_id, rater ("" where unknown), rating and source, all text; index `row`, 1-based.
-        names: what the file itself calls image_id and query_id.
+        file: path of the file, relative to the dataset folder.
+        rows: columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text. The index
+            `row` starts at 1.
+        column_names: names of image_id and query_id in the file.
     """
 
     file: str
     rows: pd.DataFrame
-    names: dict[str, str]
+    column_names: dict[str, str]
 
 
 @dataclass(frozen=True)
 class RawQueries:
-    """One file's texts.
+    """The texts of one file.
 
     Attributes:
-        file: its path, relative to the source.
-        rows: query_id, text, image_id ("" where unknown); index `row`, 1-based.
-        names: what the file itself calls these three.
-        split: train, or test (a text to find its photo by).
+        file: path of the file, relative to the dataset folder.
+        rows: columns query_id, text and image_id ("" if unknown). The index `row` starts at 1.
+        column_names: names of these columns in the file.
+        split: train for texts of rated pairs, test for queries of the test split.
     """
 
     file: str
     rows: pd.DataFrame
-    names: dict[str, str]
+    column_names: dict[str, str]
     split: str
 
 
 @dataclass(frozen=True)
 class RawInput:
-    """All that a form's reader found.
+    """All raw tables of a dataset folder.
 
     Attributes:
-        folders: split -> folder of its photos, relative to the source.
-        ratings: the files of ratings.
-        queries: the files of texts, training first.
-        listed: split -> names of photos that a list says are there.
+        folders: image folder of each split, relative to the dataset folder.
+        ratings: the ratings files.
+        queries: the files with texts. Training files come first.
+        listed_images: image names that a list in the dataset folder gives for a split.
     """
 
     folders: dict[str, str]
     ratings: tuple[RawRatings | RawLongRatings, ...]
     queries: tuple[RawQueries, ...]
-    listed: dict[str, list[str]]
+    listed_images: dict[str, list[str]]
 
-    def with_texts(self, file: RawQueries) -> "RawInput":
-        """The input with one more file of training texts, behind the other training files."""
+    def add_training_texts(self, texts: RawQueries) -> "RawInput":
+        """Return the input with one more file of training texts, after the other training files."""
         training = [queries for queries in self.queries if queries.split == "train"]
-        return replace(self, queries=(*training, file, *self.queries[len(training) :]))
-
-
-@dataclass(frozen=True)
-class Form:
-    """A known layout of a raw folder.
-
-    Attributes:
-        wants: what makes a folder this form, for people.
-        recognises: whether a folder looks like it, told by its files' names alone.
-        read: reads such a folder; raises InputError.
-    """
-
-    wants: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path], RawInput]
+        return replace(self, queries=(*training, texts, *self.queries[len(training) :]))

@@ -1,45 +1,49 @@
-"""The ingest part's figures: counts of all that was taken in and of all that was set aside."""
+"""Metrics of stage ingest: numbers of valid and rejected images, texts and ratings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kadr.ingest.near_duplicates import Twins
-from kadr.ingest.quarantine import count_bad_rows
-from kadr.ingest.rating_cells import CheckedRatings
+from kadr.ingest.near_duplicates import DuplicatePairs
+from kadr.ingest.quarantine import count_quarantined_rows
+from kadr.ingest.ratings import CheckedRatings
 
 
-def figures(
+def summarise_input(
     tables: Mapping[str, pa.Table],
     files: Sequence[CheckedRatings],
-    near_duplicates: Mapping[str, Twins],
-    equal_texts: Mapping[str, Twins],
+    near_duplicates: Mapping[str, DuplicatePairs],
+    equal_texts: Mapping[str, DuplicatePairs],
     warnings: Sequence[str],
 ) -> dict[str, object]:
-    """The figures of metrics/ingest.json.
+    """Return the metrics of metrics/ingest.json.
 
     Args:
-        tables: all tables of `ingest` by name.
-        files: the checked files of ratings.
-        near_duplicates: photos, by where the two are.
-        equal_texts: texts, by where the two are.
+        tables: all tables of stage ingest by name.
+        files: the validated ratings files.
+        near_duplicates: near-duplicate images by the name of the splits.
+        equal_texts: equal texts by the name of the splits.
         warnings: failed expectations that do not stop a run.
     """
     quarantine, queries = tables["quarantine"], tables["queries"]
     texts = {split: set(queries.filter(pc.field("split") == split)["text"].to_pylist()) for split in ("train", "test")}
-    persons = [file.persons for file in files if file.persons is not None]
+    identified = [file.columns_identify_raters for file in files if file.columns_identify_raters is not None]
     return {
-        "photos": {split: _counts(images["status"]) for split, images in _by_split(tables["images"], tables["corpus"])},
-        "queries": _counts(queries["split"]),
+        "photos": {
+            split: _count_values(images["status"]) for split, images in _by_split(tables["images"], tables["corpus"])
+        },
+        "queries": _count_values(queries["split"]),
         "captions": len(tables["captions"]),
-        "ratings": _counts(tables["ratings"]["source"]),
+        "ratings": _count_values(tables["ratings"]["source"]),
         "rating_rows": sum(file.n_rows for file in files),
-        "rating_rows_set_aside": sum(count_bad_rows(file.quarantine) for file in files),
-        "expert_columns_are_persons": all(persons) if persons else None,
-        "set_aside": {kind: _counts(quarantine.filter(pc.field("kind") == kind)["rule"]) for kind in ("row", "image")},
-        "near_duplicates": {where: twins.figures() for where, twins in near_duplicates.items()},
-        "equal_texts": {where: twins.figures() for where, twins in equal_texts.items()},
+        "rating_rows_set_aside": sum(count_quarantined_rows(file.quarantine) for file in files),
+        "expert_columns_are_persons": all(identified) if identified else None,
+        "set_aside": {
+            kind: _count_values(quarantine.filter(pc.field("kind") == kind)["rule"]) for kind in ("row", "image")
+        },
+        "near_duplicates": {splits: pairs.to_metrics() for splits, pairs in near_duplicates.items()},
+        "equal_texts": {splits: pairs.to_metrics() for splits, pairs in equal_texts.items()},
         "texts_in_train_and_test": len(texts["train"] & texts["test"]),
         "n_expectation_warnings": len(warnings),
         "expectation_warnings": list(warnings),
@@ -47,10 +51,12 @@ def figures(
 
 
 def _by_split(*tables: pa.Table) -> Iterable[tuple[str, pa.Table]]:
+    """Yield each split with its rows of all tables."""
     for split in ("train", "test", "corpus"):
         yield split, pa.concat_tables(tables).filter(pc.field("split") == split)
 
 
-def _counts(values: pa.ChunkedArray) -> dict[str, int]:
-    counted = {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()}
-    return dict(sorted(counted.items()))
+def _count_values(values: pa.ChunkedArray) -> dict[str, int]:
+    """Return the number of rows of each value, sorted by value."""
+    counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()}
+    return dict(sorted(counts.items()))

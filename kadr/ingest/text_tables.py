@@ -1,4 +1,4 @@
-"""The ingest part's reading of text tables: stripped cells, numbered rows, explained failures."""
+"""Read text tables with numbered rows and stripped cells, and explain why a table cannot be read."""
 
 import csv
 import logging
@@ -11,46 +11,50 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from kadr.errors import InputError
-from kadr.ingest.dialect import CP1251, UTF8, Layout, encoding_of, look, read_cells
+from kadr.ingest.dialect import CP1251, UTF8, Dialect, detect_dialect, detect_encoding, read_cells
+from kadr.io.texts import normalise_whitespace
 
 logger = logging.getLogger(__name__)
 
-TEXT_ENDINGS = (".tsv", ".csv", ".txt")
+TEXT_SUFFIXES = (".tsv", ".csv", ".txt")
 
-Names = Callable[[int], Sequence[str]]
+ColumnNames = Callable[[int], Sequence[str]]
+"""Function that names the columns of a table without header: number of columns -> names."""
 
 
-def read_rows(path: Path, header: Sequence[str], names: Names | None = None) -> pd.DataFrame:
-    """Read a table of text; blank lines are skipped. Separator, encoding and header are found by looking (`look`).
+def read_rows(path: Path, header: Sequence[str], names: ColumnNames | None = None) -> pd.DataFrame:
+    """Read a text table. Encoding, delimiter and header are detected. Blank lines are skipped.
 
     Args:
-        path: the file, UTF-8 with or without a byte order mark, or CP1251.
-        header: names that its header has among others.
-        names: number of columns -> their names where there is no header; None where a header has to be.
+        path: the file, in UTF-8 with or without byte order mark, or in CP1251.
+        header: names that the header contains.
+        names: names the columns of a table without header. None if a header is required.
 
     Returns:
-        All columns as stripped text; index `row`, 1-based, header not counted.
+        All columns as stripped text. The index `row` starts at 1 for the first row below the header.
 
     Raises:
-        InputError: where the file is missing, unreadable, in another encoding, or has a row of another length.
+        InputError: the file is missing, cannot be read, has another encoding, or has rows of different lengths.
     """
-    ragged: list[pcsv.InvalidRow] = []
-    n_header = 0
+    ragged_rows: list[pcsv.InvalidRow] = []
+    n_header_rows = 0
     try:
-        layout = look(path, header)
-        columns = None if layout.has_header or names is None else names(len(layout.first))
-        n_header = 0 if columns else 1
-        table = _parse(path, layout, columns, ragged)
+        dialect = detect_dialect(path, header)
+        columns = None if dialect.has_header or names is None else names(len(dialect.first_row))
+        n_header_rows = 0 if columns else 1
+        table = _parse(path, dialect, columns, ragged_rows)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; put it there, or name the right folder in ingest.source") from error
+        raise InputError(f"{path}: the file does not exist. Put it there, or correct ingest.source.") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); mend its permissions") from error
+        raise InputError(
+            f"{path}: the file cannot be read ({error.strerror or error}). Check its permissions."
+        ) from error
     except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: {_reason(path, ragged, n_header, error)}") from error
-    if layout.quotes:
-        _check_quotes_close(path, table)
-    if layout.encoding != UTF8:
-        logger.warning("%s is not UTF-8 and was read as %s; look whether its texts are right", path, layout.encoding)
+        raise InputError(f"{path}: {_explain(path, ragged_rows, n_header_rows, error)}") from error
+    if dialect.quoted:
+        _require_closed_quotes(path, table)
+    if dialect.encoding != UTF8:
+        logger.warning("%s is not UTF-8 and was read as %s. Check that its texts are correct.", path, dialect.encoding)
     rows = pd.DataFrame(
         {name.strip(): pc.utf8_trim_whitespace(table.column(name)).to_pandas() for name in table.column_names}
     )
@@ -58,100 +62,113 @@ def read_rows(path: Path, header: Sequence[str], names: Names | None = None) -> 
     return rows
 
 
-def _parse(path: Path, layout: Layout, columns: Sequence[str] | None, ragged: list[pcsv.InvalidRow]) -> pa.Table:
-    """The table as strings; a row of another length is an error and is put into `ragged`."""
-    names = columns or _header(path, layout)
+def _parse(path: Path, dialect: Dialect, columns: Sequence[str] | None, ragged_rows: list[pcsv.InvalidRow]) -> pa.Table:
+    """Parse all cells as strings. A row of another length is added to `ragged_rows` and raises ArrowInvalid."""
+    names = columns or _read_header(path, dialect)
 
-    def stop(row: pcsv.InvalidRow) -> str:
-        ragged.append(row)
+    def reject_row(row: pcsv.InvalidRow) -> str:
+        ragged_rows.append(row)
         return "error"
 
     return pcsv.read_csv(
         path,
         read_options=pcsv.ReadOptions(
             column_names=columns,
-            use_threads=False,  # in threads it counts no rows
-            encoding=layout.encoding,
+            use_threads=False,  # the multi-threaded reader does not number the rows
+            encoding=dialect.encoding,
         ),
         parse_options=pcsv.ParseOptions(
-            delimiter=layout.separator,
-            quote_char='"' if layout.quotes else False,
-            newlines_in_values=layout.quotes,
-            invalid_row_handler=stop,
+            delimiter=dialect.delimiter,
+            quote_char='"' if dialect.quoted else False,
+            newlines_in_values=dialect.quoted,
+            invalid_row_handler=reject_row,
         ),
         convert_options=pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
 
 
-def find_file(source: Path, *stems: str, endings: Sequence[str] = TEXT_ENDINGS) -> Path:
-    """The one file of these stems and endings in `source`; where there is none, the path that it should have.
+def find_file(folder: Path, *stems: str, suffixes: Sequence[str] = TEXT_SUFFIXES) -> Path:
+    """Return the file in `folder` that has one of the stems and one of the suffixes.
+
+    If no such file exists, the path of the first stem with the first suffix is returned.
 
     Raises:
-        InputError: where there are two.
+        InputError: the folder contains several such files.
     """
-    found = [path for stem in stems for ending in endings if (path := source / f"{stem}{ending}").is_file()]
-    if len(found) > 1:
-        raise InputError(f"{source}: {' and '.join(path.name for path in found)} are both there; remove one")
-    return found[0] if found else source / f"{stems[0]}{endings[0]}"
+    paths = [path for stem in stems for suffix in suffixes if (path := folder / f"{stem}{suffix}").is_file()]
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
+        raise InputError(f"{folder}: found {names}, expected only one of them. Remove the others.")
+    return paths[0] if paths else folder / f"{stems[0]}{suffixes[0]}"
 
 
-def files_in_cp1251(source: Path, files: Iterable[str]) -> list[str]:
-    """Those of the text files that were read as CP1251, sorted; Parquet is no text."""
-    texts = sorted({file for file in files if not file.endswith(".parquet")})
-    return [file for file in texts if encoding_of(source / file) == CP1251]
+def files_in_cp1251(folder: Path, files: Iterable[str]) -> list[str]:
+    """Return the sorted names of the text files that are read as CP1251. Parquet files are skipped."""
+    text_files = sorted({file for file in files if not file.endswith(".parquet")})
+    return [file for file in text_files if detect_encoding(folder / file) == CP1251]
 
 
-def require_columns(path: Path, rows: pd.DataFrame, wanted: Iterable[str]) -> None:
-    """Raise InputError that names the columns of `wanted` which the file does not have."""
-    missing = [name for name in wanted if name not in rows.columns]
+def require_columns(path: Path, rows: pd.DataFrame, required: Iterable[str]) -> None:
+    """Check that a table has the required columns.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    names = list(required)
+    missing = [name for name in names if name not in rows.columns]
     if missing:
         raise InputError(
-            f"{path}: no column {', '.join(missing)}; the header is ({', '.join(map(str, rows.columns))}), "
-            f"wanted ({', '.join(wanted)}). Name the columns so in the first line"
+            f"{path}: missing column {', '.join(missing)}. The header is ({', '.join(map(str, rows.columns))}), "
+            f"expected ({', '.join(names)}). Rename or add the columns in the first line."
         )
 
 
 def normalise_texts(texts: pd.Series) -> pd.Series:
-    """Texts without outer spaces and with single inner ones."""
-    distinct = {text: " ".join(text.split()) for text in texts.unique()}
+    """Return the texts with normalised whitespace. Each distinct text is processed once."""
+    distinct = {text: normalise_whitespace(text) for text in texts.unique()}
     return texts.map(distinct).astype("str")
 
 
-def _header(path: Path, layout: Layout) -> list[str]:
-    """The header's names as they stand in the file."""
-    encoding = "utf-8-sig" if layout.encoding == UTF8 else layout.encoding
+def _read_header(path: Path, dialect: Dialect) -> list[str]:
+    """Read the column names, unstripped. An empty first line or a repeated name raises InputError."""
+    encoding = "utf-8-sig" if dialect.encoding == UTF8 else dialect.encoding
     with path.open(encoding=encoding, newline="") as file:
-        names = next(read_cells(file, layout.separator), [])
+        names = next(read_cells(file, dialect.delimiter), [])
     if not names:
-        raise InputError(f"{path}: the first line is empty, wanted the columns' names")
+        raise InputError(f"{path}: the first line is empty, expected the column names. Add a header.")
     stripped = [name.strip() for name in names]
-    twice = sorted({name for name in stripped if stripped.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: the header ({', '.join(names)}) names {', '.join(twice)} more than once; rename one")
+    repeated = sorted({name for name in stripped if stripped.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"{path}: the header ({', '.join(names)}) contains {', '.join(repeated)} more than once. Rename a column."
+        )
     return names
 
 
-def _reason(path: Path, ragged: list[pcsv.InvalidRow], n_header: int, error: Exception) -> str:
-    """Why the file is no table, and what to do."""
-    if ragged:
-        row = ragged[0]
+def _explain(path: Path, ragged_rows: list[pcsv.InvalidRow], n_header_rows: int, error: Exception) -> str:
+    """Explain why a file is not a readable table, and how to fix it."""
+    if ragged_rows:
+        row = ragged_rows[0]
         return (
-            f"data row {row.number - n_header} has {row.actual_columns} columns, wanted {row.expected_columns}: "
-            f"{row.text[:120]!r}; quote a cell that holds the separator, or complete the row"
+            f"data row {row.number - n_header_rows} has {row.actual_columns} columns, expected {row.expected_columns}: "
+            f"{row.text[:120]!r}. Complete the row, or quote the cell that contains the delimiter."
         )
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")
-            except UnicodeDecodeError as wrong:
-                return f"line {number} is not UTF-8 (byte {line[wrong.start]:#04x}), nor CP1251; save the file as UTF-8"
-    return "it has no rows; fill it" if "Empty CSV" in str(error) else f"not a readable table ({error})"
+            except UnicodeDecodeError as invalid:
+                byte = line[invalid.start]
+                return f"line {number} is neither UTF-8 nor CP1251 (byte {byte:#04x}). Save the file as UTF-8."
+    if "Empty CSV" in str(error):
+        return "the table has no rows. Add the data."
+    return f"the table cannot be read ({error}). Save it as CSV in UTF-8."
 
 
-def _check_quotes_close(path: Path, table: pa.Table) -> None:
-    """A quote that is never closed swallows the rest of the file into the last cell, without any error."""
+def _require_closed_quotes(path: Path, table: pa.Table) -> None:
+    """Raise InputError if a quote is never closed. The parser puts the rest of such a file into the last cell."""
     last = table.slice(len(table) - 1).to_pylist()[0].values() if len(table) else ()
     if any("\n" in cell for cell in last) and path.read_bytes().count(b'"') % 2:
         raise InputError(
-            f'{path}: a quote (") in data row {len(table)} is never closed; close it, or double it in a text'
+            f'{path}: a quote (") in data row {len(table)} is never closed. Close it. Write "" for a quote in a text.'
         )

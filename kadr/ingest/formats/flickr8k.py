@@ -1,4 +1,4 @@
-"""The ingest part's form `flickr8k`: ratings in two files of Annotations, texts in train_dataset.csv or beside them."""
+"""Format flickr8k: two annotation files with ratings, and the texts in train_dataset.csv or in the same files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,57 +6,90 @@ from pathlib import Path
 import pandas as pd
 
 from kadr.errors import InputError
-from kadr.ingest.raw_input import Form, RawInput, RawQueries, RawRatings
-from kadr.ingest.test_split import read_listed, read_test_queries
-from kadr.ingest.text_tables import TEXT_ENDINGS, Names, find_file, normalise_texts, read_rows, require_columns
+from kadr.ingest.formats.base import IMAGE_FOLDERS, read_listed_images, read_test_queries
+from kadr.ingest.raw_input import RawInput, RawQueries, RawRatings
+from kadr.ingest.text_tables import (
+    TEXT_SUFFIXES,
+    ColumnNames,
+    find_file,
+    normalise_texts,
+    read_rows,
+    require_columns,
+)
 
-TEXTS = "train_dataset.csv"
-EXPERTS = ("ExpertAnnotations",)
-CROWD = ("CrowdAnnotations", "CrowdFlowerAnnotations")
-_PAIR = ("image", "query_id")
-_VOTES = ("share_yes", "yes", "no")
-_NAMES = {"image_id": "image", "query_id": "query_id"}
+TEXTS_FILE = "train_dataset.csv"
+EXPERT_STEMS = ("ExpertAnnotations",)
+CROWD_STEMS = ("CrowdAnnotations", "CrowdFlowerAnnotations")
+_PAIR_COLUMNS = ("image", "query_id")
+_CROWD_COLUMNS = ("share_yes", "yes", "no")
+_COLUMN_NAMES = {"image_id": "image", "query_id": "query_id"}
 
 
-def read(source: Path) -> RawInput:
-    """Read the files of ratings, the texts and the test part.
+class Flickr8k:
+    """Ratings in ExpertAnnotations and CrowdAnnotations, as in the Flickr8k dataset.
 
-    A query_id is `image#k`: the k-th caption of that photo, rated beside another one. Its text stands in
-    train_dataset.csv, or in a column query_text of a file of ratings, or in both.
-
-    Raises:
-        InputError: where a file is missing or unreadable, or a column is missing.
+    A query_id is `image#k`, the k-th caption of an image. A rated pair combines this caption with another image.
     """
-    expert_path, crowd_path = find_file(source, *EXPERTS), find_file(source, *CROWD)
-    experts, expert_texts, rates = _read_ratings(expert_path, lambda n: [f"rate_{k}" for k in range(1, n + 1)])
-    crowd, crowd_texts, votes = _read_ratings(crowd_path, lambda _n: _VOTES)
-    if len(votes) != len(_VOTES):
-        raise InputError(
-            f"{crowd_path}: beside image and query_id are {len(votes)} columns ({', '.join(votes)}), wanted 3: "
-            "the share of yes, the count of yes, the count of no"
-        )
-    texts = ((TEXTS, _read_texts(source)), (expert_path.name, expert_texts), (crowd_path.name, crowd_texts))
-    return RawInput(
-        folders={"train": "train_images", "test": "test_images"},
-        ratings=(
-            RawRatings(expert_path.name, experts, _NAMES, experts=tuple(rates)),
-            RawRatings(crowd_path.name, crowd, _NAMES, crowd=votes[0], votes=(votes[1], votes[2])),
-        ),
-        queries=(*_training(texts), *read_test_queries(source)),
-        listed=read_listed(source),
+
+    layout = (
+        f"{TEXTS_FILE} (image, query_id, query_text), ExpertAnnotations.tsv, CrowdAnnotations.tsv, train_images/ and "
+        "test_images/"
     )
 
+    def recognises(self, folder: Path) -> bool:
+        """Return whether the folder contains an annotation file."""
+        return has_annotations(folder)
 
-def _read_ratings(path: Path, names: Names) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """The pairs and their cells, the texts where the file has them, and the names of the columns of ratings."""
-    rows = read_rows(path, _PAIR, lambda n: [*_PAIR, *names(n - len(_PAIR))])
-    rated = [name for name in rows.columns if name not in {*_PAIR, "query_text", ""}]
+    def read(self, folder: Path) -> RawInput:
+        """Read both annotation files, the texts and the test split.
+
+        Raises:
+            InputError: a file or a column is missing, or a file cannot be read.
+        """
+        expert_path, crowd_path = find_file(folder, *EXPERT_STEMS), find_file(folder, *CROWD_STEMS)
+        experts, expert_texts, expert_columns = _read_annotations(
+            expert_path, lambda n: [f"rate_{k}" for k in range(1, n + 1)]
+        )
+        crowd, crowd_texts, crowd_columns = _read_annotations(crowd_path, lambda _n: _CROWD_COLUMNS)
+        if len(crowd_columns) != len(_CROWD_COLUMNS):
+            raise InputError(
+                f"{crowd_path}: found {len(crowd_columns)} rating columns ({', '.join(crowd_columns)}), expected 3: "
+                "the share of positive votes, the number of positive votes and the number of negative votes. Correct "
+                "the columns."
+            )
+        share, positive, negative = crowd_columns
+        texts = ((TEXTS_FILE, _read_texts(folder)), (expert_path.name, expert_texts), (crowd_path.name, crowd_texts))
+        return RawInput(
+            folders=IMAGE_FOLDERS,
+            ratings=(
+                RawRatings(expert_path.name, experts, _COLUMN_NAMES, expert_columns=tuple(expert_columns)),
+                RawRatings(
+                    crowd_path.name, crowd, _COLUMN_NAMES, crowd_column=share, vote_columns=(positive, negative)
+                ),
+            ),
+            queries=(*_training_texts(texts), *read_test_queries(folder)),
+            listed_images=read_listed_images(folder),
+        )
+
+
+def has_annotations(folder: Path) -> bool:
+    """Return whether a folder contains an annotation file of Flickr8k."""
+    stems = (*EXPERT_STEMS, *CROWD_STEMS)
+    return any((folder / f"{stem}{suffix}").is_file() for stem in stems for suffix in TEXT_SUFFIXES)
+
+
+def _read_annotations(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
+    """Return the rated pairs, the texts (None without a column query_text) and the rating columns of a file."""
+    rows = read_rows(path, _PAIR_COLUMNS, lambda n: [*_PAIR_COLUMNS, *names(n - len(_PAIR_COLUMNS))])
+    rating_columns = [name for name in rows.columns if name not in {*_PAIR_COLUMNS, "query_text", ""}]
     texts = rows[["query_id", "query_text"]] if "query_text" in rows.columns else None
-    return rows[[*_PAIR, *rated]].rename(columns={"image": "image_id"}), texts, rated
+    pairs = rows[[*_PAIR_COLUMNS, *rating_columns]].rename(columns={"image": "image_id"})
+    return pairs, texts, rating_columns
 
 
-def _read_texts(source: Path) -> pd.DataFrame | None:
-    path = source / TEXTS
+def _read_texts(folder: Path) -> pd.DataFrame | None:
+    """Read train_dataset.csv, or return None if the file does not exist."""
+    path = folder / TEXTS_FILE
     if not path.exists():
         return None
     rows = read_rows(path, ("query_id", "query_text"))
@@ -64,35 +97,24 @@ def _read_texts(source: Path) -> pd.DataFrame | None:
     return rows[["query_id", "query_text"]]
 
 
-def _training(files: Sequence[tuple[str, pd.DataFrame | None]]) -> list[RawQueries]:
-    """The training texts of each file, without those that a file before it has."""
-    names = {"query_id": "query_id", "text": "query_text", "image_id": "query_id"}
-    seen: set[str] = set()
-    found: list[RawQueries] = []
+def _training_texts(files: Sequence[tuple[str, pd.DataFrame | None]]) -> list[RawQueries]:
+    """Return the training texts of each file, without texts whose query_id an earlier file contains."""
+    column_names = {"query_id": "query_id", "text": "query_text", "image_id": "query_id"}
+    known: set[str] = set()
+    training: list[RawQueries] = []
     for file, texts in files:
         if texts is None:
             continue
         rows = texts.set_axis(["query_id", "text"], axis=1).drop_duplicates()
-        rows = rows.assign(text=normalise_texts(rows["text"]), image_id=own_images(rows["query_id"])).drop_duplicates()
-        if found:
-            rows = rows[~rows["query_id"].isin(seen) & (rows["query_id"] != "") & (rows["text"] != "")]
-        seen |= set(rows["query_id"])
-        found.append(RawQueries(file, rows, names, "train"))
-    return found
+        rows = rows.assign(text=normalise_texts(rows["text"]), image_id=source_images(rows["query_id"]))
+        rows = rows.drop_duplicates()
+        if training:
+            rows = rows[~rows["query_id"].isin(known) & (rows["query_id"] != "") & (rows["text"] != "")]
+        known |= set(rows["query_id"])
+        training.append(RawQueries(file, rows, column_names, "train"))
+    return training
 
 
-def own_images(query_ids: pd.Series) -> pd.Series:
-    """The photo that each `image#k` was written for; "" where there is no `#`."""
+def source_images(query_ids: pd.Series) -> pd.Series:
+    """Return the image whose caption each query is: `image` of an id `image#k`, "" for an id without `#`."""
     return query_ids.str.rsplit("#", n=1).str[0].where(query_ids.str.contains("#", regex=False), "")
-
-
-def _recognises(folder: Path) -> bool:
-    return any((folder / f"{stem}{ending}").is_file() for stem in (*EXPERTS, *CROWD) for ending in TEXT_ENDINGS)
-
-
-FORM = Form(
-    wants=f"{TEXTS} (image, query_id, query_text), ExpertAnnotations.tsv, CrowdAnnotations.tsv, train_images/ "
-    "and test_images/",
-    recognises=_recognises,
-    read=read,
-)

@@ -1,4 +1,4 @@
-"""The ingest part's form `long`: one rating a row with its rater; alone, or beside the files of another form."""
+"""Format long: ratings_long.csv has one row per rating and names the rater."""
 
 import logging
 from collections.abc import Mapping
@@ -11,70 +11,91 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kadr.errors import InputError
-from kadr.ingest.formats import flickr8k, single_file
-from kadr.ingest.raw_input import Form, RawInput, RawLongRatings, RawQueries
-from kadr.ingest.test_split import read_listed, read_test_queries
-from kadr.ingest.text_tables import TEXT_ENDINGS, find_file, normalise_texts, read_rows, require_columns
+from kadr.ingest.formats.base import IMAGE_FOLDERS, read_listed_images, read_test_queries
+from kadr.ingest.formats.single_file import hash_texts
+from kadr.ingest.raw_input import RawInput, RawLongRatings, RawQueries
+from kadr.ingest.text_tables import TEXT_SUFFIXES, find_file, normalise_texts, read_rows, require_columns
 
 logger = logging.getLogger(__name__)
 
 STEM = "ratings_long"
 COLUMNS = ("image", "text", "rater", "rating")
-_ENDINGS = (".csv", *(ending for ending in TEXT_ENDINGS if ending != ".csv"), ".parquet")
+_SUFFIXES = (".csv", *(suffix for suffix in TEXT_SUFFIXES if suffix != ".csv"), ".parquet")
 
 
-def read(source: Path) -> RawInput:
-    """Read ratings_long.csv (or .tsv, .txt, .parquet: image, text, rater, rating, and source where given).
+class LongTable:
+    """One rating per row, with its rater and its source, in a text table or in Parquet."""
+
+    layout = (
+        f"{STEM}.csv or {STEM}.parquet ({', '.join(COLUMNS)} and optionally source: expert or crowd), train_images/ "
+        "and test_images/"
+    )
+
+    def recognises(self, folder: Path) -> bool:
+        """Return whether the folder contains a ratings_long file."""
+        return find_long_file(folder).is_file()
+
+    def read(self, folder: Path) -> RawInput:
+        """Read the ratings_long file and the test split.
+
+        Raises:
+            InputError: the file or a column is missing, or a file cannot be read.
+        """
+        without_ratings = RawInput(
+            folders=IMAGE_FOLDERS,
+            ratings=(),
+            queries=read_test_queries(folder),
+            listed_images=read_listed_images(folder),
+        )
+        return add_long_ratings(without_ratings, find_long_file(folder))
+
+
+def find_long_file(folder: Path) -> Path:
+    """Return the path of the ratings_long file, which may not exist.
 
     Raises:
-        InputError: where a file is missing or unreadable, or a column is missing.
+        InputError: the folder contains several such files.
     """
-    alone = RawInput(
-        folders={"train": "train_images", "test": "test_images"},
-        ratings=(),
-        queries=read_test_queries(source),
-        listed=read_listed(source),
-    )
-    return add_long_ratings(alone, find_long_file(source))
-
-
-def find_long_file(source: Path) -> Path:
-    """The file of long ratings, whether it is there or not. Raises InputError where there are two."""
-    return find_file(source, STEM, endings=_ENDINGS)
+    return find_file(folder, STEM, suffixes=_SUFFIXES)
 
 
 def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
-    """The input with the ratings of `path` too; a text that a training file has keeps its id. Raises InputError."""
+    """Add the ratings of a ratings_long file. Texts of the other files keep their query_id.
+
+    Raises:
+        InputError: the file or a column is missing, or the file cannot be read.
+    """
     rows = _read_parquet(path) if path.suffix == ".parquet" else read_rows(path, COLUMNS)
     require_columns(path, rows, COLUMNS)
-    unread = [name for name in rows.columns if name and name not in {*COLUMNS, "source"}]
-    if unread:
-        logger.warning("%s: columns not read: %s", path.name, ", ".join(unread))
+    unused = [name for name in rows.columns if name and name not in {*COLUMNS, "source"}]
+    if unused:
+        logger.warning("%s: unused columns: %s", path.name, ", ".join(unused))
     source = rows["source"].str.lower() if "source" in rows.columns else ""
-    text = normalise_texts(rows["text"])
-    known = known_texts(raw)
-    query_id = text.map(known).astype("str").fillna(single_file.query_ids(text))
-    rows = rows.rename(columns={"image": "image_id"}).assign(query_id=query_id, text=text, source=source)
+    texts = normalise_texts(rows["text"])
+    known_ids = training_query_ids(raw)
+    query_ids = texts.map(known_ids).astype("str").fillna(hash_texts(texts))
+    rows = rows.rename(columns={"image": "image_id"}).assign(query_id=query_ids, text=texts, source=source)
     rows["source"] = rows["source"].mask(rows["source"] == "", "expert")
-    names = {"image_id": "image", "query_id": "text"}
-    new = rows.loc[~text.isin(known) & (text != ""), ["query_id", "text"]].drop_duplicates().assign(image_id="")
-    ratings = RawLongRatings(path.name, rows[["image_id", "query_id", "rater", "rating", "source"]], names)
-    return replace(raw, ratings=(*raw.ratings, ratings)).with_texts(RawQueries(path.name, new, names, "train"))
+    column_names = {"image_id": "image", "query_id": "text"}
+    new_texts = rows.loc[~texts.isin(known_ids) & (texts != ""), ["query_id", "text"]].drop_duplicates()
+    ratings = RawLongRatings(path.name, rows[["image_id", "query_id", "rater", "rating", "source"]], column_names)
+    queries = RawQueries(path.name, new_texts.assign(image_id=""), column_names, "train")
+    return replace(raw, ratings=(*raw.ratings, ratings)).add_training_texts(queries)
 
 
-def known_texts(raw: RawInput) -> Mapping[str, str]:
-    """Normalised text -> id of the first training query that has it."""
-    known: dict[str, str] = {}
+def training_query_ids(raw: RawInput) -> Mapping[str, str]:
+    """Return the query_id of each normalised training text. A repeated text has its first id."""
+    ids: dict[str, str] = {}
     for file in raw.queries:
         if file.split == "train":
             for text, query_id in zip(file.rows["text"], file.rows["query_id"], strict=True):
                 if query_id:
-                    known.setdefault(text, query_id)
-    return known
+                    ids.setdefault(text, query_id)
+    return ids
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """All columns as stripped text, "" where null; index `row`, 1-based."""
+    """Read all columns as stripped text, "" for null, with a 1-based index `row`."""
     try:
         table = pq.read_table(path)
         columns = {
@@ -82,17 +103,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             for name in table.column_names
         }
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a readable table ({error}); write it as Parquet with plain columns") from error
+        raise InputError(
+            f"{path}: the table cannot be read ({error}). Save it as a Parquet file with columns of text or numbers."
+        ) from error
     rows = pd.DataFrame(columns)
     return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))
-
-
-FORM = Form(
-    wants=f"{STEM}.csv or .parquet ({', '.join(COLUMNS)}, and source: expert or crowd), train_images/ and test_images/",
-    recognises=lambda folder: (
-        find_long_file(folder).is_file()
-        and not flickr8k.FORM.recognises(folder)
-        and not single_file.FORM.recognises(folder)
-    ),
-    read=read,
-)

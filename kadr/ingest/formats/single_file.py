@@ -1,4 +1,4 @@
-"""The ingest part's form `single_file`: photos, texts and all ratings of a pair in one row of train_dataset.csv."""
+"""Format single_file: train_dataset.csv has one row per pair, with the text and all ratings of the pair."""
 
 import hashlib
 import logging
@@ -8,63 +8,80 @@ from pathlib import Path
 import pandas as pd
 
 from kadr.errors import InputError
-from kadr.ingest.formats import flickr8k
-from kadr.ingest.raw_input import Form, RawInput, RawQueries, RawRatings
-from kadr.ingest.test_split import read_listed, read_test_queries
+from kadr.ingest.formats.base import IMAGE_FOLDERS, read_listed_images, read_test_queries
+from kadr.ingest.formats.flickr8k import has_annotations
+from kadr.ingest.raw_input import RawInput, RawQueries, RawRatings
 from kadr.ingest.text_tables import normalise_texts, read_rows, require_columns
 
 logger = logging.getLogger(__name__)
 
 FILE = "train_dataset.csv"
-SHARE, VOTES = "crowd_rates", ("crowd_yes", "crowd_no")
-_RATE = re.compile(r"^rate_\d+$")
+CROWD_COLUMN = "crowd_rates"
+VOTE_COLUMNS = ("crowd_yes", "crowd_no")
+_EXPERT_COLUMN = re.compile(r"^rate_\d+$")
 
 
-def read(source: Path) -> RawInput:
-    """Read train_dataset.csv (img_id, text, rate_1 .. rate_N and the crowd's columns) and the test part.
+class SingleFile:
+    """All rated pairs in train_dataset.csv.
 
-    The crowd stands in crowd_rates, as a share of yes or as a list of votes such as [1, 0, 1]; or as counts in
-    crowd_yes and crowd_no; or as a share with its counts.
+    The columns rate_1, rate_2 and so on hold expert ratings. The column crowd_rates holds the share of positive crowd
+    votes or a list of votes such as [1, 0, 1]. The columns crowd_yes and crowd_no hold vote counts, with or without
+    crowd_rates.
 
-    A text has no id of its own: equal texts are one query, whose id is a hash of the text.
-
-    Raises:
-        InputError: where a file is missing or unreadable, or a column is missing.
+    Equal texts are one query. Its id is a hash of the text.
     """
-    rows = read_rows(source / FILE, ("img_id", "text"))
-    require_columns(source / FILE, rows, ("img_id", "text"))
-    experts = tuple(sorted(filter(_RATE.match, rows.columns), key=lambda name: int(name.removeprefix("rate_"))))
-    crowd = SHARE if SHARE in rows.columns else None
-    votes = VOTES if set(VOTES) <= set(rows.columns) else None
+
+    layout = f"{FILE} (img_id, text, rate_1 .. rate_N, {CROWD_COLUMN}), train_images/ and test_images/"
+
+    def recognises(self, folder: Path) -> bool:
+        """Return whether the folder contains train_dataset.csv and no annotation file of Flickr8k."""
+        return (folder / FILE).is_file() and not has_annotations(folder)
+
+    def read(self, folder: Path) -> RawInput:
+        """Read train_dataset.csv and the test split.
+
+        Raises:
+            InputError: a file or a column is missing, or a file cannot be read.
+        """
+        rows = read_rows(folder / FILE, ("img_id", "text"))
+        require_columns(folder / FILE, rows, ("img_id", "text"))
+        expert_columns, crowd_column, vote_columns = _find_rating_columns(folder / FILE, list(rows.columns))
+        rating_columns = [*expert_columns, *([crowd_column] if crowd_column else []), *(vote_columns or ())]
+        texts = normalise_texts(rows["text"])
+        rows = rows.assign(image_id=rows["img_id"], text=texts, query_id=hash_texts(texts))
+        column_names = {"image_id": "img_id", "query_id": "text"}
+        pairs = rows[["image_id", "query_id", *rating_columns]]
+        queries = rows.loc[rows["text"] != "", ["query_id", "text"]].drop_duplicates().assign(image_id="")
+        return RawInput(
+            folders=IMAGE_FOLDERS,
+            ratings=(RawRatings(FILE, pairs, column_names, expert_columns, crowd_column, vote_columns),),
+            queries=(RawQueries(FILE, queries, column_names, "train"), *read_test_queries(folder)),
+            listed_images=read_listed_images(folder),
+        )
+
+
+def _find_rating_columns(path: Path, header: list[str]) -> tuple[tuple[str, ...], str | None, tuple[str, str] | None]:
+    """Return the columns of expert ratings, of crowd shares and of vote counts, and log the unused columns."""
+    experts = tuple(sorted(filter(_EXPERT_COLUMN.match, header), key=lambda name: int(name.removeprefix("rate_"))))
+    crowd = CROWD_COLUMN if CROWD_COLUMN in header else None
+    votes = VOTE_COLUMNS if set(VOTE_COLUMNS) <= set(header) else None
     if not experts and crowd is None and votes is None:
         raise InputError(
-            f"{source / FILE}: no column of ratings; the header is ({', '.join(rows.columns)}), "
-            "wanted rate_1, rate_2 ... of experts; crowd_rates, or crowd_yes and crowd_no; or both"
+            f"{path}: no rating column in the header ({', '.join(header)}). Expected rate_1, rate_2 and so on for "
+            "experts, or crowd_rates, or crowd_yes and crowd_no for the crowd. Add or rename the columns."
         )
-    rated = [*experts, *([crowd] if crowd else []), *(votes or ())]
-    unread = [name for name in rows.columns if name and name not in {"img_id", "text", *rated}]
-    if unread:
-        logger.warning("%s: columns not read: %s", FILE, ", ".join(unread))
-    text = normalise_texts(rows["text"])
-    rows = rows.assign(image_id=rows["img_id"], text=text, query_id=query_ids(text))
-    names = {"image_id": "img_id", "query_id": "text"}
-    texts = rows.loc[rows["text"] != "", ["query_id", "text"]].drop_duplicates().assign(image_id="")
-    return RawInput(
-        folders={"train": "train_images", "test": "test_images"},
-        ratings=(RawRatings(FILE, rows[["image_id", "query_id", *rated]], names, experts, crowd, votes),),
-        queries=(RawQueries(FILE, texts, names, "train"), *read_test_queries(source)),
-        listed=read_listed(source),
-    )
+    used = {"img_id", "text", *experts, crowd, *(votes or ())}
+    unused = [name for name in header if name and name not in used]
+    if unused:
+        logger.warning("%s: unused columns: %s", path.name, ", ".join(unused))
+    return experts, crowd, votes
 
 
-def query_ids(texts: pd.Series) -> pd.Series:
-    """`t` and the first 12 hexadecimal digits of each normalised text's sha256; "" for an empty text."""
+def hash_texts(texts: pd.Series) -> pd.Series:
+    """Return a query_id for each normalised text: `t` and 12 hexadecimal digits of its SHA-256, "" for "".
+
+    >>> hash_texts(pd.Series(["A red ball", ""])).tolist()
+    ['t816159e27379', '']
+    """
     ids = {text: f"t{hashlib.sha256(text.encode()).hexdigest()[:12]}" if text else "" for text in texts.unique()}
     return texts.map(ids).astype("str")
-
-
-FORM = Form(
-    wants=f"{FILE} (img_id, text, rate_1 .. rate_N, crowd_rates), train_images/ and test_images/",
-    recognises=lambda folder: (folder / FILE).is_file() and not flickr8k.FORM.recognises(folder),
-    read=read,
-)

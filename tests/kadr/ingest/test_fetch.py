@@ -1,4 +1,4 @@
-"""Fetching: a remote folder whole or not at all, and an interrupted copy that goes on."""
+"""Copying of remote folders: complete copies, resumed copies and keys of listings."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from kadr.cli.main import app
 from kadr.errors import InputError
-from kadr.ingest import fetch as fetching
+from kadr.ingest import fetch as fetch_module
 from kadr.ingest.fetch import fetch, listing_key
 
 FILES = {
@@ -28,77 +28,82 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return base
 
 
-def held(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_all_files_are_copied(address: str, tmp_path: Path) -> None:
     assert fetch(address, tmp_path / "raw") == 3
-    assert held(tmp_path / "raw") == FILES
-    with pytest.raises(InputError, match="raw is there already"):
+    assert read_files(tmp_path / "raw") == FILES
+
+
+def test_an_existing_folder_is_replaced_with_force_only(address: str, tmp_path: Path) -> None:
+    fetch(address, tmp_path / "raw")
+    with pytest.raises(InputError, match="raw: the folder exists"):
         fetch(address, tmp_path / "raw")
     (tmp_path / "raw" / "old").write_text("")
     fetch(address, tmp_path / "raw", force=True)
-    assert held(tmp_path / "raw") == FILES
+    assert read_files(tmp_path / "raw") == FILES
 
 
-def test_an_interrupted_copy_is_no_folder_and_goes_on(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(filesystem: object, path: str, size: int, target: Path) -> None:
+def test_an_interrupted_copy_resumes(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt_at_image(filesystem: object, path: str, size: int, target: Path) -> None:
         if target.suffix == ".jpg":
             raise KeyboardInterrupt
-        copy(filesystem, path, size, target)
+        copy_file(filesystem, path, size, target)
 
-    copy = fetching._copy
-    monkeypatch.setattr(fetching, "_copy", stop)
+    copy_file = fetch_module._copy_file
+    monkeypatch.setattr(fetch_module, "_copy_file", interrupt_at_image)
     with pytest.raises(KeyboardInterrupt):
         fetch(address, tmp_path / "raw")
-    monkeypatch.setattr(fetching, "_copy", copy)
+    monkeypatch.setattr(fetch_module, "_copy_file", copy_file)
     assert not (tmp_path / "raw").exists()
     partial = tmp_path / ".raw.partial"
-    (partial / "ratings_long.csv").write_bytes(FILES["ratings_long.csv"].upper())  # as it would be if copied: kept
-    (partial / "gone_meanwhile").write_bytes(b"1")
+    complete = FILES["ratings_long.csv"].upper()  # the size of the remote file: not copied again
+    (partial / "ratings_long.csv").write_bytes(complete)
+    (partial / "deleted_meanwhile").write_bytes(b"1")
     (partial / "a/b/c").write_bytes(b"of another size")
     fetch(address, tmp_path / "raw")
-    assert held(tmp_path / "raw") == FILES | {"ratings_long.csv": FILES["ratings_long.csv"].upper()}
+    assert read_files(tmp_path / "raw") == FILES | {"ratings_long.csv": complete}
     assert not partial.exists()
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("nowhere://x", "nowhere://x: .*nowhere"),
-        ("memory://not/there", "no files in it"),
-        ("file:///no/such/folder", "no files in it"),
+        ("memory://not/there", "no files found"),
+        ("file:///no/such/folder", "no files found"),
     ],
 )
-def test_an_unusable_address_is_explained(address: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=told):
+def test_an_unusable_address_is_an_error(address: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
         fetch(address, tmp_path / "raw")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_says_what_to_set(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_the_setting_to_change(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["fetch", address])
     name = address.rsplit("/", 1)[1]
     assert result.exit_code == 0, result.output
     assert f"data/raw/{name}: 3 files" in result.stdout
     assert f"ingest.source: data/raw/{name}" in result.stdout
-    assert held(tmp_path / "data/raw" / name) == FILES
+    assert read_files(tmp_path / "data/raw" / name) == FILES
 
 
-def test_the_key_of_a_listing_is_the_same_until_a_file_changes(address: str) -> None:
+def test_the_key_of_a_listing_changes_with_its_files_only(address: str) -> None:
     filesystem, root = fsspec.core.url_to_fs(address)
     key = listing_key(address)
     assert listing_key(address) == key
     filesystem.pipe_file(f"{root}/more", b"1")
-    more = listing_key(address)
+    key_with_new_file = listing_key(address)
     filesystem.pipe_file(f"{root}/more", b"2")
-    assert len({key, more, listing_key(address)}) == 3
+    assert len({key, key_with_new_file, listing_key(address)}) == 3
 
 
 def test_an_empty_folder_has_no_key(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no files in it"):
+    with pytest.raises(InputError, match="no files found"):
         listing_key(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Texts: training texts, test queries and captions, each rule on literal rows."""
+"""Training texts, test queries and captions: each validation rule on literal rows."""
 
 import pandas as pd
 import pytest
@@ -7,7 +7,7 @@ from kadr.ingest.corpus import check_captions
 from kadr.ingest.queries import check_queries
 from kadr.ingest.raw_input import RawQueries
 
-PHOTOS = {"p.jpg": "ok", "cut.jpg": "truncated", "train.jpg": "image_in_train"}
+IMAGE_STATUS = {"p.jpg": "ok", "cut.jpg": "truncated", "train.jpg": "image_in_train"}
 
 
 def table(columns: str, *rows: str) -> pd.DataFrame:
@@ -19,18 +19,18 @@ def queries(split: str, *rows: str) -> tuple[list[list[object]], list[list[objec
     raw = RawQueries(
         "q.csv", table("query_id,text,image_id", *rows), {"image_id": "image", "text": "query_text"}, split
     )
-    good, aside = check_queries(raw, PHOTOS, {"known"})
-    return good.fillna("-").values.tolist(), aside[["row", "column", "value", "rule"]].values.tolist()
+    valid, rejected = check_queries(raw, IMAGE_STATUS, {"known"})
+    return valid.fillna("-").values.tolist(), rejected[["row", "column", "value", "rule"]].values.tolist()
 
 
-def test_a_training_text_needs_no_photo() -> None:
-    good, aside = queries("train", "a,A dog,elsewhere.jpg", "b,A cat,", "known,A cow,")
-    assert good == [
+def test_a_training_text_needs_no_image() -> None:
+    valid, rejected = queries("train", "a,A dog,elsewhere.jpg", "b,A cat,", "known,A cow,")
+    assert valid == [
         ["a", "A dog", "elsewhere.jpg", "train"],
         ["b", "A cat", "-", "train"],
         ["known", "A cow", "-", "train"],
     ]
-    assert aside == []
+    assert rejected == []
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_a_training_text_needs_no_photo() -> None:
         ("a,Another cat,p.jpg", "query_text", "Another cat", "query_id_conflict"),
     ],
 )
-def test_a_bad_test_query_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
-    good, aside = queries("test", "a,A cat,p.jpg", row)
-    assert good == [["a", "A cat", "p.jpg", "test"]]
-    assert aside == [[2, column, value, rule]]
+def test_an_invalid_test_query_is_rejected(row: str, column: str, value: str, rule: str) -> None:
+    valid, rejected = queries("test", "a,A cat,p.jpg", row)
+    assert valid == [["a", "A cat", "p.jpg", "test"]]
+    assert rejected == [[2, column, value, rule]]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_a_bad_test_query_is_set_aside(row: str, column: str, value: str, rule: 
         ("p.jpg#0,A dog", "caption_id", "p.jpg#0", "caption_id_conflict"),
     ],
 )
-def test_a_bad_caption_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
-    good, aside = check_captions("c.tsv", table("caption_id,text", "p.jpg#0,A cat", row), PHOTOS)
-    assert good.values.tolist() == [["p.jpg#0", "A cat", "p.jpg"]]
-    assert aside[["row", "column", "value", "rule"]].values.tolist() == [[2, column, value, rule]]
+def test_an_invalid_caption_is_rejected(row: str, column: str, value: str, rule: str) -> None:
+    valid, rejected = check_captions("c.tsv", table("caption_id,text", "p.jpg#0,A cat", row), IMAGE_STATUS)
+    assert valid.values.tolist() == [["p.jpg#0", "A cat", "p.jpg"]]
+    assert rejected[["row", "column", "value", "rule"]].values.tolist() == [[2, column, value, rule]]
 
 
-def test_a_photo_name_may_hold_the_sign_of_captions() -> None:
-    good, _ = check_captions("c.tsv", table("caption_id,text", "a#b.jpg#3,A cat"), {"a#b.jpg": "ok"})
-    assert good["image_id"].tolist() == ["a#b.jpg"]
+def test_an_image_name_may_contain_a_hash_sign() -> None:
+    valid, _ = check_captions("c.tsv", table("caption_id,text", "a#b.jpg#3,A cat"), {"a#b.jpg": "ok"})
+    assert valid["image_id"].tolist() == ["a#b.jpg"]

@@ -1,19 +1,18 @@
-"""Ratings: each rule on literal rows, rater identity, and the limits."""
+"""Ratings: each validation rule on literal rows, rater identity, and the limits of invalid input."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from kadr.errors import TooManyBad
-from kadr.ingest.quarantine import check_bad_photos, check_bad_rows
-from kadr.ingest.raters import are_persons
-from kadr.ingest.rating_cells import CheckedRatings
-from kadr.ingest.ratings import check_ratings
+from kadr.errors import TooManyInvalidError
+from kadr.ingest.expert_ratings import columns_identify_raters
+from kadr.ingest.quarantine import check_image_limit, check_row_limit
+from kadr.ingest.ratings import CheckedRatings, check_ratings
 from kadr.ingest.raw_input import RawLongRatings, RawRatings
 from kadr.io.schemas import QUARANTINE
 
-PHOTOS = {"a.jpg": "ok", "cut.jpg": "truncated", "gone.jpg": "missing", "test.jpg": "image_in_test"}
-QUERIES = {"t1": "train", "t2": "train", "q1": "test"}
+IMAGE_STATUS = {"a.jpg": "ok", "cut.jpg": "truncated", "gone.jpg": "missing", "test.jpg": "image_in_test"}
+QUERY_SPLITS = {"t1": "train", "t2": "train", "q1": "test"}
 NAMES = {"image_id": "img_id", "query_id": "text"}
 
 
@@ -22,22 +21,26 @@ def table(columns: str, *rows: str) -> pd.DataFrame:
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
 
 
-def single(*rows: str) -> CheckedRatings:
+def check_single_file(*rows: str) -> CheckedRatings:
     frame = table("image_id,query_id,rate_1,rate_2,crowd_rates", *rows)
-    return check_ratings(RawRatings("t.csv", frame, NAMES, ("rate_1", "rate_2"), "crowd_rates"), PHOTOS, QUERIES)
+    return check_ratings(
+        RawRatings("t.csv", frame, NAMES, ("rate_1", "rate_2"), "crowd_rates"), IMAGE_STATUS, QUERY_SPLITS
+    )
 
 
-def crowd(*rows: str) -> CheckedRatings:
+def check_crowd(*rows: str) -> CheckedRatings:
     frame = table("image_id,query_id,share,yes,no", *rows)
-    return check_ratings(RawRatings("c.tsv", frame, {}, crowd="share", votes=("yes", "no")), PHOTOS, QUERIES)
+    return check_ratings(
+        RawRatings("c.tsv", frame, {}, crowd_column="share", vote_columns=("yes", "no")), IMAGE_STATUS, QUERY_SPLITS
+    )
 
 
-def aside(checked: CheckedRatings) -> list[list[object]]:
+def rejected(checked: CheckedRatings) -> list[list[object]]:
     return checked.quarantine[["row", "column", "value", "rule"]].values.tolist()
 
 
-def test_good_rows_become_the_long_form() -> None:
-    checked = single("a.jpg,t1,1,4,0.25", "a.jpg,t2,,2.5,", "a.jpg,t1,,,1")
+def test_valid_rows_become_one_row_per_rating() -> None:
+    checked = check_single_file("a.jpg,t1,1,4,0.25", "a.jpg,t2,,2.5,", "a.jpg,t1,,,1")
     columns = ["query_id", "source", "rater", "rating", "scale_min", "scale_max", "votes"]
     assert checked.ratings[columns].fillna("-").values.tolist() == [
         ["t1", "expert", "rate_1", 1.0, 1.0, 4.0, 1],
@@ -47,7 +50,7 @@ def test_good_rows_become_the_long_form() -> None:
         ["t1", "crowd", "-", 1.0, 0.0, 1.0, 1],
     ]
     assert checked.quarantine.empty
-    assert (checked.n_rows, checked.persons) == (3, True)
+    assert (checked.n_rows, checked.columns_identify_raters) == (3, True)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +68,9 @@ def test_good_rows_become_the_long_form() -> None:
         ("a.jpg,t2,,,", "img_id", "a.jpg", "no_rating"),
     ],
 )
-def test_a_bad_row_is_set_aside_whole(row: str, column: str, value: str, rule: str) -> None:
-    checked = single("a.jpg,t1,4,4,1", row, "a.jpg,t2,2,2,0")
-    assert aside(checked) == [[2, column, value, rule]]
+def test_a_row_of_an_unusable_pair_is_rejected(row: str, column: str, value: str, rule: str) -> None:
+    checked = check_single_file("a.jpg,t1,4,4,1", row, "a.jpg,t2,2,2,0")
+    assert rejected(checked) == [[2, column, value, rule]]
     assert len(checked.ratings) == 6
     assert checked.quarantine[["file", "kind"]].values.tolist() == [["t.csv", "row"]]
 
@@ -84,22 +87,22 @@ def test_a_bad_row_is_set_aside_whole(row: str, column: str, value: str, rule: s
         ("a.jpg,t1,inf,4,1", "rate_1", "inf", "rating_not_a_number"),
     ],
 )
-def test_a_bad_cell_is_set_aside_alone(row: str, column: str, value: str, rule: str) -> None:
-    checked = single(row)
-    assert aside(checked) == [[1, column, value, rule]]
+def test_only_the_invalid_cell_of_a_row_is_rejected(row: str, column: str, value: str, rule: str) -> None:
+    checked = check_single_file(row)
+    assert rejected(checked) == [[1, column, value, rule]]
     assert len(checked.ratings) == 2
 
 
-def test_a_pair_rated_twice_keeps_both_ratings() -> None:
-    checked = single("a.jpg,t1,4,4,", "a.jpg,t1,4,3,")
+def test_all_ratings_of_a_repeated_pair_are_used() -> None:
+    checked = check_single_file("a.jpg,t1,4,4,", "a.jpg,t1,4,3,")
     assert checked.ratings["rating"].tolist() == [4.0, 4.0, 4.0, 3.0]
     assert checked.quarantine.empty
 
 
 def test_crowd_votes_are_counted() -> None:
-    checked = crowd("a.jpg,t1,0.3333333333,1,2", "a.jpg,t2,0,0,5")
+    checked = check_crowd("a.jpg,t1,0.3333333333,1,2", "a.jpg,t2,0,0,5")
     assert checked.ratings[["rating", "votes"]].values.tolist() == [[0.3333333333, 3.0], [0.0, 5.0]]
-    assert checked.persons is None
+    assert checked.columns_identify_raters is None
 
 
 @pytest.mark.parametrize(
@@ -114,23 +117,23 @@ def test_crowd_votes_are_counted() -> None:
         ("a.jpg,t1,3,1,2", "share", "3", "rating_out_of_scale"),
     ],
 )
-def test_bad_crowd_rows_are_set_aside_once(row: str, column: str, value: str, rule: str) -> None:
-    checked = crowd(row, "a.jpg,t2,1,3,0")
-    assert aside(checked) == [[1, column, value, rule]]
+def test_an_invalid_crowd_row_is_rejected_once(row: str, column: str, value: str, rule: str) -> None:
+    checked = check_crowd(row, "a.jpg,t2,1,3,0")
+    assert rejected(checked) == [[1, column, value, rule]]
     assert checked.ratings["query_id"].tolist() == ["t2"]
 
 
-def listed(*cells: str) -> CheckedRatings:
+def check_vote_lists(*cells: str) -> CheckedRatings:
     frame = table("image_id,query_id,crowd_rates", *(f"a.jpg,t{n}," for n in range(1, len(cells) + 1)))
     queries = {f"t{n}": "train" for n in range(1, len(cells) + 1)}
     raw = RawRatings(
-        "t.csv", frame.assign(crowd_rates=pd.Series(cells, frame.index, "str")), NAMES, crowd="crowd_rates"
+        "t.csv", frame.assign(crowd_rates=pd.Series(cells, frame.index, "str")), NAMES, crowd_column="crowd_rates"
     )
-    return check_ratings(raw, PHOTOS, queries)
+    return check_ratings(raw, IMAGE_STATUS, queries)
 
 
-def test_crowd_lists_are_shares_with_votes() -> None:
-    checked = listed("[1, 0, 1]", "0.5", "[0]", "[1 1.0 0. 0]", "[1,1]")
+def test_a_vote_list_becomes_a_share_with_votes() -> None:
+    checked = check_vote_lists("[1, 0, 1]", "0.5", "[0]", "[1 1.0 0. 0]", "[1,1]")
     assert checked.ratings[["rating", "votes"]].round(3).values.tolist() == [
         [0.667, 3.0],
         [0.5, 1.0],
@@ -142,37 +145,39 @@ def test_crowd_lists_are_shares_with_votes() -> None:
 
 
 @pytest.mark.parametrize("cell", ["[1, 2]", "[1, 0", "[yes]", "[1, 0] x", "[0.5]", "[10]", "[1,,]"])
-def test_bad_crowd_lists_are_set_aside(cell: str) -> None:
-    checked = listed(cell, "[]", "[1]")
-    assert aside(checked) == [[1, "crowd_rates", cell, "votes_invalid"]]
+def test_an_invalid_vote_list_is_rejected(cell: str) -> None:
+    checked = check_vote_lists(cell, "[]", "[1]")
+    assert rejected(checked) == [[1, "crowd_rates", cell, "votes_invalid"]]
     assert checked.ratings["votes"].tolist() == [1]
 
 
-def counted(*rows: str) -> CheckedRatings:
+def check_vote_counts(*rows: str) -> CheckedRatings:
     frame = table("image_id,query_id,crowd_yes,crowd_no", *rows)
-    return check_ratings(RawRatings("t.csv", frame, NAMES, votes=("crowd_yes", "crowd_no")), PHOTOS, QUERIES)
+    return check_ratings(
+        RawRatings("t.csv", frame, NAMES, vote_columns=("crowd_yes", "crowd_no")), IMAGE_STATUS, QUERY_SPLITS
+    )
 
 
-def test_crowd_counts_are_shares_with_votes() -> None:
-    checked = counted("a.jpg,t1,2,1", "a.jpg,t2,,3", "a.jpg,t2,0,0", "a.jpg,t2,,")
+def test_vote_counts_become_a_share_with_votes() -> None:
+    checked = check_vote_counts("a.jpg,t1,2,1", "a.jpg,t2,,3", "a.jpg,t2,0,0", "a.jpg,t2,,")
     assert checked.ratings[["rating", "votes"]].round(3).values.tolist() == [[0.667, 3], [0.0, 3]]
-    assert aside(checked) == [[4, "img_id", "a.jpg", "no_rating"]]
+    assert rejected(checked) == [[4, "img_id", "a.jpg", "no_rating"]]
 
 
 @pytest.mark.parametrize("cells", ["x,1", "-1,2", "1.5,1", "99999999999,0", "inf,1"])
-def test_bad_crowd_counts_are_set_aside(cells: str) -> None:
-    checked = counted(f"a.jpg,t1,{cells}", "a.jpg,t2,1,0")
-    assert aside(checked) == [[1, "crowd_yes and crowd_no", cells.replace(",", " and "), "votes_invalid"]]
+def test_invalid_vote_counts_are_rejected(cells: str) -> None:
+    checked = check_vote_counts(f"a.jpg,t1,{cells}", "a.jpg,t2,1,0")
+    assert rejected(checked) == [[1, "crowd_yes and crowd_no", cells.replace(",", " and "), "votes_invalid"]]
     assert len(checked.ratings) == 1
 
 
-def long(*rows: str) -> CheckedRatings:
+def check_long(*rows: str) -> CheckedRatings:
     frame = table("image_id,query_id,rater,rating,source", *rows)
-    return check_ratings(RawLongRatings("ratings_long.csv", frame, NAMES), PHOTOS, QUERIES)
+    return check_ratings(RawLongRatings("ratings_long.csv", frame, NAMES), IMAGE_STATUS, QUERY_SPLITS)
 
 
-def test_single_ratings_keep_their_rater() -> None:
-    checked = long(
+def test_a_long_table_keeps_the_raters() -> None:
+    checked = check_long(
         "a.jpg,t1,ann,4,expert", "a.jpg,t1,,2.0,expert", "a.jpg,t1,,2.0,expert", "a.jpg,t1,bob,Yes,crowd",
         "a.jpg,t2,bob,0,crowd",
     )  # fmt: skip
@@ -185,7 +190,7 @@ def test_single_ratings_keep_their_rater() -> None:
         ["crowd", "bob", 0.0, 0.0, 1.0, 1],
     ]
     assert checked.quarantine.empty
-    assert (checked.n_rows, checked.persons) == (5, None)
+    assert (checked.n_rows, checked.columns_identify_raters) == (5, None)
 
 
 @pytest.mark.parametrize(
@@ -201,78 +206,80 @@ def test_single_ratings_keep_their_rater() -> None:
         ("a.jpg,t1,ann,4,expert", "img_id", "a.jpg", "duplicate_row"),
     ],
 )
-def test_a_bad_single_rating_is_set_aside(row: str, column: str, value: str, rule: str) -> None:
-    checked = long("a.jpg,t1,ann,4,expert", row, "a.jpg,t1,bob,1,crowd")
-    assert aside(checked) == [[2, column, value, rule]]
+def test_an_invalid_rating_of_a_long_table_is_rejected(row: str, column: str, value: str, rule: str) -> None:
+    checked = check_long("a.jpg,t1,ann,4,expert", row, "a.jpg,t1,bob,1,crowd")
+    assert rejected(checked) == [[2, column, value, rule]]
     assert len(checked.ratings) == 2
 
 
-def test_a_rater_who_rates_again_is_believed_the_last_time_and_costs_nothing() -> None:
-    checked = long("a.jpg,t1,ann,4,expert", "a.jpg,t1,bob,4,expert", "a.jpg,t1,ann,2,expert")
-    assert aside(checked) == [[1, "rating", "4", "rated_again"]]
+def test_a_later_rating_replaces_the_earlier_one_and_is_not_invalid() -> None:
+    checked = check_long("a.jpg,t1,ann,4,expert", "a.jpg,t1,bob,4,expert", "a.jpg,t1,ann,2,expert")
+    assert rejected(checked) == [[1, "rating", "4", "rated_again"]]
     assert checked.ratings[["rater", "rating"]].values.tolist() == [["bob", 4.0], ["ann", 2.0]]
-    check_bad_rows(checked.quarantine, checked.n_rows, 0.0)
+    check_row_limit(checked.quarantine, checked.n_rows, 0.0)
 
 
 def test_no_rows_give_no_ratings() -> None:
-    assert long().ratings.empty
-    assert listed().ratings.empty
-    assert counted().ratings.empty
-    assert single().ratings.empty
-    assert crowd().ratings.empty
+    assert check_long().ratings.empty
+    assert check_vote_lists().ratings.empty
+    assert check_vote_counts().ratings.empty
+    assert check_single_file().ratings.empty
+    assert check_crowd().ratings.empty
 
 
-def test_sorted_columns_are_not_persons() -> None:
+def test_sorted_columns_do_not_identify_raters() -> None:
     rng = np.random.default_rng(0)
     ratings = rng.integers(1, 5, (200, 3)).astype(float)
-    assert are_persons(ratings)
-    assert not are_persons(np.sort(ratings, axis=1))
+    assert columns_identify_raters(ratings)
+    assert not columns_identify_raters(np.sort(ratings, axis=1))
 
 
-def test_rater_identity_looks_only_at_rows_that_tell() -> None:
+def test_rater_identity_ignores_blank_and_equal_ratings() -> None:
     rng = np.random.default_rng(0)
     ordered = np.sort(rng.integers(1, 5, (100, 3)).astype(float), axis=1)
     blank, equal, shuffled = np.array([[4.0, np.nan, 1.0]]), np.ones((500, 3)), np.array([[4.0, 1.0, 2.0]])
-    assert not are_persons(np.vstack([ordered, np.repeat(blank, 50, axis=0), shuffled]))
-    assert are_persons(np.vstack([ordered, equal, np.repeat(shuffled, 10, axis=0)]))
-    assert are_persons(ordered[:19])
-    assert are_persons(ordered[:, :2])
+    assert not columns_identify_raters(np.vstack([ordered, np.repeat(blank, 50, axis=0), shuffled]))
+    assert columns_identify_raters(np.vstack([ordered, equal, np.repeat(shuffled, 10, axis=0)]))
+    assert columns_identify_raters(ordered[:19])
+    assert columns_identify_raters(ordered[:, :2])
 
 
-def test_sorted_columns_leave_the_rater_unknown() -> None:
+def test_raters_of_sorted_columns_are_unknown() -> None:
     rng = np.random.default_rng(0)
     rates = np.sort(rng.integers(1, 5, (60, 3)), axis=1)
     rows = [f"a.jpg,t1,{','.join(map(str, row))},{number}" for number, row in enumerate(rates)]
     frame = table("image_id,query_id,rate_1,rate_2,rate_3,unread", *rows)
-    checked = check_ratings(RawRatings("e.tsv", frame, {}, ("rate_1", "rate_2", "rate_3")), PHOTOS, QUERIES)
-    assert checked.persons is False
+    checked = check_ratings(RawRatings("e.tsv", frame, {}, ("rate_1", "rate_2", "rate_3")), IMAGE_STATUS, QUERY_SPLITS)
+    assert checked.columns_identify_raters is False
     assert checked.ratings["rater"].isna().all()
     assert len(checked.ratings) == 180
 
 
-def quarantine(*rows: tuple[object, ...]) -> pd.DataFrame:
+def make_quarantine(*rows: tuple[object, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=QUARANTINE.names)
 
 
-def test_too_many_bad_rows_stop_with_the_first_of_each_rule() -> None:
-    bad = quarantine(
+def test_too_many_invalid_rows_are_an_error_with_examples() -> None:
+    invalid = make_quarantine(
         *(("t.csv", row, "text", "", "text_empty", "row") for row in (3, 5, 7, 9)),
         ("t.csv", 9, "rate_1", "7", "rating_out_of_scale", "row"),
     )
-    check_bad_rows(bad, 40, 0.1)
-    with pytest.raises(TooManyBad) as error:
-        check_bad_rows(bad, 39, 0.1)
+    check_row_limit(invalid, 40, 0.1)
+    with pytest.raises(TooManyInvalidError) as error:
+        check_row_limit(invalid, 39, 0.1)
     message = str(error.value)
-    assert "4 of 39 rating rows cannot be used (10.3%), ingest.max_bad_rows allows 10.0%" in message
-    assert "text_empty (4): t.csv row 3, text ''; t.csv row 5, text ''; t.csv row 7, text ''; ..." in message
-    assert "rating_out_of_scale (1): t.csv row 9, rate_1 '7'\n" in message
+    assert "4 of 39 rating rows are invalid (10.3%), expected at most 10.0% (ingest.max_bad_rows)" in message
+    assert (
+        "text_empty (4): t.csv, row 3: text is ''; t.csv, row 5: text is ''; t.csv, row 7: text is ''; ..." in message
+    )
+    assert "rating_out_of_scale (1): t.csv, row 9: rate_1 is '7'\n" in message
 
 
-def test_photos_of_another_split_are_not_bad() -> None:
-    bad = quarantine(
+def test_images_of_another_split_are_not_invalid() -> None:
+    invalid = make_quarantine(
         ("corpus_images/a.jpg", None, None, None, "image_in_train", "image"),
         ("corpus_images/b.jpg", None, None, None, "truncated", "image"),
     )
-    check_bad_photos(bad, 10, 0.1)
-    with pytest.raises(TooManyBad, match=r"1 of 9 photos .*\n  truncated \(1\): corpus_images/b.jpg"):
-        check_bad_photos(bad, 9, 0.1)
+    check_image_limit(invalid, 10, 0.1)
+    with pytest.raises(TooManyInvalidError, match=r"1 of 9 images .*\n  truncated \(1\): corpus_images/b.jpg"):
+        check_image_limit(invalid, 9, 0.1)

@@ -1,4 +1,4 @@
-"""Great Expectations: the suites by hand, what stops, what is counted, and that nothing is written."""
+"""Validation with Great Expectations: critical failures, warnings, data docs and damaged suites."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kadr.errors import InputError
-from kadr.ingest.validation import SUITE_OF, validate
+from kadr.ingest.validation import SUITES, validate
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def queries(**changes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns | changes)
 
 
-def test_suites_are_kept_by_hand_in_a_stable_order(suites: Path) -> None:
-    assert {path.stem for path in suites.iterdir()} == set(SUITE_OF.values())
+def test_suites_are_sorted_json_with_descriptions(suites: Path) -> None:
+    assert {path.stem for path in suites.iterdir()} == set(SUITES.values())
     for path in suites.glob("*.json"):
         suite = json.loads(path.read_text())
         assert path.read_text() == json.dumps(suite, indent=2, sort_keys=True) + "\n"
@@ -37,7 +37,7 @@ def test_suites_are_kept_by_hand_in_a_stable_order(suites: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_sane_table_passes_and_an_empty_one_is_skipped(
+def test_a_valid_table_passes_and_an_empty_one_is_skipped(
     suites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -47,37 +47,39 @@ def test_a_sane_table_passes_and_an_empty_one_is_skipped(
 
 
 @pytest.mark.slow
-def test_a_warning_is_a_sentence(suites: Path) -> None:
+def test_a_warning_names_the_table_and_the_values(suites: Path) -> None:
     (warning,) = validate({"queries": queries(text=["7", "A cat."], query_id=["1", "b"])}, suites).warnings[:1]
-    assert warning.startswith("queries: texts have")
-    assert "1 of 2 are not, such as '7'" in warning
+    assert warning.startswith("queries: Texts contain a letter")
+    assert "1 of 2 values fail, such as '7'" in warning
 
 
 @pytest.mark.slow
-def test_data_docs_show_every_table_and_are_the_same_twice(suites: Path) -> None:
+def test_data_docs_are_identical_in_a_second_run(suites: Path) -> None:
     tables = {"queries": queries(text=["7", "Кот"]), "captions": pd.DataFrame()}
-    one, two = (validate(tables, suites).pages for _ in range(2))
-    assert one == two
-    assert list(one) == ["queries"]
-    assert "texts have a letter" in one["queries"]
-    assert one["queries"].count("50% of 2 total rows") == 2  # it has no letter, and is short
+    first, second = (validate(tables, suites).pages for _ in range(2))
+    assert first == second
+    assert list(first) == ["queries"]
+    assert "Texts contain a letter" in first["queries"]
+    assert first["queries"].count("50% of 2 total rows") == 2  # the text 7 is short and has no letter
 
 
 @pytest.mark.slow
-def test_a_critical_failure_stops_and_names_the_values(suites: Path) -> None:
-    with pytest.raises(InputError, match=r"queries: a text's id stands once .*: 2 of 2 are not, such as 'a', 'a'"):
+def test_a_critical_failure_is_an_error_with_the_values(suites: Path) -> None:
+    with pytest.raises(InputError, match=r"queries: Query ids are unique .*: 2 of 2 values fail, such as 'a', 'a'"):
         validate({"queries": queries(query_id=["a", "a"])}, suites)
 
 
 @pytest.mark.slow
-def test_a_damaged_or_missing_suite_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"queries\.json: no such suite"):
+def test_a_damaged_or_missing_suite_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"queries\.json: the expectation suite does not exist"):
         validate({"queries": queries()}, tmp_path)
     (tmp_path / "queries.json").write_text("{")
-    with pytest.raises(InputError, match=r"queries\.json: not a suite"):
+    with pytest.raises(InputError, match=r"queries\.json: the expectation suite is invalid"):
         validate({"queries": queries()}, tmp_path)
     (tmp_path / "queries.json").write_text(
         '{"name": "queries", "expectations": [{"type": "expect_wonders", "kwargs": {}}]}'
     )
-    with pytest.raises(InputError, match=r"queries\.json: not a suite .*unknown: expect_wonders"):
+    with pytest.raises(
+        InputError, match=r"queries\.json: the expectation suite is invalid .*unknown types expect_wonders"
+    ):
         validate({"queries": queries()}, tmp_path)
