@@ -1,7 +1,7 @@
-"""Which way to aggregate ratings predicts best what one more expert says. docs/ratings.md has the protocol.
+"""Compare aggregation methods by predicting left-out expert ratings. docs/ratings.md describes the protocol.
 
-python benchmarks/ratings.py                                        # the run's data/tables/ratings.parquet
-python benchmarks/ratings.py --truth data/raw/sample/truth.parquet  # also: how near the drawn sample's truth
+python benchmarks/ratings.py                                        # ratings in data/tables/ratings.parquet
+python benchmarks/ratings.py --truth data/raw/sample/truth.parquet  # also compare with the sample's true relevance
 """
 
 import argparse
@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, spearmanr
 
-from kadr.aggregate import AGGREGATORS, GRADED_RESPONSE, fit
-from kadr.aggregate.method_comparison import leave_one_out
-from kadr.aggregate.response_patterns import CROWD
-from kadr.io.schemas import PAIR, QUERIES, RATINGS, on_unit, read_table
+from kadr.aggregate import AGGREGATORS, fit_graded_response
+from kadr.aggregate.method_comparison import REFERENCE, compare_methods
+from kadr.aggregate.relevance import add_unit_rating
+from kadr.aggregate.response_patterns import Stratum
+from kadr.io.schemas import PAIR, QUERIES, RATINGS, read_table
 from kadr.metrics import bootstrap
 from kadr.project import PROJECT
 from kadr.sample.simulated_raters import EXPERTS
@@ -23,102 +24,114 @@ from kadr.sample.simulated_raters import EXPERTS
 N_FOLDS, SEED, N_BOOTSTRAP, CONFIDENCE = 5, 0, 300, 0.95
 COVERAGE = 0.9
 
-Figure = Callable[[np.ndarray], float]
+Statistic = Callable[[np.ndarray], float]
 
 
 def main() -> None:
-    """Print the losses, and the nearness to the truth where it is given."""
+    """Print the prediction losses and, with --truth, the deviation from the true relevance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--truth", type=Path, help="truth.parquet of the drawn sample")
+    parser.add_argument("--truth", type=Path, help="True relevance of the generated sample (truth.parquet).")
     truth = parser.parse_args().truth
     ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
-    print(losses(leave_one_out(ratings, N_FOLDS, SEED)).to_string(index=False))
+    print(summarise_losses(compare_methods(ratings, N_FOLDS, SEED)).to_string(index=False))
     if truth:
-        print(nearness(ratings, truth).to_string(index=False))
+        print(compare_with_truth(ratings, truth).to_string(index=False))
 
 
-def losses(judged: pd.DataFrame) -> pd.DataFrame:
-    """Log loss and RMSE of each method, and how much worse than ours, with intervals by photo."""
-    table = judged.pivot(index=["image_id", "query_id"], columns="method", values=["log_loss", "squared_error"])
-    photos = table.index.get_level_values("image_id").tolist()
+def summarise_losses(losses: pd.DataFrame) -> pd.DataFrame:
+    """Return log loss and RMSE of each method and their paired differences from REFERENCE, with intervals by image."""
+    table = losses.pivot(index=PAIR, columns="method", values=["log_loss", "squared_error"])
+    image_ids = table.index.get_level_values("image_id").tolist()
     rows = []
-    for method in judged["method"].unique():
+    for method in losses["method"].unique():
         row: dict[str, str] = {"method": method}
-        for name, loss, power in (("log loss", "log_loss", 1.0), ("RMSE", "squared_error", 0.5)):
-            own, ours = table[loss][method].to_numpy(), table[loss][GRADED_RESPONSE].to_numpy()
-            row[name] = interval(lambda at, own=own, power=power: own[at].mean() ** power, photos)
-            row[f"{name} less ours"] = interval(
-                lambda at, own=own, ours=ours, power=power: own[at].mean() ** power - ours[at].mean() ** power, photos
+        for name, column, power in (("log loss", "log_loss", 1.0), ("RMSE", "squared_error", 0.5)):
+            loss, reference = table[column][method].to_numpy(), table[column][REFERENCE].to_numpy()
+            row[name] = format_interval(
+                lambda rows, loss=loss, power=power: loss[rows].mean() ** power,
+                image_ids,
+            )
+            row[f"{name} difference"] = format_interval(
+                lambda rows, loss=loss, reference=reference, power=power: (
+                    loss[rows].mean() ** power - reference[rows].mean() ** power
+                ),
+                image_ids,
             )
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def interval(figure: Figure, photos: list[str]) -> str:
-    """A figure with its bootstrap interval by photo."""
-    found = bootstrap(figure, photos, N_BOOTSTRAP, CONFIDENCE, SEED)
-    return "-" if found is None else f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
+def format_interval(statistic: Statistic, image_ids: list[str]) -> str:
+    """Return a statistic with its bootstrap interval as text."""
+    interval = bootstrap(statistic, image_ids, N_BOOTSTRAP, CONFIDENCE, SEED)
+    return "-" if interval is None else f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
 
 
-def nearness(ratings: pd.DataFrame, truth_path: Path) -> pd.DataFrame:
-    """Pearson and Spearman correlation and RMSE against the truth on pairs that experts rated, a row per method."""
-    text = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
+def compare_with_truth(ratings: pd.DataFrame, truth_path: Path) -> pd.DataFrame:
+    """Compare the relevance of pairs that experts rated with the true relevance of the generated sample.
+
+    Returns:
+        One row per method: number of pairs, Pearson and Spearman correlation, RMSE, and the share of pairs whose truth
+        lies within the central COVERAGE of the posterior.
+    """
+    query_text = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
     truth = pd.read_parquet(truth_path).set_index(["img_id", "text"])["relevance"]
-    expert = ratings[ratings["source"] == "expert"].assign(rating=on_unit)
-    found = {name: method().fit_predict(expert).set_index(PAIR)["rating"] for name, method in AGGREGATORS.items()}
-    intervals = {}
-    for name, said in (
-        (GRADED_RESPONSE, ratings),
-        ("graded_response, raters unknown", ratings.assign(rater=None)),
-        ("graded_response, experts alone", ratings[ratings["source"] == "expert"]),
+    expert = ratings[ratings["source"] == "expert"]
+    relevance, bounds = {}, {}
+    for name in AGGREGATORS.names:
+        method = AGGREGATORS.load(name)()
+        if not method.uses_crowd:
+            aggregated = method.fit_predict(add_unit_rating(expert)).astype(dict.fromkeys(PAIR, "str"))
+            relevance[name] = aggregated.set_index(PAIR)["relevance"]
+    for name, selected in (
+        (REFERENCE, ratings),
+        (f"{REFERENCE}, raters unknown", ratings.assign(rater=None)),
+        (f"{REFERENCE}, experts alone", expert),
     ):
-        found[name], intervals[name] = posterior(said)
+        relevance[name], bounds[name] = posterior_interval(selected)
     rows = []
-    for name, aggregated in found.items():
-        keys = [(image_id, text[query_id]) for image_id, query_id in aggregated.index]
+    for name, predicted in relevance.items():
+        keys = [(image_id, query_text[query_id]) for image_id, query_id in predicted.index]
         true = truth.reindex(pd.MultiIndex.from_tuples(keys)).to_numpy()
-        known = ~np.isnan(true)
-        rows.append({"method": name, **compare(aggregated.to_numpy()[known], true[known])})
-        if name in intervals:
-            low, high = (bound[known] for bound in intervals[name])
-            scaled = on_expert_scale(true[known])
+        is_known = ~np.isnan(true)
+        rows.append({"method": name, **measure_deviation(predicted.to_numpy()[is_known], true[is_known])})
+        if name in bounds:
+            low, high = (bound[is_known] for bound in bounds[name])
+            scaled = to_expert_scale(true[is_known])
             rows[-1][f"within {COVERAGE:.0%}"] = float(((low <= scaled) & (scaled <= high)).mean())
     return pd.DataFrame(rows).round(3)
 
 
-def compare(aggregated: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """Correlations and error of the pairs' aggregates."""
+def measure_deviation(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """Return correlations and error of the predicted relevance; the error refers to the truth on the expert scale."""
     return {
         "pairs": len(true),
-        "pearson": float(np.corrcoef(aggregated, true)[0, 1]),
-        "spearman": float(spearmanr(aggregated, true).statistic),
-        "RMSE": float(np.sqrt(np.mean((aggregated - on_expert_scale(true)) ** 2))),
+        "pearson": float(np.corrcoef(predicted, true)[0, 1]),
+        "spearman": float(spearmanr(predicted, true).statistic),
+        "RMSE": float(np.sqrt(np.mean((predicted - to_expert_scale(true)) ** 2))),
     }
 
 
-def posterior(ratings: pd.DataFrame) -> tuple[pd.Series, tuple[np.ndarray, np.ndarray]]:
-    """Posterior mean of pairs that experts rated, and the bounds of its central 90 %."""
-    model = fit(ratings)
-    patterns = model.patterns(ratings)
-    by_expert = patterns.stratum[patterns.of_pair] != CROWD
-    cumulated = np.cumsum(model.posterior(patterns), axis=1)
+def posterior_interval(ratings: pd.DataFrame) -> tuple[pd.Series, tuple[np.ndarray, np.ndarray]]:
+    """Return the posterior mean and the bounds of the central COVERAGE interval for pairs that experts rated."""
+    model = fit_graded_response(ratings)
+    patterns = model.find_patterns(ratings)
+    has_expert = patterns.stratum[patterns.pattern_of_pair] != Stratum.CROWD
+    cumulative = np.cumsum(model.posterior(patterns), axis=1)
     tail = (1 - COVERAGE) / 2
-    places = [np.minimum((cumulated < share).sum(axis=1), cumulated.shape[1] - 1) for share in (tail, 1 - tail)]
-    mean = pd.Series(model.moments(patterns)[0][patterns.of_pair], index=pd.MultiIndex.from_frame(patterns.pairs))
-    low, high = (model.relevance[place][patterns.of_pair][by_expert] for place in places)
-    return mean[by_expert], (low, high)
+    points = [np.minimum((cumulative < share).sum(axis=1), cumulative.shape[1] - 1) for share in (tail, 1 - tail)]
+    mean = model.posterior_moments(patterns)[0][patterns.pattern_of_pair]
+    low, high = (model.grid_relevance[point][patterns.pattern_of_pair][has_expert] for point in points)
+    return pd.Series(mean, index=pd.MultiIndex.from_frame(patterns.pairs))[has_expert], (low, high)
 
 
-def on_expert_scale(true: np.ndarray) -> np.ndarray:
-    """What the sample's experts say on average of pairs of this truth when they take care, on 0..1.
-
-    The relevance is what a careful expert would say, so it is compared with that.
-    """
+def to_expert_scale(true: np.ndarray) -> np.ndarray:
+    """Convert the true relevance to the mean rating by the sample's attentive experts, on 0..1."""
     total = np.zeros(len(true))
     for expert in EXPERTS:
-        seen = 1 + 3 * true + expert.bias
+        perceived = 1 + 3 * true + expert.bias
         for threshold in (1.5, 2.5, 3.5):
-            total += norm.sf(threshold, seen, expert.noise)
+            total += norm.sf(threshold, perceived, expert.noise)
     return total / (3 * len(EXPERTS))
 
 

@@ -10,24 +10,14 @@ from pydantic import ValidationError
 from kadr import registry
 from kadr.aggregate import AGGREGATORS, aggregate_ratings, methods_without_raters
 from kadr.params import AggregateParams
+from tests.test_docs import read_blocks
 
-MODULE = '''
-from kadr.aggregate import Aggregator
-
-
-class Highest(Aggregator):
-    """Highest rating of each pair."""
-
-    def fit_predict(self, ratings):
-        return ratings.groupby(["image_id", "query_id"])["unit_rating"].max().rename("relevance").reset_index()
-
+JOINT_METHOD = """
 
 class JointHighest(Highest):
-    """Highest rating of each pair, by experts or by the crowd."""
-
     uses_crowd = True
     needs_raters = True
-'''
+"""
 ENTRY_POINTS = """
 [kadr.aggregators]
 highest = other_package.highest:Highest
@@ -36,11 +26,12 @@ joint_highest = other_package.highest:JointHighest
 
 
 @pytest.fixture
-def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Install a package with two aggregation methods."""
+def other_package(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install a package with the aggregation method of docs/ratings.md, `highest`, and a joint method."""
+    (example,) = read_blocks(project / "docs/ratings.md", "python")
     (tmp_path / "other_package").mkdir()
     (tmp_path / "other_package/__init__.py").touch()
-    (tmp_path / "other_package/highest.py").write_text(MODULE)
+    (tmp_path / "other_package/highest.py").write_text(example + JOINT_METHOD)
     metadata = tmp_path / "other_package-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
