@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.conftest import PROJECT, MakeDvcProject
-from tests.test_docs import blocks
+from tests.test_docs import read_blocks
 
 STAGES = {
     "copy": {"cmd": "cp input.txt output.txt", "deps": ["input.txt"], "outs": ["output.txt"]},
@@ -19,7 +19,7 @@ STAGES = {
 
 def commands(page: str = "flows.md") -> list[list[str]]:
     """Return the commands of a page in order, without comments."""
-    script = "".join(blocks(PROJECT / "docs" / page, "bash"))
+    script = "".join(read_blocks(PROJECT / "docs" / page, "bash"))
     return [shlex.split(line, comments=True) for line in script.splitlines()]
 
 
