@@ -1,7 +1,9 @@
-"""The cost of a fully cached run, per photo: made vectors in a cache, then `embed_images` over all of them.
+"""Measure the cost per image of a run whose embeddings are all in the cache.
 
-`python benchmarks/cache.py --n 1000000 --dim 512` prints one JSON object. Nothing is embedded: a forward pass is an
-error.
+The benchmark fills a cache with random vectors and calls `embed_images` for all of them, once with the shards as
+written and once after a compaction. A forward pass raises an error. The result contains time and memory per state.
+
+    python benchmarks/cache.py --n 1000000 --dim 512      # one to three minutes, 3.4 GB of memory
 """
 
 import argparse
@@ -13,88 +15,76 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
+from image_tables import make_image_table
 from PIL import Image
 
 from kadr.embed import EmbeddingCache, embed_images
 from kadr.embed.compaction import compact
 from kadr.encoders.base import Identity, ImageEncoder, Pixels
 from kadr.io.embeddings import Vectors
-from kadr.io.schemas import IMAGES
 
-AT_ONCE = 16_384
+CHUNK_SIZE = 16_384
 
 
-class NoEncoder(ImageEncoder):
-    """An encoder that must not be needed."""
+class FailingEncoder(ImageEncoder):
+    """An encoder that raises an error for every image."""
 
     def __init__(self, dim: int) -> None:
         self.identity, self.dim = Identity("made", "made", "made", "made", "fp32"), dim
 
-    def prepare(self, image: Image.Image) -> Pixels:
-        """Never called."""
+    def preprocess(self, image: Image.Image) -> Pixels:
+        """Raise NotImplementedError."""
         raise NotImplementedError
 
-    def encode(self, photos: Sequence[Pixels]) -> Vectors:
-        """Never called."""
+    def encode(self, images: Sequence[Pixels]) -> Vectors:
+        """Raise NotImplementedError."""
         raise NotImplementedError
 
 
-def fill(cache: EmbeddingCache, keys: list[str], dim: int) -> None:
-    """Random unit vectors under `keys`."""
+def fill_cache(cache: EmbeddingCache, keys: list[str], dim: int) -> None:
+    """Write a random unit vector for each key."""
     rng = np.random.default_rng(0)
-    for start in range(0, len(keys), AT_ONCE):
-        some = keys[start : start + AT_ONCE]
-        vectors = rng.normal(size=(len(some), dim)).astype(np.float32)
-        cache.append(some, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    for start in range(0, len(keys), CHUNK_SIZE):
+        chunk = keys[start : start + CHUNK_SIZE]
+        vectors = rng.normal(size=(len(chunk), dim)).astype(np.float32)
+        cache.append(chunk, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def table(keys: list[str]) -> pa.Table:
-    """An IMAGES table of photos with these sha256, in no order."""
-    n = len(keys)
-    columns = {"image_id": keys, "path": keys, "sha256": keys, "split": ["train"] * n, "status": ["ok"] * n}
-    arrays = [
-        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(n, field.type)
-        for field in IMAGES
-    ]
-    return pa.Table.from_arrays(arrays, schema=IMAGES).take(np.random.default_rng(1).permutation(n))
-
-
-def peak_gb() -> float:
-    """The most memory that this process has held."""
+def peak_memory_gb() -> float:
+    """Return the peak memory of this process in gigabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=1_000_000)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
-    asked = parser.parse_args()
-    encoder = NoEncoder(asked.dim)
-    keys = [f"{number:064x}" for number in np.random.default_rng(2).permutation(asked.n)]
-    images = table(keys)
+    """Measure both states of the cache and print a JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=1_000_000, help="number of images")
+    parser.add_argument("--dim", type=int, default=512, help="dimension of the vectors")
+    parser.add_argument("--dtype", choices=["float32", "float16"], default="float32", help="data type in the cache")
+    args = parser.parse_args()
+    encoder = FailingEncoder(args.dim)
+    keys = [f"{number:064x}" for number in np.random.default_rng(2).permutation(args.n)]
+    images = make_image_table(keys, keys, keys, "train").take(np.random.default_rng(1).permutation(args.n))
     with tempfile.TemporaryDirectory() as folder:
-        cache = EmbeddingCache(folder, encoder.identity, asked.dim, asked.dtype)
-        fill(cache, keys, asked.dim)
-        figures: dict[str, object] = {"n": asked.n, "dim": asked.dim, "dtype": asked.dtype}
+        cache = EmbeddingCache(folder, encoder.identity, args.dim, args.dtype)
+        fill_cache(cache, keys, args.dim)
+        results: dict[str, object] = {"n": args.n, "dim": args.dim, "dtype": args.dtype}
         for state in ("fresh", "compacted"):
-            before, start, cpu = peak_gb(), time.perf_counter(), time.process_time()
+            memory, start, cpu_start = peak_memory_gb(), time.perf_counter(), time.process_time()
             embeddings = embed_images(encoder, images, cache, 16)
-            seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-            figures[state] = {
+            seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+            results[state] = {
                 "shards": len(cache.shards.sizes()),
-                "us_per_photo": round(seconds / asked.n * 1e6, 2),
-                "cpu_us_per_photo": round(cpu / asked.n * 1e6, 2),
-                "peak_gb": round(peak_gb(), 2),
-                "peak_gb_before": round(before, 2),
+                "us_per_photo": round(seconds / args.n * 1e6, 2),
+                "cpu_us_per_photo": round(cpu_seconds / args.n * 1e6, 2),
+                "peak_gb": round(peak_memory_gb(), 2),
+                "peak_gb_before": round(memory, 2),
                 "result_gb": round(embeddings.vectors.nbytes / 1e9, 2),
             }
             del embeddings
             compact(cache.shards)
-        figures["mb_on_disk"] = round(sum(path.stat().st_size for path in Path(folder).rglob("*")) / 1e6)
-    print(json.dumps(figures, indent=2))
+        results["mb_on_disk"] = round(sum(path.stat().st_size for path in Path(folder).rglob("*")) / 1e6)
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
-"""The speed of embedding photos against what bounds it and against the field's own loops, in one run.
+"""Measure the speed of image embedding, compared with bare forward passes and with the loops of other libraries.
 
-`python benchmarks/embed.py` reads the real photos of ../shared/flickr8k and prints a JSON object for each encoder: all
-6,800 photos by MobileNetV2 (timm), and 192 by a ViT-B-32 with random weights (open_clip), of which two cores without
-bf16 do 8 a second. It takes ten minutes on two idle cores; `--encoders`, `--photos`, `--vit-photos` and `--batch`
-change that. `--clip-retrieval PYTHON` adds clip-retrieval's inference; its environment is its own, made by
+The benchmark reads the images of ../shared/flickr8k and prints a JSON object for each encoder:
+
+- mobilenet: 6,800 images with MobileNetV2 (timm), then a killed and resumed run, new images, and a fully cached run.
+- vit: 192 images with a ViT-B-32 (open_clip) with random weights. Two cores without bf16 embed 8 images a second.
+
+Images per second refer to elapsed time and to processor time. Processor time includes child processes and is less
+affected by other programs. All loops take turns on slices of the images.
+
+    python benchmarks/embed.py                    # ten minutes on two idle cores
+    python benchmarks/embed.py --encoders vit --vit-photos 64 --clip-retrieval DIR/bin/python
+
+`--clip-retrieval PYTHON` adds clip-retrieval, which needs its own environment:
 `uv venv DIR && uv pip install --python DIR/bin/python clip-retrieval 'setuptools<81'`.
-
-Photos per second are of wall clock and of processor time (fairer on a machine that others use), with the time of child
-processes. Each contestant takes its turn on every slice of the photos.
 """
 
 import argparse
@@ -21,89 +26,106 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from embed_peers import Loop, clip_retrieval, mobilenet, vit
-from embed_restarts import restarts, table
+from embed_peers import EmbeddingLoop, make_mobilenet, make_vit, measure_clip_retrieval
+from embed_restarts import list_image_table, measure_restarts
 
 from kadr.embed import EmbeddingCache, embed_images
 from kadr.encoders import ImageEncoder
 from kadr.encoders.allocator import keep_freed_memory
 
 SHARED = Path("../shared")
-SLICES = {"mobilenet": 4, "vit": 2}
+N_SLICES = {"mobilenet": 4, "vit": 2}
+N_NEW = 10
 
 
-def ours(encoder: ImageEncoder, paths: list[Path], batch: int) -> Loop:
-    """kadr, with an empty cache."""
-    images = table(paths)
-    row_of = {path: row for row, path in enumerate(paths)}
+def make_kadr_loop(encoder: ImageEncoder, paths: list[Path], batch_size: int) -> EmbeddingLoop:
+    """Return a loop that embeds images with kadr and an empty cache."""
+    images = list_image_table(paths)
+    rows = {path: row for row, path in enumerate(paths)}
 
-    def loop(some: list[Path]) -> None:
+    def embed(selected: list[Path]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             cache = EmbeddingCache(folder, encoder.identity, encoder.dim)
-            embed_images(encoder, images.take([row_of[path] for path in some]), cache, batch)
+            embed_images(encoder, images.take([rows[path] for path in selected]), cache, batch_size)
 
-    return loop
+    return embed
 
 
 @contextmanager
-def timed(into: dict[str, float]) -> Iterator[None]:
-    """Add the block's seconds of wall clock, and of processor time with its child processes."""
-    wall, cpu = time.perf_counter(), _cpu()
+def add_times(seconds: dict[str, float]) -> Iterator[None]:
+    """Add the elapsed time and the processor time of the block, including child processes."""
+    start, cpu_start = time.perf_counter(), cpu_seconds()
     yield
-    into["wall"] += time.perf_counter() - wall
-    into["cpu"] += _cpu() - cpu
+    seconds["wall"] += time.perf_counter() - start
+    seconds["cpu"] += cpu_seconds() - cpu_start
 
 
-def _cpu() -> float:
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
+def cpu_seconds() -> float:
+    """Return the processor time of this process and its ended child processes, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
-def compare(loops: dict[str, Loop], paths: list[Path], slices: int, batch: int) -> dict[str, object]:
-    """Photos per second of each loop, and the ratios of ours to the others."""
-    spent: dict[str, dict[str, float]] = {name: defaultdict(float) for name in loops}
-    for loop in loops.values():
-        loop(paths[: 2 * batch])
-    for part in range(slices):
-        for name in sorted(loops, reverse=part % 2 == 1):
-            with timed(spent[name]):
-                loops[name](paths[part::slices])
+def compare(loops: dict[str, EmbeddingLoop], paths: list[Path], n_slices: int, batch_size: int) -> dict[str, object]:
+    """Return the images per second of each loop, and the ratios of kadr ("ours") to the other loops."""
+    seconds: dict[str, dict[str, float]] = {name: defaultdict(float) for name in loops}
+    for embed in loops.values():
+        embed(paths[: 2 * batch_size])
+    for number in range(n_slices):
+        for name in sorted(loops, reverse=number % 2 == 1):
+            with add_times(seconds[name]):
+                loops[name](paths[number::n_slices])
     return {
         "photos": len(paths),
         "photos_per_s": {
-            name: {kind: round(len(paths) / s, 1) for kind, s in each.items()} for name, each in spent.items()
+            name: {clock: round(len(paths) / spent, 1) for clock, spent in times.items()}
+            for name, times in seconds.items()
         },
         "ratios": {
-            f"ours / {name}": {kind: round(each[kind] / spent["ours"][kind], 3) for kind in each}
-            for name, each in spent.items()
+            f"ours / {name}": {clock: round(times[clock] / seconds["ours"][clock], 3) for clock in times}
+            for name, times in seconds.items()
             if name != "ours"
         },
     }
 
 
+def measure_encoder(name: str, paths: list[Path], batch_size: int, clip_retrieval: str | None) -> dict[str, object]:
+    """Measure one encoder.
+
+    Args:
+        name: `mobilenet` or `vit`.
+        paths: Images.
+        batch_size: Number of images in a batch.
+        clip_retrieval: Python interpreter with clip-retrieval, or None.
+    """
+    make_encoder = make_mobilenet if name == "mobilenet" else make_vit
+    with tempfile.TemporaryDirectory() as folder:
+        params, encoder, peers = make_encoder(SHARED, Path(folder), batch_size)
+        loops = {"ours": make_kadr_loop(encoder, paths, batch_size), **peers}
+        results = compare(loops, paths, N_SLICES[name], batch_size)
+        if name == "vit" and clip_retrieval:
+            results["clip_retrieval"] = measure_clip_retrieval(clip_retrieval, Path(folder), paths, batch_size)
+        if name == "mobilenet":
+            results |= measure_restarts(params, encoder, paths, batch_size, n_new=N_NEW)
+    return {"encoder": name, "precision": encoder.identity.precision, **results}
+
+
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--encoders", nargs="+", choices=list(SLICES), default=list(SLICES))
-    parser.add_argument("--photos", type=int, default=6800)
-    parser.add_argument("--vit-photos", type=int, default=192)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--clip-retrieval", metavar="PYTHON")
-    asked = parser.parse_args()
+    """Measure the encoders and print a JSON object for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoders", nargs="+", choices=list(N_SLICES), default=list(N_SLICES))
+    parser.add_argument("--photos", type=int, default=6800, help="number of images for mobilenet")
+    parser.add_argument("--vit-photos", type=int, default=192, help="number of images for vit")
+    parser.add_argument("--batch", type=int, default=16, help="number of images in a batch")
+    parser.add_argument("--clip-retrieval", metavar="PYTHON", help="Python interpreter with clip-retrieval")
+    args = parser.parse_args()
     keep_freed_memory()
     folders = (SHARED / "flickr8k" / "corpus_images", SHARED / "flickr8k" / "train_images")
-    every = [path.resolve() for folder in folders for path in sorted(folder.iterdir())]
-    for name in asked.encoders:
-        n = min(asked.photos if name == "mobilenet" else asked.vit_photos, len(every))
-        paths = [every[row] for row in np.linspace(0, len(every) - 1, n).astype(int)]
-        with tempfile.TemporaryDirectory() as folder:
-            spec, encoder, loops = (mobilenet if name == "mobilenet" else vit)(SHARED, Path(folder), asked.batch)
-            figures = compare({"ours": ours(encoder, paths, asked.batch), **loops}, paths, SLICES[name], asked.batch)
-            if name == "vit" and asked.clip_retrieval:
-                figures["clip_retrieval"] = clip_retrieval(asked.clip_retrieval, Path(folder), paths, asked.batch)
-            if name == "mobilenet":
-                figures |= restarts(spec, encoder, paths, asked.batch, n_new=10)
-        print(json.dumps({"encoder": name, "precision": encoder.identity.precision, **figures}, indent=2), flush=True)
+    all_paths = [path.resolve() for folder in folders for path in sorted(folder.iterdir())]
+    for name in args.encoders:
+        n_images = min(args.photos if name == "mobilenet" else args.vit_photos, len(all_paths))
+        paths = [all_paths[row] for row in np.linspace(0, len(all_paths) - 1, n_images).astype(int)]
+        print(json.dumps(measure_encoder(name, paths, args.batch, args.clip_retrieval), indent=2), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What benchmarks/embed.py measures ours against: bare forward passes, and the loops that the libraries document."""
+"""Peers of benchmarks/embed.py: bare forward passes, and the documented embedding loops of other libraries."""
 
 import json
 import subprocess
@@ -12,18 +12,20 @@ import timm
 import torch
 from PIL import Image
 
-from kadr.clip.checkpoint import save_clip
+from kadr.clip.checkpoint import save_checkpoint
 from kadr.encoders import ImageEncoder, load_image_encoder
+from kadr.encoders.open_clip import OpenClipParams
 from kadr.encoders.open_clip_models import WEIGHTS_NAME
-from kadr.encoders.torch_models import dtype_of
-from kadr.params import ImageEncoderParams, OpenClipParams, TimmParams
+from kadr.encoders.timm import TimmParams
+from kadr.encoders.torch_models import torch_dtype
+from kadr.params import EncoderParams
 
-Loop = Callable[[list[Path]], object]
-Contest = tuple[ImageEncoderParams, ImageEncoder, dict[str, Loop]]
+EmbeddingLoop = Callable[[list[Path]], object]
+EncoderAndPeers = tuple[EncoderParams, ImageEncoder, dict[str, EmbeddingLoop]]
 
 
-class Photos(torch.utils.data.Dataset[torch.Tensor]):
-    """Photos as a library's own transform prepares them."""
+class ImageDataset(torch.utils.data.Dataset[torch.Tensor]):
+    """Image files, preprocessed by the transform of a library."""
 
     def __init__(self, paths: list[Path], transform: Callable[[Image.Image], torch.Tensor]) -> None:
         self._paths, self._transform = paths, transform
@@ -35,63 +37,70 @@ class Photos(torch.utils.data.Dataset[torch.Tensor]):
         return self._transform(Image.open(self._paths[row]).convert("RGB"))
 
 
-def mobilenet(shared: Path, folder: Path, batch: int) -> Contest:
-    """MobileNetV2 by timm: what it is, our encoder, and the loops of the others."""
+def make_mobilenet(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
+    """Return the settings of MobileNetV2 (timm), kadr's encoder and the peers' loops."""
     name = f"local-dir:{shared}/encoders/mobilenetv2_100.imagenet"
-    spec = TimmParams(backend="timm", model=name)
-    encoder = load_image_encoder(spec, "auto")
+    params = TimmParams(backend="timm", model=name)
+    encoder = load_image_encoder(params, "auto")
     model = timm.create_model(name, pretrained=True, num_classes=0).eval()
     transform = timm.data.create_transform(**timm.data.resolve_data_config({}, model=model))
-    loops = {f"timm_data_loader_{n}": data_loader(model, transform, batch, n) for n in (2, 0)}
-    laid_out = timm.create_model(name, pretrained=True, num_classes=0).eval()
-    return spec, encoder, {"bare": bare(encoder, laid_out, "forward", batch), **loops}
+    loops = {
+        f"timm_data_loader_{workers}": make_data_loader_loop(model, transform, batch_size, workers)
+        for workers in (2, 0)
+    }
+    bare_model = timm.create_model(name, pretrained=True, num_classes=0).eval()
+    return params, encoder, {"bare": make_bare_loop(encoder, bare_model, "forward", batch_size), **loops}
 
 
-def vit(shared: Path, folder: Path, batch: int) -> Contest:
-    """A CLIP ViT-B-32 with random weights, kept in `folder`: what it is, our encoder, and the loops of the others."""
+def make_vit(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
+    """Return the settings of a ViT-B-32 with random weights in `folder`, kadr's encoder and the peers' loops."""
     torch.manual_seed(0)
-    made = open_clip.create_model("ViT-B-32", None)
-    save_clip(made, open_clip.get_model_config("ViT-B-32"), open_clip.get_tokenizer("ViT-B-32"), folder)
-    spec = OpenClipParams(backend="open_clip", model=f"local-dir:{folder}", pretrained=None)
-    encoder = load_image_encoder(spec, "auto")
-    clip, transform = open_clip.create_model_from_pretrained(spec.model)
-    loops = {f"open_clip_data_loader_{n}": data_loader(clip.eval().encode_image, transform, batch, n) for n in (2, 0)}
-    loops["sentence_transformers"] = sentence_transformers(folder / "transformers", batch)
-    return spec, encoder, {"bare": bare(encoder, made.eval(), "encode_image", batch), **loops}
+    model = open_clip.create_model("ViT-B-32", None)
+    save_checkpoint(model, open_clip.get_model_config("ViT-B-32"), open_clip.get_tokenizer("ViT-B-32"), folder)
+    params = OpenClipParams(backend="open_clip", model=f"local-dir:{folder}", pretrained=None)
+    encoder = load_image_encoder(params, "auto")
+    clip, transform = open_clip.create_model_from_pretrained(params.model)
+    encode_image = clip.eval().encode_image
+    loops = {
+        f"open_clip_data_loader_{workers}": make_data_loader_loop(encode_image, transform, batch_size, workers)
+        for workers in (2, 0)
+    }
+    loops["sentence_transformers"] = make_sentence_transformers_loop(folder / "transformers", batch_size)
+    return params, encoder, {"bare": make_bare_loop(encoder, model.eval(), "encode_image", batch_size), **loops}
 
 
-def bare(encoder: ImageEncoder, model: Any, method: str, batch: int) -> Loop:
-    """Forward passes alone, over one ready batch, in our precision and layout and on as many workers."""
-    dtype = dtype_of(encoder.identity.precision)
+def make_bare_loop(encoder: ImageEncoder, model: Any, method: str, batch_size: int) -> EmbeddingLoop:
+    """Return a loop of forward passes over one random batch, with the precision, layout and workers of `encoder`."""
+    dtype = torch_dtype(encoder.identity.precision)
     forward = getattr(model.to(dtype, memory_format=torch.channels_last), method)
-    pixels = torch.randn(batch, 3, 224, 224, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    pixels = torch.randn(batch_size, 3, 224, 224, dtype=dtype).contiguous(memory_format=torch.channels_last)
 
-    def once(n: int) -> None:
+    def run_forward(n_images: int) -> None:
         with torch.inference_mode():
-            forward(pixels[:n])
+            forward(pixels[:n_images])
 
-    def loop(paths: list[Path]) -> None:
-        sizes = [min(batch, len(paths) - start) for start in range(0, len(paths), batch)]
-        with encoder.at_work(), ThreadPoolExecutor(encoder.workers) as pool:
-            list(pool.map(once, sizes))
+    def embed(paths: list[Path]) -> None:
+        sizes = [min(batch_size, len(paths) - start) for start in range(0, len(paths), batch_size)]
+        with encoder.share_cores(), ThreadPoolExecutor(encoder.workers) as pool:
+            list(pool.map(run_forward, sizes))
 
-    return loop
+    return embed
 
 
-def data_loader(model: Any, transform: Any, batch: int, workers: int) -> Loop:
-    """The loop of open_clip's and timm's documentation: a DataLoader of processes beside an fp32 model."""
+def make_data_loader_loop(model: Any, transform: Any, batch_size: int, workers: int) -> EmbeddingLoop:
+    """Return the loop in the documentation of open_clip and timm: a DataLoader with processes, and an fp32 model."""
 
-    def loop(paths: list[Path]) -> None:
-        loader = torch.utils.data.DataLoader(Photos(paths, transform), batch, num_workers=workers)
+    def embed(paths: list[Path]) -> None:
+        loader = torch.utils.data.DataLoader(ImageDataset(paths, transform), batch_size, num_workers=workers)
         with torch.inference_mode():
             for pixels in loader:
                 torch.nn.functional.normalize(model(pixels), dim=-1)
 
-    return loop
+    return embed
 
 
-def sentence_transformers(folder: Path, batch: int) -> Loop:
-    """sentence-transformers' loop over PIL images, with a CLIP of transformers: the same ViT-B-32, random weights."""
+def make_sentence_transformers_loop(folder: Path, batch_size: int) -> EmbeddingLoop:
+    """Return sentence-transformers' loop over PIL images, with a ViT-B-32 of transformers with random weights."""
     from sentence_transformers import SentenceTransformer
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
@@ -99,34 +108,36 @@ def sentence_transformers(folder: Path, batch: int) -> Loop:
     CLIPProcessor(CLIPImageProcessor(), CLIPTokenizer()).save_pretrained(folder)
     model = SentenceTransformer(str(folder), device="cpu")
 
-    def loop(paths: list[Path]) -> None:
+    def embed(paths: list[Path]) -> None:
         images = [Image.open(path) for path in paths]
-        model.encode(images, batch_size=batch, normalize_embeddings=True, show_progress_bar=False)
+        model.encode(images, batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False)
 
-    return loop
+    return embed
 
 
-def clip_retrieval(python: str, folder: Path, paths: list[Path], batch: int) -> dict[str, float]:
-    """Photos per second of wall clock by clip-retrieval's own count of its batches, with the same weights."""
-    photos, out = folder / "photos", folder / "out"
-    photos.mkdir()
+def measure_clip_retrieval(python: str, folder: Path, paths: list[Path], batch_size: int) -> dict[str, float]:
+    """Return the images per second that clip-retrieval reports for its batches, with the same weights.
+
+    Args:
+        python: Python interpreter with clip-retrieval.
+        folder: Folder of the weights.
+        paths: Images.
+        batch_size: Number of images in a batch.
+    """
+    images, output = folder / "photos", folder / "out"
+    images.mkdir()
     for path in paths:
-        (photos / path.name).symlink_to(path)
+        (images / path.name).symlink_to(path)
     options = {
-        "input_dataset": photos,
-        "output_folder": out,
+        "input_dataset": images,
+        "output_folder": output,
         "clip_model": f"open_clip:ViT-B-32/{folder / WEIGHTS_NAME}",
-        "batch_size": batch,
+        "batch_size": batch_size,
         "num_prepro_workers": 2,
         "enable_text": False,
     }
-    command = [
-        python,
-        "-m",
-        "clip_retrieval.cli",
-        "inference",
-        *(f"--{name}={value}" for name, value in options.items()),
-    ]
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    command = [python, "-m", "clip_retrieval.cli", "inference", *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    stats = json.loads((out / "stats" / "0.json").read_text())
+    stats = json.loads((output / "stats" / "0.json").read_text())
     return {"photos_per_s": round(stats["sample_count"] / stats["total_duration"], 1)}

@@ -1,4 +1,4 @@
-"""What benchmarks/embed.py measures of runs that are not the first: killed and resumed, ten new photos, all cached."""
+"""Later runs in benchmarks/embed.py: resumed after SIGKILL, with new images, and with all images in the cache."""
 
 import hashlib
 import multiprocessing
@@ -7,68 +7,85 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+from image_tables import make_image_table
 
 from kadr.embed import EmbeddingCache, embed_images
-from kadr.embed.maintenance import caches, count
+from kadr.embed.maintenance import count_rows, list_caches
 from kadr.encoders import ImageEncoder, load_image_encoder
 from kadr.encoders.allocator import keep_freed_memory
-from kadr.io.image_decoding import read_photo
-from kadr.io.schemas import IMAGES
-from kadr.params import ImageEncoderParams
+from kadr.io.image_decoding import read_image
+from kadr.params import EncoderParams
+
+POLL_S = 0.2
 
 
-def table(paths: list[Path]) -> pa.Table:
-    """Photos as ingest lists them."""
-    rows = [{"image_id": str(path), "path": str(path), "split": "train", "status": "ok"} for path in paths]
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    return pa.Table.from_pylist([{**row, "sha256": d} for row, d in zip(rows, digests, strict=True)], IMAGES)
+def list_image_table(paths: list[Path]) -> pa.Table:
+    """Return the table of the given images."""
+    names = [str(path) for path in paths]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return make_image_table(names, names, hashes, "train")
 
 
-def run(spec: ImageEncoderParams, paths: list[Path], root: str, batch: int) -> None:
-    """A process's whole work: load the encoder, embed the photos."""
+def embed_in_process(params: EncoderParams, paths: list[Path], root: str, batch_size: int) -> None:
+    """Load the encoder and embed the images, in a process of their own."""
     keep_freed_memory()
-    encoder = load_image_encoder(spec, "auto")
-    embed_images(encoder, table(paths), EmbeddingCache(root, encoder.identity, encoder.dim), batch)
+    encoder = load_image_encoder(params, "auto")
+    embed_images(encoder, list_image_table(paths), EmbeddingCache(root, encoder.identity, encoder.dim), batch_size)
 
 
-def restarts(
-    spec: ImageEncoderParams, encoder: ImageEncoder, paths: list[Path], batch: int, n_new: int
+def measure_restarts(
+    params: EncoderParams, encoder: ImageEncoder, paths: list[Path], batch_size: int, n_new: int
 ) -> dict[str, object]:
-    """Photos and seconds of a run killed (SIGKILL) half way and resumed, then with new photos, then all cached."""
-    images = table(paths)
-    old, new = images.slice(0, len(paths) - n_new), images.slice(len(paths) - n_new)
-    figures: dict[str, object] = {}
+    """Return image counts and seconds of a resumed run, a run with new images, and a fully cached run.
+
+    Args:
+        params: Settings of the encoder.
+        encoder: The same encoder.
+        paths: Images.
+        batch_size: Number of images in a batch.
+        n_new: Number of images that are added after the resumed run.
+    """
+    images = list_image_table(paths)
+    first, new = images.slice(0, len(paths) - n_new), images.slice(len(paths) - n_new)
+    results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as root:
-        kept = _killed_half_way(spec, paths[: len(old)], root, batch)
+        n_kept = _kill_halfway(params, paths[: len(first)], root, batch_size)
         cache = EmbeddingCache(root, encoder.identity, encoder.dim)
-        seconds = _seconds(encoder, old, cache, batch)
-        twice = _n_cached(root) - len(old)
-        figures["killed"] = {"cached_then": kept, "resumed_s": seconds, "computed": len(old) - kept, "twice": twice}
-        figures[f"{n_new}_new_s"] = _seconds(encoder, images, cache, batch)
-        figures["all_cached_s"] = _seconds(encoder, images, cache, batch)
-    photos = [read_photo(row["path"], row["sha256"]) for row in new.to_pylist()]
+        seconds = _measure_run(encoder, first, cache, batch_size)
+        n_repeated = _count_cached(root) - len(first)
+        results["killed"] = {
+            "cached_then": n_kept,
+            "resumed_s": seconds,
+            "computed": len(first) - n_kept,
+            "twice": n_repeated,
+        }
+        results[f"{n_new}_new_s"] = _measure_run(encoder, images, cache, batch_size)
+        results["all_cached_s"] = _measure_run(encoder, images, cache, batch_size)
+    decoded = [read_image(row["path"], row["sha256"]) for row in new.to_pylist()]
     start = time.perf_counter()
-    encoder.transform(photos)
-    figures[f"{n_new}_new_forward_s"] = round(time.perf_counter() - start, 2)
-    return figures
+    encoder.transform(decoded)
+    results[f"{n_new}_new_forward_s"] = round(time.perf_counter() - start, 2)
+    return results
 
 
-def _killed_half_way(spec: ImageEncoderParams, paths: list[Path], root: str, batch: int) -> int:
-    """Kill a process once half of the photos are in the cache; how many of them then are."""
-    process = multiprocessing.get_context("spawn").Process(target=run, args=(spec, paths, root, batch))
+def _kill_halfway(params: EncoderParams, paths: list[Path], root: str, batch_size: int) -> int:
+    """Kill a process after half of the images are in the cache, and return the number of cached images."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=embed_in_process, args=(params, paths, root, batch_size)
+    )
     process.start()
-    while process.is_alive() and _n_cached(root) < len(paths) // 2:
-        time.sleep(0.2)
+    while process.is_alive() and _count_cached(root) < len(paths) // 2:
+        time.sleep(POLL_S)
     process.kill()
     process.join()
-    return _n_cached(root)
+    return _count_cached(root)
 
 
-def _n_cached(root: str) -> int:
-    return sum(sum(count(cached).values()) for cached in caches(root))
+def _count_cached(root: str) -> int:
+    return sum(sum(count_rows(cached).values()) for cached in list_caches(root))
 
 
-def _seconds(encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch: int) -> float:
+def _measure_run(encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int) -> float:
     start = time.perf_counter()
-    embed_images(encoder, images, cache, batch)
+    embed_images(encoder, images, cache, batch_size)
     return round(time.perf_counter() - start, 2)

@@ -1,10 +1,13 @@
-"""What the flow adds to DVC, and what running stages side by side saves.
+"""Measure the time that the Prefect flow adds to DVC, and the time that it saves with parallel stages.
 
-`python benchmarks/flow.py` clones the project twice, runs the whole DAG of the sample by `dvc repro` in one and by
-`python -m flows.pipeline` in the other, then both again with nothing to do, and prints seconds and their ratios. Each
-clone has an embedding cache and a DVC cache of its own. The flow starts Prefect's temporary server, or uses the one of
-PREFECT_API_URL. `--preset flickr8k` takes another preset; its data is read from `../shared` of this project.
-`--targets ingest aggregate` runs only these.
+The benchmark clones the last commit twice. It runs the whole pipeline with `dvc repro` in one clone and with
+`python -m flows.pipeline` in the other clone. A second run of each has no outdated stages. The result contains seconds
+and ratios. Each clone has its own embedding cache and DVC cache. The flow uses the server in PREFECT_API_URL, or starts
+a temporary server.
+
+    python benchmarks/flow.py                          # the sample data: about ten minutes on two cores
+    python benchmarks/flow.py --preset flickr8k        # data in ../shared of this project: about an hour
+    python benchmarks/flow.py --targets ingest aggregate
 """
 
 import argparse
@@ -22,58 +25,58 @@ BIN = Path(sys.executable).parent
 SHARED = PROJECT.parent / "shared"
 
 
-def clone(folder: Path, preset: str) -> Path:
-    """A fresh clone of the last commit with the preset's values in params.yaml, and the sample's data."""
+def clone_project(folder: Path, preset: str) -> Path:
+    """Clone the last commit into `folder`, apply the preset and write the sample data if the preset needs it."""
     folder.mkdir()
     if SHARED.is_dir():
         (folder / "shared").symlink_to(SHARED)
     project = folder / "kadr"
     subprocess.run(["git", "clone", "-q", str(PROJECT), str(project)], check=True)  # noqa: S603, S607
     if preset == "sample":
-        run(project, BIN / "kadr", "sample", "data/raw/sample")
-    run(project, BIN / "kadr", "use", preset)
+        run_timed(project, BIN / "kadr", "sample", "data/raw/sample")
+    run_timed(project, BIN / "kadr", "use", preset)
     return project
 
 
-def run(project: Path, *command: str | Path) -> float:
-    """Seconds that a command takes in the clone."""
-    own = {"PYTHONPATH": str(project), "KADR_CACHE": str(project / "cache"), "DVC_NO_ANALYTICS": "1"}
+def run_timed(project: Path, *command: str | Path) -> float:
+    """Run a command in a clone and return its seconds. The benchmark ends if the command fails."""
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
-    start = time.perf_counter()
-    environment = {**os.environ, **own, "PATH": path}
+    variables = {"PYTHONPATH": str(project), "KADR_CACHE": str(project / "cache"), "DVC_NO_ANALYTICS": "1"}
+    environment = {**os.environ, **variables, "PATH": path}
     arguments = list(map(str, command))
-    done = subprocess.run(arguments, cwd=project, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    start = time.perf_counter()
+    process = subprocess.run(arguments, cwd=project, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if process.returncode:
+        sys.exit(f"{' '.join(arguments)}\n{process.stdout[-2000:]}\n{process.stderr[-2000:]}")
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Print the seconds of both ways, the first run and the one with nothing to do, and the ratios."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--preset", default="sample")
-    parser.add_argument("--targets", nargs="*", default=[])
-    parser.add_argument("--max-parallel", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="an empty folder where the clones stay; else a temporary one")
-    asked = parser.parse_args()
-    each = [part for target in asked.targets for part in ("--target", target)]
-    ways = {
-        "dvc repro": [BIN / "dvc", "repro", *asked.targets],
-        "flow": [BIN / "python", "-m", "flows.pipeline", "--max-parallel", str(asked.max_parallel), *each],
+    """Measure both commands and print a JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="sample", help="preset of the clones")
+    parser.add_argument("--targets", nargs="*", default=[], help="stages to run, default: all")
+    parser.add_argument("--max-parallel", type=int, default=2, help="number of stages that the flow runs in parallel")
+    parser.add_argument("--folder", type=Path, help="empty folder to keep the clones, default: a temporary folder")
+    args = parser.parse_args()
+    flow_targets = [argument for target in args.targets for argument in ("--target", target)]
+    commands = {
+        "dvc repro": [BIN / "dvc", "repro", *args.targets],
+        "flow": [BIN / "python", "-m", "flows.pipeline", "--max-parallel", str(args.max_parallel), *flow_targets],
     }
     seconds: dict[str, dict[str, float]] = {}
-    with nullcontext(asked.folder) if asked.folder else tempfile.TemporaryDirectory() as folder:
-        for name, command in ways.items():
-            project = clone(Path(folder) / name.replace(" ", "-"), asked.preset)
-            seconds[name] = {"all": run(project, *command), "nothing": run(project, *command)}
+    with nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory() as folder:
+        for name, command in commands.items():
+            project = clone_project(Path(folder) / name.replace(" ", "-"), args.preset)
+            seconds[name] = {"all": run_timed(project, *command), "nothing": run_timed(project, *command)}
     dvc, flow = seconds["dvc repro"], seconds["flow"]
-    figures = {
-        "seconds": {name: {what: round(s, 1) for what, s in own.items()} for name, own in seconds.items()},
+    results = {
+        "seconds": {name: {run: round(spent, 1) for run, spent in runs.items()} for name, runs in seconds.items()},
         "all_flow_over_dvc": round(flow["all"] / dvc["all"], 3),
         "nothing_flow_over_dvc": round(flow["nothing"] / dvc["nothing"], 2),
         "nothing_flow_adds_s": round(flow["nothing"] - dvc["nothing"], 1),
     }
-    print(json.dumps(figures, indent=2))
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast stage ingest checks photos, beside PIL in a plain loop, and what it needs at size.
+"""Measure the speed of the image checks in stage `ingest`, and the time and memory of the whole stage.
 
-    python benchmarks/ingest.py photos [FOLDER]      photos/s, both in one run, in turns
-    python benchmarks/ingest.py stage [FOLDER]       the whole stage: 1,000 photos and 50,000 ratings
-    python benchmarks/ingest.py rows                 the whole stage: 5 million rows of ratings
+    python benchmarks/ingest.py photos [FOLDER]   # images per second, compared with decoding in a PIL loop: a minute
+    python benchmarks/ingest.py stage [FOLDER]    # the stage with 1,000 images and 50,000 ratings: half a minute
+    python benchmarks/ingest.py rows              # the stage with 5 million ratings: several minutes
 
-FOLDER has JPEG files; without it, ../shared/flickr8k/corpus_images. Nothing is left on disk.
+FOLDER contains JPEG files. The default is ../shared/flickr8k/corpus_images. All output is in temporary folders.
 """
 
 import itertools
@@ -28,85 +28,89 @@ import yaml
 from PIL import Image
 
 PROJECT = Path(__file__).parents[1]
-PHOTOS = PROJECT.parent / "shared/flickr8k/corpus_images"
-N_PHOTOS, N_LARGE, N_RATINGS, N_ROWS = 1_000, 100, 50_000, 5_000_000
-CAMERA = (2400, 1600)
+IMAGES = PROJECT.parent / "shared/flickr8k/corpus_images"
+N_IMAGES, N_LARGE_IMAGES, N_RATINGS, N_ROWS = 1_000, 100, 50_000, 5_000_000
+N_RATERS = 200
+CAMERA_SIZE = (2400, 1600)
+MAX_PIXELS = 10**9
 
-app = typer.Typer(add_completion=False)
-Folder = Annotated[Path, typer.Argument(help="JPEG files.")]
+app = typer.Typer(add_completion=False, help=__doc__)
+ImageFolder = Annotated[Path, typer.Argument(help="Folder of JPEG files.")]
 
 
 @app.command()
-def photos(folder: Folder = PHOTOS, rounds: int = 3) -> None:
-    """Photos/s of the checks and of PIL in a plain loop, for the photos as they are and enlarged to a camera's size."""
-    from kadr.ingest.image_checks import list_photos
+def photos(folder: ImageFolder = IMAGES, rounds: int = 3) -> None:
+    """Compare the image checks with a PIL loop, for images of original size and enlarged to 2400 x 1600."""
+    from kadr.ingest.image_checks import list_images
 
-    paths = [photo.path for photo in list_photos(str(folder.parent), folder.name, "corpus")[:N_PHOTOS]]
-    _race("as they are", paths, rounds)
+    paths = [image.path for image in list_images(str(folder.parent), folder.name, "corpus")[:N_IMAGES]]
+    _compare_with_pil("as they are", paths, rounds)
     with tempfile.TemporaryDirectory() as name:
-        for path in paths[:N_LARGE]:
-            with Image.open(path) as photo:
-                photo.resize(CAMERA).save(Path(name) / Path(path).name, quality=90)
-        _race(f"as JPEG of {CAMERA[0]} x {CAMERA[1]}", [str(path) for path in sorted(Path(name).iterdir())], rounds)
+        for path in paths[:N_LARGE_IMAGES]:
+            with Image.open(path) as image:
+                image.resize(CAMERA_SIZE).save(Path(name) / Path(path).name, quality=90)
+        large_paths = [str(path) for path in sorted(Path(name).iterdir())]
+        _compare_with_pil(f"as JPEG of {CAMERA_SIZE[0]} x {CAMERA_SIZE[1]}", large_paths, rounds)
 
 
-def _race(what: str, paths: list[str], rounds: int) -> None:
-    """Both ways in turns; medians and their ratio."""
-    from kadr.ingest.image_checks import Photo, check_photos
+def _compare_with_pil(description: str, paths: list[str], rounds: int) -> None:
+    """Measure the PIL loop and the checks in turn, and print the medians and their ratio."""
+    from kadr.ingest.image_checks import ImageFile, check_images
 
-    listed = [Photo(path, path, "corpus") for path in paths]
-    check_photos(listed[:50], 10**9)  # imports
-    plain, ours = [], []
+    images = [ImageFile(path, path, "corpus") for path in paths]
+    check_images(images[:50], MAX_PIXELS)  # imports modules
+    pil_rates, kadr_rates = [], []
     for _ in range(rounds):
         start = time.perf_counter()
         for path in paths:
             with Image.open(path) as image:
                 image.convert("RGB")
         middle = time.perf_counter()
-        check_photos(listed, 10**9)
-        plain.append(len(paths) / (middle - start))
-        ours.append(len(paths) / (time.perf_counter() - middle))
-    ratio = statistics.median(mine / theirs for mine, theirs in zip(ours, plain, strict=True))
+        check_images(images, MAX_PIXELS)
+        pil_rates.append(len(paths) / (middle - start))
+        kadr_rates.append(len(paths) / (time.perf_counter() - middle))
+    ratio = statistics.median(kadr / pil for kadr, pil in zip(kadr_rates, pil_rates, strict=True))
     typer.echo(
-        f"{len(paths):,} photos {what}: PIL {statistics.median(plain):,.0f}/s, kadr {statistics.median(ours):,.0f}/s, "
-        f"ratio {ratio:.2f} ({len(os.sched_getaffinity(0))} cores, {rounds} rounds; kadr also hashes and measures)"
+        f"{len(paths):,} images {description}: PIL {statistics.median(pil_rates):,.0f}/s, "
+        f"kadr {statistics.median(kadr_rates):,.0f}/s, ratio {ratio:.2f} "
+        f"({len(os.sched_getaffinity(0))} cores, {rounds} rounds; kadr also computes hashes and quality measures)"
     )
 
 
 @app.command()
-def stage(folder: Folder = PHOTOS) -> None:
-    """Seconds of the whole stage, imports included, for 1,000 photos and 50,000 ratings."""
-    with _project() as project:
-        for number, path in enumerate(itertools.islice(sorted(folder.iterdir()), N_PHOTOS)):
-            _put(path, project, number)
-        _write_single(project, N_RATINGS // 4)  # four ratings a row
-        _run(project)
+def stage(folder: ImageFolder = IMAGES) -> None:
+    """Measure the stage with 1,000 images and 50,000 ratings, including imports."""
+    with _temporary_project() as project:
+        for number, path in enumerate(itertools.islice(sorted(folder.iterdir()), N_IMAGES)):
+            _copy_image(path, project, number)
+        _write_single_file(project, N_RATINGS // 4)  # four ratings in a row
+        _run_stage(project)
 
 
 @app.command()
 def rows(n: int = N_ROWS) -> None:
-    """Seconds and peak memory of the whole stage for 5 million single ratings, and for as many rows of four."""
-    for write, name in (
-        (_write_long, "single ratings, a row each"),
-        (_write_single, "rows of three experts and a crowd"),
+    """Measure the stage with 5 million rows of one rating, and with 5 million rows of four ratings."""
+    for write_ratings, description in (
+        (_write_long_file, "rows of one rating"),
+        (_write_single_file, "rows of three expert ratings and a crowd share"),
     ):
-        with _project() as project:
-            small = project / "small.jpg"
-            Image.effect_noise((64, 64), 60).save(small)
-            for number in range(N_PHOTOS):
-                _put(small, project, number)
-            write(project, n)
-            typer.echo(f"{n:,} {name}:")
-            _run(project)
+        with _temporary_project() as project:
+            image_path = project / "small.jpg"
+            Image.effect_noise((64, 64), 60).save(image_path)
+            for number in range(N_IMAGES):
+                _copy_image(image_path, project, number)
+            write_ratings(project, n)
+            typer.echo(f"{n:,} {description}:")
+            _run_stage(project)
 
 
 @contextmanager
-def _project() -> Iterator[Path]:
-    """A folder to run the stage in, removed afterwards."""
+def _temporary_project() -> Iterator[Path]:
+    """Yield a temporary project folder with settings for stage `ingest`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
-        settings["ingest"] |= {"source": "raw", "form": "auto", "corpus": None}
+        settings["ingest"] |= {"source": "raw", "format": "auto", "corpus": None}
         (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         (folder / "expectations").symlink_to(PROJECT / "expectations")
         for split in ("train", "test"):
@@ -114,40 +118,41 @@ def _project() -> Iterator[Path]:
         yield folder
 
 
-def _put(photo: Path, project: Path, number: int) -> None:
+def _copy_image(path: Path, project: Path, number: int) -> None:
     split = "test" if number == 0 else "train"
-    shutil.copy(photo, project / "raw" / f"{split}_images" / f"{number:04d}.jpg")
+    shutil.copy(path, project / "raw" / f"{split}_images" / f"{number:04d}.jpg")
 
 
-def _pairs(n: int) -> tuple[pa.Array, pa.Array, np.random.Generator]:
-    """Photos and texts of n different pairs, each text about as long as a caption."""
-    photo, text = np.arange(n) % (N_PHOTOS - 1) + 1, np.arange(n) // (N_PHOTOS - 1)
-    names = pa.array([f"{number:04d}.jpg" for number in range(N_PHOTOS)])
+def _make_pairs(n_pairs: int) -> tuple[pa.Array, pa.Array, np.random.Generator]:
+    """Return the images and the texts of different pairs, and a random number generator."""
+    image, text = np.arange(n_pairs) % (N_IMAGES - 1) + 1, np.arange(n_pairs) // (N_IMAGES - 1)
+    names = pa.array([f"{number:04d}.jpg" for number in range(N_IMAGES)])
     texts = pa.array(
         [f"Text {number} of two dogs, one brown, that run over the grass ." for number in range(text[-1] + 1)]
     )
-    return names.take(pa.array(photo)), texts.take(pa.array(text)), np.random.default_rng(0)
+    return names.take(pa.array(image)), texts.take(pa.array(text)), np.random.default_rng(0)
 
 
-def _write_long(project: Path, n: int) -> None:
-    images, texts, rng = _pairs(n)
-    raters = pa.array([f"rater {number}" for number in range(200)]).take(pa.array(rng.integers(200, size=n)))
-    table = pa.table({"image": images, "text": texts, "rater": raters, "rating": rng.integers(1, 5, n)})
+def _write_long_file(project: Path, n_rows: int) -> None:
+    images, texts, rng = _make_pairs(n_rows)
+    names = pa.array([f"rater {number}" for number in range(N_RATERS)])
+    raters = names.take(pa.array(rng.integers(N_RATERS, size=n_rows)))
+    table = pa.table({"image": images, "text": texts, "rater": raters, "rating": rng.integers(1, 5, n_rows)})
     pcsv.write_csv(table, project / "raw" / "ratings_long.csv")
 
 
-def _write_single(project: Path, n: int) -> None:
-    images, texts, rng = _pairs(n)
-    rates = {f"rate_{number}": rng.integers(1, 5, n) for number in (1, 2, 3)}
-    table = pa.table({"img_id": images, "text": texts, **rates, "crowd_rates": rng.integers(0, 5, n) / 4})
+def _write_single_file(project: Path, n_rows: int) -> None:
+    images, texts, rng = _make_pairs(n_rows)
+    ratings = {f"rate_{number}": rng.integers(1, 5, n_rows) for number in (1, 2, 3)}
+    table = pa.table({"img_id": images, "text": texts, **ratings, "crowd_rates": rng.integers(0, 5, n_rows) / 4})
     pcsv.write_csv(table, project / "raw" / "train_dataset.csv")
 
 
-def _run(project: Path) -> None:
+def _run_stage(project: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     start = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "tasks.ingest"], cwd=project, env=environment)
-    _, status, usage = os.wait4(child.pid, 0)
+    process = subprocess.Popen([sys.executable, "-m", "tasks.ingest"], cwd=project, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     if status:
         raise typer.Exit(1)

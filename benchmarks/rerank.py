@@ -1,9 +1,12 @@
-"""Whether step two of a search helps: the order by the relevance model less that by the cosine, paired, with intervals.
+"""Measure whether reranking by the relevance model improves the ranking by cosine.
 
-`python benchmarks/rerank.py` in a project whose pipeline has run prints one JSON object:
-- test_queries: each test text searches the test photos for its own; the first N by cosine are reordered.
-- rated_pairs: each text's rated photos by held-out predictions; NDCG@10 with the people's relevance as gain.
-An interval that lies above 0 says that step two helps; one that holds 0 that it makes no difference that can be seen.
+Run the benchmark in a project whose pipeline has run. The printed JSON object contains paired differences (reranked
+minus cosine) with bootstrap intervals. Reranking helps if an interval is above 0.
+
+- test_queries: Each test query is searched among the test images. The first N images by cosine are reranked.
+- rated_pairs: The rated images of each query are ranked by held-out predictions. The gain in NDCG@10 is the relevance.
+
+    python benchmarks/rerank.py      # under a minute
 """
 
 import argparse
@@ -14,94 +17,110 @@ import pandas as pd
 
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
-from kadr.io.schemas import IMAGES, PREDICTIONS, QUERIES, read_table
+from kadr.io.schemas import IMAGES, PAIR, PREDICTIONS, QUERIES, read_table
 from kadr.metrics import bootstrap
 from kadr.model import RelevanceModel
 from kadr.params import Params, load_params
 from kadr.project import PROJECT
 
-PLACES = 10
+MAX_RANK = 10
+RECALL_RANKS = (1, 5, 10)
 
 
-def difference(gains: np.ndarray, names: list[str], params: Params) -> dict[str, float]:
-    """The mean of paired differences with the interval over resampled texts or photos."""
+def mean_difference(differences: np.ndarray, groups: list[str], params: Params) -> dict[str, float]:
+    """Return the mean of paired differences with its interval over resampled groups (queries or images)."""
     mean = bootstrap(
-        lambda rows: float(gains[rows].mean()),
-        names,
+        lambda rows: float(differences[rows].mean()),
+        groups,
         params.evaluate.n_bootstrap,
         params.evaluate.confidence,
         params.seed,
     )
     if mean is None:
-        raise SystemExit("there is nothing to compare")
+        raise SystemExit("No pairs to compare. Run `dvc repro` on data with test queries and rated pairs.")
     return {key: round(getattr(mean, key), 4) for key in ("value", "low", "high")}
 
 
-def test_queries(params: Params, depths: list[int]) -> dict[str, dict[str, dict[str, float]]]:
-    """Depth of the reordering -> figure -> difference to the order by cosine."""
+def compare_test_queries(params: Params, depths: list[int]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the differences in the retrieval metrics for each number of reranked images."""
     images = read_table(PROJECT.images, IMAGES).to_pandas()
     ids = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     queries = queries[(queries["split"] == "test") & queries["image_id"].isin(ids)]
-    photos = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), ids)
-    text_of = dict(zip(queries["query_id"], queries["text"], strict=True))
-    texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders), text_of)
-    shared = params.shared_encoders[0]
-    cosine = texts.vectors[shared] @ photos.vectors[shared].T
-    rows = np.divmod(np.arange(cosine.size), len(ids))
-    model = RelevanceModel.load(PROJECT.relevance_model).predict(photos, texts, rows[1], rows[0]).reshape(cosine.shape)
-    own = pd.Index(ids).get_indexer(queries["image_id"])
-    by_cosine = place(cosine, own)
-    figures = {}
+    image_inputs = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), ids)
+    texts = dict(zip(queries["query_id"], queries["text"], strict=True))
+    text_inputs = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders), texts)
+    encoder = params.shared_encoders[0]
+    cosines = text_inputs.vectors[encoder] @ image_inputs.vectors[encoder].T
+    text_rows, image_rows = np.divmod(np.arange(cosines.size), len(ids))
+    model = RelevanceModel.load(PROJECT.relevance_model)
+    predictions = model.predict(image_inputs, text_inputs, image_rows, text_rows).reshape(cosines.shape)
+    targets = pd.Index(ids).get_indexer(queries["image_id"])
+    cosine_ranks = target_ranks(cosines, targets)
+    results = {}
     for depth in depths:
-        found = np.argsort(np.argsort(-cosine, axis=1, kind="stable"), axis=1) < depth
-        by_both = place(np.where(found, 2 + model, cosine), own)
-        gains = {f"recall_at_{k}": (by_both < k) * 1.0 - (by_cosine < k) for k in (1, 5, 10)}
-        gains["mrr"] = 1 / (1 + by_both) - 1 / (1 + by_cosine)
-        names = queries["image_id"].tolist()
-        figures[f"rerank {depth}"] = {name: difference(gain, names, params) for name, gain in gains.items()}
-    return figures
+        reranked = np.argsort(np.argsort(-cosines, axis=1, kind="stable"), axis=1) < depth
+        ranks = target_ranks(np.where(reranked, 2 + predictions, cosines), targets)
+        differences = {f"recall_at_{k}": (ranks < k) * 1.0 - (cosine_ranks < k) for k in RECALL_RANKS}
+        differences["mrr"] = 1 / (1 + ranks) - 1 / (1 + cosine_ranks)
+        groups = queries["image_id"].tolist()
+        results[f"rerank {depth}"] = {
+            name: mean_difference(values, groups, params) for name, values in differences.items()
+        }
+    return results
 
 
-def place(score: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """How many photos stand before each text's own; of equals, half do."""
-    target = score[np.arange(len(own)), own][:, None]
-    return (score > target).sum(axis=1) + ((score == target).sum(axis=1) - 1) / 2
+def target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the number of images above the target image of each query. Half of the images with equal scores count.
+
+    Args:
+        scores: (n_queries, n_images).
+        targets: (n_queries,) columns of the target images.
+    """
+    target_scores = scores[np.arange(len(targets)), targets][:, None]
+    return (scores > target_scores).sum(axis=1) + ((scores == target_scores).sum(axis=1) - 1) / 2
 
 
-def rated_pairs(params: Params) -> dict[str, dict[str, float] | int]:
-    """NDCG@10 of held-out predictions less that of the cosine, over texts with two or more rated photos."""
-    both = [
+def compare_rated_pairs(params: Params) -> dict[str, dict[str, float] | int]:
+    """Return the difference in NDCG@10 between held-out predictions and cosines, over queries with several images."""
+    model, cosine = (
         read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas() for name in ("model", "cosine")
-    ]
-    pairs = both[0].merge(
-        both[1][["image_id", "query_id", "score"]], on=["image_id", "query_id"], suffixes=("", "_cosine")
     )
-    texts = {
-        str(name): ndcg(group["relevance"].to_numpy(), group["score"].to_numpy())
+    pairs = model.merge(cosine[[*PAIR, "score"]], on=PAIR, suffixes=("", "_cosine"))
+    differences = {
+        str(query_id): ndcg(group["relevance"].to_numpy(), group["score"].to_numpy())
         - ndcg(group["relevance"].to_numpy(), group["score_cosine"].to_numpy())
-        for name, group in pairs.groupby("query_id")
+        for query_id, group in pairs.groupby("query_id")
         if len(group) > 1 and group["relevance"].max() > 0
     }
-    return {"n_texts": len(texts), "ndcg_at_10": difference(np.array(list(texts.values())), list(texts), params)}
+    difference = mean_difference(np.array(list(differences.values())), list(differences), params)
+    return {"n_texts": len(differences), "ndcg_at_10": difference}
 
 
-def ndcg(relevance: np.ndarray, score: np.ndarray) -> float:
-    """Normalised discounted cumulative gain (Järvelin and Kekäläinen 2002) of the first PLACES."""
-    discount = 1 / np.log2(2 + np.arange(min(PLACES, len(relevance))))
-    order = np.argsort(-score, kind="stable")[:PLACES]
-    return float((relevance[order] * discount).sum() / (np.sort(relevance)[::-1][:PLACES] * discount).sum())
+def ndcg(relevances: np.ndarray, scores: np.ndarray) -> float:
+    """Return the normalised discounted cumulative gain of the first 10 ranks (Järvelin and Kekäläinen 2002).
+
+    Args:
+        relevances: (n_images,) relevances of the images of a query.
+        scores: (n_images,) scores of the images.
+    """
+    discounts = 1 / np.log2(2 + np.arange(min(MAX_RANK, len(relevances))))
+    order = np.argsort(-scores, kind="stable")[:MAX_RANK]
+    ideal = np.sort(relevances)[::-1][:MAX_RANK]
+    return float((relevances[order] * discounts).sum() / (ideal * discounts).sum())
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--depths", type=int, nargs="+", default=[10, 20, 50, 100])
-    asked = parser.parse_args()
+    """Compare both rankings and print a JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depths", type=int, nargs="+", default=[10, 20, 50, 100], help="numbers of images to rerank")
+    args = parser.parse_args()
     params = load_params()
-    print(
-        json.dumps({"test_queries": test_queries(params, asked.depths), "rated_pairs": rated_pairs(params)}, indent=2)
-    )
+    results = {
+        "test_queries": compare_test_queries(params, args.depths),
+        "rated_pairs": compare_rated_pairs(params),
+    }
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

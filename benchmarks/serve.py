@@ -1,10 +1,12 @@
-"""The server's start, memory and queries per second on this machine, by 1, 8 and 64 connections at once.
+"""Measure start time, memory and requests per second of `kadr serve` with 1, 8 and 64 connections.
 
-`python benchmarks/serve.py --folder .` starts `kadr serve` there, on a free port of this machine, and prints one JSON
-object. The texts are asked once before the clock starts, so that their encodings are cached. `health` asks for nothing:
-it is the limit that HTTP sets; `times_health` is the cost of a search against it, `times_one` what batches gain over
-one query after another. `cpu_ms` is the server's processor time per query, fairer on a machine that others use. Each
-measurement ends after --queries queries or --seconds seconds.
+The benchmark starts a server in a project folder on a free local port and prints a JSON object. All queries are sent
+once before the measurement, so their encodings are cached. Requests to /health do no work and show the limit of HTTP.
+`times_health` is the ratio of health requests to searches per second. `times_one` is the gain over one connection,
+which comes from batching. `cpu_ms` is the server's processor time per request. Other programs affect it less than the
+elapsed time.
+
+    python benchmarks/serve.py --folder .      # at most two minutes; the project needs an index
 """
 
 import argparse
@@ -24,8 +26,8 @@ import aiohttp
 import numpy as np
 
 CONNECTIONS = (1, 8, 64)
-WHO = ("a dog", "two children", "a man in red", "a woman", "people", "a boy", "a bird", "a horse")
-WHERE = (
+SUBJECTS = ("a dog", "two children", "a man in red", "a woman", "people", "a boy", "a bird", "a horse")
+SETTINGS = (
     "in the snow",
     "on a beach",
     "in the street",
@@ -35,12 +37,14 @@ WHERE = (
     "on a bicycle",
     "jumping",
 )
-START_S = 300
+QUERIES = tuple(f"{subject} {setting}" for subject in SUBJECTS for setting in SETTINGS)
+N_RESULTS = 20
+START_TIMEOUT_S = 300
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Address and process of a `kadr serve` in the folder."""
+def run_server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run `kadr serve` in a folder and yield its address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -53,20 +57,20 @@ def server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
             process.terminate()
 
 
-async def start(session: aiohttp.ClientSession, address: str, process: "subprocess.Popen[bytes]") -> float:
-    """Seconds until the server answers."""
-    begun = time.perf_counter()
-    while process.poll() is None and time.perf_counter() - begun < START_S:
+async def measure_start(session: aiohttp.ClientSession, address: str, process: "subprocess.Popen[bytes]") -> float:
+    """Return the seconds until the first response of the server."""
+    start = time.perf_counter()
+    while process.poll() is None and time.perf_counter() - start < START_TIMEOUT_S:
         try:
-            async with session.get(f"{address}/health") as answer:
-                answer.raise_for_status()
-                return time.perf_counter() - begun
+            async with session.get(f"{address}/health") as response:
+                response.raise_for_status()
+                return time.perf_counter() - start
         except aiohttp.ClientConnectionError:
             await asyncio.sleep(0.05)
-    raise SystemExit(f"no server: it ended, or did not answer within {START_S} s")
+    raise SystemExit(f"The server ended, or did not respond within {START_TIMEOUT_S} s.")
 
 
-async def load(
+async def measure_load(
     session: aiohttp.ClientSession,
     address: str,
     pid: int,
@@ -76,75 +80,92 @@ async def load(
     seconds: float,
     search: bool,
 ) -> dict[str, float]:
-    """Queries per second, their times and processor time in ms, and how many failed."""
-    texts = itertools.islice(itertools.cycle(f"{who} {where}" for who in WHO for where in WHERE), n)
-    taken: list[float] = []
-    failed, spent = 0, cpu(pid)
-    begun = time.perf_counter()
+    """Send requests over parallel connections and measure their rate and duration.
 
-    async def ask() -> None:
-        nonlocal failed
-        for text in texts:
-            if time.perf_counter() - begun > seconds:
+    Args:
+        session: HTTP client.
+        address: Address of the server.
+        pid: Process ID of the server.
+        connections: Number of parallel connections.
+        n: Maximum number of requests.
+        seconds: Maximum duration.
+        search: Send searches instead of health requests.
+
+    Returns:
+        Requests per second, percentiles of the duration and processor time in ms, number of requests and of failures.
+    """
+    queries = itertools.islice(itertools.cycle(QUERIES), n)
+    durations: list[float] = []
+    n_failed, cpu_start = 0, cpu_seconds(pid)
+    start = time.perf_counter()
+
+    async def send_requests() -> None:
+        nonlocal n_failed
+        for query in queries:
+            if time.perf_counter() - start > seconds:
                 return
             sent = time.perf_counter()
             request = (
-                session.post(f"{address}/search", json={"text": text, "k": 20})
+                session.post(f"{address}/search", json={"text": query, "k": N_RESULTS})
                 if search
                 else session.get(f"{address}/health")
             )
-            async with request as answer:
-                await answer.read()
-                failed += answer.status != 200
-            taken.append(time.perf_counter() - sent)
+            async with request as response:
+                await response.read()
+                n_failed += response.status != 200
+            durations.append(time.perf_counter() - sent)
 
-    await asyncio.gather(*(ask() for _ in range(connections)))
-    rate = len(taken) / (time.perf_counter() - begun)
-    p50, p99 = np.percentile(np.array(taken) * 1000, [50, 99])
-    figures = {"per_s": rate, "p50_ms": p50, "p99_ms": p99, "cpu_ms": 1000 * (cpu(pid) - spent) / len(taken)}
-    return {name: round(float(value), 1) for name, value in figures.items()} | {"n": len(taken), "failed": failed}
+    await asyncio.gather(*(send_requests() for _ in range(connections)))
+    rate = len(durations) / (time.perf_counter() - start)
+    p50, p99 = np.percentile(np.array(durations) * 1000, [50, 99])
+    cpu_ms = 1000 * (cpu_seconds(pid) - cpu_start) / len(durations)
+    results = {"per_s": rate, "p50_ms": p50, "p99_ms": p99, "cpu_ms": cpu_ms}
+    counts = {"n": len(durations), "failed": n_failed}
+    return {name: round(float(value), 1) for name, value in results.items()} | counts
 
 
-async def measure(address: str, process: "subprocess.Popen[bytes]", n: int, seconds: float) -> dict[str, object]:
-    """All measurements of one server."""
+async def measure_server(address: str, process: "subprocess.Popen[bytes]", n: int, seconds: float) -> dict[str, object]:
+    """Measure the start, health requests, and searches with each number of connections."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=max(CONNECTIONS))) as session:
-        found: dict[str, object] = {"start_s": round(await start(session, address, process), 1)}
-        found["start_cpu_s"] = round(cpu(process.pid), 1)
-        most = {"connections": max(CONNECTIONS), "n": n, "seconds": seconds}
-        await load(session, address, process.pid, **most | {"n": len(WHO) * len(WHERE)}, search=True)
-        health = await load(session, address, process.pid, **most, search=False)
+        results: dict[str, object] = {"start_s": round(await measure_start(session, address, process), 1)}
+        results["start_cpu_s"] = round(cpu_seconds(process.pid), 1)
+        load = {"connections": max(CONNECTIONS), "n": n, "seconds": seconds}
+        await measure_load(session, address, process.pid, **load | {"n": len(QUERIES)}, search=True)
+        health = await measure_load(session, address, process.pid, **load, search=False)
         searches = {
-            connections: await load(session, address, process.pid, **most | {"connections": connections}, search=True)
+            connections: await measure_load(
+                session, address, process.pid, **load | {"connections": connections}, search=True
+            )
             for connections in CONNECTIONS
         }
-    one = searches[1]["per_s"]
-    for at in searches.values():
-        at["times_one"] = round(at["per_s"] / one, 2)
-        at["times_health"] = round(health["per_s"] / at["per_s"], 2)
-    return found | {"health": health, "search": searches, "memory_mb": memory(process.pid)}
+    single_rate = searches[1]["per_s"]
+    for measured in searches.values():
+        measured["times_one"] = round(measured["per_s"] / single_rate, 2)
+        measured["times_health"] = round(health["per_s"] / measured["per_s"], 2)
+    return results | {"health": health, "search": searches, "memory_mb": peak_memory_mb(process.pid)}
 
 
-def cpu(pid: int) -> float:
-    """Seconds of processor time that the process has used."""
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def memory(pid: int) -> int:
-    """Peak resident megabytes."""
+def peak_memory_mb(pid: int) -> int:
+    """Return the peak resident memory of a process in megabytes."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1000
 
 
 def main() -> None:
-    """Start, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path(), help="of a project whose pipeline has run")
-    parser.add_argument("--queries", type=int, default=2000, help="of each measurement, at most")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement, at most")
-    given = parser.parse_args()
-    with server(given.folder) as (address, process):
-        print(json.dumps(asyncio.run(measure(address, process, given.queries, given.seconds)), indent=1))
+    """Start the server, measure, and print a JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path(), help="project folder with an index")
+    parser.add_argument("--queries", type=int, default=2000, help="maximum number of requests in a measurement")
+    parser.add_argument("--seconds", type=float, default=15.0, help="maximum seconds of a measurement")
+    args = parser.parse_args()
+    with run_server(args.folder) as (address, process):
+        print(json.dumps(asyncio.run(measure_server(address, process, args.queries, args.seconds)), indent=1))
 
 
 if __name__ == "__main__":

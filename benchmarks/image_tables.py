@@ -1,0 +1,31 @@
+"""Tables of images for the benchmarks: schema IMAGES with given columns, all other columns null."""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from kadr.io.schemas import IMAGES
+
+
+def make_image_table(ids: Sequence[str], paths: Sequence[str], sha256: Sequence[str], split: str) -> pa.Table:
+    """Return a table of valid images.
+
+    Args:
+        ids: (n_images,) image IDs.
+        paths: (n_images,) paths or URIs.
+        sha256: (n_images,) hashes of the files.
+        split: Split of all images.
+    """
+    n_images = len(ids)
+    columns: Mapping[str, Sequence[str]] = {
+        "image_id": ids,
+        "path": paths,
+        "split": [split] * n_images,
+        "sha256": sha256,
+        "status": ["ok"] * n_images,
+    }
+    arrays = [
+        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(n_images, field.type)
+        for field in IMAGES
+    ]
+    return pa.Table.from_arrays(arrays, schema=IMAGES)
