@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,21 @@ def import_graph() -> Any:
     return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
 
 
+@cache
+def registered_modules() -> dict[str, list[str]]:
+    """Return package -> its modules that kadr registers as entry points (encoders, aggregators, input formats)."""
+    packages: dict[str, list[str]] = defaultdict(list)
+    for entry in distribution("kadr").entry_points:
+        if entry.group.startswith("kadr."):
+            packages[entry.module.rpartition(".")[0]].append(entry.module)
+    return packages
+
+
 def modules_used(module: str) -> set[str]:
     """Return every module of `PACKAGES` that importing `module` can execute, `module` included.
 
-    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count. A module named
-    `registry` can import every module of its package.
+    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count. A package can import
+    every one of its modules that is registered as an entry point.
     """
     graph = import_graph()
     modules: set[str] = set()
@@ -38,8 +49,7 @@ def modules_used(module: str) -> set[str]:
             continue
         modules.add(name)
         waiting += graph.find_modules_directly_imported_by(name)
-        if name.endswith(".registry"):
-            waiting += graph.find_descendants(name.removesuffix(".registry"))
+        waiting += registered_modules().get(name, [])
         waiting += [name.rsplit(".", maxsplit=n)[0] for n in range(1, name.count(".") + 1)]
     return modules
 

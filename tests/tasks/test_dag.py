@@ -80,6 +80,19 @@ def test_code_dependencies_include_imports_in_functions_and_packages() -> None:
     assert "kadr.encoders.encoder_loading" in modules_used("tasks.embed_images")
 
 
+@pytest.mark.parametrize(
+    ("stage", "module"),
+    [
+        ("ingest", "kadr.ingest.formats.long"),
+        ("aggregate", "kadr.aggregate.majority"),
+        ("embed_images", "kadr.encoders.timm"),
+        ("embed_texts", "kadr.encoders.tfidf"),
+    ],
+)
+def test_code_dependencies_include_registered_implementations(stage: str, module: str) -> None:
+    assert module in modules_used(f"tasks.{stage}")
+
+
 # Files and params
 
 
