@@ -7,7 +7,7 @@ import pandas as pd
 
 from kadr.io.schemas import PAIR
 from kadr.report.metric_rows import METRICS, SOURCE_LABELS
-from kadr.report.rating_plots import BOX_LEGEND, MAX_LEVELS, select_source
+from kadr.report.rating_plots import BOX_LEGEND, group_by_level, select_source
 from kadr.report.svg_plots import (
     SvgPlot,
     bar_height,
@@ -78,9 +78,8 @@ def _plot_comparison(evaluate: Mapping[str, Any]) -> Iterator[SvgPlot]:
 
 def _plot_scores_by_rating(predictions: pd.DataFrame, ratings: pd.DataFrame) -> Iterator[SvgPlot]:
     expert = select_source(ratings, "expert").merge(predictions, on=PAIR)
-    levels = expert.groupby(expert["rating"].round(2))["score"]
-    if 0 < levels.ngroups <= MAX_LEVELS:
-        groups = {f"{level:g}": scores.to_numpy() for level, scores in levels}
+    groups = group_by_level(expert["score"], expert["rating"].round(2))
+    if groups:
         paint = box_plot(groups, "expert rating", "predicted relevance")
         caption = f"Predictions for held-out pairs, by single expert rating. {BOX_LEGEND}"
         yield draw_plot("Predictions by expert rating", caption, paint)

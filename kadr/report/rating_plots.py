@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from kadr.io.schemas import PAIR, scale_to_unit
-from kadr.report.svg_plots import SvgPlot, box_plot, count_plot, draw_plot, histogram
+from kadr.report.svg_plots import FloatVector, SvgPlot, box_plot, count_plot, draw_plot, histogram
 
 MAX_LEVELS = 10
 """Largest number of different ratings that a plot shows as separate levels."""
@@ -55,6 +55,12 @@ def mean_pair_ratings(ratings: pd.DataFrame) -> "pd.Series[float]":
     return sums["total"] / sums["votes"]
 
 
+def group_by_level(values: "pd.Series[float]", levels: "pd.Series[float]") -> dict[str, FloatVector]:
+    """Return the values at each rating level, or an empty dict if the levels are too many for a plot."""
+    groups = values.groupby(levels)
+    return {f"{level:g}": group.to_numpy() for level, group in groups} if groups.ngroups <= MAX_LEVELS else {}
+
+
 def _plot_expert_ratings(expert: pd.DataFrame) -> Iterator[SvgPlot]:
     if expert.empty:
         return
@@ -96,9 +102,8 @@ def _plot_crowd_by_expert(expert: pd.DataFrame, crowd: pd.DataFrame) -> Iterator
         return
     medians = expert.groupby(PAIR)["rating"].median()
     pairs = pd.DataFrame({"level": medians, "share": mean_pair_ratings(crowd)}).dropna()
-    levels = pairs.groupby(pairs["level"].round(1))["share"]
-    if 0 < levels.ngroups <= MAX_LEVELS:
-        groups = {f"{level:g}": shares.to_numpy() for level, shares in levels}
+    groups = group_by_level(pairs["share"], pairs["level"].round(1))
+    if groups:
         paint = box_plot(groups, "median expert rating", "share of yes votes")
         caption = f"{len(pairs):,} pairs rated by experts and by the crowd. {BOX_LEGEND}"
         yield draw_plot("Crowd votes by expert rating", caption, paint)
