@@ -14,7 +14,7 @@ _MAX_SHARE_ERROR = 0.05
 """Maximum difference between a share and the share that follows from the vote counts of the same row."""
 
 Shares = tuple["pd.Series[float]", "pd.Series[int]", pd.DataFrame]
-"""Share of positive votes per row, number of votes per row, quarantine."""
+"""Share of positive votes per row, number of votes per row, and quarantine of the invalid cells."""
 
 
 def parse_crowd_columns(raw: RawRatings, rows: pd.DataFrame) -> list[ParsedRatings]:

@@ -16,7 +16,7 @@ _THREADS = 8
 def fetch(address: str, folder: Path, *, force: bool = False) -> int:
     """Copy all files of a remote folder. The local folder appears after the last file is copied.
 
-    An interrupted copy resumes: files that are already complete, judged by their size, are not copied again.
+    An interrupted copy resumes. Local files that have the size of the remote file are not copied again.
 
     Args:
         address: fsspec address, e.g. s3://bucket/photos, file:///data/photos or memory://photos.

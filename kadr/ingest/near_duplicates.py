@@ -11,14 +11,14 @@ import numpy.typing as npt
 from kadr.ingest.image_checks import ImageFile
 
 MAX_LISTED_PAIRS = 10_000
-"""Maximum number of pairs that are listed for two splits. All pairs are counted."""
+"""Maximum number of listed pairs for two splits. All pairs are counted."""
 
 N_METRIC_PAIRS = 10
 """Number of pairs in the metrics."""
 
 _HASH_BITS = 64
 _MULTI_HASH_MIN_HASHES = 20_000
-_MULTI_HASH_MAX_DISTANCE = 7
+_MULTI_HASH_MAX_DISTANCE = 4
 _BATCH = 1024
 
 Hashes = npt.NDArray[np.uint64]

@@ -41,7 +41,7 @@ class IngestResult:
 
 @dataclass(frozen=True)
 class CheckedInput:
-    """Validated input, without the raw rows, which take 1 GB of memory for 5 million ratings."""
+    """Validated input of a dataset folder, without the raw rows. 5 million raw rows would take 1 GB of memory."""
 
     format: str
     source: str
@@ -173,7 +173,7 @@ def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tu
 
 
 def image_status(images: Sequence[ImageFile], split: str) -> dict[str, str]:
-    """Return image_id -> status for `image_rules`. An image of another split has an overlap rule as its status."""
+    """Return the status of each image for `image_rules`. An image of another split gets the name of an overlap rule."""
     return {image.image_id: image.status if image.split == split else f"image_in_{image.split}" for image in images}
 
 

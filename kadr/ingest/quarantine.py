@@ -36,7 +36,7 @@ class Rule:
 def apply_rules(
     file: str, rows: pd.DataFrame, column_names: Mapping[str, str], rules: Sequence[Rule]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split rows into valid and rejected ones. Each row is rejected by the first rule that it breaks.
+    """Split rows into valid rows and rejected rows. A row is rejected by the first rule that it breaks.
 
     Args:
         file: name of the file that contains the rows.
@@ -106,7 +106,7 @@ def count_quarantined_rows(quarantine: pd.DataFrame) -> int:
 
 
 def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None:
-    """Check that the share of invalid rating rows is at most `limit`. Replaced ratings are not invalid.
+    """Check that the share of invalid rating rows is at most `limit`. Replaced ratings do not count as invalid.
 
     Raises:
         TooManyInvalidError: more rows are invalid.
@@ -119,7 +119,7 @@ def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None
 
 
 def check_image_limit(quarantine: pd.DataFrame, n_images: int, limit: float) -> None:
-    """Check that the share of invalid images is at most `limit`. Images of another split are not invalid.
+    """Check that the share of invalid images is at most `limit`. Images of another split do not count as invalid.
 
     Raises:
         TooManyInvalidError: more images are invalid.
