@@ -75,7 +75,7 @@ def evaluate(params: Params) -> Metrics:
     record_run(params, estimates, references, plots)
     write_csv(PROJECT.reliability, reliability)
     write_json(PROJECT.metrics / "evaluate.json", metrics)  # before the gates, so that a rejected model can be analysed
-    gates.enforce(find_regressions(evaluator, model, estimates))
+    gates.enforce(find_gate_failures(evaluator, model, estimates))
     return metrics
 
 
@@ -112,7 +112,7 @@ def check_gates(params: GateParams) -> None:
         )
 
 
-def find_regressions(evaluator: Evaluator, model: pd.DataFrame, estimates: Mapping[str, Estimates]) -> list[str]:
+def find_gate_failures(evaluator: Evaluator, model: pd.DataFrame, estimates: Mapping[str, Estimates]) -> list[str]:
     """Compare the model with the baseline and the champion of evaluate.gates.
 
     Args:

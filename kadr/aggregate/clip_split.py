@@ -19,8 +19,9 @@ def split_pairs(
     """Assign each pair to the relevance model, to CLIP training, or to neither.
 
     Images and queries are split separately, so that the relevance model never sees an image or query that CLIP was
-    trained on. Its trust in the CLIP and its metrics would otherwise not hold for unrated images and queries. The hash
-    of an ID decides the side, so that existing images and queries keep their side when new ones are added.
+    trained on. A model trained on such pairs would overestimate CLIP's features, and its metrics would not hold for
+    unrated images and queries. The hash of an ID decides the side, so that existing images and queries keep their side
+    when new ones are added.
 
     Args:
         pairs: columns image_id and query_id.
@@ -32,6 +33,7 @@ def split_pairs(
     Returns:
         (n_pairs,) MODEL, CLIP, or UNUSED if the image and the query are on different sides.
     """
+    # The salts "photo" and "text" determine the split: another salt would move existing pairs.
     image_to_clip = _below_share(pairs["image_id"].tolist(), clip_share, f"{seed} photo")
     query_to_clip = _below_share(query_groups(pairs["query_id"].tolist(), caption_images), clip_share, f"{seed} text")
     sides = np.select([image_to_clip & query_to_clip, image_to_clip | query_to_clip], [CLIP, UNUSED], MODEL)

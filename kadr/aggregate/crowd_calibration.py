@@ -6,7 +6,7 @@ Isotonic regression (Barlow et al. 1972) learns the relevance for each share fro
 
 import numpy as np
 
-Values = np.ndarray[tuple[int], np.dtype[np.float64]]
+from kadr.aggregate.response_patterns import Values
 
 MIN_PAIRS = 30
 

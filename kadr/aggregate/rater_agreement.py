@@ -124,8 +124,8 @@ def _crowd_by_expert(ratings: pd.DataFrame, levels: Values) -> dict[str, dict[st
 def _describe_raters(model: GradedResponseModel) -> dict[str, dict[str, float]]:
     """Describe the known raters on the scale 0..1, the noisiest first.
 
-    `leniency` is the mean rating minus the relevance; `noise` is the root mean squared deviation of a rating from the
-    relevance; `lapses` is the lapse rate.
+    `leniency` is the mean rating minus the relevance. `lapses` is the lapse rate. `noise` is the root mean squared
+    deviation of a rating from the relevance.
     """
     curves, probabilities, relevance = model.rater_curves, model.rater_curves.probabilities(), model.grid_relevance
     weight = model.prior[[Stratum.EXPERTS, Stratum.BOTH]].mean(axis=0)

@@ -148,9 +148,9 @@ def _count_votes(crowd: pd.DataFrame, pair_number: Integers, n_pairs: int) -> tu
 def infer_votes(share: Values, votes: Values) -> Values:
     """Infer the number of votes behind each share of yes if the ratings do not contain it.
 
-    The number is unknown if every row counts as one vote and some shares lie between 0 and 1. Such a share then stands
-    for the smallest number of votes, at most 12, that yields it to two decimals. Shares of 0 and 1 stand for the most
-    common of these numbers.
+    The numbers of votes are unknown if every row counts as one vote and some shares are neither 0 nor 1. Each of these
+    shares then stands for the smallest number of votes, at most 12, that yields the share to two decimals. Shares of 0
+    and 1 stand for the most common of these numbers.
 
     Args:
         share: (n,) shares of yes in 0..1.
