@@ -23,11 +23,11 @@ AblationGroup = Literal["modality", "encoders", "blocks", "aggregates", "objecti
 
 
 def _registered_aggregator(name: str) -> str:
-    return AGGREGATORS.check(name) if AGGREGATORS.names else name
+    return AGGREGATORS.check(name)
 
 
 def _registered_format(name: str) -> str:
-    return name if name == AUTO_FORMAT or not INPUT_FORMATS.names else INPUT_FORMATS.check(name)
+    return name if name == AUTO_FORMAT else INPUT_FORMATS.check(name)
 
 
 class CorpusParams(Section):
