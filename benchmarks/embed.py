@@ -9,7 +9,7 @@ Images per second refer to elapsed time and to processor time. Processor time in
 affected by other programs. All loops take turns on slices of the images.
 
     python benchmarks/embed.py                    # ten minutes on two idle cores
-    python benchmarks/embed.py --encoders vit --vit-photos 64 --clip-retrieval DIR/bin/python
+    python benchmarks/embed.py --encoders vit --vit-images 64 --clip-retrieval DIR/bin/python
 
 `--clip-retrieval PYTHON` adds clip-retrieval, which needs its own environment:
 `uv venv DIR && uv pip install --python DIR/bin/python clip-retrieval 'setuptools<81'`.
@@ -114,8 +114,8 @@ def main() -> None:
     """Measure the encoders and print a JSON object for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoders", nargs="+", choices=list(N_SLICES), default=list(N_SLICES))
-    parser.add_argument("--photos", type=int, default=6800, help="number of images for mobilenet")
-    parser.add_argument("--vit-photos", type=int, default=192, help="number of images for vit")
+    parser.add_argument("--images", type=int, default=6800, help="number of images for mobilenet")
+    parser.add_argument("--vit-images", type=int, default=192, help="number of images for vit")
     parser.add_argument("--batch", type=int, default=16, help="number of images in a batch")
     parser.add_argument("--clip-retrieval", metavar="PYTHON", help="Python interpreter with clip-retrieval")
     args = parser.parse_args()
@@ -123,7 +123,7 @@ def main() -> None:
     folders = (SHARED / "flickr8k" / "corpus_images", SHARED / "flickr8k" / "train_images")
     all_paths = [path.resolve() for folder in folders for path in sorted(folder.iterdir())]
     for name in args.encoders:
-        n_images = min(args.photos if name == "mobilenet" else args.vit_photos, len(all_paths))
+        n_images = min(args.images if name == "mobilenet" else args.vit_images, len(all_paths))
         paths = [all_paths[row] for row in np.linspace(0, len(all_paths) - 1, n_images).astype(int)]
         print(json.dumps(measure_encoder(name, paths, args.batch, args.clip_retrieval), indent=2), flush=True)
 

@@ -1,6 +1,6 @@
 """Measure the speed of the image checks in stage `ingest`, and the time and memory of the whole stage.
 
-    python benchmarks/ingest.py photos [FOLDER]   # images per second, compared with decoding in a PIL loop: a minute
+    python benchmarks/ingest.py images [FOLDER]   # images per second, compared with decoding in a PIL loop: a minute
     python benchmarks/ingest.py stage [FOLDER]    # the stage with 1,000 images and 50,000 ratings: half a minute
     python benchmarks/ingest.py rows              # the stage with 5 million ratings: several minutes
 
@@ -39,7 +39,7 @@ ImageFolder = Annotated[Path, typer.Argument(help="Folder of JPEG files.")]
 
 
 @app.command()
-def photos(folder: ImageFolder = IMAGES, rounds: int = 3) -> None:
+def images(folder: ImageFolder = IMAGES, rounds: int = 3) -> None:
     """Compare the image checks with a PIL loop, for images of original size and enlarged to 2400 x 1600."""
     from kadr.ingest.image_checks import list_images
 
@@ -57,8 +57,8 @@ def _compare_with_pil(description: str, paths: list[str], rounds: int) -> None:
     """Measure the PIL loop and the checks in turn, and print the medians and their ratio."""
     from kadr.ingest.image_checks import ImageFile, check_images
 
-    images = [ImageFile(path, path, "corpus") for path in paths]
-    check_images(images[:50], MAX_PIXELS)  # imports modules
+    image_files = [ImageFile(path, path, "corpus") for path in paths]
+    check_images(image_files[:50], MAX_PIXELS)  # imports modules
     pil_rates, kadr_rates = [], []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -66,7 +66,7 @@ def _compare_with_pil(description: str, paths: list[str], rounds: int) -> None:
             with Image.open(path) as image:
                 image.convert("RGB")
         middle = time.perf_counter()
-        check_images(images, MAX_PIXELS)
+        check_images(image_files, MAX_PIXELS)
         pil_rates.append(len(paths) / (middle - start))
         kadr_rates.append(len(paths) / (time.perf_counter() - middle))
     ratio = statistics.median(kadr / pil for kadr, pil in zip(kadr_rates, pil_rates, strict=True))

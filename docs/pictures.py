@@ -120,7 +120,7 @@ def capture_kadr(browser: Browser) -> None:
 
 
 def main() -> None:
-    """Capture the three pages."""
+    """Capture the pages of Prefect, MLflow and kadr."""
     with (
         tempfile.TemporaryDirectory() as home,
         sync_playwright() as playwright,

@@ -56,7 +56,7 @@ def select_worst(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
 
 
 def make_examples(pairs: pd.DataFrame, texts: Mapping[str, str], paths: Mapping[str, str]) -> list[PredictionExample]:
-    """Return an example for each pair.
+    """Return a prediction example with a thumbnail for each pair.
 
     Args:
         pairs: Columns of schema PREDICTIONS.

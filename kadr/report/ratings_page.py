@@ -34,7 +34,7 @@ _SD_NAMES = {"before": "without ratings"}
 
 @dataclass(frozen=True)
 class RatingTableRow:
-    """A row of a table: its name, and column -> content of the cell."""
+    """A table row with a name and a mapping from column to cell text."""
 
     name: str
     cells: Mapping[str, str]
@@ -57,7 +57,7 @@ class RatingsPage:
 
 
 def render_ratings_page(page: RatingsPage) -> str:
-    """Return the report as HTML. All texts are escaped."""
+    """Render the report of the ratings as HTML. All texts are escaped."""
     return load_templates().get_template("ratings_page.html.j2").render(page=page)
 
 

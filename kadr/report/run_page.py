@@ -40,12 +40,12 @@ class RunPage:
 
 
 def render_run_page(page: RunPage) -> str:
-    """Return the report as HTML. All texts are escaped."""
+    """Render the report of a run as HTML. All texts are escaped."""
     templates = load_templates()
     templates.globals["list_columns"] = _list_columns
     return templates.get_template("run_page.html.j2").render(page=page, labels=SOURCE_LABELS)
 
 
 def _list_columns(rows: Sequence[MetricRow]) -> list[str]:
-    """Return the sources that have a value in at least one row."""
+    """Return the columns that have a value in at least one row of the metric table."""
     return [name for name in SOURCE_LABELS if any(row.cells[name] for row in rows)]

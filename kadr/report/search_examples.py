@@ -12,7 +12,7 @@ from kadr.search import Match, Searcher
 
 @dataclass(frozen=True)
 class ExampleMatch:
-    """One result of a search.
+    """One image that a search example finds.
 
     Attributes:
         thumbnail: Thumbnail of the image, as a data URI.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FloatVector = np.ndarray[tuple[int], np.dtype[np.floating[Any]]]
 Painter = Callable[["Axes"], None]
+"""A function that draws into Matplotlib axes."""
 
 _WIDTH_INCHES = 4.0
 _N_BINS = 20
@@ -52,7 +53,7 @@ def draw_plot(title: str, caption: str, paint: Painter, height: float = 2.5) -> 
     Args:
         title: Title of the plot.
         caption: Explanation of the marks.
-        paint: Function that draws into the axes.
+        paint: Function that draws into Matplotlib axes.
         height: Height in inches.
     """
     import matplotlib as mpl
@@ -79,7 +80,7 @@ def bar_height(n_bars: int) -> float:
 
 
 def count_plot(values: Sequence[str], order: Sequence[str], x_label: str, y_label: str, *, percent: bool) -> Painter:
-    """Return a painter of one bar per category, with its count or its percentage above the bar.
+    """Return a function that draws one bar per category, with its count or its percentage above the bar.
 
     Args:
         values: One category per observation.
@@ -106,7 +107,7 @@ def count_plot(values: Sequence[str], order: Sequence[str], x_label: str, y_labe
 
 
 def histogram(values: FloatVector, x_label: str, y_label: str, maximum: float = 1.0) -> Painter:
-    """Return a painter of a histogram with 20 bins of 0..`maximum`."""
+    """Return a function that draws a histogram with 20 bins from 0 to `maximum`."""
 
     def paint(axes: "Axes") -> None:
         import seaborn as sns
@@ -120,7 +121,7 @@ def histogram(values: FloatVector, x_label: str, y_label: str, maximum: float = 
 
 
 def share_bars(shares: Mapping[str, float], x_label: str) -> Painter:
-    """Return a painter of one horizontal bar per share, the first on top, with its percentage beside the bar."""
+    """Return a function that draws one horizontal bar per share, with its percentage beside the bar."""
 
     def paint(axes: "Axes") -> None:
         import seaborn as sns
@@ -138,7 +139,7 @@ def share_bars(shares: Mapping[str, float], x_label: str) -> Painter:
 
 
 def box_plot(groups: Mapping[str, FloatVector], x_label: str, y_label: str, maximum: float = 1.0) -> Painter:
-    """Return a painter of one box per group: median, quartiles, and whiskers from the 5th to the 95th percentile."""
+    """Return a function that draws one box per group, with whiskers from the 5th to the 95th percentile."""
 
     def paint(axes: "Axes") -> None:
         import seaborn as sns
@@ -167,7 +168,7 @@ def box_plot(groups: Mapping[str, FloatVector], x_label: str, y_label: str, maxi
 
 
 def interval_plot(estimates: Mapping[str, tuple[float, float, float]], x_label: str) -> Painter:
-    """Return a painter of one (value, low, high) per row: a point and its interval. The first row is highlighted."""
+    """Return a function that draws a point and an interval per row, from (value, low, high)."""
 
     def paint(axes: "Axes") -> None:
         for row, (value, low, high) in enumerate(estimates.values()):
@@ -182,7 +183,7 @@ def interval_plot(estimates: Mapping[str, tuple[float, float, float]], x_label: 
 
 
 def calibration_plot(scores: FloatVector, relevances: FloatVector, n_groups: int = 10) -> Painter:
-    """Return a painter of a reliability diagram.
+    """Return a function that draws a reliability diagram.
 
     Args:
         scores: (n_pairs,) predicted relevances, 0 to 1.

@@ -54,7 +54,7 @@ def _generate_caption(scene: SceneGraph, rng: np.random.Generator, partial: bool
 
 
 def _make_sentence(meaning: CaptionMeaning, rng: np.random.Generator) -> str:
-    """Return the meaning as English text, in lower case and without a full stop."""
+    """Return the meaning of a caption as an English sentence, in lower case and without a full stop."""
     phrases = [_noun_phrase(mention, rng) for mention in meaning.mentions]
     background = _choose(BACKGROUND_PHRASES[meaning.background], rng) if meaning.background else ""
     if len(phrases) == 1:

@@ -38,9 +38,9 @@ class CaptionMeaning:
 def true_relevance(meaning: CaptionMeaning, scene: SceneGraph) -> float:
     """Return how well a caption describes a scene.
 
-    Each mention is matched to a different object of the scene, and the best assignment counts. The category has the
-    largest weight, followed by the relation, the background, the colour, the position and the size. Objects that the
-    caption does not mention do not lower the relevance.
+    Each mention is assigned to a different object of the scene. The assignment with the highest score is used. The
+    category has the largest weight, followed by the relation, the background, the colour, the position and the size.
+    Objects that the caption does not mention do not lower the relevance.
 
     Args:
         meaning: Meaning of the caption.
