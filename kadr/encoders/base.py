@@ -212,6 +212,19 @@ def read_identity(folder: Path) -> dict[str, str]:
         raise EncoderError(f"{path} is not valid JSON ({error}). Run `dvc repro embed_texts`.") from error
 
 
+def missing_package_error(name: str, error: ImportError, extra: str) -> EncoderError:
+    """Return the error for an encoder whose library is not installed.
+
+    Args:
+        name: name of the encoder or of its setting.
+        error: error of the import.
+        extra: extra of kadr that installs the library.
+    """
+    return EncoderError(
+        f"{name} needs the package {error.name}, which is not installed. Install it with `pip install 'kadr[{extra}]'`."
+    )
+
+
 def to_unit_norm(vectors: npt.NDArray[np.floating[Any]], encoder: str) -> Vectors:
     """Scale vectors (n, d) to unit norm, as float32.
 

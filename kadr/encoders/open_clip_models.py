@@ -108,11 +108,6 @@ def explain_load_errors(model: str) -> Iterator[None]:
 
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise EncoderError(
-            f"{model} needs the package {error.name}, which is not installed. "
-            f"Install it with `pip install 'kadr[relevance]'` or `pip install {error.name}`."
-        ) from error
     except (*_LOAD_FAILURES, SafetensorError) as error:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise EncoderError(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from kadr.encoders.base import Identity, PretrainedTextEncoder, to_unit_norm
+from kadr.encoders.base import Identity, PretrainedTextEncoder, missing_package_error, to_unit_norm
 from kadr.encoders.open_clip_models import explain_load_errors, silence_logging
 from kadr.encoders.torch_models import (
     resolve_precision,
@@ -52,10 +52,12 @@ class SentenceTransformersEncoder(PretrainedTextEncoder):
     params_model = SentenceTransformersParams
 
     def __init__(self, params: SentenceTransformersParams, precision: Precision) -> None:
-        with explain_load_errors(params.model), silence_logging():
+        try:
             from sentence_transformers import SentenceTransformer
             from transformers.utils.logging import disable_progress_bar
-
+        except ImportError as error:
+            raise missing_package_error("sentence_transformers", error, "relevance") from error
+        with explain_load_errors(params.model), silence_logging():
             disable_progress_bar()  # type: ignore[no-untyped-call]
             model = SentenceTransformer(resolve_package_path(params.model), device="cpu")
         device = torch_device()

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from kadr.encoders.base import Identity, TextEncoder
+from kadr.encoders.base import Identity, TextEncoder, missing_package_error
 from kadr.encoders.tokenizer import Tokenizer
 from kadr.errors import EncoderError
 from kadr.io.embeddings import Vectors
@@ -83,11 +83,13 @@ class TfidfEncoder(TextEncoder):
         """Fit the vocabulary and the SVD. A vector has at most `params.dim` numbers, fewer for a small vocabulary.
 
         Raises:
-            EncoderError: the texts contain no words.
+            EncoderError: the texts contain no words, or scikit-learn is not installed.
         """
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
+        try:
+            from sklearn.decomposition import TruncatedSVD
+            from sklearn.feature_extraction.text import TfidfVectorizer
+        except ImportError as error:
+            raise missing_package_error("tfidf", error, "relevance") from error
         tokenizer = params.tokenizer
         vectorizer = TfidfVectorizer(
             max_features=params.max_features, ngram_range=(1, params.ngram_max), sublinear_tf=True, dtype=np.float32
@@ -110,8 +112,10 @@ class TfidfEncoder(TextEncoder):
         Raises:
             EncoderError: the file is missing or damaged.
         """
-        import joblib
-
+        try:
+            import joblib
+        except ImportError as error:
+            raise missing_package_error("tfidf", error, "relevance") from error
         path = folder / MODEL_NAME
         try:
             state = joblib.load(path)
@@ -119,7 +123,9 @@ class TfidfEncoder(TextEncoder):
         except FileNotFoundError as error:
             raise EncoderError(f"{path} does not exist. Run `dvc repro embed_texts` to fit the encoder.") from error
         except (*_LOAD_FAILURES, PickleError) as error:
-            raise EncoderError(f"{path} cannot be read ({error}). Delete it and run `dvc repro embed_texts`.") from error
+            raise EncoderError(
+                f"{path} cannot be read ({error}). Delete it and run `dvc repro embed_texts`."
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write the identity and the fitted state. The bytes do not depend on the process."""

@@ -1,7 +1,7 @@
 """Reduce the words of a text to lemmas or stems, and remove stop words, before TF-IDF counts them.
 
 Lemmas come from spaCy's lookup tables, stop words from spaCy, and stems from NLTK's Snowball stemmer (Porter 2001).
-None of these needs a download. The libraries are imported on first use.
+None of these libraries downloads a model. The libraries are imported on first use.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
-from kadr.errors import EncoderError
+from kadr.encoders.base import missing_package_error
 
 _TOKEN = re.compile(r"\b\w\w+\b")  # the token pattern of scikit-learn
 _LANGUAGE_CODES = {"english": "en", "russian": "ru"}
@@ -59,10 +59,7 @@ class Tokenizer:
             removed = _stop_words(self.language) if self.stop_words else frozenset()
             reduce_word = _REDUCERS[self.words](self.language)
         except ImportError as error:
-            raise EncoderError(
-                f"tfidf with words: {self.words} needs the package {error.name}, which is not installed. "
-                "Install it with `pip install 'kadr[words]'`."
-            ) from error
+            raise missing_package_error(f"tfidf with words: {self.words}", error, "words") from error
         return [" ".join(map(reduce_word, _split(text, removed))) for text in texts]
 
 

@@ -103,7 +103,7 @@ def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tenso
         images: (n_images, 3, height, width) float32 with any content.
 
     Returns:
-        A changed copy. The model itself, if it has no batch normalisation or the copy returns different features.
+        A copy of the model. The model itself, if it has no batch normalisation or the copy returns other features.
     """
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval

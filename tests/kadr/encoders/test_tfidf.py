@@ -130,3 +130,9 @@ def test_a_missing_library_is_named_with_the_extra_to_install(monkeypatch: pytes
     tokenizer._stemmer.cache_clear()
     with pytest.raises(EncoderError, match=r"words: stems needs .*kadr\[words\]"):
         fit_text_encoder(tfidf_params(words="stems"), "auto", ["dog"], 0)
+
+
+def test_missing_scikit_learn_is_named_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
+    with pytest.raises(EncoderError, match=r"tfidf needs .*kadr\[relevance\]"):
+        fit_text_encoder(tfidf_params(), "auto", ["dog"], 0)
