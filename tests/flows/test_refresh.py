@@ -27,16 +27,11 @@ pytestmark = pytest.mark.slow
 
 # The stages of a champion run in one process, which imports the libraries only once.
 STAGES = """
-from kadr.params import load_params
-from tasks import aggregate, clip, embed_images, embed_texts, index, ingest, train
-params = load_params()
-for stage in (ingest.main, aggregate.main, clip.stage):
-    stage(params)
-embed_images.stage(params, "clip")
-for encoder in ("clip", "tfidf"):
-    embed_texts.stage(params, encoder)
-for stage in (train.train, index.stage):
-    stage(params)
+import runpy, sys
+embedding = ("embed_images clip", "embed_texts clip", "embed_texts tfidf")
+for command in ("ingest", "aggregate", "clip", *embedding, "train", "index"):
+    sys.argv = command.split()
+    runpy.run_module(f"tasks.{sys.argv[0]}", run_name="__main__")
 """
 OUTS = ["data/tables", "data/embeddings", "data/predictions", "models/clip", "models/text_encoders", "models/relevance"]
 SMALL = {
