@@ -19,7 +19,7 @@ LOG_INTERVAL_S = 5.0
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
-    """Show the progress of a loop.
+    """Show the progress of some work inside the block.
 
     Args:
         label: name of the work.

@@ -186,7 +186,7 @@ class Project:
         return Artifacts(self.index, self.text_encoders, self.relevance_model, self.clip, self.params)
 
     def champion_artifacts(self) -> "Artifacts | None":
-        """Return the artifacts of the champion, None if no champion exists."""
+        """Return the artifacts of the champion, None if the project has no champion."""
         return version_artifacts(self.champion)
 
     def index_artifacts(self, index: Path) -> "Artifacts":

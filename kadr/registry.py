@@ -1,4 +1,4 @@
-"""Named implementations that any installed package can register as entry points."""
+"""Registries of named implementations, which any installed package can extend by entry points."""
 
 import functools
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ Implementation = TypeVar("Implementation")
 
 @dataclass(frozen=True)
 class Registry(Generic[Implementation]):
-    """The implementations of one kind, by the name that params.yaml uses.
+    """Implementations of one kind, by the name that params.yaml uses.
 
-    kadr registers its own in pyproject.toml, in the same way as any other package:
+    Every package registers its implementations in its pyproject.toml, and kadr does the same:
 
         [project.entry-points."kadr.aggregators"]
         trimmed_mean = "my_package.trimmed_mean:TrimmedMean"
@@ -23,7 +23,7 @@ class Registry(Generic[Implementation]):
 
     Attributes:
         group: entry point group, e.g. kadr.aggregators.
-        setting: the setting in params.yaml that names an implementation, for error messages.
+        setting: key in params.yaml that selects an implementation, for error messages.
     """
 
     group: str

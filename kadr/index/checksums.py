@@ -13,7 +13,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 
 def damaged_files(folder: Path, expected: Mapping[str, str]) -> list[str]:
-    """Read all files of `expected` again, and return the names of missing and changed files.
+    """Compare files with their checksums, and return the names of missing and changed files.
 
     Args:
         folder: folder of the files.

@@ -61,7 +61,7 @@ class ImageVectors:
 
     @classmethod
     def map(cls, path: Path, metadata: dict[str, str]) -> "ImageVectors":
-        """Map the vectors of a NumPy file.
+        """Map the vectors of a NumPy file into memory.
 
         Raises:
             OSError: the file is missing.

@@ -60,7 +60,7 @@ class Embeddings:
             ) from error
 
     def select(self, ids: Sequence[str]) -> Vectors:
-        """Return a copy of the vectors of these IDs, in their order: (len(ids), d) float32."""
+        """Return a copy of the vectors of some IDs, in the order of the IDs: (len(ids), d) float32."""
         return self.vectors[self.rows(ids)]
 
     def write(self, path: Path) -> None:

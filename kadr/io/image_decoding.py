@@ -1,4 +1,4 @@
-"""Decode image files: one set of checks for every image that the project reads.
+"""Decode image files with the same checks of format and size everywhere.
 
 `open_image` checks the format and the size of a file, `decode_image` also decodes its pixels. Both raise
 `UndecodableError`, whatever the decoder raises.
@@ -62,7 +62,7 @@ def open_image(content: bytes | BinaryIO, path: Location, max_pixels: int = MAX_
                     f"{path}: the image has {image.width} x {image.height} pixels, expected at most {max_pixels:,} in "
                     "total. Scale it down.",
                     "too_large",
-                    upright_size(image),
+                    _header_size(image),
                 )
             yield image
     except KadrError:
@@ -143,9 +143,9 @@ def read_image_bytes(path: Location, sha256: str) -> bytes:
 
 
 def is_plain_jpeg(content: bytes, side: int | None) -> bool:
-    """Return whether a plain JPEG decoder gives the same pixels as `decode_image`. Only the header is read.
+    """Return whether a JPEG decoder without options gives the same pixels as `decode_image`. Only the header is read.
 
-    A plain decoder applies neither the EXIF orientation nor a reduced size.
+    Such a decoder applies neither the EXIF orientation nor a reduced size.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
@@ -153,6 +153,12 @@ def is_plain_jpeg(content: bytes, side: int | None) -> bool:
             return full_size and image.mode in ("RGB", "L") and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
     except Exception:
         return False
+
+
+def _header_size(image: Image.Image) -> tuple[int, int]:
+    """Return the upright size without decoding pixels. Pillow decodes a PNG to look for EXIF after the pixels."""
+    has_exif_in_header = image.format != "PNG" or "exif" in image.info
+    return upright_size(image) if has_exif_in_header else image.size
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:

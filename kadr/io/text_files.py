@@ -21,6 +21,6 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8."""
+    """Write a text file in UTF-8."""
     with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")

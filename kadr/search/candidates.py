@@ -43,7 +43,7 @@ class Candidates:
         self._find()
 
     def double(self) -> None:
-        """Find twice as many candidates."""
+        """Double the number of candidates."""
         self._n *= 2
         self._find()
 

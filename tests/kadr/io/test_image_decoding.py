@@ -72,6 +72,13 @@ def test_undecodable_images_have_a_status(content: bytes, status: str, message: 
     assert str(raised.value).startswith("a.jpg: ")
 
 
+def test_pixels_of_a_too_large_png_are_not_decoded() -> None:
+    content = encoded(Image.new("1", (400, 300)), "PNG")
+    with pytest.raises(UndecodableError) as raised, open_image(content[:50], "a.png", 100):
+        pass
+    assert (raised.value.status, raised.value.size) == ("too_large", (400, 300))
+
+
 def test_a_too_large_image_has_its_upright_size_in_the_error() -> None:
     with pytest.raises(UndecodableError) as raised, open_image(rotated(80, 40), "a.jpg", 100):
         pass
