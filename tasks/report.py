@@ -45,7 +45,7 @@ STAGES = ("ingest", "aggregate", "train", "evaluate", "ablate", "index")
 N_QUERIES, N_RESULTS = 6, 6
 
 
-def write_reports(params: Params) -> Metrics:
+def report(params: Params) -> Metrics:
     """Write both reports and return the size of the run's report in bytes."""
     html = render_run_page(make_run_page(params))
     write_text(PROJECT.report, html)
@@ -139,4 +139,4 @@ def _load_searcher(params: Params, queries: pd.DataFrame) -> Searcher:
 
 
 if __name__ == "__main__":
-    run_stage("report", write_reports)
+    run_stage("report", report)

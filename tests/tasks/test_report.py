@@ -31,14 +31,14 @@ def evaluated_project(small_project: Path, small_params: Params) -> Path:
     write_json(PROJECT.metrics / "train.json", train.train(small_params))
     write_json(PROJECT.metrics / "evaluate.json", evaluate.evaluate(small_params))
     write_json(PROJECT.metrics / "ablate.json", ablate.ablate(small_params))
-    write_json(PROJECT.metrics / "index.json", index.stage(small_params))
+    write_json(PROJECT.metrics / "index.json", index.index(small_params))
     return small_project
 
 
 def test_the_reports_show_the_run_and_a_second_report_is_identical(
     evaluated_project: Path, small_params: Params
 ) -> None:
-    metrics = report.write_reports(small_params)
+    metrics = report.report(small_params)
     html = PROJECT.report.read_text(encoding="utf-8")
     ratings_html = PROJECT.ratings_report.read_text(encoding="utf-8")
     assert metrics == {"bytes": PROJECT.report.stat().st_size}
@@ -60,7 +60,7 @@ def test_the_reports_show_the_run_and_a_second_report_is_identical(
         assert text in ratings_html, text
     assert html.count("“text ") == 6
     assert html.count('class="target"') == 6
-    report.write_reports(small_params)
+    report.report(small_params)
     assert PROJECT.report.read_text(encoding="utf-8") == html
     assert PROJECT.ratings_report.read_text(encoding="utf-8") == ratings_html
     assert list(PROJECT.report.parent.glob(".*")) == []
@@ -68,7 +68,7 @@ def test_the_reports_show_the_run_and_a_second_report_is_identical(
 
 def test_searches_without_reranking_show_cosines(evaluated_project: Path, small_params: Params) -> None:
     params = small_params.model_copy(update={"index": small_params.index.model_copy(update={"rerank": 0})})
-    report.write_reports(params)
+    report.report(params)
     html = PROJECT.report.read_text(encoding="utf-8")
     assert "1. cosine " in html
     assert "1. relevance " not in html
@@ -78,4 +78,4 @@ def test_a_missing_image_is_named_in_the_error(evaluated_project: Path, small_pa
     for path in evaluated_project.glob("*.jpg"):
         path.unlink()
     with pytest.raises(InputError, match=r"\.jpg"):
-        report.write_reports(small_params)
+        report.report(small_params)
