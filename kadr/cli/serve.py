@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.search import IndexFolder, load
+from kadr.cli.search import IndexFolder, load_index_searcher
 from kadr.errors import InputError
 from kadr.project import PROJECT
 
@@ -36,7 +36,7 @@ def serve(
     except ImportError as error:
         raise InputError(
             f"kadr serve needs the package {error.name}, which is not installed. Install it with "
-            "`pip install 'kadr[web]'`."
+            "`pip install 'kadr[serve]'`."
         ) from error
     from kadr.params import load_params
 
@@ -44,7 +44,7 @@ def serve(
     artifacts = PROJECT.index_artifacts(index)
     params = load_params(artifacts.params)
     watched_paths = (index, artifacts.text_encoders, artifacts.relevance, artifacts.params)
-    hot_reload = HotReload(partial(load, index), watched_paths)
+    hot_reload = HotReload(partial(load_index_searcher, index), watched_paths)
     annotation = _open_annotation(ratings or Path(params.ingest.source) / "ratings_long.csv")
     service = Service(hot_reload, annotation, Limits(), ServerMetrics())
     _print_start(f"http://{host}:{port}/", len(service.searcher.index.table), annotation.error)
