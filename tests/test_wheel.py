@@ -56,7 +56,12 @@ def test_the_wheel_contains_kadr_alone_with_its_data_files(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} == {"kadr", "kadr-1.2.3.dist-info"}
-    assert {"kadr/py.typed", "kadr/serve/static/index.html", "kadr/report/page.html.j2"} <= set(names)
+    assert {
+        "kadr/py.typed",
+        "kadr/serve/static/index.html",
+        "kadr/report/base.html.j2",
+        "kadr/report/style.css",
+    } <= set(names)
     assert "kadr-1.2.3.dist-info/licenses/LICENSE" in names
 
 
@@ -67,3 +72,17 @@ def test_the_metadata_name_the_base_dependencies_and_the_extras(wheel: Path) -> 
     assert not [line for line in base if line.startswith(tuple(name.replace("_", "-") for name in BLOCKED))]
     assert {"pipeline", "relevance", "serve", "ray", "qdrant"} <= set(metadata.get_all("Provides-Extra", []))
     assert metadata["License-Expression"] == "Apache-2.0"
+
+
+def test_the_search_packages_import_with_the_base_dependencies_alone() -> None:
+    code = f"""
+import pkgutil, sys
+sys.modules |= dict.fromkeys({BLOCKED!r})  # None: importing the module fails
+import kadr
+names = [module.name for module in pkgutil.walk_packages(kadr.__path__, "kadr.")]
+parts = ("cli", "collection", "embed", "encoders", "index", "io", "params", "search")
+for name in [name for name in names if name.split(".")[1] in parts]:
+    if not name.endswith((".serve", ".sentence_transformers")):
+        __import__(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
