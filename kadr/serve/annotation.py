@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kadr.errors import InputError
 from kadr.io.schemas import QUERIES, read_table
-from kadr.serve.ratings_file import NewRating, RatingsFile, collapse_whitespace
+from kadr.io.texts import normalise_whitespace
+from kadr.serve.ratings_file import NewRating, RatingsFile
 
 ANNOTATED_SPLIT = "train"
 """The split whose images may be rated. The other splits measure quality, and stage ingest quarantines their ratings."""
@@ -80,7 +81,7 @@ class Annotation:
         ratings, test_texts = self._require_ratings(), self._read_test_texts()
         for pair in candidates:
             is_allowed = get_split(pair.image_id) == ANNOTATED_SPLIT
-            is_allowed = is_allowed and collapse_whitespace(pair.text) not in test_texts
+            is_allowed = is_allowed and normalise_whitespace(pair.text) not in test_texts
             if is_allowed and not ratings.contains(rater, pair.image_id, pair.text):
                 yield pair
 
@@ -102,7 +103,7 @@ class Annotation:
                 f"Image {rating.image_id!r} {reason}. Expected an image of split {ANNOTATED_SPLIT}. "
                 "Rate an image that GET /annotation/pairs returns."
             )
-        if collapse_whitespace(rating.text) in self._read_test_texts():
+        if normalise_whitespace(rating.text) in self._read_test_texts():
             raise InputError(
                 f"{rating.text!r} is a query of the test split, and the model must not learn from test queries. "
                 "Rate a different text."
@@ -119,4 +120,4 @@ class Annotation:
             return set()
         table = read_table(self._queries, QUERIES)
         rows = zip(table["text"].to_pylist(), table["split"].to_pylist(), strict=True)
-        return {collapse_whitespace(text) for text, split in rows if split == "test"}
+        return {normalise_whitespace(text) for text, split in rows if split == "test"}

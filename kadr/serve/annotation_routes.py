@@ -43,7 +43,7 @@ def annotation_routes(service: Service) -> APIRouter:
 
     @router.post("/ratings", status_code=201)
     def post_rating(request: RatingRequest) -> RatingResponse:
-        """Store a rating for the next run of the pipeline. A later rating of the same pair by the same rater wins."""
+        """Store a rating for the next run of the pipeline. A rater can rate a pair again."""
         rating = NewRating(request.image_id, request.text, request.rater, request.rating)
         annotation.save_rating(rating, service.get_split)
         service.metrics.ratings.inc()

@@ -64,7 +64,7 @@ class SearchRequest(_Request):
     filters: SearchFilters = SearchFilters()
     fold_duplicates: bool = Field(True, description="whether to return only the best image of near-duplicates")
     k: Annotated[K, Field(description="maximum number of images")] = 20
-    offset: Annotated[Offset, Field(description="number of better images to skip")] = 0
+    offset: Annotated[Offset, Field(description="number of results to skip")] = 0
 
 
 class SearchMatch(BaseModel):

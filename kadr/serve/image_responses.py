@@ -58,7 +58,7 @@ def render_thumbnail(path: str, side: int, sha256: str) -> bytes:
     Args:
         path: path or URI of the image file.
         side: longer side of the thumbnail in pixels.
-        sha256: SHA-256 of the image file. It is a part of the cache key only.
+        sha256: SHA-256 of the image file, used in the cache key only.
 
     Returns:
         The content of the JPEG file.

@@ -11,6 +11,7 @@ from threading import Lock
 
 from kadr.errors import InputError
 from kadr.ingest.dialect import UTF8, detect_dialect, read_cells
+from kadr.io.texts import normalise_whitespace
 
 REQUIRED_COLUMNS = ("image", "text", "rater", "rating")
 COLUMNS = (*REQUIRED_COLUMNS, "source")
@@ -41,7 +42,7 @@ class RatingsFile:
     Several threads and processes can append at the same time without losing rows.
 
     Args:
-        path: the CSV file. The first rating creates it.
+        path: the CSV file. The first rating creates a missing file.
 
     Attributes:
         path: the CSV file.
@@ -68,7 +69,7 @@ class RatingsFile:
 
     def contains(self, rater: str, image_id: str, text: str) -> bool:
         """Return whether a rater has rated a pair of image and text."""
-        return (rater, image_id, collapse_whitespace(text)) in self._rated_pairs
+        return (rater, image_id, normalise_whitespace(text)) in self._rated_pairs
 
     def append(self, rating: NewRating) -> None:
         """Append a rating and wait until it is written to disk.
@@ -79,7 +80,7 @@ class RatingsFile:
         Raises:
             InputError: the file cannot be written.
         """
-        text = collapse_whitespace(rating.text)
+        text = normalise_whitespace(rating.text)
         cells = dict(zip(COLUMNS, (rating.image_id, text, rating.rater, str(rating.rating), "expert"), strict=True))
         line = _csv_line([cells.get(column, "") for column in self._columns])
         try:
@@ -122,7 +123,7 @@ class RatingsFile:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             rows = [dict(zip(self._columns, cells, strict=False)) for cells in read_cells(file, ",")][1:]
         self._rated_pairs = {
-            (row["rater"], row["image"], collapse_whitespace(row["text"]))
+            (row["rater"], row["image"], normalise_whitespace(row["text"]))
             for row in rows
             if len(row) == len(self._columns)
         }
@@ -140,11 +141,6 @@ class RatingsFile:
             f"{self.path}: ratings cannot be written ({reason}). Expected a CSV file in a folder that this user can "
             "write to. Change the permissions, or choose another file with --ratings."
         )
-
-
-def collapse_whitespace(text: str) -> str:
-    """Remove outer whitespace and replace inner whitespace by single spaces, as stage ingest does."""
-    return " ".join(text.split())
 
 
 def _csv_line(cells: Iterable[str]) -> bytes:

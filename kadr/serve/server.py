@@ -13,7 +13,7 @@ def run_server(service: Service, host: str, port: int, token: str | None) -> Non
 
     Args:
         service: the service to expose over HTTP.
-        host: address to listen on. Check it first with `check_address`.
+        host: address to listen on, already checked with `check_address`.
         port: TCP port.
         token: access token, or None for a server that only this machine can use.
     """

@@ -30,7 +30,7 @@ class PagedQuery:
     Attributes:
         query: the query.
         k: maximum number of images on the page.
-        offset: number of better images to skip.
+        offset: number of results to skip.
     """
 
     query: Query
@@ -39,7 +39,7 @@ class PagedQuery:
 
 
 class Service:
-    """The shared state of one server.
+    """State and operations that the routes of one server share.
 
     Args:
         hot_reload: holder of the searcher in use.
@@ -72,7 +72,7 @@ class Service:
             SearchError: the query is invalid.
             InputError: an uploaded image of the query cannot be decoded.
         """
-        if any(term.photo is not None for term in paged_query.query.terms):
+        if any(term.content is not None for term in paged_query.query.terms):
             (matches,) = await self.run_upload_task(self._search_batch, [paged_query])
         else:
             matches = await self.batcher.submit(paged_query)

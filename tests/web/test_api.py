@@ -135,18 +135,18 @@ def test_images_thumbnails_and_metadata_of_an_indexed_image(client: TestClient) 
 
 
 @pytest.fixture
-def large_image_client(
+def client_and_path(
     make_service: MakeService, make_index: Callable[..., Index], tmp_path: Path
 ) -> tuple[TestClient, Path]:
-    """A client, and the file of IMAGE_ID in its index."""
+    """A client of an index with four images, and the path of the image IMAGE_ID."""
     service = make_service()
     use_searcher(service, replace(service.searcher, index=make_index(tmp_path / "images", 4)))
     return TestClient(create_app(service), base_url="http://localhost"), tmp_path / "images" / IMAGE_ID
 
 
 @pytest.mark.parametrize("side", [320, 640])
-def test_a_thumbnail_has_the_requested_side(large_image_client: tuple[TestClient, Path], side: int) -> None:
-    client, path = large_image_client
+def test_a_thumbnail_has_the_requested_side(client_and_path: tuple[TestClient, Path], side: int) -> None:
+    client, path = client_and_path
     Image.new("RGB", (2000, 1000)).save(path)
     thumbnail = client.get(f"/thumbnails/{IMAGE_ID}", params={"side": side})
     assert Image.open(io.BytesIO(thumbnail.content)).size == (side, side // 2)
@@ -156,9 +156,9 @@ def test_a_thumbnail_has_the_requested_side(large_image_client: tuple[TestClient
     ("image_format", "media_type"), [("PNG", "image/png"), ("WEBP", "image/webp"), ("TIFF", "image/jpeg")]
 )
 def test_formats_that_browsers_cannot_display_become_jpeg(
-    large_image_client: tuple[TestClient, Path], image_format: str, media_type: str
+    client_and_path: tuple[TestClient, Path], image_format: str, media_type: str
 ) -> None:
-    client, path = large_image_client
+    client, path = client_and_path
     path.write_bytes(encode_image("green", image_format=image_format))
     response = client.get(f"/images/{IMAGE_ID}")
     assert response.headers["content-type"] == media_type
@@ -168,9 +168,9 @@ def test_formats_that_browsers_cannot_display_become_jpeg(
 @pytest.mark.parametrize("route", ["images", "thumbnails"])
 @pytest.mark.parametrize("content", [None, b"not an image"])
 def test_a_missing_or_damaged_file_is_not_found(
-    large_image_client: tuple[TestClient, Path], route: str, content: bytes | None
+    client_and_path: tuple[TestClient, Path], route: str, content: bytes | None
 ) -> None:
-    client, path = large_image_client
+    client, path = client_and_path
     path.unlink()
     if content is not None:
         path.write_bytes(content)

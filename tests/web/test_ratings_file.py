@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from kadr.errors import InputError
 from kadr.ingest.formats.long import COLUMNS
 from kadr.ingest.text_tables import read_rows
+from kadr.io.texts import normalise_whitespace
 from kadr.serve import RatingsFile
-from kadr.serve.ratings_file import NewRating, collapse_whitespace
+from kadr.serve.ratings_file import NewRating
 
 HEADER = "image,text,rater,rating,source\n"
 
@@ -47,7 +48,7 @@ def test_any_text_and_name_survive_a_round_trip(tmp_path: Path, texts: list[str]
     for text in texts:
         file.append(NewRating("a.jpg", text, rater, 2))
     rows = read_ratings(path)
-    assert [collapse_whitespace(text) for text in rows["text"]] == [collapse_whitespace(text) for text in texts]
+    assert [normalise_whitespace(text) for text in rows["text"]] == [normalise_whitespace(text) for text in texts]
     assert set(rows["rater"]) == {rater}
     assert all(RatingsFile(path).contains(rater, "a.jpg", text) for text in texts)
 

@@ -41,7 +41,7 @@ def test_every_start_command_reaches_the_server(
     starts: list[tuple[Any, ...]] = []
     shutil.copy(project / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(kadr.cli.serve, "load", lambda _index: searcher)
+    monkeypatch.setattr(kadr.cli.serve, "load_index_searcher", lambda _index: searcher)
     monkeypatch.setattr(kadr.serve, "run_server", lambda *arguments: starts.append(arguments))
     variable, _, arguments = command.partition("kadr serve")
     result = CliRunner().invoke(cli.app, ["serve", *arguments.split()], env={"KADR_TOKEN": TOKEN if variable else None})

@@ -25,8 +25,8 @@ from kadr.encoders.open_clip import OpenClipParams, OpenClipTextEncoder
 from kadr.errors import InputError
 from kadr.features import Images, Texts
 from kadr.index import Index, build_index
-from kadr.ingest.formats import long
-from kadr.ingest.long_ratings import check_long
+from kadr.ingest.formats.long import LongTable, training_query_ids
+from kadr.ingest.ratings import check_ratings
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES
 from kadr.model import FeatureBlocks, RelevanceModel
@@ -37,6 +37,7 @@ from kadr.serve import Annotation, HotReload, Limits, RatingsFile, ServerMetrics
 
 CHROMIUM = shutil.which("chromium")
 MIN_CONTRAST = 4.5
+MAX_TOOLS_TOP = 20  # pixels; the buttons are in the first row of the header
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 Serve = Callable[[FastAPI], AbstractContextManager[str]]
 MakeSearcher = Callable[[Index], Searcher]
@@ -266,16 +267,16 @@ def test_ratings_by_keyboard_reach_ingest(open_page: OpenPage, collection: Colle
     page.reload()
     expect(page.locator("blockquote")).to_have_text(pairs[2][1])
 
-    raw = long.read(tmp_path / "raw")
+    raw = LongTable().read(tmp_path / "raw")
     (raw_ratings,) = raw.ratings
     images = dict.fromkeys((image_id for image_id, _ in pairs), "ok")
-    checked = check_long(raw_ratings, images, dict.fromkeys(raw_ratings.rows["query_id"], "train"))
+    checked = check_ratings(raw_ratings, images, dict.fromkeys(raw_ratings.rows["query_id"], "train"))
     assert checked.ratings[["image_id", "rater", "rating", "source"]].astype(str).values.tolist() == [
         [pairs[0][0], "Ann, B.", "4.0", "expert"],
         [pairs[1][0], "Ann, B.", "1.0", "expert"],
     ]
     assert checked.quarantine["rule"].tolist() == ["rated_again"]
-    assert set(long.known_texts(raw)) == {" ".join(text.split()) for _, text in pairs[:2]}
+    assert set(training_query_ids(raw)) == {" ".join(text.split()) for _, text in pairs[:2]}
 
 
 def test_search_results_can_be_rated(open_page: OpenPage, collection: Collection, tmp_path: Path) -> None:
@@ -341,7 +342,7 @@ UNNAMED = """
 """Script that returns the HTML of every visible control without an accessible name."""
 
 
-@pytest.mark.parametrize("query", ["", "?q={}", "?annotate=1"], ids=["start", "search", "annotation"])
+@pytest.mark.parametrize("query", ["", "?q={}&min_side=1", "?annotate=1"], ids=["start", "search", "annotation"])
 def test_on_a_phone_the_page_fits_and_is_accessible(open_page: OpenPage, collection: Collection, query: str) -> None:
     page = open_page(query.format(collection.text), **PHONE)
     if "annotate" in query:
@@ -350,10 +351,11 @@ def test_on_a_phone_the_page_fits_and_is_accessible(open_page: OpenPage, collect
         expect(page.locator("blockquote")).to_be_visible()
     elif query:
         tile_names(page)
-        page.get_by_role("button", name="Filters", exact=True).click()
+        expect(page.locator("#filters")).to_be_visible()
     else:
         expect(page.locator("#about")).to_contain_text("photos")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("document.querySelector('.tools').offsetTop") < MAX_TOOLS_TOP
     assert page.evaluate(UNNAMED) == []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -374,6 +376,8 @@ def test_a_thousand_results_load_page_by_page(
         expect(page.locator("#grid img.loaded").first).to_be_visible()
         page.wait_for_timeout(300)
         assert sum("/thumbnails/" in url for url in urls) < 300
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#grid .tile").first).to_be_focused()
         for n_results in range(200, 1001, 100):
             page.keyboard.press("End")
             expect(page.locator("#grid li")).to_have_count(n_results)

@@ -161,9 +161,9 @@ function createChip(sign, imageId) {
   );
 }
 
-// Load the next page before the user reaches the end of the grid.
+// Load the next page before the user reaches the end of the grid. Only the latest entry shows the current position.
 const endObserver = new IntersectionObserver(
-  ([entry]) => entry.isIntersecting && byId("end").dataset.more && loadNextPage(),
+  (entries) => entries.at(-1).isIntersecting && byId("end").dataset.more && loadNextPage(),
   { rootMargin: PREFETCH_MARGIN },
 );
 
