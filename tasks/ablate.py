@@ -1,4 +1,4 @@
-"""Stage ablate: compare the relevance model with variants that lack one component."""
+"""Stage ablate: compare the relevance model with variants in which one component is removed or replaced."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,11 @@ from kadr.project import PROJECT
 
 
 def ablate(params: Params) -> Metrics:
-    """Train the variants of `ablate.rows`, and compare each variant with the model on the same pairs."""
+    """Train the variants in `ablate.rows`, and compare each variant with the model on the same pairs.
+
+    Returns:
+        The content of metrics/ablate.json.
+    """
     settings = TrainingSettings.from_params(params)
     variants = select_variants(settings, params.ablate.rows)
     diagonal = params.ablate.cells == "diagonal"
@@ -36,7 +40,14 @@ def ablate(params: Params) -> Metrics:
 
 
 def child_metrics(rows: Mapping[str, Mapping[str, Estimates]]) -> dict[str, dict[str, float]]:
-    """Return the metrics of each variant by the name of its MLflow child run."""
+    """Return the metrics of each variant.
+
+    Args:
+        rows: group -> variant name -> metrics.
+
+    Returns:
+        Name of the MLflow child run -> metrics.
+    """
     return {
         f"ablation {group}: {name}": {metric: interval.value for metric, interval in estimates.items() if interval}
         for group, variants in rows.items()

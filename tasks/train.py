@@ -1,4 +1,4 @@
-"""Stage train: train the relevance model and write its out-of-fold predictions."""
+"""Stage train: train the relevance model, and write the model and its out-of-fold predictions."""
 
 import pyarrow as pa
 
@@ -16,7 +16,11 @@ from kadr.project import PROJECT
 
 
 def train(params: Params) -> Metrics:
-    """Train the relevance model, write the model and all predictions, and record the training in MLflow."""
+    """Train the relevance model, write the model and its predictions, and record the training run in MLflow.
+
+    Returns:
+        The content of metrics/train.json.
+    """
     check_block_names(params.train.features, BLOCK_NAMES)
     tables = EmbeddingTables.read(params.embed_images.encoders, params.embed_texts.encoders)
     pairs = read_rated_pairs(tables)
@@ -37,7 +41,7 @@ def train(params: Params) -> Metrics:
 
 
 def write_training(training: Training) -> None:
-    """Write the model and its predictions to the project folder."""
+    """Write the model, and the predictions of the model and its baselines, to the project folder."""
     for name, predictions in training.predictions.items():
         table = pa.Table.from_pandas(predictions, preserve_index=False)
         write_table(table, PROJECT.predictions / f"{name}.parquet", PREDICTIONS)

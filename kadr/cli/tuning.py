@@ -14,7 +14,8 @@ def tune(
 ) -> None:
     """Search for better LightGBM settings in nested cross-validation.
 
-    The settings are searched in inner folds and evaluated on outer test pairs that the search never saw.
+    The settings are compared in inner folds. The best settings are evaluated on outer test pairs, which the search does
+    not use.
     """
     from kadr.model.training_settings import TrainingSettings
     from kadr.operations.tuning.nested_search import tune

@@ -1,4 +1,4 @@
-"""Feature blocks: the features that the relevance model computes for a pair of image and text."""
+"""Feature blocks, which compute the input of the relevance model for pairs of an image and a text."""
 
 from kadr.features.blocks import BLOCKS, Block, FeatureMatrix, Features, build_features
 from kadr.features.caption_corpus import CaptionedCorpus

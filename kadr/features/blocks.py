@@ -1,4 +1,4 @@
-"""Feature blocks on the embeddings alone, and the feature matrix that several blocks fill."""
+"""Feature blocks that need only embeddings, and the feature matrix that combines the columns of several blocks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ from kadr.errors import ParamsError
 from kadr.features.inputs import Images, Texts
 from kadr.io.embeddings import Rows, Vectors
 
-CHUNK_SIZE = 4096  # pairs per chunk: bounds the memory of temporary arrays
+CHUNK_SIZE = 4096  # number of pairs computed at a time, to limit the memory of temporary arrays
 RENAMED_BLOCKS = {"captioned": "caption_neighbours"}
-"""Former block name -> current block name."""
+"""Maps the former name of a block to its current name."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features of one block for given images and texts.
+    """The features that one block computes for a set of images and a set of texts.
 
     Attributes:
-        names: feature names. Their number is the width of the block.
-        fill: writes the features of n pairs (image row, text row) into an (n_pairs, width) float32 array.
+        names: feature names, one for each column of the block.
+        fill: function `fill(out, image_rows, text_rows)` that writes the features of n pairs to `out`, a float32 array
+            of shape (n_pairs, len(names)).
     """
 
     names: list[str]
@@ -32,12 +33,12 @@ Block = Callable[[Images, Texts], Features]
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """The features of n pairs.
+    """The feature values of n pairs.
 
     Attributes:
         values: (n_pairs, n_features) float32.
-        names: n_features names of the form `block:feature`.
-        blocks: block name -> slice of its columns.
+        names: name of each column, in the form `block:feature`.
+        blocks: block name -> slice of the columns that the block computed.
     """
 
     values: Vectors
@@ -46,15 +47,15 @@ class FeatureMatrix:
 
 
 def _shared_encoders(images: Images, texts: Texts) -> list[tuple[str, Vectors, Vectors]]:
-    """Return name, image vectors and text vectors of each encoder that embeds both images and texts.
+    """Return the encoders that embed both images and texts, as tuples (name, image vectors, text vectors).
 
-    kadr.params ensures that two encoders with one name use the same weights.
+    An image encoder and a text encoder with the same name must have the same vector space.
     """
     return [(name, vectors, texts.vectors[name]) for name, vectors in images.vectors.items() if name in texts.vectors]
 
 
 def cosine(images: Images, texts: Texts) -> Features:
-    """Cosine similarity of image and text, one feature per shared encoder (CLIPScore, Hessel et al. 2021)."""
+    """Return the cosine similarity of image and text for each shared encoder (CLIPScore, Hessel et al. 2021)."""
     shared = _shared_encoders(images, texts)
 
     def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
@@ -65,7 +66,7 @@ def cosine(images: Images, texts: Texts) -> Features:
 
 
 def _elementwise(combine: Callable[[Vectors, Vectors], Vectors]) -> Block:
-    """Return a block that combines image and text vectors of each shared encoder, dimension by dimension."""
+    """Return a block that applies `combine` to the image vectors and text vectors of each shared encoder."""
 
     def block(images: Images, texts: Texts) -> Features:
         shared = _shared_encoders(images, texts)
@@ -81,7 +82,7 @@ def _elementwise(combine: Callable[[Vectors, Vectors], Vectors]) -> Block:
 
 
 def concat(images: Images, texts: Texts) -> Features:
-    """All image vectors, followed by all text vectors."""
+    """Return the image vectors of all encoders, followed by the text vectors of all encoders."""
     modalities = (("image", images.vectors), ("text", texts.vectors))
 
     def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
@@ -104,7 +105,7 @@ BLOCKS: dict[str, Block] = {
     "difference": _elementwise(lambda image, text: np.abs(image - text)),
     "concat": concat,
 }
-"""Name in `train.features` -> block that needs no fitting."""
+"""Maps names in `train.features` to blocks. These blocks do not need to be fitted."""
 
 
 def build_features(
@@ -112,14 +113,14 @@ def build_features(
 ) -> FeatureMatrix:
     """Compute the feature matrix of n pairs.
 
-    The matrix is filled in chunks of CHUNK_SIZE pairs, so that temporary arrays stay small.
+    Pairs are processed in chunks of CHUNK_SIZE, to limit the memory of temporary arrays.
 
     Args:
-        blocks: block name -> block, in the order of the columns.
-        images: the images of all pairs.
-        texts: the texts of all pairs.
-        image_rows: (n_pairs,) row of each pair's image in `images`.
-        text_rows: (n_pairs,) row of each pair's text in `texts`.
+        blocks: block name -> block. The columns of the matrix follow the order of the blocks.
+        images: images of the pairs.
+        texts: texts of the pairs.
+        image_rows: (n_pairs,) index in `images` of the image of each pair.
+        text_rows: (n_pairs,) index in `texts` of the text of each pair.
     """
     names: list[str] = []
     columns: dict[str, slice] = {}
@@ -136,7 +137,11 @@ def build_features(
 
 
 def check_block_names(names: Sequence[str], known: Sequence[str]) -> None:
-    """Check the names in `train.features`.
+    """Check that `train.features` lists known blocks, each of them once.
+
+    Args:
+        names: value of `train.features`.
+        known: names of all blocks.
 
     Raises:
         ParamsError: a name is unknown, outdated or listed twice.
@@ -147,13 +152,17 @@ def check_block_names(names: Sequence[str], known: Sequence[str]) -> None:
                 f"train.features: the block {name!r} is now called {RENAMED_BLOCKS[name]!r}. Rename it in params.yaml."
             )
         if name not in known:
-            raise ParamsError(f"train.features: unknown block {name!r}, expected one of {', '.join(sorted(known))}.")
+            raise ParamsError(f"train.features: unknown block {name!r}. Expected one of {', '.join(sorted(known))}.")
     if len(set(names)) != len(names):
         raise ParamsError(f"train.features: {list(names)} lists a block twice. List each block once.")
 
 
 def select_blocks(names: Sequence[str], known: Mapping[str, Block]) -> dict[str, Block]:
-    """Return the blocks `names` in that order.
+    """Return the blocks with the given names, in the order of the names.
+
+    Args:
+        names: value of `train.features`.
+        known: block name -> block, for all blocks.
 
     Raises:
         ParamsError: a name is unknown, outdated or listed twice.

@@ -1,4 +1,4 @@
-"""The captioned corpus: unrated images and the captions that describe them."""
+"""The captioned corpus: images without ratings, and captions that describe these images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from kadr.io.embeddings import Embeddings, Rows, Vectors, evenly_spaced_rows
 
 @dataclass(frozen=True)
 class CaptionedCorpus:
-    """Captioned images and their captions.
+    """Images and the captions that describe them.
 
     Attributes:
-        images: n_images captioned images.
-        captions: n_captions captions. The captions of one image are adjacent.
-        image_rows: (n_captions,) int64, ascending. Row in `images` of the image that each caption describes.
+        images: the n_images images of the corpus.
+        captions: the n_captions captions of the corpus. Captions of the same image are adjacent.
+        image_rows: (n_captions,) int64, ascending. Index in `images` of the image that each caption describes.
     """
 
     images: Images
@@ -30,35 +30,38 @@ class CaptionedCorpus:
     def select(
         cls, images: Mapping[str, Embeddings], texts: Mapping[str, Embeddings], captions: pd.DataFrame, limit: int
     ) -> "CaptionedCorpus":
-        """Return the corpus of a captions table.
+        """Build the corpus from a captions table.
 
         Args:
-            images: image encoder name -> embeddings table.
-            texts: text encoder name -> embeddings table.
+            images: image encoder name -> embeddings table of the images.
+            texts: text encoder name -> embeddings table of the captions.
             captions: table CAPTIONS.
-            limit: maximum number of images. From a larger corpus, images evenly spaced in the order of their ids
-                are selected, so that memory and time are bounded.
+            limit: maximum number of images, which bounds the memory and time for fitting. If the table has more
+                images, evenly spaced images are selected from the sorted image IDs.
         """
         all_ids = np.unique(captions["image_id"].to_numpy(dtype=str))
         image_ids = all_ids[evenly_spaced_rows(len(all_ids), limit)]
         selected = captions[captions["image_id"].isin(image_ids)].sort_values(["image_id", "caption_id"])
         image_rows = np.searchsorted(image_ids, selected["image_id"].to_numpy(dtype=str))
         texts_by_id = dict(zip(selected["caption_id"], selected["text"], strict=True))
-        images, texts = dict(sorted(images.items())), dict(sorted(texts.items()))  # a loaded corpus has this order
+        images, texts = (
+            dict(sorted(images.items())),
+            dict(sorted(texts.items())),
+        )  # the order of a loaded corpus
         return cls(Images.select(images, image_ids.tolist()), Texts.select(texts, texts_by_id), image_rows)
 
     @cached_property
     def image_vectors(self) -> Vectors:
-        """Concatenated image vectors of all encoders: (n_images, sum of d) float32, unit norm."""
+        """Concatenated image vectors of all encoders: (n_images, d_images) float32, unit norm."""
         return concatenate_encoders(self.images.vectors, list(self.images.vectors))
 
     @cached_property
     def mean_image_vector(self) -> Vectors:
-        """Mean of `image_vectors`: (sum of d,)."""
+        """Mean of `image_vectors` over all images: (d_images,) float32."""
         mean: Vectors = self.image_vectors.mean(axis=0)
         return mean
 
     @cached_property
     def starts(self) -> Rows:
-        """Row of the first caption of each image, followed by n_captions: (n_images + 1,) int64."""
+        """Index of the first caption of each image, followed by n_captions: (n_images + 1,) int64."""
         return np.searchsorted(self.image_rows, np.arange(len(self.images.ids) + 1))

@@ -1,4 +1,4 @@
-"""Models that are fitted to a captioned corpus and predict the captions of an image."""
+"""Models that predict the caption vector and the caption words of an image. They are fitted to a captioned corpus."""
 
 import json
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from kadr.io.schemas import CAPTIONS, read_table, write_table
 CAPTION_TABLE = "captions.parquet"
 TENSORS = "tensors.safetensors"
 WORDS = "words.json"
-N_BACKGROUND = 1000  # corpus images in the background sample of the z-scores
+N_BACKGROUND = 1000  # number of corpus images in the background sample that z-scores use
 LINEAR_PENALTY = 1e-4  # regularisation strength of the linear map
 _FITTED = ("lda", "caption_vectors", "linear_map", "kernel_weights", "mean_shares")
 _IMAGE_PREFIX, _MEAN_PREFIX = "image/", "mean/"
@@ -31,18 +31,21 @@ _IMAGE_PREFIX, _MEAN_PREFIX = "image/", "mean/"
 
 @dataclass(frozen=True)
 class CaptionFeatures:
-    """A captioned corpus and the models that are fitted to it.
+    """A captioned corpus and the models fitted to it.
+
+    The word share of an image is the fraction of its captions that contain the word. The caption vector of an image is
+    the mean of its projected captions.
 
     Attributes:
-        corpus: captioned images, and their captions without vectors.
-        lda: projection of texts to k dimensions.
-        caption_vectors: (n_captions, k) projected captions, unit norm. The column-major order of this array doubles the
-            speed of comparing a few texts with all captions.
-        linear_map: (d_images, k) from centred image vectors to the mean projected caption of the image.
-        kernel_weights: (n_landmarks, k + n_words) weights of the kernel regression. The first k targets are the mean
-            projected caption of the image. The other targets are its word shares minus `mean_shares`.
-        vocabulary: n_words frequent caption words.
-        mean_shares: (n_words,) mean share of an image's captions that contain each word.
+        corpus: captioned corpus. The captions have no vectors.
+        lda: projection of text vectors to k dimensions.
+        caption_vectors: (n_captions, k) projected captions, unit norm. The array is column-major, which makes it twice
+            as fast to compare a few texts with all captions.
+        linear_map: (d_images, k) linear map from the centred vector of an image to its caption vector.
+        kernel_weights: (n_landmarks, k + n_words) weights of the kernel regression. The first k targets are the
+            caption vector of the image. The other targets are the word shares of the image minus `mean_shares`.
+        vocabulary: the n_words most frequent caption words.
+        mean_shares: (n_words,) mean word shares of all images.
     """
 
     corpus: CaptionedCorpus
@@ -57,10 +60,10 @@ class CaptionFeatures:
     def fit(cls, corpus: CaptionedCorpus) -> "CaptionFeatures":
         """Fit all models to the corpus.
 
-        The corpus contains no rated image. Therefore one fit serves all cross-validation folds.
+        The corpus contains no rated images. Therefore, the models are fitted once for all cross-validation folds.
 
         Raises:
-            ModelError: the corpus has no suitable text encoder.
+            ModelError: all text encoders have too many dimensions for `CaptionLda`.
         """
         lda = CaptionLda.fit(corpus.captions.vectors, corpus.starts)
         caption_vectors = lda.transform(corpus.captions.vectors)
@@ -76,7 +79,7 @@ class CaptionFeatures:
         return cls(without_vectors, lda, columns, linear_map, kernel_weights, vocabulary, mean_shares)
 
     def save(self, folder: Path) -> None:
-        """Write the corpus and the fitted models. Equal models give identical files."""
+        """Write the corpus and the fitted models to a folder. Identical models give identical files."""
         from safetensors.numpy import save
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,15 +91,15 @@ class CaptionFeatures:
         fitted = (self.lda.projection, self.caption_vectors, self.linear_map, self.kernel_weights, self.mean_shares)
         tensors |= dict(zip(_FITTED, fitted, strict=True))
         content = save({name: np.ascontiguousarray(values) for name, values in tensors.items()})
-        (folder / TENSORS).write_bytes(content)  # safetensors' save_file makes a file that other users cannot read
+        (folder / TENSORS).write_bytes(content)  # save_file of safetensors makes files that only the owner can read
         (folder / WORDS).write_text(json.dumps(self.vocabulary.words), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "CaptionFeatures":
-        """Read the files that `save` wrote.
+        """Load the corpus and the fitted models from a folder that `save` wrote.
 
         Raises:
-            ModelError: a file is missing, damaged or from another version of kadr.
+            ModelError: a file is missing or damaged, or was written by another version of kadr.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -106,9 +109,7 @@ class CaptionFeatures:
             projection, caption_vectors, linear_map, kernel_weights, mean_shares = map(tensors.pop, _FITTED)
             vocabulary = Vocabulary(json.loads((folder / WORDS).read_text(encoding="utf-8")))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
-            raise ModelError(
-                f"{folder}: the caption features are not readable ({error}). Run `dvc repro train`."
-            ) from error
+            raise ModelError(f"{folder}: cannot read the caption features ({error}). Run `dvc repro train`.") from error
         images, means = (
             {key.removeprefix(prefix): values for key, values in tensors.items() if key.startswith(prefix)}
             for prefix in (_IMAGE_PREFIX, _MEAN_PREFIX)
@@ -122,19 +123,19 @@ class CaptionFeatures:
 
     @cached_property
     def background_rows(self) -> Rows:
-        """Rows of the background images, evenly spaced over the corpus: (n_background,) int64."""
+        """Indices of the background images, evenly spaced over the corpus images: (n_background,) int64."""
         return evenly_spaced_rows(len(self.corpus.images.ids), N_BACKGROUND)
 
     @cached_property
     def background_predictions(self) -> Vectors:
-        """Captions that the linear map predicts for the background images: (n_background, k) float32, unit norm."""
+        """Caption vectors that the linear map predicts for the background images: (n_background, k), unit norm."""
         return self.predict_linear(self.corpus.image_vectors[self.background_rows])
 
     def predict_linear(self, image_vectors: Vectors) -> Vectors:
-        """Predict projected captions with the linear map.
+        """Predict the caption vectors of images with the linear map.
 
         Args:
-            image_vectors: (n_images, d_images) concatenated vectors of all encoders.
+            image_vectors: (n_images, d_images) concatenated image vectors of all encoders, unit norm.
 
         Returns:
             (n_images, k) float32, unit norm.
@@ -143,13 +144,13 @@ class CaptionFeatures:
         return normalise_rows(centred @ self.linear_map)
 
     def predict_kernel(self, image_vectors: Vectors) -> tuple[Vectors, Vectors]:
-        """Predict projected captions and word shares with the kernel regression.
+        """Predict the caption vectors and word shares of images with the kernel regression.
 
         Args:
-            image_vectors: (n_images, d_images) concatenated vectors of all encoders.
+            image_vectors: (n_images, d_images) concatenated image vectors of all encoders, unit norm.
 
         Returns:
-            Projected captions (n_images, k), unit norm, and word shares (n_images, n_words), both float32.
+            Caption vectors, (n_images, k) float32 with unit norm, and word shares, (n_images, n_words) float32.
         """
         landmarks = self.corpus.image_vectors[landmark_rows(len(self.corpus.image_vectors))]
         predicted = NystromKernelRidge(landmarks, self.kernel_weights).predict(image_vectors)

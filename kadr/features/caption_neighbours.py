@@ -1,21 +1,26 @@
-"""The block `caption_neighbours`: a text compared with the captions of images that look like the given image.
+"""The block `caption_neighbours`, which compares a text with the captions of images similar to the given image.
 
-Texts and captions are projected by linear discriminant analysis (`kadr.features.lda`). The features are:
+Linear discriminant analysis (`kadr.features.lda`) projects texts and captions before they are compared. The neighbours
+of an image are the captioned images with the most similar image vectors. The features are:
 
-- `linear`: cosine of the text and the caption that a ridge regression predicts from the image (DeViSE, Frome et al.
-  2013).
-- `kernel`: cosine of the text and the caption that a kernel ridge regression predicts from the image
+- `linear`: cosine similarity of the text and the caption vector that ridge regression predicts from the image (DeViSE,
+  Frome et al. 2013).
+- `kernel`: cosine similarity of the text and the caption vector that kernel ridge regression predicts from the image
   (`kadr.features.kernel_ridge`).
-- `neighbours.mean<k>`: similarity of the text to the best caption of each of the k nearest captioned images, averaged
-  (Devlin et al. 2015). `neighbours.best` is the maximum over the 10 nearest images. `neighbours.attention` is the mean
-  weighted by the softmax of image similarity (Vinyals et al. 2016).
-- `neighbours.density`: mean similarity of the image to its nearest captioned images.
-- `reverse`: mean similarity of the image to the captioned images whose captions are nearest to the text.
-- `words.share`, `words.lift`, `words.min_lift`: predicted share of the image's captions that contain a word of the
-  text, and its lift over the corpus (`kadr.features.vocabulary`), averaged or minimised over the words of the text.
+- `neighbours.mean<k>`: mean similarity of the text to the k nearest neighbours (Devlin et al. 2015). The similarity of
+  a text to a neighbour is the cosine similarity of the text and the most similar caption of the neighbour.
+- `neighbours.best`: maximum similarity of the text to the 10 nearest neighbours.
+- `neighbours.attention`: similarity of the text to the neighbours, weighted by the softmax of the image similarity
+  (Vinyals et al. 2016).
+- `neighbours.background`: mean similarity of the text to a background sample of captioned images.
+- `neighbours.density`: mean similarity of the image to its neighbours.
+- `reverse`: mean similarity of the image to the captioned images whose captions are most similar to the text.
+- `words.share`: predicted share of the image's captions that contain a word, averaged over the words of the text.
+- `words.lift`, `words.min_lift`: mean and minimum lift of the words of the text (`kadr.features.vocabulary`).
+- `words.n`, `text.n_words`: number of vocabulary words in the text, and number of all words in the text.
 
-Some images and texts are similar to everything (hubness, Radovanovic et al. 2010). Features with `z` standardise a
-similarity by its mean and deviation over a background sample of the corpus.
+Some images and texts are similar to all others (hubness, Radovanovic et al. 2010). Features with `z` in their name are
+z-scores: the similarity is standardised by its mean and standard deviation over a background sample of the corpus.
 """
 
 from typing import Any
@@ -37,22 +42,27 @@ TEMPERATURE = 0.05  # softmax temperature of neighbours.attention
 
 
 def prepare_images(fitted: CaptionFeatures, images: Images) -> dict[str, npt.NDArray[Any]]:
-    """Compute the values of the block that depend on the images alone.
+    """Compute the arrays that `caption_neighbours` needs and that do not depend on the texts.
 
-    Stored in `Images.prepared`, the values make later calls of `caption_neighbours` fast.
+    `caption_neighbours` uses these arrays if they are stored in `Images.prepared`, and computes them otherwise.
+
+    Args:
+        fitted: models of the captioned corpus.
+        images: images to compute the arrays for.
 
     Returns:
-        Name -> (n_images, ...) array.
+        Array name -> array of shape (n_images, ...).
 
     Raises:
-        ModelError: the image vectors come from other encoders than those of the corpus.
+        ModelError: the image vectors come from different encoders than the corpus vectors.
     """
     corpus = fitted.corpus
     vectors = concatenate_encoders(images.vectors, list(corpus.images.vectors))
     if vectors.shape[1] != corpus.image_vectors.shape[1]:
         raise ModelError(
             f"The image vectors have {vectors.shape[1]} dimensions, but the relevance model was trained on "
-            f"{corpus.image_vectors.shape[1]}: the encoders differ. Run `dvc repro train`, or set index.rerank to 0."
+            f"vectors with {corpus.image_vectors.shape[1]} dimensions. Run `dvc repro train` to train the model with "
+            "the current encoders, or set index.rerank to 0 to search without the model."
         )
     neighbours, similarity = nearest_rows(vectors, corpus.image_vectors, N_NEIGHBOURS[-1])
     attention = np.exp((similarity - similarity[:, :1]) / np.float32(TEMPERATURE))
@@ -72,10 +82,15 @@ def prepare_images(fitted: CaptionFeatures, images: Images) -> dict[str, npt.NDA
 
 
 def caption_neighbours(fitted: CaptionFeatures, images: Images, texts: Texts) -> Features:
-    """Return the features of the block for the given images and texts.
+    """Return the features of the block `caption_neighbours`.
+
+    Args:
+        fitted: models of the captioned corpus.
+        images: images of the pairs.
+        texts: texts of the pairs.
 
     Raises:
-        ModelError: the image vectors come from other encoders than those of the corpus.
+        ModelError: the image vectors come from different encoders than the corpus vectors.
     """
     image_vectors = concatenate_encoders(images.vectors, list(fitted.corpus.images.vectors))
     prepared = images.prepared or prepare_images(fitted, images)

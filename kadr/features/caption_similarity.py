@@ -1,4 +1,4 @@
-"""Similarity features of the block `caption_neighbours`: texts compared with captions by their projected vectors."""
+"""Features of the block `caption_neighbours` that measure the similarity of texts and captions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from kadr.io.embeddings import Rows, Vectors
 
 CaptionRows = npt.NDArray[np.int64]
 
-N_NEIGHBOURS = (5, 20, 60)  # numbers of nearest captioned images whose similarity is averaged
-N_BEST = 10  # nearest captioned images of the feature neighbours.best
-_CHUNK_SIZE = 256  # texts per chunk: 40 MB of similarities for 40,000 captions
+N_NEIGHBOURS = (5, 20, 60)  # each k gives one feature neighbours.mean<k>
+N_BEST = 10  # number of neighbours in the feature neighbours.best
+_CHUNK_SIZE = 256  # texts compared at a time: 256 x 40,000 captions need 40 MB
 
 
 class CaptionSimilarity:
-    """Similarity features of given images and texts.
+    """Computes similarity features for pairs of images and texts.
 
     Args:
         fitted: models of the captioned corpus.
-        image_vectors: (n_images, d_images) concatenated image vectors.
-        text_vectors: (n_texts, k) projected texts.
-        prepared: values from `kadr.features.caption_neighbours.prepare_images`.
+        image_vectors: (n_images, d_images) concatenated image vectors of all encoders, unit norm.
+        text_vectors: (n_texts, k) projected text vectors, unit norm.
+        prepared: arrays that `kadr.features.caption_neighbours.prepare_images` returned for the images.
     """
 
     NAMES = (
@@ -55,7 +55,7 @@ class CaptionSimilarity:
         self._reverse = np.stack([corpus.image_vectors[corpus.image_rows[rows]].mean(axis=0) for rows in nearest])
 
     def columns(self, image_rows: Rows, text_rows: Rows) -> list[Vectors]:
-        """Return the features NAMES of n pairs, each (n_pairs,)."""
+        """Return the features of n pairs: one (n_pairs,) array for each name in NAMES."""
         texts = self._texts[text_rows]
         linear = np.einsum("nd,nd->n", texts, self._linear[image_rows])
         kernel = np.einsum("nd,nd->n", texts, self._kernel[image_rows])
@@ -74,41 +74,54 @@ class CaptionSimilarity:
 
 @dataclass(frozen=True)
 class Background:
-    """Mean and standard deviation of the similarity of each row to a background sample.
+    """Mean and standard deviation of the similarity of each item to a background sample.
 
     Attributes:
-        moments: (n, 2) mean and standard deviation.
+        moments: (n_items, 2) float32. Column 0 is the mean, column 1 the standard deviation.
     """
 
     moments: Vectors
 
     @classmethod
     def measure(cls, similarity: Vectors) -> "Background":
-        """Compute the moments of similarities (n, n_background)."""
+        """Compute the mean and standard deviation of each row.
+
+        Args:
+            similarity: (n_items, n_background) similarity of each item to each background item.
+        """
         return cls(np.stack([similarity.mean(axis=1), similarity.std(axis=1) + np.float32(1e-6)], axis=1))
 
     @property
     def mean(self) -> Vectors:
-        """Mean similarity of each row: (n,)."""
+        """Mean similarity of each item to the background sample: (n_items,)."""
         return self.moments[:, 0]
 
     def z_score(self, values: Vectors, rows: Rows) -> Vectors:
-        """Return the z-scores of values (n_pairs,), standardised by the moments of `rows` (n_pairs,)."""
+        """Return the z-score of the similarity of each pair.
+
+        Args:
+            values: (n_pairs,) similarity of each pair.
+            rows: (n_pairs,) index of the item whose mean and standard deviation are used.
+
+        Returns:
+            (n_pairs,) float32.
+        """
         return np.asarray((values - self.moments[rows, 0]) / self.moments[rows, 1], dtype=np.float32)
 
 
 def compare_with_captions(texts: Vectors, captions: Vectors, starts: Rows, k: int) -> tuple[Vectors, CaptionRows]:
-    """Compare each text with all captions.
+    """Find the most similar caption of each image, and the k nearest captions, for each text.
 
     Args:
-        texts: (n_texts, d) unit norm.
-        captions: (n_captions, d) unit norm. The captions of one image are adjacent.
-        starts: (n_images + 1,) first caption of each image, followed by n_captions.
-        k: number of nearest captions per text, at most n_captions.
+        texts: (n_texts, d) text vectors, unit norm.
+        captions: (n_captions, d) caption vectors, unit norm. Captions of the same image are adjacent.
+        starts: (n_images + 1,) index of the first caption of each image, followed by n_captions.
+        k: number of nearest captions. If it exceeds n_captions, all captions are returned.
 
     Returns:
-        Similarity of each text to the best caption of each image, (n_texts, n_images) float32, and rows of the k
-        nearest captions of each text, (n_texts, k) int64, unordered.
+        Two arrays. The first contains the similarity of each text to the most similar caption of each image,
+        (n_texts, n_images) float32. The second contains the indices of the k captions nearest to each text,
+        (n_texts, k) int64, unordered.
     """
     k = min(k, len(captions))
     best = np.empty((len(texts), len(starts) - 1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Inputs of the feature blocks: images and texts with their embeddings."""
+"""Images and texts with their embeddings, which are the input of the feature blocks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class Images:
     """Images and their embeddings.
 
     Attributes:
-        ids: n_images image ids.
+        ids: n_images image IDs.
         vectors: encoder name -> (n_images, d) float32, unit norm, in the order of `ids`.
-        prepared: name -> (n_images, ...) precomputed values that depend on the images alone. Empty if nothing was
-            precomputed.
+        prepared: array name -> array of shape (n_images, ...) that `FeatureBlocks.prepare` computed in advance. Empty
+            if nothing was computed in advance.
     """
 
     ids: Sequence[str]
@@ -27,7 +27,12 @@ class Images:
 
     @classmethod
     def select(cls, embeddings: Mapping[str, Embeddings], ids: Sequence[str]) -> "Images":
-        """Return the images `ids` with their vectors from the embeddings tables."""
+        """Return images with their vectors from embeddings tables.
+
+        Args:
+            embeddings: encoder name -> embeddings table.
+            ids: image IDs.
+        """
         return cls(ids, {name: table.select(ids) for name, table in embeddings.items()})
 
 
@@ -36,7 +41,7 @@ class Texts:
     """Queries or captions and their embeddings.
 
     Attributes:
-        ids: n_texts query or caption ids.
+        ids: n_texts query IDs or caption IDs.
         texts: n_texts texts, normalised by `kadr.io.texts.normalise_text`.
         vectors: encoder name -> (n_texts, d) float32, unit norm, in the order of `ids`.
     """
@@ -47,11 +52,11 @@ class Texts:
 
     @classmethod
     def select(cls, embeddings: Mapping[str, Embeddings], texts: Mapping[str, str]) -> "Texts":
-        """Normalise the texts and return them with their vectors from the embeddings tables.
+        """Return normalised texts with their vectors from embeddings tables.
 
         Args:
             embeddings: encoder name -> embeddings table.
-            texts: id -> text.
+            texts: query ID or caption ID -> text.
         """
         ids = list(texts)
         return cls(

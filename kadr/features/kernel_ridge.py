@@ -1,4 +1,4 @@
-"""Kernel ridge regression on unit vectors, with Nyström's approximation for many inputs."""
+"""Kernel ridge regression on unit vectors, with the Nyström approximation for large numbers of inputs."""
 
 from dataclasses import dataclass
 
@@ -6,37 +6,45 @@ import numpy as np
 
 from kadr.io.embeddings import Rows, Vectors, evenly_spaced_rows
 
-N_LANDMARKS = 6000  # fitting time grows with the cube of the landmarks, memory with their square
+N_LANDMARKS = 6000  # fitting time is cubic and memory quadratic in the number of landmarks
 STEEPNESS = 5.0  # kernel = exp(STEEPNESS * (cosine - 1))
 PENALTY = 0.1  # regularisation strength, added to the diagonal of the kernel matrix
-CHUNK_SIZE = 4096  # inputs per chunk: bounds the memory of kernel matrices
+CHUNK_SIZE = 4096  # number of inputs processed at a time, to limit the memory of kernel matrices
 
 
 def kernel(left: Vectors, right: Vectors) -> Vectors:
-    """Return the Gaussian kernel exp(STEEPNESS * (cosine - 1)) of unit vectors: (n_left, n_right) float32."""
+    """Return the Gaussian kernel exp(STEEPNESS * (cosine - 1)) of all pairs of unit vectors.
+
+    Args:
+        left: (n_left, d) float32, unit norm.
+        right: (n_right, d) float32, unit norm.
+
+    Returns:
+        (n_left, n_right) float32.
+    """
     cosine: Vectors = left @ right.T
     similarity: Vectors = np.exp(np.float32(STEEPNESS) * (cosine - np.float32(1.0)))
     return similarity
 
 
 def landmark_rows(n: int) -> Rows:
-    """Return the rows of at most N_LANDMARKS landmarks, evenly spaced over n inputs."""
+    """Return the indices of at most N_LANDMARKS landmarks, evenly spaced over n inputs."""
     return evenly_spaced_rows(n, N_LANDMARKS)
 
 
 @dataclass(frozen=True)
 class NystromKernelRidge:
-    """Regression from unit vectors to several targets.
+    """Kernel ridge regression from unit vectors to several targets.
 
-    With at most N_LANDMARKS inputs, every input is a landmark and the model is exact kernel ridge regression
-    (Saunders et al. 1998). With more inputs, the prediction is a weighted sum of the landmarks' kernels, whose weights
-    are fitted to all inputs (Williams and Seeger 2001; Rudi et al. 2015).
+    With at most N_LANDMARKS inputs, every input is a landmark and the regression is exact (Saunders et al. 1998). With
+    more inputs, the model is a weighted sum of the kernels of the landmarks. All inputs are used to fit the weights
+    (Williams and Seeger 2001; Rudi et al. 2015).
 
-    scikit-learn's KernelRidge predicts half as fast and cannot use landmarks.
+    KernelRidge of scikit-learn is not used because it predicts half as fast and does not support landmarks.
 
     Attributes:
-        landmarks: (n_landmarks, d) float32, unit norm.
-        weights: (n_landmarks, n_targets) float32.
+        landmarks: (n_landmarks, d) float32, unit norm. Inputs that the kernel compares new inputs with.
+        weights: (n_landmarks, n_targets) float32. Coefficients of the kernels.
     """
 
     landmarks: Vectors
@@ -48,7 +56,7 @@ class NystromKernelRidge:
 
         Args:
             inputs: (n, d) float32, unit norm.
-            targets: (n, n_targets).
+            targets: (n, n_targets) values to predict from the inputs.
         """
         from scipy.linalg import solve
 

@@ -12,22 +12,23 @@ from kadr.io.embeddings import Rows, Vectors
 
 logger = logging.getLogger(__name__)
 
-N_COMPONENTS = 256  # maximum dimension of a projected text
-SHRINKAGE = 2.0  # multiple of the mean caption variance that is added to the within-image scatter
-MAX_ENCODER_DIM = 4096  # wider vectors would need too much memory for the scatter matrices
+N_COMPONENTS = 256  # maximum number of dimensions of a projected text
+SHRINKAGE = 2.0  # multiple of the mean caption variance, added to the diagonal of the within-image scatter
+MAX_ENCODER_DIM = 4096  # the scatter matrices of more dimensions would need too much memory
 
 
 @dataclass(frozen=True)
 class CaptionLda:
-    """A linear projection that brings captions of the same image close together.
+    """A linear projection of text vectors that brings captions of the same image closer together.
 
-    The classes are the images. The within-class scatter is shrunk towards a multiple of the identity (Fisher 1936;
-    Friedman 1989). Each direction is scaled to unit within-class scatter (Hatch et al. 2006). The cosine of two
-    projected texts therefore depends on their content more than on their wording.
+    The images are the classes (Fisher 1936). The within-class scatter is shrunk towards a multiple of the identity
+    (Friedman 1989). Each direction is scaled to unit within-class scatter (Hatch et al. 2006). As a result, the cosine
+    similarity of two projected texts depends more on their content than on their wording.
 
     Attributes:
         means: encoder name -> (d,) mean caption vector.
-        projection: (sum of d, n_components) float32. Maps the concatenated, centred vectors of all encoders.
+        projection: (d_texts, n_components) float32. Projects the centred and concatenated text vectors of all
+            encoders.
     """
 
     means: Mapping[str, Vectors]
@@ -37,28 +38,29 @@ class CaptionLda:
     def fit(cls, captions: Mapping[str, Vectors], starts: Rows) -> "CaptionLda":
         """Fit the projection to the captions of a corpus.
 
-        Encoders with more than MAX_ENCODER_DIM dimensions are ignored with a warning.
+        An encoder with more than MAX_ENCODER_DIM dimensions is ignored, and a warning is logged.
 
         Args:
-            captions: encoder name -> (n_captions, d) float32. The captions of one image are adjacent.
-            starts: (n_images + 1,) first caption of each image, followed by n_captions.
+            captions: encoder name -> (n_captions, d) float32. Captions of the same image are adjacent.
+            starts: (n_images + 1,) index of the first caption of each image, followed by n_captions.
 
         Raises:
-            ModelError: every encoder has more than MAX_ENCODER_DIM dimensions.
+            ModelError: all encoders have more than MAX_ENCODER_DIM dimensions.
         """
         from scipy.linalg import eigh
 
         for name in (wide := [name for name, vectors in captions.items() if vectors.shape[1] > MAX_ENCODER_DIM]):
             logger.warning(
-                "The block caption_neighbours ignores encoder %s: its vectors have more than %d dimensions.",
+                "The block caption_neighbours ignores encoder %s because its vectors have more than %d dimensions.",
                 name,
                 MAX_ENCODER_DIM,
             )
         means = {name: vectors.mean(axis=0) for name, vectors in captions.items() if name not in wide}
         if not means:
             raise ModelError(
-                f"The block caption_neighbours needs a text encoder with at most {MAX_ENCODER_DIM} dimensions. "
-                "Set `dim` of a tfidf encoder in embed_texts.encoders, or add another text encoder."
+                f"The block caption_neighbours requires a text encoder with at most {MAX_ENCODER_DIM} dimensions, but "
+                "all text encoders have more. Set `dim` of a tfidf encoder in embed_texts.encoders, or add another "
+                "text encoder."
             )
         joined = _centre_and_concatenate(captions, means).astype(np.float64)
         residuals = joined - np.repeat(group_means(joined, starts), np.diff(starts), axis=0)
@@ -71,7 +73,7 @@ class CaptionLda:
         return cls(means, directions[:, ::-1].astype(np.float32))
 
     def transform(self, vectors: Mapping[str, Vectors]) -> Vectors:
-        """Project texts.
+        """Project text vectors.
 
         Args:
             vectors: encoder name -> (n_texts, d) float32, unit norm.
@@ -83,6 +85,6 @@ class CaptionLda:
 
 
 def _centre_and_concatenate(vectors: Mapping[str, Vectors], means: Mapping[str, Vectors]) -> Vectors:
-    """Centre the vectors of each encoder, scale them to unit norm and concatenate them: (n, sum of d)."""
+    """Centre the vectors of each encoder, scale them to unit norm, and concatenate the encoders: (n, d_texts)."""
     centred = {name: normalise_rows(vectors[name] - mean) for name, mean in means.items()}
     return concatenate_encoders(centred, list(means))

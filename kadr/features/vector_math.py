@@ -1,4 +1,4 @@
-"""Operations on matrices whose rows are vectors: scaling, joining, group means, ridge regression, nearest rows."""
+"""Functions for matrices of row vectors: normalisation, concatenation, group means, ridge regression, neighbours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,28 +11,28 @@ from kadr.io.embeddings import Rows, Vectors
 
 
 def normalise_rows(vectors: Vectors) -> Vectors:
-    """Scale each row to unit norm. Rows of zeros stay zero."""
+    """Scale each row to unit norm. Rows of zeros are not changed."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     return scaled
 
 
 def concatenate_encoders(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
-    """Concatenate the unit vectors of several encoders to one unit vector in which all encoders weigh equally.
+    """Concatenate the unit vectors of several encoders into unit vectors. All encoders have the same weight.
 
     Args:
         vectors: encoder name -> (n, d) float32, unit norm.
-        names: the encoders to concatenate, in this order.
+        names: names of the encoders, in the order of concatenation.
 
     Returns:
-        (n, sum of d) float32, unit norm.
+        (n, d_total) float32, unit norm, where d_total is the sum of the encoder dimensions.
 
     Raises:
-        ModelError: `vectors` lacks an encoder.
+        ModelError: `vectors` does not contain all named encoders.
     """
     if missing := [name for name in names if name not in vectors]:
         raise ModelError(
-            f"The images have no vectors of encoder {', '.join(missing)}, which the relevance model needs. "
+            f"The images have no vectors from encoder {', '.join(missing)}, which the relevance model needs. "
             "Index the images again with `kadr index` or `dvc repro index`."
         )
     joined = np.concatenate([vectors[name] for name in names], axis=1, dtype=np.float32)
@@ -40,14 +40,14 @@ def concatenate_encoders(vectors: Mapping[str, Vectors], names: Sequence[str]) -
 
 
 def group_means(values: npt.NDArray[Any], starts: Rows) -> npt.NDArray[Any]:
-    """Return the mean row of each group of adjacent rows.
+    """Return the mean of the rows in each group.
 
     Args:
-        values: (n, d).
-        starts: (n_groups + 1,) first row of each group, followed by n.
+        values: (n, d) rows. Rows of the same group are adjacent.
+        starts: (n_groups + 1,) index of the first row of each group, followed by n.
 
     Returns:
-        (n_groups, d) in the dtype of `values`.
+        (n_groups, d), with the dtype of `values`.
     """
     sizes = np.diff(starts)[:, None].astype(values.dtype)
     means: npt.NDArray[Any] = np.add.reduceat(values, starts[:-1]) / sizes
@@ -55,9 +55,9 @@ def group_means(values: npt.NDArray[Any], starts: Rows) -> npt.NDArray[Any]:
 
 
 def fit_ridge(inputs: Vectors, targets: Vectors, penalty: float) -> Vectors:
-    """Fit a linear map W by ridge regression without intercept.
+    """Fit a linear map W by ridge regression without an intercept.
 
-    W minimises |inputs W - targets|^2 + penalty * n |W|^2.
+    The map minimises `|inputs W - targets|^2 + penalty * n * |W|^2`.
 
     Args:
         inputs: (n, d_inputs) float32.
@@ -65,7 +65,7 @@ def fit_ridge(inputs: Vectors, targets: Vectors, penalty: float) -> Vectors:
         penalty: regularisation strength per input row.
 
     Returns:
-        (d_inputs, d_targets) float32.
+        The map W, (d_inputs, d_targets) float32.
     """
     gram = inputs.T @ inputs / np.float32(len(inputs))
     gram[np.diag_indices_from(gram)] += np.float32(penalty)
@@ -73,10 +73,15 @@ def fit_ridge(inputs: Vectors, targets: Vectors, penalty: float) -> Vectors:
 
 
 def nearest_rows(queries: Vectors, vectors: Vectors, k: int) -> tuple[Rows, Vectors]:
-    """Return the k rows of `vectors` with the largest inner product with each query.
+    """Find the k vectors that have the largest inner products with each query.
+
+    Args:
+        queries: (n_queries, d) float32.
+        vectors: (n, d) float32.
+        k: number of vectors to find. If k exceeds n, all vectors are returned.
 
     Returns:
-        Rows and inner products, each (n_queries, k), largest first. k is at most the number of vectors.
+        Row numbers in `vectors` and inner products, both (n_queries, k), in descending order of inner product.
     """
     import faiss
 

@@ -1,4 +1,4 @@
-"""The vocabulary of captions: frequent words, their shares among captions, and their lift."""
+"""The vocabulary of the captions, the shares of captions that contain a word, and the lift of words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 WordRows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 MAX_WORDS = 1000
-MIN_CAPTIONS = 8  # captions that must contain a word before the word enters the vocabulary
-MIN_SHARE = 1e-3  # smaller shares are raised to this value, so that no rare word dominates a lift
+MIN_CAPTIONS = 8  # minimum number of captions that contain a vocabulary word
+MIN_SHARE = 1e-3  # smaller shares are raised to this value, so that rare words do not dominate the lift
 _WORD_PATTERN = r"\w\w+"
 
 
@@ -25,14 +25,17 @@ class Vocabulary:
     """The most frequent words of the captions, without English stop words.
 
     Attributes:
-        words: the words, most frequent first.
+        words: vocabulary words, most frequent first.
     """
 
     words: Sequence[str]
 
     @classmethod
     def fit(cls, texts: Sequence[str]) -> "Vocabulary":
-        """Select the MAX_WORDS words that most texts contain. Each word occurs in at least MIN_CAPTIONS texts."""
+        """Select the MAX_WORDS words that occur in the most texts.
+
+        Words that occur in fewer than MIN_CAPTIONS texts are not selected.
+        """
         vectorizer = _word_vectorizer()
         try:
             counts = vectorizer.fit_transform(texts).sum(axis=0).A1
@@ -47,10 +50,11 @@ class Vocabulary:
         return _word_vectorizer(vocabulary=self.words)
 
     def word_rows(self, texts: Sequence[str]) -> WordRows:
-        """Return the vocabulary words of each text, without repetition.
+        """Find the vocabulary words of each text. Repeated words are listed once.
 
         Returns:
-            (n_texts, most words of a text) int64 positions in `words`, ascending, padded with -1 on the right.
+            (n_texts, max_words) int64 indices of words in `words`, ascending in each row. Shorter rows are padded with
+            -1 at the end. max_words is the largest number of vocabulary words in a text.
         """
         if not self.words or not texts:
             return np.full((len(texts), 0), -1, dtype=np.int64)
@@ -61,14 +65,14 @@ class Vocabulary:
         return rows
 
     def shares(self, texts: Sequence[str], starts: Rows) -> Vectors:
-        """Return the share of each group's texts that contain each word.
+        """Return the share of texts that contain each vocabulary word, for each group of texts.
 
         Args:
-            texts: the texts. The texts of one group are adjacent.
-            starts: (n_groups + 1,) first text of each group, followed by n_texts.
+            texts: n_texts texts. Texts of the same group are adjacent.
+            starts: (n_groups + 1,) index of the first text of each group, followed by n_texts.
 
         Returns:
-            (n_groups, n_words) float32.
+            (n_groups, n_words) float32 in 0..1.
         """
         counts = np.zeros((len(starts) - 1, len(self.words)), dtype=np.float32)
         group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -80,11 +84,11 @@ class Vocabulary:
 
 
 def lift(share: Vectors, mean_share: Vectors) -> Vectors:
-    """Return the pointwise mutual information log(share / mean_share) (Church and Hanks 1990).
+    """Return the lift of words: log(share / mean_share), the pointwise mutual information (Church and Hanks 1990).
 
     Args:
-        share: predicted share of captions that contain a word.
-        mean_share: share in the whole corpus, in the shape of `share`.
+        share: predicted share of an image's captions that contain a word, in an array of any shape.
+        mean_share: mean of this share over all images of the corpus, in an array of the same shape.
     """
     return np.log(np.maximum(share, MIN_SHARE) / np.maximum(mean_share, MIN_SHARE)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Word features of the block `caption_neighbours`: how likely the words of a text are in captions of an image."""
+"""Features of the block `caption_neighbours` that compare a text with the words predicted for an image."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from kadr.io.embeddings import Rows, Vectors
 
 
 class WordLift:
-    """Word features of given images and texts.
+    """Computes word features for pairs of images and texts.
 
     Args:
         fitted: models of the captioned corpus.
-        texts: the texts.
-        shares: (n_images, n_words) predicted share of captions of each image that contain each word.
+        texts: texts of the pairs.
+        shares: (n_images, n_words) predicted share of each image's captions that contain each vocabulary word.
     """
 
     NAMES = ("words.share", "words.lift", "words.min_lift", "words.n")
@@ -27,7 +27,10 @@ class WordLift:
         self._shares, self._mean_shares = shares, fitted.mean_shares
 
     def columns(self, image_rows: Rows, text_rows: Rows) -> list[Vectors]:
-        """Return the features NAMES of n pairs, each (n_pairs,). Texts without vocabulary words have the value 0."""
+        """Return the features of n pairs: one (n_pairs,) array for each name in NAMES.
+
+        All features are 0 if the text contains no vocabulary word.
+        """
         words = self._word_rows[text_rows]
         in_text = words >= 0
         n_words = in_text.sum(axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The relevance model: LightGBM on feature blocks, its cross-validation, and ablations."""
+"""The relevance model, which consists of feature blocks and LightGBM trees, its cross-validation and its ablation."""
 
 from kadr.model.relevance_model import FeatureBlocks, RelevanceModel
 

@@ -1,4 +1,4 @@
-"""Train and evaluate ablation variants on the same cross-validation cells as the relevance model."""
+"""Train and evaluate ablation variants in the cross-validation cells of the relevance model."""
 
 import logging
 from collections.abc import Sequence
@@ -25,23 +25,23 @@ from kadr.project import PROJECT
 
 logger = logging.getLogger(__name__)
 
-METRICS = ("tau_c", "tau_b")  # agreement with single ratings, which do not depend on the aggregation method
+METRICS = ("tau_c", "tau_b")  # agreement with single ratings, so that the aggregation method does not matter
 
 
 @dataclass(frozen=True)
 class AblationStudy:
-    """The data that all ablation variants share.
+    """The data and settings that all ablation variants share.
 
     Attributes:
-        settings: settings of the relevance model.
+        settings: training settings of the relevance model.
         evaluate: settings of the bootstrap intervals.
         seed: random seed.
         tables: embeddings tables of all encoders.
         pairs: rated pairs.
-        cells: cross-validation cells whose test pairs are scored.
+        cells: cross-validation cells that each variant is trained and tested in.
         ratings: table RATINGS.
-        expert: expert ratings for tau_c.
-        crowd: crowd ratings for tau_b.
+        expert: expert ratings that tau_c compares the scores with.
+        crowd: crowd ratings that tau_b compares the scores with.
     """
 
     settings: TrainingSettings
@@ -58,13 +58,13 @@ class AblationStudy:
     def read(
         cls, settings: TrainingSettings, evaluate: EvaluateParams, seed: int, *, diagonal: bool
     ) -> "AblationStudy":
-        """Read the input of stage `train` and the ratings of the project.
+        """Read the input tables of stage `train` and the ratings.
 
         Args:
-            settings: settings of the relevance model.
+            settings: training settings of the relevance model.
             evaluate: settings of the bootstrap intervals.
             seed: random seed.
-            diagonal: use only the cells on the diagonal of the grid, if it has any.
+            diagonal: use only the cells on the diagonal of the grid. All cells are used if the diagonal is empty.
         """
         tables = EmbeddingTables.read(settings.image_encoders, settings.text_encoders)
         pairs = read_rated_pairs(tables)
@@ -77,14 +77,16 @@ class AblationStudy:
 
     @cached_property
     def tested(self) -> Mask:
-        """Whether a cell tests the pair: (n_pairs,) bool."""
+        """Mask of the pairs that are test pairs of a cell: (n_pairs,) bool."""
         return np.asarray(np.any([cell.test for cell in self.cells], axis=0))
 
     def run(self, variants: Sequence[tuple[str, Variant]]) -> dict[str, dict[str, Estimates]]:
-        """Train and evaluate the variants. A variant without ratings or features is skipped with a warning.
+        """Train and evaluate the variants.
+
+        If a variant has no ratings or features, a warning is logged and the variant is skipped.
 
         Args:
-            variants: group and variant of each row.
+            variants: tuples (group, variant), one for each row of the ablation table.
 
         Returns:
             Group -> variant name -> metrics.
@@ -100,12 +102,23 @@ class AblationStudy:
         return rows
 
     def estimate(self, scores: Scores) -> Estimates:
-        """Return METRICS of the scores (n_pairs,) on the tested pairs."""
+        """Return the metrics in METRICS on the tested pairs.
+
+        Args:
+            scores: (n_pairs,) scores. Only the scores of the tested pairs are used.
+        """
         tested = self.pairs.table.assign(score=scores)[self.tested]
         return agreement_metrics(tested, self.expert, self.crowd, self.evaluate, self.seed, names=METRICS)
 
     def read_scores(self, name: str) -> Scores:
-        """Read the out-of-fold scores that stage `train` wrote for the model or a baseline: (n_pairs,)."""
+        """Read out-of-fold scores that stage `train` wrote.
+
+        Args:
+            name: `model` or the name of a baseline.
+
+        Returns:
+            (n_pairs,) scores.
+        """
         predictions = read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas()
         return self.pairs.table[PAIR].merge(predictions, on=PAIR, how="left")["score"].to_numpy()
 
@@ -113,11 +126,11 @@ class AblationStudy:
         """Train a variant and return the out-of-fold scores of the tested pairs.
 
         Returns:
-            (n_pairs,), NaN for pairs that are not tested.
+            (n_pairs,) scores. The score of a pair that is not tested is NaN.
 
         Raises:
             InputError: the variant has no ratings.
-            ModelError: the variant has no features, or a cell has no pair to train on.
+            ModelError: the variant has no features, or a cell has no train pairs.
         """
         if variant.predictions:
             return self.read_scores(variant.predictions)
@@ -126,7 +139,7 @@ class AblationStudy:
         rated = np.isfinite(relevance)
         matrix = self._features(settings)
         if not matrix.names:
-            raise ModelError("The remaining blocks and encoders give no feature.")
+            raise ModelError("The remaining feature blocks compute no features from the remaining encoders.")
         table = self.pairs.table.assign(relevance=np.where(rated, relevance, 0), weight=np.where(rated, weight, 1))
         learner = replace(self.pairs, table=table).learner(matrix, settings.train, self.seed)
         scores = np.full(len(rated), np.nan)
@@ -138,7 +151,7 @@ class AblationStudy:
         return scores
 
     def _target(self, settings: TrainingSettings) -> tuple[Scores, Scores]:
-        """Return relevance and weight of every pair, NaN for pairs that the settings leave without a rating."""
+        """Return the relevance and the weight of every pair: two (n_pairs,) arrays, NaN for pairs without ratings."""
         if settings.aggregate == self.settings.aggregate and settings.sources == self.settings.sources:
             return self.pairs.relevance, self.pairs.weight
         ratings = self.ratings[self.ratings["source"].isin(settings.sources)]

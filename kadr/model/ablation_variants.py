@@ -1,4 +1,4 @@
-"""Variants of a training for the ablation table: each variant removes or replaces one component."""
+"""Variants of the relevance model for the ablation table. Each variant removes or replaces one component."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ class Variant:
     """One row of the ablation table.
 
     Attributes:
-        name: the change, e.g. `without cosine`.
-        settings: the changed settings.
-        predictions: baseline of stage `train` that equals the variant, so that no training is needed. None if no
-            baseline does.
+        name: description of the change, e.g. `without cosine`.
+        settings: training settings with the change.
+        predictions: name of the baseline of stage `train` that is the same as this variant. Its predictions are read
+            instead of training the variant. None if there is no such baseline.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Variant:
 
 
 def _modality_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield trainings on the vectors alone: text vectors, image vectors, and both."""
+    """Yield variants that use the text vectors, the image vectors or both as features."""
     concat = settings.with_train(features=["concat"])
     yield Variant("text alone", replace(concat, image_encoders=()))
     yield Variant("photo alone", replace(concat, text_encoders=()))
@@ -35,7 +35,7 @@ def _modality_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 
 def _encoder_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield trainings without one encoder. At least one image encoder and one text encoder remain."""
+    """Yield variants without one encoder. Each variant keeps an image encoder and a text encoder."""
     for name in dict.fromkeys([*settings.image_encoders, *settings.text_encoders]):
         images = tuple(encoder for encoder in settings.image_encoders if encoder != name)
         texts = tuple(encoder for encoder in settings.text_encoders if encoder != name)
@@ -44,14 +44,14 @@ def _encoder_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 
 def _block_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield trainings without one feature block. At least one block remains."""
+    """Yield variants without one feature block. Each variant keeps at least one block."""
     for name in settings.train.features:
         if remaining := [block for block in settings.train.features if block != name]:
             yield Variant(f"without {name}", settings.with_train(features=remaining))
 
 
 def _aggregation_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield trainings on the relevance of another aggregation method."""
+    """Yield variants that are trained on the relevance from another aggregation method."""
     for name in methods_without_raters():
         if name != settings.aggregate.expert:
             aggregate = settings.aggregate.model_copy(update={"expert": name})
@@ -59,14 +59,14 @@ def _aggregation_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 
 def _objective_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield trainings with another LightGBM objective."""
+    """Yield variants with another LightGBM objective."""
     for name in get_args(Objective):
         if name != settings.train.objective:
             yield Variant(f"trees by {name}", settings.with_train(objective=name))
 
 
 def _source_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield trainings on the ratings of one source."""
+    """Yield variants that are trained on the ratings of a single source."""
     for source in SOURCES:
         yield Variant(f"{source} ratings alone", replace(settings, sources=(source,)))
 
@@ -79,20 +79,20 @@ GROUPS: Mapping[str, Callable[[TrainingSettings], Iterator[Variant]]] = {
     "objectives": _objective_variants,
     "sources": _source_variants,
 }
-"""Group in `ablate.rows` -> generator of its variants."""
+"""Maps each group name in `ablate.rows` to the function that yields the variants of the group."""
 
 
 def select_variants(settings: TrainingSettings, groups: Sequence[str]) -> list[tuple[str, Variant]]:
     """Return the group and the variant of each row of the ablation table.
 
     Args:
-        settings: settings of the training.
-        groups: `ablate.rows`.
+        settings: training settings of the relevance model.
+        groups: value of `ablate.rows`.
 
     Raises:
         ParamsError: a group is unknown.
     """
     for group in groups:
         if group not in GROUPS:
-            raise ParamsError(f"ablate.rows: unknown group {group!r}, expected one of {', '.join(GROUPS)}.")
+            raise ParamsError(f"ablate.rows: unknown group {group!r}. Expected one of {', '.join(GROUPS)}.")
     return [(group, variant) for group in groups for variant in GROUPS[group](settings)]

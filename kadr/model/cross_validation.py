@@ -1,4 +1,4 @@
-"""Cross-validation on unseen images and unseen queries: out-of-fold scores of the model and of baselines."""
+"""Out-of-fold scores of the relevance model and its baselines from cross-validation."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,25 +10,26 @@ from kadr.model.folds import Cell, Folds
 from kadr.model.lightgbm import Scores
 
 FitPredict = Callable[[Rows, Rows], Scores]
-"""Function that trains on the first rows and returns the scores of the second rows."""
+"""Function `fit_predict(train, test)` that trains on the pairs in rows `train` and scores the pairs in rows `test`."""
 
 
 def out_of_fold(
     fit_predict: FitPredict, cells: Iterable[Cell], n_pairs: int, on_cell: Callable[[int], None] = lambda _n: None
 ) -> tuple[Scores, Folds]:
-    """Score every pair with a model that was trained without the pair.
+    """Score every pair with a model that was not trained on this pair.
 
     Args:
-        fit_predict: trains on the first rows and returns the scores of the second rows.
-        cells: train and test pairs. Each pair is a test pair of one cell.
+        fit_predict: function that trains on the train pairs of a cell and returns the scores of its test pairs.
+        cells: cross-validation cells. Each pair is a test pair of exactly one cell.
         n_pairs: number of pairs.
-        on_cell: called with 1 after each cell, for progress bars.
+        on_cell: function that is called with 1 after each cell, to advance a progress bar.
 
     Returns:
-        Scores (n_pairs,) float64, and the number of the cell that tested each pair (n_pairs,) int32.
+        Two arrays: the score of each pair, (n_pairs,) float64, and the number of the cell that the pair was tested in,
+        (n_pairs,) int32.
 
     Raises:
-        ModelError: a pair is a test pair of no cell.
+        ModelError: a pair is not a test pair of any cell.
     """
     scores = np.full(n_pairs, np.nan)
     fold = np.full(n_pairs, -1, dtype=np.int32)
@@ -39,7 +40,7 @@ def out_of_fold(
     if (fold < 0).any():
         raise ModelError(
             f"{int((fold < 0).sum())} of {n_pairs} pairs cannot be held out, because no pair with another image and "
-            "another query is left for training. Lower train.image_folds and train.query_folds, or add ratings."
+            "another query is left for training. Raise train.image_folds and train.query_folds, or add ratings."
         )
     return scores, fold
 
@@ -48,8 +49,8 @@ def mean_baseline(relevance: Scores, weight: Scores) -> FitPredict:
     """Return a baseline that predicts the weighted mean relevance of the training pairs.
 
     Args:
-        relevance: (n_pairs,) in 0..1.
-        weight: (n_pairs,) positive.
+        relevance: (n_pairs,) relevance of each pair in 0..1.
+        weight: (n_pairs,) positive training weight of each pair.
     """
 
     def fit_predict(train: Rows, test: Rows) -> Scores:
@@ -59,7 +60,7 @@ def mean_baseline(relevance: Scores, weight: Scores) -> FitPredict:
 
 
 def fixed_score_baseline(scores: Scores) -> FitPredict:
-    """Return a baseline without training, such as the cosine.
+    """Return a baseline that needs no training, such as the cosine similarity.
 
     Args:
         scores: (n_pairs,) score of every pair.

@@ -1,4 +1,4 @@
-"""Contributions of the feature blocks to predictions, from LightGBM's SHAP values (Lundberg et al. 2020)."""
+"""Contributions of the feature blocks to predictions, measured by SHAP values of LightGBM (Lundberg et al. 2020)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,13 +15,17 @@ N_EXPLAINED = 2000  # maximum number of pairs whose SHAP values are computed
 
 
 def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mapping[str, float]:
-    """Return the share of each feature block in the SHAP values.
+    """Return the share of each feature block in the magnitude of all contributions.
 
-    The contribution of a block to one prediction is the sum of its features' SHAP values. The share is computed from
-    the mean magnitude over at most N_EXPLAINED pairs, evenly spaced over the matrix.
+    The contribution of a block to one prediction is the sum of the SHAP values of its features. The magnitudes are
+    averaged over at most N_EXPLAINED pairs, evenly spaced over the rows of the matrix.
+
+    Args:
+        booster: trained trees.
+        matrix: feature matrix of the pairs.
 
     Returns:
-        Block name -> share. The shares sum to 1, or all are 0.
+        Block name -> share. The shares sum to 1, or all shares are 0.
     """
     explained = matrix.values[evenly_spaced_rows(len(matrix.values), N_EXPLAINED)]
     values = np.asarray(booster.predict(explained, pred_contrib=True))

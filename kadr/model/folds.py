@@ -1,4 +1,4 @@
-"""Cross-validation folds that separate both images and queries."""
+"""Cross-validation folds of images and queries, and the cells that combine them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,16 @@ Folds = np.ndarray[tuple[int], np.dtype[np.int32]]
 
 @dataclass(frozen=True)
 class Cell:
-    """Train and test pairs of one cross-validation step, usually one image fold x one query fold.
+    """The train pairs and test pairs of one cross-validation step.
+
+    A cell of the grid combines one image fold with one query fold.
 
     Attributes:
-        fold: number of the cell, image fold * n_query_folds + query fold.
-        test: (n_pairs,) True for pairs whose image is in the image fold and whose query is in the query fold.
-        train: (n_pairs,) True for pairs whose image and query are both outside the folds of the cell.
+        fold: number of the cell. In the grid, the number is image fold * n_query_folds + query fold.
+        test: (n_pairs,) bool mask of the test pairs. In the grid, their images are in the image fold and their queries
+            are in the query fold.
+        train: (n_pairs,) bool mask of the train pairs. In the grid, their images are not in the image fold and their
+            queries are not in the query fold.
         on_diagonal: True if the image fold and the query fold have the same number.
     """
 
@@ -27,18 +31,18 @@ class Cell:
 
 
 def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
-    """Assign each row to a random fold. Rows of the same group share a fold.
+    """Assign each row to a random fold. Rows of the same group are in the same fold.
 
-    The folds depend on the set of groups and on the seed, not on the order of rows. The numbers of groups in two
-    folds differ by at most one.
+    The folds depend on the set of groups and on the seed, but not on the order of the rows. The number of groups
+    differs by at most one between folds.
 
     Args:
-        groups: (n,) group of each row.
+        groups: (n,) group name of each row.
         n_folds: number of folds.
         seed: random seed.
 
     Returns:
-        (n,) int32 in 0..n_folds-1.
+        (n,) int32, fold of each row in 0..n_folds-1.
     """
     names = np.unique(np.asarray(groups, dtype=object).astype(str)) if len(groups) else np.empty(0, dtype=str)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -47,14 +51,15 @@ def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
 
 
 def grid_cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
-    """Yield the cells image fold x query fold that have both train and test pairs.
+    """Yield one cell for each combination of an image fold and a query fold.
 
-    A train pair shares neither its image nor its query with a test pair of the same cell. Pairs that share one of them
-    are in neither set. Every pair is a test pair of at most one cell.
+    The train pairs of a cell share neither images nor queries with its test pairs. A pair with only its image or only
+    its query in the folds of the cell is neither a train pair nor a test pair. Cells without train pairs or test pairs
+    are skipped. Therefore, every pair is a test pair of at most one cell.
 
     Args:
-        image_folds: (n_pairs,) fold of each pair's image.
-        query_folds: (n_pairs,) fold of each pair's query.
+        image_folds: (n_pairs,) fold of the image of each pair.
+        query_folds: (n_pairs,) fold of the query of each pair.
     """
     n_query_folds = int(query_folds.max(initial=-1)) + 1
     for i in np.unique(image_folds):
@@ -66,10 +71,10 @@ def grid_cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
 
 
 def image_cells(image_folds: Folds) -> Iterator[Cell]:
-    """Yield cells that hold out images alone. Train and test pairs can share queries.
+    """Yield one cell for each image fold. Train pairs and test pairs have different images, but can share queries.
 
     Args:
-        image_folds: (n_pairs,) fold of each pair's image.
+        image_folds: (n_pairs,) fold of the image of each pair.
     """
     for i in np.unique(image_folds):
         test = image_folds == i

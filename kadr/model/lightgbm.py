@@ -1,4 +1,4 @@
-"""LightGBM regression of the relevance. Results are reproducible for a given seed and number of threads."""
+"""LightGBM regression of relevance. The results are reproducible for a fixed seed and number of threads."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +11,21 @@ from kadr.params import TrainParams
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-_HUBER_ALPHA = 0.3  # errors above this relevance difference are penalised linearly by the objective huber
-_SINGLE_THREAD_ROWS = 10_000  # with fewer rows, one thread predicts faster than several
+_HUBER_ALPHA = 0.3  # the objective huber penalises errors above this value linearly
+_SINGLE_THREAD_ROWS = 10_000  # up to this number of rows, one thread predicts faster than several
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class Learner:
-    """Trains boosters on subsets of one feature matrix. All boosters share one set of histogram bins.
+    """Trains boosters on subsets of the rows of one feature matrix. All boosters use the same histogram bins.
 
     Args:
-        values: (n_pairs, n_features) float32.
-        relevance: (n_pairs,) in 0..1. The objective cross_entropy uses it as a probability.
-        weight: (n_pairs,) positive.
+        values: (n_pairs, n_features) float32, the feature matrix.
+        relevance: (n_pairs,) relevance in 0..1, the target of the regression.
+        weight: (n_pairs,) positive weight of each pair.
         params: settings of the trees.
-        seed: random seed of bagging and feature sampling.
+        seed: random seed for bagging and feature sampling.
     """
 
     def __init__(self, values: Vectors, relevance: Scores, weight: Scores, params: TrainParams, seed: int) -> None:
@@ -39,7 +39,10 @@ class Learner:
         ).construct()
 
     def fit(self, rows: Rows) -> "lgb.Booster":
-        """Train a booster on the given rows.
+        """Train a booster.
+
+        Args:
+            rows: rows of the train pairs in the feature matrix.
 
         Raises:
             ModelError: `rows` is empty.
@@ -48,24 +51,35 @@ class Learner:
 
         if not len(rows):
             raise ModelError(
-                "No pair is left for training. Lower train.image_folds and train.query_folds, or add ratings."
+                "No pairs are left for training. Raise train.image_folds and train.query_folds, or add ratings."
             )
         return lgb.train(self._settings, self._dataset.subset(rows.tolist()), num_boost_round=self._n_estimators)
 
     def fit_predict(self, train: Rows, test: Rows) -> Scores:
-        """Train on the rows `train` and return the scores of the rows `test`, in 0..1."""
+        """Train a booster and predict the relevance of other pairs.
+
+        Args:
+            train: rows of the train pairs in the feature matrix.
+            test: rows of the test pairs in the feature matrix.
+
+        Returns:
+            (n_test,) float64 in 0..1.
+
+        Raises:
+            ModelError: `train` is empty.
+        """
         return predict(self.fit(train), self._values[test])
 
 
 def predict(booster: "lgb.Booster", values: Vectors) -> Scores:
-    """Predict the relevance.
+    """Predict the relevance of n pairs.
 
     Args:
         booster: trained trees.
-        values: (n, n_features) float32.
+        values: (n, n_features) float32, the feature matrix of the pairs.
 
     Returns:
-        (n,) float64, clipped to 0..1 because some objectives exceed that range.
+        (n,) float64. Predictions are clipped to 0..1, because some objectives can exceed this range.
     """
     if not len(values):
         return np.empty(0)

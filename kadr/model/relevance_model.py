@@ -1,4 +1,4 @@
-"""The relevance model as a folder of files: feature blocks and a LightGBM booster."""
+"""The relevance model, which predicts relevance from feature blocks with a LightGBM booster."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BOOSTER_FILE = "model.txt"
 DESCRIPTION_FILE = "model.json"
 BLOCK_NAMES = (*BLOCKS, CAPTION_NEIGHBOURS)
-"""Every block that `train.features` can list."""
+"""Names of all blocks that `train.features` can contain."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FeatureBlocks:
     """The feature blocks of a model.
 
     Attributes:
-        names: block names, in the order of their columns.
+        names: block names, in the order of their columns in the feature matrix.
         caption_features: fitted models of the block `caption_neighbours`. None if the model does not use that block.
     """
 
@@ -40,15 +40,15 @@ class FeatureBlocks:
     caption_features: CaptionFeatures | None
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """Compute the feature values that depend on the images alone.
+        """Compute the arrays that the blocks need and that do not depend on the texts.
 
-        Stored in `Images.prepared`, the values make later calls of `build` fast.
+        `build` uses these arrays if they are stored in `Images.prepared`, and computes them otherwise.
 
         Returns:
-            Name -> (n_images, ...) array.
+            Array name -> array of shape (n_images, ...).
 
         Raises:
-            ModelError: the image vectors come from other encoders than those of the model.
+            ModelError: the image vectors come from different encoders than the vectors used for training.
         """
         return prepare_images(self.caption_features, images) if self.caption_features else {}
 
@@ -56,14 +56,14 @@ class FeatureBlocks:
         """Compute the feature matrix of n pairs.
 
         Args:
-            images: the images of all pairs.
-            texts: the texts of all pairs.
-            image_rows: (n_pairs,) row of each pair's image in `images`.
-            text_rows: (n_pairs,) row of each pair's text in `texts`.
+            images: images of the pairs.
+            texts: texts of the pairs.
+            image_rows: (n_pairs,) index in `images` of the image of each pair.
+            text_rows: (n_pairs,) index in `texts` of the text of each pair.
 
         Raises:
             ParamsError: a block name is unknown, outdated or listed twice.
-            ModelError: the image vectors come from other encoders than those of the model.
+            ModelError: the image vectors come from different encoders than the vectors used for training.
         """
         fitted: dict[str, Block] = (
             {CAPTION_NEIGHBOURS: partial(caption_neighbours, self.caption_features)} if self.caption_features else {}
@@ -73,13 +73,13 @@ class FeatureBlocks:
 
 @dataclass(frozen=True)
 class RelevanceModel:
-    """Predicts the relevance, 0 to 1, of any pair of image and text.
+    """Predicts the relevance of pairs of an image and a text, from 0 to 1.
 
     Attributes:
-        blocks: the feature blocks.
+        blocks: feature blocks that compute the feature matrix.
         features: names of the features that the booster was trained on.
-        booster: the trees.
-        key: digest of the caption features. Models with the same key prepare images in the same way.
+        booster: trained trees.
+        key: digest of the caption features. Models with the same key return the same arrays from `prepare`.
     """
 
     blocks: FeatureBlocks
@@ -88,13 +88,13 @@ class RelevanceModel:
     key: str = ""
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """Compute the feature values that depend on the images alone, for `Images.prepared`.
+        """Compute the arrays for `Images.prepared`, which make later calls of `predict` faster.
 
         Returns:
-            Name -> (n_images, ...) array.
+            Array name -> array of shape (n_images, ...).
 
         Raises:
-            ModelError: the image vectors come from other encoders than those of the training.
+            ModelError: the image vectors come from different encoders than the vectors used for training.
         """
         return self.blocks.prepare(images)
 
@@ -102,31 +102,31 @@ class RelevanceModel:
         """Predict the relevance of n pairs.
 
         Args:
-            images: the images of all pairs.
-            texts: the texts of all pairs.
-            image_rows: (n_pairs,) row of each pair's image in `images`.
-            text_rows: (n_pairs,) row of each pair's text in `texts`.
+            images: images of the pairs.
+            texts: texts of the pairs.
+            image_rows: (n_pairs,) index in `images` of the image of each pair.
+            text_rows: (n_pairs,) index in `texts` of the text of each pair.
 
         Returns:
             (n_pairs,) float64 in 0..1.
 
         Raises:
-            ModelError: the vectors come from other encoders than those of the training.
+            ModelError: the vectors come from different encoders than the vectors used for training.
         """
         matrix = self.blocks.build(images, texts, image_rows, text_rows)
         if matrix.names != self.features:
             raise ModelError(
-                f"The images and texts have {len(matrix.names)} features, but the model was trained on "
-                f"{len(self.features)}. Embed them with the encoders of the training (params.yaml), or run "
-                "`dvc repro train`."
+                f"The features of the images and texts ({len(matrix.names)} features) differ from the features that "
+                f"the relevance model was trained on ({len(self.features)} features). Embed the images and texts with "
+                "the encoders used for training, or run `dvc repro train`."
             )
         return predict(self.booster, matrix.values)
 
     def importance(self) -> dict[str, float]:
-        """Return the share of each feature block in the total gain of all splits.
+        """Return the share of each feature block in the total gain of all tree splits.
 
         Returns:
-            Block name -> share. The shares sum to 1, or all are 0.
+            Block name -> share. The shares sum to 1, or all shares are 0.
         """
         gains = dict.fromkeys(self.blocks.names, 0.0)
         for name, gain in zip(self.features, self.booster.feature_importance("gain"), strict=True):
@@ -135,7 +135,7 @@ class RelevanceModel:
         return {block: gain / total if total else 0.0 for block, gain in gains.items()}
 
     def save(self, folder: Path) -> None:
-        """Write the model. Equal models give identical files."""
+        """Write the model to a folder. Identical models give identical files."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / BOOSTER_FILE).write_text(self.booster.model_to_string(), encoding="utf-8")
         if self.blocks.caption_features:
@@ -145,10 +145,10 @@ class RelevanceModel:
 
     @classmethod
     def load(cls, folder: Path) -> "RelevanceModel":
-        """Read the files that `save` wrote.
+        """Load a model from a folder that `save` wrote.
 
         Raises:
-            ModelError: a file is missing, damaged or from another version of kadr.
+            ModelError: a file is missing or damaged, or was written by another version of kadr.
         """
         import lightgbm as lgb
 
@@ -156,27 +156,28 @@ class RelevanceModel:
             description = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
             _check_version(description["blocks"], folder)
             digests = _digests(folder)
-            if description.get("sha256", digests) != digests:  # LightGBM ends the process on a truncated file
-                raise ValueError("a file is damaged: its checksum differs from model.json")
+            # Check the digests before loading, because LightGBM terminates the process if the file is truncated.
+            if description.get("sha256", digests) != digests:
+                raise ValueError("a file is damaged because its checksum differs from the checksum in model.json")
             booster = lgb.Booster(model_file=folder / BOOSTER_FILE)
         except (OSError, KeyError, ValueError, AttributeError, lgb.basic.LightGBMError) as error:
-            raise ModelError(f"{folder}: no readable relevance model ({error}). Run `dvc repro train`.") from error
+            raise ModelError(f"{folder}: cannot read the relevance model ({error}). Run `dvc repro train`.") from error
         names = description["blocks"]
         fitted = CaptionFeatures.load(folder / CAPTION_NEIGHBOURS) if CAPTION_NEIGHBOURS in names else None
         return cls(FeatureBlocks(names, fitted), description["features"], booster, digests[CAPTION_NEIGHBOURS])
 
 
 def _check_version(blocks: Sequence[str], folder: Path) -> None:
-    """Raise ModelError if the model uses a feature block that this version of kadr does not have."""
+    """Raise ModelError if the model uses a feature block that does not exist in this version of kadr."""
     if unknown := [name for name in blocks if name not in BLOCK_NAMES]:
         raise ModelError(
-            f"{folder}: the relevance model uses the feature block {', '.join(unknown)}, which this version of kadr "
-            "does not have. Run `dvc repro train` to train it again."
+            f"{folder}: the relevance model uses the feature block {', '.join(unknown)}, which does not "
+            "exist in this version of kadr. Run `dvc repro train` to train a new model."
         )
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of the trees and of the caption features. The latter is "" if the model has none."""
+    """Return the SHA-256 digests of the trees and of the caption features, "" for a model without caption features."""
     files = [sha256(path) for path in sorted((folder / CAPTION_NEIGHBOURS).glob("*"))]
     key = hashlib.sha256("".join(files).encode()).hexdigest() if files else ""
     return {BOOSTER_FILE: sha256(folder / BOOSTER_FILE), CAPTION_NEIGHBOURS: key}

@@ -1,4 +1,4 @@
-"""Train the relevance model, and score the rated pairs out of fold by the model and its baselines."""
+"""Train the relevance model, and compute out-of-fold predictions of the model and its baselines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from kadr.params import TrainParams
 from kadr.progress import progress
 from kadr.project import SEEN_TEXT
 
-MODEL_NAME = "model"  # name of the relevance model among the predictions
+MODEL_NAME = "model"  # key of the relevance model in Training.predictions
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Training:
     """A trained relevance model and its out-of-fold predictions.
 
     Attributes:
-        model: trained on all pairs.
+        model: relevance model trained on all pairs.
         matrix: feature matrix of all pairs.
-        cells: cross-validation cells.
-        predictions: `model`, a baseline's name or SEEN_TEXT -> table PREDICTIONS. The scores under SEEN_TEXT come from
-            models that were trained with the query of the pair, but without its image.
+        cells: cross-validation cells of the predictions, except the predictions under SEEN_TEXT.
+        predictions: `model`, SEEN_TEXT or the name of a baseline -> table PREDICTIONS. The scores under SEEN_TEXT come
+            from models that were trained without the image of the pair, but possibly with its query.
     """
 
     model: RelevanceModel
@@ -38,7 +38,7 @@ class Training:
     predictions: dict[str, pd.DataFrame]
 
     def errors(self) -> dict[str, dict[str, float]]:
-        """Return n_pairs and rmse of each cell of the model and of each baseline.
+        """Return the metrics n_pairs and rmse of the model in each cell, and of each baseline on all pairs.
 
         Returns:
             `fold <n>` or `baseline <name>` -> metrics.
@@ -55,6 +55,12 @@ class Training:
 
 def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: TrainParams, seed: int) -> Training:
     """Train the relevance model on all pairs, and cross-validate the model and its baselines.
+
+    Args:
+        pairs: rated pairs.
+        blocks: fitted feature blocks of the model.
+        params: section `train` of params.yaml.
+        seed: random seed of the folds and the trees.
 
     Raises:
         ModelError: a pair cannot be held out, because the pairs have too few images or queries.
@@ -75,7 +81,10 @@ def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: Trai
 def _competitors(
     pairs: RatedPairs, model: FitPredict, params: TrainParams, seed: int
 ) -> Iterator[tuple[str, FitPredict]]:
-    """Yield the model and its baselines: mean relevance, cosine of the first shared encoder, LightGBM on embeddings."""
+    """Yield the name and the `fit_predict` function of the model and of each baseline.
+
+    The baselines are the mean relevance, the cosine similarity of the first shared encoder, and LightGBM on embeddings.
+    """
     yield MODEL_NAME, model
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
     cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
@@ -85,7 +94,7 @@ def _competitors(
 
 
 def _predict_out_of_fold(name: str, pairs: RatedPairs, fit_predict: FitPredict, cells: list[Cell]) -> pd.DataFrame:
-    """Return a table PREDICTIONS of out-of-fold scores."""
+    """Compute out-of-fold scores and return them as table PREDICTIONS."""
     with progress(f"folds of {name}", len(cells)) as advance:
         scores, fold = out_of_fold(fit_predict, cells, len(pairs.table), advance)
     return pairs.table[[*PAIR, "relevance"]].assign(score=scores, fold=fold)

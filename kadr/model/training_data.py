@@ -22,15 +22,16 @@ from kadr.project import PROJECT
 
 @dataclass(frozen=True)
 class RatedPairs:
-    """The rated pairs, with the vectors of their images and queries.
+    """Rated pairs, and the embeddings of their images and queries.
 
     Attributes:
-        table: table RELEVANCE, n_pairs rows.
-        images: the distinct images of the pairs.
-        texts: the distinct queries of the pairs.
-        image_rows: (n_pairs,) row of each pair's image in `images`.
-        text_rows: (n_pairs,) row of each pair's query in `texts`.
-        own_image: query id -> image that the query was written for. Queries without such an image are missing.
+        table: table RELEVANCE with n_pairs rows.
+        images: distinct images of the pairs.
+        texts: distinct queries of the pairs.
+        image_rows: (n_pairs,) index in `images` of the image of each pair.
+        text_rows: (n_pairs,) index in `texts` of the query of each pair.
+        own_image: query ID -> ID of the image that the query was written for. Queries that were not written for an
+            image are not included.
     """
 
     table: pd.DataFrame
@@ -51,7 +52,7 @@ class RatedPairs:
         return self.table["weight"].to_numpy()
 
     def with_encoders(self, tables: "EmbeddingTables") -> "RatedPairs":
-        """Return the same pairs with the vectors of the encoders in `tables`."""
+        """Return the same pairs with the vectors in `tables` instead of the current vectors."""
         texts_by_id = dict(zip(self.texts.ids, self.texts.texts, strict=True))
         images = Images.select(tables.images, self.images.ids)
         return replace(self, images=images, texts=Texts.select(tables.texts, texts_by_id))
@@ -61,17 +62,23 @@ class RatedPairs:
         return blocks.build(self.images, self.texts, self.image_rows, self.text_rows)
 
     def learner(self, matrix: FeatureMatrix, params: TrainParams, seed: int) -> Learner:
-        """Return a learner of the relevance from the features of the pairs."""
+        """Return a learner that can be trained on any subset of the pairs.
+
+        Args:
+            matrix: feature matrix of the pairs.
+            params: settings of the trees.
+            seed: random seed of the trees.
+        """
         return Learner(matrix.values, self.relevance, self.weight, params, seed)
 
 
 @dataclass(frozen=True)
 class EmbeddingTables:
-    """The embeddings tables of images and texts.
+    """Embeddings tables of images and texts.
 
     Attributes:
-        images: image encoder name -> table.
-        texts: text encoder name -> table of queries and captions.
+        images: image encoder name -> embeddings table of the images.
+        texts: text encoder name -> embeddings table of the queries and captions.
     """
 
     images: dict[str, Embeddings]
@@ -79,18 +86,21 @@ class EmbeddingTables:
 
     @classmethod
     def read(cls, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> "EmbeddingTables":
-        """Read the tables of the named encoders from the project folder."""
+        """Read the embeddings tables of the given encoders from the project folder."""
         images = Embeddings.read_all(PROJECT.image_embeddings, image_encoders)
         return cls(images, Embeddings.read_all(PROJECT.text_embeddings, text_encoders))
 
     def select(self, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> "EmbeddingTables":
-        """Return the tables of the named encoders."""
+        """Return only the embeddings tables of the given encoders."""
         images = {name: self.images[name] for name in image_encoders}
         return EmbeddingTables(images, {name: self.texts[name] for name in text_encoders})
 
 
 def read_rated_pairs(tables: EmbeddingTables) -> RatedPairs:
-    """Read the rated pairs of the project, without the pairs that only the CLIP may learn from."""
+    """Read the rated pairs that the relevance model can use.
+
+    A pair is withheld if its image or its query is reserved for CLIP training.
+    """
     relevance = read_table(PROJECT.relevance, RELEVANCE).to_pandas()
     withheld = pd.MultiIndex.from_frame(read_table(PROJECT.withheld, WITHHELD).to_pandas())
     relevance = relevance[~pd.MultiIndex.from_frame(relevance[PAIR]).isin(withheld)].reset_index(drop=True)
@@ -104,7 +114,13 @@ def read_rated_pairs(tables: EmbeddingTables) -> RatedPairs:
 
 
 def fit_feature_blocks(tables: EmbeddingTables, params: TrainParams) -> FeatureBlocks:
-    """Return the blocks of `train.features`, fitted to the captioned corpus of the project if necessary.
+    """Return the feature blocks in `train.features`.
+
+    The block `caption_neighbours` is fitted to the captioned corpus of the project. Other blocks need no fitting.
+
+    Args:
+        tables: embeddings tables of the encoders.
+        params: section `train` of params.yaml.
 
     Raises:
         ParamsError: a block name is unknown, outdated or listed twice, or the corpus has no captions.
@@ -116,21 +132,21 @@ def fit_feature_blocks(tables: EmbeddingTables, params: TrainParams) -> FeatureB
     if captions.empty:
         raise ParamsError(
             f"train.features: the block {CAPTION_NEIGHBOURS} needs captioned images, but {PROJECT.captions} is empty. "
-            "Set ingest.corpus, or remove the block."
+            "Set ingest.corpus, or remove the block from train.features."
         )
     corpus = CaptionedCorpus.select(tables.images, tables.texts, captions, params.corpus_limit)
     return FeatureBlocks(params.features, CaptionFeatures.fit(corpus))
 
 
 def assign_image_folds(pairs: RatedPairs, n_folds: int, seed: int) -> Folds:
-    """Assign the image of every pair to a fold: (n_pairs,) int32."""
+    """Return the fold of the image of each pair: (n_pairs,) int32."""
     return assign_folds(pairs.table["image_id"].tolist(), n_folds, seed)
 
 
 def make_cells(pairs: RatedPairs, params: TrainParams, seed: int) -> list[Cell]:
-    """Return the cross-validation cells: image folds x query folds.
+    """Return one cross-validation cell for each combination of an image fold and a query fold.
 
-    Queries that were written for the same image share a fold.
+    Queries that were written for the same image are in the same fold.
     """
     image_folds = assign_image_folds(pairs, params.image_folds, seed)
     groups = query_groups(pairs.table["query_id"].tolist(), pairs.own_image)

@@ -1,4 +1,4 @@
-"""The settings that determine a training of the relevance model."""
+"""The settings for training the relevance model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from kadr.params import AggregateParams, Params, TrainParams
 
 SOURCES = ("expert", "crowd")
-"""Sources of ratings."""
+"""Names of the rating sources."""
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The settings that determine a training.
+    """The settings that determine which relevance model is trained.
 
     Attributes:
         image_encoders: names of the image encoders.
         text_encoders: names of the text encoders.
-        aggregate: aggregation of ratings.
-        train: features, folds and trees.
-        sources: rating sources that the model is trained on.
+        aggregate: settings for the aggregation of ratings.
+        train: settings for the features, folds and trees.
+        sources: names of the rating sources that the model is trained on.
     """
 
     image_encoders: tuple[str, ...]
@@ -29,15 +29,15 @@ class TrainingSettings:
 
     @classmethod
     def from_params(cls, params: Params) -> "TrainingSettings":
-        """Return the settings in params.yaml."""
+        """Return the training settings in params.yaml."""
         image_encoders, text_encoders = params.embed_images.encoders, params.embed_texts.encoders
         return cls(tuple(image_encoders), tuple(text_encoders), params.aggregate, params.train)
 
     @property
     def feature_settings(self) -> tuple[Sequence[str], ...]:
-        """The settings that determine the feature matrix: blocks and encoders."""
+        """Settings that determine the feature matrix: feature blocks, image encoders and text encoders."""
         return self.train.features, self.image_encoders, self.text_encoders
 
     def with_train(self, **values: object) -> "TrainingSettings":
-        """Return the settings with other values in section `train`. The values are not validated."""
+        """Return a copy with other values in section `train`. The values are not validated."""
         return replace(self, train=self.train.model_copy(update=values))

@@ -1,4 +1,4 @@
-"""A relevance model that is trained once per session on a subset of Flickr8k with real encoders."""
+"""Fixture that trains a relevance model on a subset of Flickr8k with real encoders, once per test session."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ N_RATED, N_CAPTIONED, N_UNSEEN = 120, 240, 80
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The trained model, and unseen images with one caption each.
+    """A trained relevance model, and images outside its training data with one caption each.
 
     Attributes:
-        model: relevance model.
-        images: image encoder name -> embeddings of all images, unseen images included.
-        encoders: text encoder name -> encoder.
-        captions: unseen image id -> caption.
+        model: trained relevance model.
+        images: image encoder name -> embeddings of all images, including the unseen images.
+        encoders: text encoder name -> text encoder.
+        captions: ID of an unseen image -> caption of the image.
     """
 
     model: RelevanceModel
@@ -43,7 +43,7 @@ class TrainedModel:
     captions: Mapping[str, str]
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Return the relevance of pairs (image id, text): (n_pairs,)."""
+        """Return the predicted relevance of pairs (image ID, text): (n_pairs,)."""
         texts, text_rows = np.unique([text for _, text in pairs], return_inverse=True)
         image_ids, image_rows = np.unique([image_id for image_id, _ in pairs], return_inverse=True)
         texts_by_id = {str(n): text for n, text in enumerate(texts.tolist())}
@@ -53,14 +53,14 @@ class TrainedModel:
 
 
 def embed(encoder: TextEncoder, texts: Mapping[str, str]) -> Embeddings:
-    """Embed texts by id, with the embedding cache of the test session."""
+    """Embed texts by ID, using the embedding cache of the test session."""
     cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim)
     return embed_texts(encoder, list(texts), list(texts.values()), cache, 256)
 
 
 @pytest.fixture(scope="session")
 def real_params(project: Path, shared: Path) -> Params:
-    """The project's params with a real CLIP and SBERT, and two folds."""
+    """The project parameters with a real CLIP model, a real SBERT model and two folds."""
     params = load_params(project / "params.yaml")
     folder = shared / "encoders" / "clip-mobilenetv2-flickr8k"
     clip = OpenClipParams(backend="open_clip", model=f"local-dir:{folder}", pretrained=None)
@@ -115,7 +115,7 @@ def write_tables(ratings: pd.DataFrame, queries: pd.DataFrame, captions: pd.Data
 
 
 def embed_all_images(paths: Mapping[str, Path], params: Params) -> dict[str, Embeddings]:
-    """Embed the images by id with every image encoder, and write the embeddings tables."""
+    """Embed images by ID with every image encoder, and write the embeddings tables."""
     files, tables = list(paths.values()), {}
     for name, spec in params.embed_images.encoders.items():
         encoder = load_image_encoder(spec, "auto")

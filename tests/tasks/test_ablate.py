@@ -36,7 +36,7 @@ def with_features(params: Params, *features: str) -> Params:
 def test_every_group_gives_its_rows(small_project: Path, small_params: Params) -> None:
     train(small_params)
     metrics = ablate(with_rows(small_params, ["encoders", *ROWS]))
-    # The group encoders has no row, because a single encoder cannot be removed.
+    # The group `encoders` has no rows, because the only encoder cannot be removed.
     assert {group: list(rows) for group, rows in metrics["rows"].items()} == ROWS
     assert (metrics["n_pairs"], metrics["n_cells"]) == (3 * 8 * 8, 3)
     model, rows = metrics["model"], metrics["rows"]
@@ -78,7 +78,7 @@ def test_an_unknown_group_raises_an_error_before_any_file_is_read(
     tmp_path: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ParamsError, match="unknown group 'block', expected one of modality"):
+    with pytest.raises(ParamsError, match=r"unknown group 'block'. Expected one of modality"):
         ablate(with_rows(small_params, ["blocks", "block"]))
 
 

@@ -1,8 +1,9 @@
 """Hyperparameter search in nested cross-validation (Varma and Simon 2006).
 
-In each outer cell on the diagonal of the grid, a separate study searches by inner folds of the cell's train pairs. The
-settings that a study finds are evaluated on the test pairs of its cell, which the study never saw. Over all cells this
-gives an unbiased estimate for a tuned training. The studies are saved in models/tune, so that a killed search resumes.
+Each outer cell on the diagonal of the grid has its own Optuna study. The study compares settings in inner folds of the
+train pairs of its cell. The best settings of the study are then evaluated on the test pairs of the cell, which the
+study has not used. The result over all outer cells is an unbiased estimate of the agreement of a tuned model. The
+studies are saved in models/tune, so that an interrupted search can be resumed.
 """
 
 from functools import partial
@@ -35,37 +36,37 @@ STUDIES = PROJECT.models / "tune" / "studies.db"
 
 
 def tune(problem: TuningProblem, n_trials: int, studies: Path = STUDIES) -> "tuple[TuningResult, list[optuna.Study]]":
-    """Search for settings in every outer cell, and evaluate them on the cell's test pairs.
+    """Search for the best settings in every outer cell, and evaluate them on the test pairs of the cell.
 
     Args:
         problem: data of the search.
-        n_trials: number of finished trials per outer cell, including those of earlier runs.
-        studies: SQLite database of the studies.
+        n_trials: number of finished trials per outer cell, including trials of earlier runs.
+        studies: path of the SQLite database that contains the studies.
 
     Returns:
-        The result and one study per outer cell.
+        The result of the search, and one study per outer cell.
 
     Raises:
-        ModelError: the pairs are too few for outer or inner folds.
+        ModelError: there are too few pairs for the outer folds or the inner folds.
     """
     current = current_settings(problem.settings.train)
-    finished, inner_cells = [], [problem.inner_cells(cell) for cell in problem.outer_cells]
+    finished_studies, inner_cells = [], [problem.inner_cells(cell) for cell in problem.outer_cells]
     with progress("trials", n_trials * len(problem.outer_cells)) as advance:
         for outer, inner in zip(problem.outer_cells, inner_cells, strict=True):
             name = f"{problem.settings.train.experiment}-{problem.key}-cell{outer.fold}"
             study = open_study(studies, name, problem.seed + outer.fold)
             advance(min(n_trials, len(finished_trials(study))))
             run_trials(study, n_trials, current, partial(problem.cumulative_agreement, inner), advance)
-            finished.append(study)
-    return evaluate(problem, [study.best_trial.params for study in finished]), finished
+            finished_studies.append(study)
+    return evaluate(problem, [study.best_trial.params for study in finished_studies]), finished_studies
 
 
 def evaluate(problem: TuningProblem, candidates: list[Settings]) -> TuningResult:
-    """Evaluate the settings of each outer cell on the cell's test pairs, and select the best settings.
+    """Evaluate the candidate of each outer cell on the test pairs of the cell, and select the best candidate.
 
     Args:
         problem: data of the search.
-        candidates: settings that the study of each outer cell found.
+        candidates: best settings of each study, in the order of the outer cells.
     """
     current, n_pairs = current_settings(problem.settings.train), len(problem.pairs.table)
     scores = {"tuned": np.full(n_pairs, np.nan), "current": np.full(n_pairs, np.nan)}
@@ -75,12 +76,18 @@ def evaluate(problem: TuningProblem, candidates: list[Settings]) -> TuningResult
                 rows = np.flatnonzero(cell.train), np.flatnonzero(cell.test)
                 scores[name][cell.test] = problem.fit_predict(settings)(*rows)
                 advance(1)
-    tuned, now = (problem.reference.agreement(scores[name]) for name in ("tuned", "current"))
-    return TuningResult(select_best(problem, candidates), tuned, now, _gain(problem, **scores))
+    tuned_agreement, current_agreement = (problem.reference.agreement(scores[name]) for name in ("tuned", "current"))
+    best = select_best(problem, candidates)
+    return TuningResult(best, tuned_agreement, current_agreement, _gain(problem, **scores))
 
 
 def select_best(problem: TuningProblem, candidates: list[Settings]) -> Settings:
-    """Return the settings with the best mean agreement over the inner folds of all outer cells."""
+    """Return the candidate with the highest mean agreement in the inner folds of all outer cells.
+
+    Args:
+        problem: data of the search.
+        candidates: best settings of each study. Identical candidates are evaluated once.
+    """
     inner_cells = [problem.inner_cells(cell) for cell in problem.outer_cells]
     distinct = [settings for i, settings in enumerate(candidates) if settings not in candidates[:i]]
     with progress("select", len(distinct) * sum(map(len, inner_cells))) as advance:
@@ -99,7 +106,15 @@ def select_best(problem: TuningProblem, candidates: list[Settings]) -> Settings:
 
 
 def _gain(problem: TuningProblem, tuned: Scores, current: Scores) -> Interval | None:
-    """Return the gain in agreement with its bootstrap interval by image."""
+    """Return the gain in agreement with its bootstrap interval, or None if no test pair is rated.
+
+    The bootstrap resamples images.
+
+    Args:
+        problem: data of the search.
+        tuned: (n_pairs,) scores with the settings from the search.
+        current: (n_pairs,) scores with the settings in params.yaml.
+    """
     reference, settings = problem.reference, problem.evaluate
     tested = np.flatnonzero(~np.isnan(current[reference.rows]))
 

@@ -1,4 +1,4 @@
-"""Record a hyperparameter search in MLflow: one run, with a child run for each finished trial."""
+"""Record a hyperparameter search as an MLflow run with one child run for each finished trial."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,12 +19,14 @@ TRIAL_ROLE = "trial"
 def record_tuning(
     experiment: str, key: str, metric: str, result: TuningResult, studies: "Sequence[optuna.Study]"
 ) -> None:
-    """Record a search. A resumed search updates its run and adds a child run for each new trial.
+    """Record a search in MLflow.
+
+    If the search was resumed, its existing run is updated and a child run is added for each new trial.
 
     Args:
         experiment: name of the MLflow experiment.
-        key: key of the tuning problem.
-        metric: name of the maximised metric.
+        key: `TuningProblem.key`, which identifies the run of a resumed search.
+        metric: name of the metric that the search maximises.
         result: result of the search.
         studies: one study per outer cell.
     """

@@ -1,4 +1,4 @@
-"""Summary of a hyperparameter search for the terminal."""
+"""Summary of a hyperparameter search that `kadr tune` prints."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def cell_table(problem: TuningProblem, studies: "list[optuna.Study]") -> Table:
-    """Return a table with the trials and the best settings of each outer cell.
+    """Return a table with the number of trials and the best settings of each outer cell.
 
     Args:
         problem: data of the search.
@@ -32,17 +32,17 @@ def cell_table(problem: TuningProblem, studies: "list[optuna.Study]") -> Table:
 
 
 def describe_result(problem: TuningProblem, result: TuningResult) -> str:
-    """Return the gain on unseen pairs and the command that applies the best settings."""
+    """Return a text with the gain on the outer test pairs and the command that applies the best settings."""
     metric, gain = problem.reference.metric, result.gain
-    text = f"{metric} on unseen outer test pairs: {result.tuned:.2f} tuned, {result.current:.2f} with current settings"
+    text = f"{metric} on outer test pairs: {result.tuned:.2f} (tuned settings), {result.current:.2f} (current settings)"
     if gain is not None:
-        text += f"; gain {result.tuned - result.current:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+        text += f". Gain: {result.tuned - result.current:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
     if result.best == current_settings(problem.settings.train):
         return f"{text}.\nThe current settings in params.yaml are the best."
     significant = gain is not None and gain.low > 0
-    advice = "To apply the best settings" if significant else "The gain is within noise. To try the best settings"
+    advice = "To apply" if significant else "The gain is not significant. To try"
     overrides = " ".join(f"-S train.{key}={value:.4g}" for key, value in result.best.items())
     return (
-        f"{text}.\nReport this gain, because stage evaluate also tests the pairs that the search used.\n"
-        f"{advice}: dvc exp run {overrides}"
+        f"{text}.\nReport this gain. The metrics of stage evaluate are biased, because they include the pairs "
+        f"that the search used.\n{advice} the best settings, run: dvc exp run {overrides}"
     )

@@ -1,4 +1,4 @@
-"""One Optuna study: the search for LightGBM settings within one outer cross-validation cell."""
+"""Search for LightGBM settings within one outer cross-validation cell, with an Optuna study."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 Settings = dict[str, float | int]
 
-N_INNER_FOLDS = 3  # folds of images and of queries, which give nine inner cells
-N_STARTUP_TRIALS = 5  # random trials before the sampler and the pruner use earlier trials
+N_INNER_FOLDS = 3  # number of image folds and of query folds, i.e. nine inner cells
+N_STARTUP_TRIALS = 5  # number of random trials before sampling and pruning use the results of earlier trials
 
 
 class SearchRange(NamedTuple):
-    """The range of one setting.
+    """The range of values that the search tries for one setting.
 
     Attributes:
         low: smallest value.
         high: largest value.
-        log: whether values are sampled on a logarithmic scale.
+        log: True if values are sampled on a logarithmic scale.
     """
 
     low: float
@@ -46,17 +46,17 @@ SEARCH_SPACE: Mapping[str, SearchRange] = {
     "bagging_fraction": SearchRange(0.4, 1.0, log=False),
     "lambda_l2": SearchRange(0.1, 100.0, log=True),
 }
-"""Key of section `train` -> range. Settings that are integers in params.yaml get integer values."""
+"""Maps keys of section `train` to search ranges. Settings with type int in `TrainParams` get integer values."""
 
 
 @dataclass(frozen=True)
 class ReferenceRatings:
-    """The ratings that scores are compared with.
+    """The ratings that the scores of the model are compared with.
 
     Attributes:
-        metric: tau_c for single expert ratings, tau_b for crowd ratings.
-        rows: (n_ratings,) row of the rated pair.
-        ratings: (n_ratings,) rating.
+        metric: name of the agreement metric: `tau_c` for expert ratings, `tau_b` for crowd ratings.
+        rows: (n_ratings,) row number of the pair that each rating belongs to.
+        ratings: (n_ratings,) values of the ratings.
     """
 
     metric: str
@@ -64,26 +64,26 @@ class ReferenceRatings:
     ratings: Scores
 
     def agreement(self, scores: Scores) -> float:
-        """Return the agreement of scores with the ratings.
+        """Return the agreement of the scores with the ratings.
 
         Args:
-            scores: (n_pairs,). Ratings of pairs whose score is NaN are ignored.
+            scores: (n_pairs,) scores. Ratings of pairs whose score is NaN are ignored.
 
         Returns:
-            The metric, 0 if it is undefined.
+            The value of the metric, or 0 if the metric is undefined.
         """
         scored = ~np.isnan(scores[self.rows])
         return PAIR_METRICS[self.metric](self.ratings[scored], scores[self.rows[scored]]) or 0.0
 
 
 def make_inner_cells(outer: Cell, image_ids: Sequence[str], groups: Sequence[str], seed: int) -> list[Cell]:
-    """Divide the train pairs of an outer cell into inner cells. No inner cell contains another pair.
+    """Divide the train pairs of an outer cell into inner cells. The inner cells contain no other pairs.
 
     Args:
-        outer: cell whose test pairs must stay unseen.
-        image_ids: (n_pairs,) image of each pair.
+        outer: outer cell. Its test pairs are not used in the search.
+        image_ids: (n_pairs,) image ID of each pair.
         groups: (n_pairs,) query group of each pair (`kadr.io.query_groups`).
-        seed: random seed of the folds.
+        seed: random seed of the inner folds.
     """
     rows = np.flatnonzero(outer.train)
     image_folds = assign_folds([image_ids[row] for row in rows.tolist()], N_INNER_FOLDS, seed)
@@ -103,7 +103,14 @@ def _mask(n: int, rows: Rows) -> Mask:
 def cumulative_agreement(
     fit_predict: FitPredict, cells: Sequence[Cell], reference: ReferenceRatings, n_pairs: int
 ) -> Iterator[float]:
-    """Train and score cell after cell, and yield the agreement over all cells so far."""
+    """Train and test in one cell after another. After each cell, yield the agreement over all cells so far.
+
+    Args:
+        fit_predict: function that trains on the train pairs of a cell and returns the scores of its test pairs.
+        cells: inner cells.
+        reference: ratings that the scores are compared with.
+        n_pairs: number of pairs.
+    """
     scores = np.full(n_pairs, np.nan)
     for cell in cells:
         scores[cell.test] = fit_predict(np.flatnonzero(cell.train), np.flatnonzero(cell.test))
@@ -111,10 +118,10 @@ def cumulative_agreement(
 
 
 def open_study(path: Path, name: str, seed: int) -> "optuna.Study":
-    """Open the study of this name in the SQLite database at `path`, or create it.
+    """Open a study in an SQLite database, or create it if it does not exist.
 
     Args:
-        path: database file.
+        path: path of the database file.
         name: name of the study.
         seed: random seed of the sampler.
     """
@@ -130,7 +137,7 @@ def open_study(path: Path, name: str, seed: int) -> "optuna.Study":
 
 
 def finished_trials(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """Return the completed and the pruned trials, without trials of a killed process."""
+    """Return the completed trials and the pruned trials. Trials that were interrupted are not included."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -146,11 +153,11 @@ def run_trials(
     """Run trials until the study has `n_trials` finished trials. The first trial uses the current settings.
 
     Args:
-        study: study to continue.
-        n_trials: number of finished trials, including those of earlier runs.
-        current: settings of params.yaml.
-        evaluate: yields the agreement after each inner cell. The last value is the value of the trial.
-        on_trial: called with 1 after each trial, for progress bars.
+        study: new study, or a study that is resumed.
+        n_trials: number of finished trials, including trials of earlier runs.
+        current: settings in params.yaml.
+        evaluate: function that yields the agreement after each inner cell. The last agreement is the trial value.
+        on_trial: function that is called with 1 after each trial, to advance a progress bar.
     """
     import optuna
 
@@ -170,7 +177,7 @@ def run_trials(
 
 
 def suggest_value(trial: "optuna.Trial", key: str) -> float | int:
-    """Return the value of one setting in a trial."""
+    """Let the sampler of the study choose the value of one setting for a trial."""
     low, high, log = SEARCH_SPACE[key]
     if TrainParams.model_fields[key].annotation is int:
         return trial.suggest_int(key, int(low), int(high), log=log)
@@ -178,5 +185,5 @@ def suggest_value(trial: "optuna.Trial", key: str) -> float | int:
 
 
 def current_settings(params: TrainParams) -> Settings:
-    """Return the values of SEARCH_SPACE in params.yaml."""
+    """Return the current values of the settings in SEARCH_SPACE."""
     return {key: getattr(params, key) for key in SEARCH_SPACE}

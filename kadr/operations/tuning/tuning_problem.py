@@ -31,16 +31,16 @@ from kadr.operations.tuning.study import ReferenceRatings, Settings
 from kadr.params import EvaluateParams
 from kadr.project import PROJECT
 
-_INNER_FOLD_SEED = 2  # added to the seed of the project, which the outer folds use
+_INNER_FOLD_SEED = 2  # added to the seed of the outer folds
 
 
 @dataclass(frozen=True)
 class TuningProblem:
-    """All data of a hyperparameter search that no trial changes.
+    """The data of a hyperparameter search that is the same for all trials.
 
     Attributes:
-        settings: encoders, features, folds and LightGBM settings.
-        evaluate: settings of the bootstrap interval.
+        settings: training settings in params.yaml.
+        evaluate: settings of the bootstrap interval of the gain.
         seed: random seed.
         pairs: rated pairs.
         matrix: feature matrix of the pairs.
@@ -56,7 +56,13 @@ class TuningProblem:
 
     @classmethod
     def read(cls, settings: TrainingSettings, evaluate: EvaluateParams, seed: int) -> "TuningProblem":
-        """Read the input of stage `train` and the ratings of the project."""
+        """Read the input tables of stage `train` and the ratings.
+
+        Args:
+            settings: training settings in params.yaml.
+            evaluate: settings of the bootstrap interval of the gain.
+            seed: random seed.
+        """
         tables = EmbeddingTables.read(settings.image_encoders, settings.text_encoders)
         pairs = read_rated_pairs(tables)
         matrix = pairs.features(fit_feature_blocks(tables, settings.train))
@@ -64,20 +70,21 @@ class TuningProblem:
 
     @cached_property
     def outer_cells(self) -> list[Cell]:
-        """The cells on the diagonal of the cross-validation grid, or all cells if the diagonal is empty.
+        """Cells on the diagonal of the cross-validation grid, or all cells if the diagonal is empty.
 
-        With equal numbers of image folds and query folds, these cells hold out each image and each query once.
+        If the number of image folds equals the number of query folds, the diagonal holds out each image and each query
+        once.
 
         Raises:
-            ModelError: no pair can be held out.
+            ModelError: no pairs can be held out.
         """
         cells = make_cells(self.pairs, self.settings.train, self.seed)
         if not cells:
-            raise ModelError("No pair can be held out. Lower train.image_folds and train.query_folds, or add ratings.")
+            raise ModelError("No pairs can be held out. Raise train.image_folds and train.query_folds, or add ratings.")
         return [cell for cell in cells if cell.on_diagonal] or cells
 
     def inner_cells(self, outer: Cell) -> list[Cell]:
-        """Return the inner cells of an outer cell.
+        """Return the inner cells that divide the train pairs of an outer cell.
 
         Raises:
             ModelError: the train pairs of the outer cell have too few images or queries.
@@ -89,23 +96,23 @@ class TuningProblem:
         if not cells:
             raise ModelError(
                 f"The train pairs of outer cell {outer.fold} have too few images or queries for inner folds. "
-                "Lower train.image_folds and train.query_folds, or add ratings."
+                "Raise train.image_folds and train.query_folds, or add ratings."
             )
         return cells
 
     def fit_predict(self, settings: Settings) -> FitPredict:
-        """Return a function that trains with the given LightGBM settings and scores test pairs."""
+        """Return a function that trains a booster with the given settings and returns the scores of test pairs."""
         train = self.settings.train.model_copy(update=settings)
         return self.pairs.learner(self.matrix, train, self.seed).fit_predict
 
     def cumulative_agreement(self, cells: list[Cell], settings: Settings) -> Iterator[float]:
-        """Train and score cell after cell, and yield the agreement over all cells so far."""
+        """Train and test in one cell after another. After each cell, yield the agreement over all cells so far."""
         fit_predict = self.fit_predict(settings)
         return tuning_study.cumulative_agreement(fit_predict, cells, self.reference, len(self.pairs.table))
 
     @property
     def input_files(self) -> list[Path]:
-        """The tables that a trial depends on."""
+        """Paths of the tables that the trials depend on."""
         images = [PROJECT.image_embeddings / f"{name}.parquet" for name in self.settings.image_encoders]
         texts = [PROJECT.text_embeddings / f"{name}.parquet" for name in self.settings.text_encoders]
         captions = [PROJECT.captions] if CAPTION_NEIGHBOURS in self.settings.train.features else []
@@ -113,7 +120,7 @@ class TuningProblem:
 
     @cached_property
     def key(self) -> str:
-        """Digest of the data, features and settings that all trials share. Another key starts new studies."""
+        """Digest of the data, features and settings that all trials share. A changed key starts new studies."""
         fixed = self.settings.train.model_dump(exclude=set(tuning_study.SEARCH_SPACE))
         files = [dvc_md5(path) for path in self.input_files]
         content = [*files, self.matrix.names, self.seed, fixed, tuning_study.SEARCH_SPACE]
@@ -121,7 +128,7 @@ class TuningProblem:
 
 
 def read_reference_ratings(pairs: RatedPairs) -> ReferenceRatings:
-    """Read the expert ratings of the pairs, or the crowd ratings if no expert rated them."""
+    """Read the expert ratings of the pairs, or the crowd ratings if the pairs have no expert ratings."""
     ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     rows = pairs.table[PAIR].assign(row=np.arange(len(pairs.table)))

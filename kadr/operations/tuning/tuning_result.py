@@ -11,10 +11,10 @@ class TuningResult:
     """The result of a hyperparameter search.
 
     Attributes:
-        best: the settings with the best mean agreement over the inner folds of all outer cells.
-        tuned: agreement on the outer test pairs, each cell scored with the settings that its own study found.
-        current: agreement on the same pairs with the settings of params.yaml.
-        gain: tuned - current, with its paired bootstrap interval by image. None if no test pair is rated.
+        best: settings with the highest mean agreement in the inner folds of all outer cells.
+        tuned: agreement on the outer test pairs. Each cell uses the best settings of its study.
+        current: agreement on the outer test pairs with the settings in params.yaml.
+        gain: tuned - current, with a paired bootstrap interval over images. None if no test pair is rated.
     """
 
     best: Settings

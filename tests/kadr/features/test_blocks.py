@@ -67,7 +67,7 @@ def test_the_chunk_size_does_not_change_the_matrix(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["cosin"], "unknown block 'cosin', expected one of concat, cosine"),
+        (["cosin"], "unknown block 'cosin'. Expected one of concat, cosine"),
         (["cosine", "cosine"], "lists a block twice"),
         (["captioned"], "'captioned' is now called 'caption_neighbours'"),
     ],

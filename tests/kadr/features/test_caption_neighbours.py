@@ -39,7 +39,7 @@ IMAGE_TABLE = {
 TEXT_TABLE = {
     "sbert": Embeddings(CAPTIONS["caption_id"].tolist(), noisy(np.repeat(CONTENT, CAPTIONS_PER_IMAGE, axis=0), 0.1), {})
 }
-NEW_CONTENT = RNG.normal(size=(N_NEW, DIM))  # content of image i and of text i outside the corpus
+NEW_CONTENT = RNG.normal(size=(N_NEW, DIM))  # content that image i and text i outside the corpus share
 IMAGES = Images([f"new{i}" for i in range(N_NEW)], {"resnet": noisy(NEW_CONTENT @ TO_IMAGE_SPACE, 0.1)})
 TEXTS = Texts([f"q{i}" for i in range(N_NEW)], ["two dogs"] * N_NEW, {"sbert": noisy(NEW_CONTENT, 0.1)})
 OWN_TEXT = np.arange(N_NEW)
@@ -102,7 +102,7 @@ def test_loaded_models_give_the_same_features(fitted: CaptionFeatures, tmp_path:
 def test_loading_a_damaged_file_raises_an_error(fitted: CaptionFeatures, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     (tmp_path / TENSORS).write_bytes(b"half")
-    with pytest.raises(ModelError, match=r"not readable.*dvc repro train"):
+    with pytest.raises(ModelError, match=r"cannot read the caption features.*dvc repro train"):
         CaptionFeatures.load(tmp_path)
 
 
@@ -123,13 +123,13 @@ def test_loading_does_not_depend_on_the_order_of_encoders(tmp_path: Path) -> Non
 
 def test_images_without_an_encoder_of_the_corpus_raise_an_error(fitted: CaptionFeatures) -> None:
     images = replace(IMAGES, vectors={"another": IMAGES.vectors["resnet"]})
-    with pytest.raises(ModelError, match=r"no vectors of encoder resnet.*kadr index"):
+    with pytest.raises(ModelError, match=r"no vectors from encoder resnet.*kadr index"):
         prepare_images(fitted, images)
 
 
 def test_image_vectors_of_another_dimension_raise_an_error(fitted: CaptionFeatures) -> None:
     images = Images(IMAGES.ids, {"resnet": IMAGES.vectors["resnet"][:, :10]})
-    with pytest.raises(ModelError, match=f"have 10 dimensions, but the relevance model was trained on {DIM}"):
+    with pytest.raises(ModelError, match=f"have 10 dimensions, but .* was trained on vectors with {DIM} dimensions"):
         prepare_images(fitted, images)
 
 

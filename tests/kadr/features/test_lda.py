@@ -15,14 +15,14 @@ STARTS = np.arange(0, N_IMAGES * CAPTIONS_PER_IMAGE + 1, CAPTIONS_PER_IMAGE)
 
 
 def make_captions(seed: int) -> np.ndarray:
-    """Return (n_captions, 16) vectors: 4 dimensions depend on the image, 12 dimensions are noise of twice the scale."""
+    """Return (n_captions, 16) caption vectors: 4 dimensions of image content and 12 dimensions of stronger noise."""
     rng = np.random.default_rng(seed)
     content = np.repeat(rng.normal(size=(N_IMAGES, 4)), CAPTIONS_PER_IMAGE, axis=0)
     return normalise_rows(np.concatenate([content, 2 * rng.normal(size=(len(content), 12))], axis=1).astype(np.float32))
 
 
 def share_closer_to_own_image(vectors: np.ndarray) -> float:
-    """Return how often the first caption of an image is closer to its second caption than to another image's second."""
+    """Return the share of first captions that are closer to the second caption of their own image than of another."""
     first, second = vectors[0::CAPTIONS_PER_IMAGE], vectors[1::CAPTIONS_PER_IMAGE]
     own, other = (first * second).sum(axis=1), (first * np.roll(second, 1, axis=0)).sum(axis=1)
     return float(np.mean(own > other))
