@@ -1,4 +1,4 @@
-"""Stage ingest: validate the raw dataset folder and write its tables, the quarantine and the data docs."""
+"""Stage ingest: validate the raw dataset folder, and write the tables and the data docs."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ OUTPUTS = {
 
 
 def main(params: Params) -> Metrics:
-    """Read, validate and write the input. If the validation fails, no file is written."""
+    """Read and validate the dataset folder, and write the results. If the validation fails, write no files."""
     result = ingest(params.ingest, PROJECT.expectations)
     for name, (path, schema) in OUTPUTS.items():
         write_table(result.tables[name], path, schema)
@@ -32,7 +32,7 @@ def main(params: Params) -> Metrics:
 
 
 def write_pages(pages: Mapping[str, str], folder: Path) -> None:
-    """Replace a folder atomically by the given pages, one file `<name>.html` per page."""
+    """Replace a folder by a new folder that contains each page as `<name>.html`."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     for name, page in pages.items():

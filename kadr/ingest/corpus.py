@@ -1,4 +1,4 @@
-"""Read the corpus: captioned, unrated images that belong to neither train nor test."""
+"""Read the corpus: captioned images without ratings, which belong to neither the train nor the test split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ COLUMNS = ("caption_id", "text")
 
 @dataclass(frozen=True)
 class Corpus:
-    """Captioned images.
+    """The images and captions of the corpus.
 
     Attributes:
-        images: images of the split corpus.
-        captions: rows of the table CAPTIONS.
-        quarantine: rejected captions.
+        images: images of the corpus, including invalid images.
+        captions: valid captions, as rows of the table CAPTIONS.
+        quarantine: rejected captions, as rows of the table QUARANTINE.
     """
 
     images: Sequence[ImageFile]
@@ -33,22 +33,22 @@ class Corpus:
 
 
 def read_corpus(params: IngestParams, image_splits: Mapping[str, str]) -> Corpus:
-    """Read and validate the corpus. Without the setting `ingest.corpus`, the corpus is empty.
+    """Read and validate the corpus. Return an empty corpus if `ingest.corpus` is null.
 
     Args:
-        params: section ingest of params.yaml.
-        image_splits: image_id -> split of the train and test images. A corpus image with one of these ids is rejected
-            with its captions.
+        params: section `ingest` of params.yaml.
+        image_splits: split of each train and test image, by image_id. Corpus images that have one of these IDs are
+            rejected together with their captions.
 
     Raises:
-        InputError: a file is missing or cannot be read, or no valid image has a caption.
+        InputError: a file or folder is missing or cannot be read, or no valid image has a caption.
     """
     if params.corpus is None:
         return Corpus([], pd.DataFrame(columns=CAPTIONS.names, dtype="str"), empty_quarantine())
     path = Path(params.source) / params.corpus.captions
     if not path.exists():
         raise InputError(
-            f"{path}: the file does not exist, expected rows of `image#k<TAB>caption`. Put it there, or set "
+            f"{path}: the file does not exist, expected rows of `image#k<TAB>caption`. Add the file, or set "
             "ingest.corpus to null."
         )
     rows = read_rows(path, COLUMNS, lambda _n: COLUMNS)[list(COLUMNS)]
@@ -59,13 +59,13 @@ def read_corpus(params: IngestParams, image_splits: Mapping[str, str]) -> Corpus
     if captions.empty:
         raise InputError(
             f"{path}: none of the {len(rows):,} captions belongs to a valid image in {params.corpus.images}. Correct "
-            "the caption ids (`image#k`), or set ingest.corpus to null."
+            "the caption IDs (`image#k`), or set ingest.corpus to null."
         )
     return Corpus(images, captions, quarantine)
 
 
 def _reject_overlap(image: ImageFile, image_splits: Mapping[str, str]) -> ImageFile:
-    """Return the image, with the name of an overlap rule as status if another split contains its id."""
+    """Set the status to the name of an overlap rule if another split contains an image with the same ID."""
     if image.status != "ok" or image.image_id not in image_splits:
         return image
     return replace(image, status=f"image_in_{image_splits[image.image_id]}")
@@ -76,11 +76,12 @@ def check_captions(file: str, rows: pd.DataFrame, image_status: Mapping[str, str
 
     Args:
         file: name of the captions file.
-        rows: columns caption_id (`image#k`) and text, with the index `row`.
-        image_status: image_id -> status, see `image_rules`.
+        rows: columns caption_id (`image#k`) and text. The index `row` is the row number in the file.
+        image_status: status of each image by image_id, see `image_rules`.
 
     Returns:
-        Rows of the table CAPTIONS, and the quarantine.
+        The valid captions as rows of the table CAPTIONS, and the rejected captions as rows of the table
+        QUARANTINE.
     """
     image_ids = rows["caption_id"].str.rsplit("#", n=1).str[0]
     rows = rows.assign(image_id=image_ids, text=normalise_texts(rows["text"]))
@@ -95,12 +96,15 @@ def check_captions(file: str, rows: pd.DataFrame, image_status: Mapping[str, str
 
 
 def add_caption_texts(raw: RawInput, file: str, captions: pd.DataFrame) -> RawInput:
-    """Add the captions that are rated as queries and whose text is in no other file.
+    """Add captions as training texts if they are rated and no other file contains their text.
 
     Args:
-        raw: the raw input.
+        raw: raw input without the captions.
         file: name of the captions file.
-        captions: rows of the table CAPTIONS.
+        captions: valid captions, as rows of the table CAPTIONS.
+
+    Returns:
+        The raw input with these training texts.
     """
     rated = pd.concat([ratings.rows["query_id"] for ratings in raw.ratings]).unique()
     known = {query_id for queries in raw.queries for query_id in queries.rows["query_id"]}

@@ -11,22 +11,23 @@ _VOTE_LIST = r"\[\s*(?:[01](?:[\s,]+[01])*)?\s*\]"
 _VOTE_WORDS = {"yes": "1", "no": "0", "true": "1", "false": "0"}
 _MAX_VOTES = 2**31 - 1
 _MAX_SHARE_ERROR = 0.05
-"""Maximum difference between a share and the share that follows from the vote counts of the same row."""
+"""Maximum difference between the share in a row and the share computed from the vote counts of the row."""
 
 Shares = tuple["pd.Series[float]", "pd.Series[int]", pd.DataFrame]
-"""Share of positive votes per row, number of votes per row, and quarantine of the invalid cells."""
+"""Share of positive votes in each row, number of votes in each row, and invalid cells as rows of QUARANTINE."""
 
 
 def parse_crowd_columns(raw: RawRatings, rows: pd.DataFrame) -> list[ParsedRatings]:
     """Parse the crowd columns of a ratings file.
 
     Args:
-        raw: the ratings file. Its crowd columns are a column of shares or vote lists, two columns of vote counts, or
-            both.
-        rows: the usable rows of this file.
+        raw: ratings file. Its crowd columns are one column of shares or vote lists, two columns of vote counts, or all
+            three columns.
+        rows: rows of the file whose image and text are valid.
 
     Returns:
-        One element, or none if the file has no crowd columns. A share without vote counts counts as one vote.
+        A list with the parsed ratings, or an empty list if the file has no crowd columns. Without vote counts, a share
+        is treated as a single vote.
     """
     if raw.crowd_column is not None:
         counts = rows[list(raw.vote_columns)] if raw.vote_columns is not None else None
@@ -43,7 +44,7 @@ def parse_crowd_votes(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
     Args:
         file: name of the ratings file.
-        rows: columns rater and rating as text, with the index `row`.
+        rows: columns rater and rating, as text. The index `row` is the row number in the file.
     """
     cells = rows["rating"]
     values, invalid = parse_numbers(file, cells.str.lower().replace(_VOTE_WORDS), CROWD_SCALE)
@@ -54,7 +55,7 @@ def parse_crowd_votes(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
 
 def _parse_shares(file: str, cells: "pd.Series[str]", counts: pd.DataFrame | None) -> Shares:
-    """Parse a column of shares or vote lists. Vote counts, if given, must agree with the shares."""
+    """Parse a column of shares or vote lists. If `counts` is not None, the vote counts must match the shares."""
     is_list = cells.str.startswith("[")
     shares, invalid = parse_numbers(file, cells.mask(is_list, ""), CROWD_SCALE)
     votes, invalid_votes = pd.Series(1, index=cells.index), empty_quarantine()
@@ -72,7 +73,7 @@ def _parse_shares(file: str, cells: "pd.Series[str]", counts: pd.DataFrame | Non
 
 
 def _parse_lists(file: str, cells: "pd.Series[str]") -> Shares:
-    """Parse vote lists such as `[1, 0, 1]`. The share of an empty or invalid list is nan."""
+    """Parse vote lists such as `[1, 0, 1]`. Return nan as the share of an empty or invalid list."""
     integers = cells.str.replace(r"\.0*(?!\d)", "", regex=True)
     valid = integers.str.fullmatch(_VOTE_LIST)
     positive = integers.str.count("1").where(valid, 0)
@@ -82,7 +83,7 @@ def _parse_lists(file: str, cells: "pd.Series[str]") -> Shares:
 
 
 def _parse_counts(file: str, cells: pd.DataFrame) -> Shares:
-    """Parse two columns of vote counts. A row with two blanks or two zeros has no rating."""
+    """Parse two columns of vote counts. Return nan as the share of a row whose counts are both blank or zero."""
     counts = cells.where(cells != "", "0").apply(pd.to_numeric, errors="coerce").astype(np.float64)
     votes = counts.sum(axis=1, skipna=False)
     valid = ((counts >= 0) & (counts % 1 == 0)).all(axis=1) & (votes <= _MAX_VOTES)
@@ -92,7 +93,7 @@ def _parse_counts(file: str, cells: pd.DataFrame) -> Shares:
 
 
 def _check_counts(file: str, cells: pd.DataFrame, shares: "pd.Series[float]") -> tuple["pd.Series[int]", pd.DataFrame]:
-    """Return the number of votes behind each share, 0 if the counts are invalid or contradict the share."""
+    """Return the number of votes in each row, or 0 if the vote counts are invalid or do not match the share."""
     counts = cells.apply(pd.to_numeric, errors="coerce").astype(np.float64)
     votes = counts.sum(axis=1, skipna=False)
     valid = ((counts >= 0) & (counts % 1 == 0)).all(axis=1) & votes.between(1, _MAX_VOTES)
@@ -107,5 +108,5 @@ def _check_counts(file: str, cells: pd.DataFrame, shares: "pd.Series[float]") ->
 
 
 def _join_cells(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Return both cells of each row as one text for the quarantine."""
+    """Join the two vote counts of each row into one text for the quarantine."""
     return cells.iloc[:, 0] + " and " + cells.iloc[:, 1]

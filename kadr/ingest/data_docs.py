@@ -1,4 +1,4 @@
-"""Render the validation of a table as an HTML page of Great Expectations."""
+"""Render the validation result of a table as a Great Expectations HTML page."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def render_data_docs(result: Any) -> str:
-    """Return the HTML page of a validation result. The same result gives an identical page.
+    """Return a validation result as an HTML page. Identical results give identical pages.
 
-    Great Expectations writes the time of the run and random element ids into its pages. This function removes the time
-    and numbers the elements.
+    Great Expectations writes the time of the run and random element IDs to its pages. This function removes the time
+    and replaces the random IDs with consecutive numbers.
     """
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view.view import DefaultJinjaPageView

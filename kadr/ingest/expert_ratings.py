@@ -1,4 +1,4 @@
-"""Parse expert ratings, and test whether rating columns identify the raters."""
+"""Parse expert ratings, and test whether each rating column belongs to one rater."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,18 @@ MAX_SORTED_SHARE = 0.98
 def parse_expert_columns(
     file: str, rows: pd.DataFrame, columns: Sequence[str]
 ) -> tuple[list[ParsedRatings], bool | None]:
-    """Parse one column of ratings per expert.
+    """Parse the expert rating columns of a ratings file.
+
+    If the columns identify the raters, the name of a column is the ID of its rater. Otherwise, the raters are unknown.
 
     Args:
         file: name of the ratings file.
-        rows: cells as text, with the index `row`.
-        columns: names of the rating columns.
+        rows: cells as text. The index `row` is the row number in the file.
+        columns: names of the expert rating columns.
 
     Returns:
-        The ratings of each column, and whether the columns identify the raters (None without columns). If they do, the
-        rater is the name of the column. Otherwise the rater is unknown.
+        The ratings of each column, and whether the columns identify the raters. The second value is None if `columns`
+        is empty.
     """
     parsed = [parse_numbers(file, rows[column], EXPERT_SCALE) for column in columns]
     if not parsed:
@@ -42,7 +44,7 @@ def parse_expert_ratings(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
     Args:
         file: name of the ratings file.
-        rows: columns rater and rating as text, with the index `row`.
+        rows: columns rater and rating, as text. The index `row` is the row number in the file.
     """
     values, quarantine = parse_numbers(file, rows["rating"], EXPERT_SCALE)
     raters = rows["rater"].where(rows["rater"] != "")
@@ -50,17 +52,18 @@ def parse_expert_ratings(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
 
 def columns_identify_raters(ratings: npt.NDArray[np.float64]) -> bool:
-    """Return whether each column can hold the ratings of one person.
+    """Return whether each column can contain the ratings of a single person.
 
-    Some datasets sort the ratings within each row, so that a column does not belong to a person. Independent raters
-    give sorted rows by chance only: three raters on a scale of 1 to 4 in well under half of the rows. Rows with a
-    blank cell or with equal ratings are not counted.
+    Some datasets sort the ratings within each row, so that a column contains the ratings of several people. The ratings
+    of independent raters are sorted only by chance: with three raters and a scale of 1 to 4, well under half of the
+    rows are sorted. Rows that contain a blank cell, and rows whose ratings are all equal, are ignored.
 
     Args:
-        ratings: (n_rows, n_columns), nan if blank.
+        ratings: (n_rows, n_columns) ratings, nan for a blank cell.
 
     Returns:
-        False if at least 98 % of the rows are sorted. True if fewer than 3 columns or fewer than 20 rows can be tested.
+        False if at least 98 % of the tested rows are sorted. True in all other cases, also if there are
+        fewer than 3 columns or fewer than 20 rows to test.
     """
     complete = ratings[~np.isnan(ratings).any(axis=1)]
     tested = complete[complete.min(axis=1) < complete.max(axis=1)] if ratings.shape[1] else complete

@@ -14,23 +14,24 @@ _THREADS = 8
 
 
 def fetch(address: str, folder: Path, *, force: bool = False) -> int:
-    """Copy all files of a remote folder. The local folder appears after the last file is copied.
+    """Copy all files of a remote folder to a local folder.
 
-    An interrupted copy resumes. Local files that have the size of the remote file are not copied again.
+    The files are copied to a hidden partial folder, which is renamed after the last file is copied. A second call
+    resumes an interrupted copy, and skips files of the partial folder that have the same size as the remote file.
 
     Args:
         address: fsspec address, e.g. s3://bucket/photos, file:///data/photos or memory://photos.
         folder: local folder to create.
-        force: replace `folder` if it exists.
+        force: whether to replace `folder` if it exists.
 
     Returns:
-        Number of files.
+        Number of files in the remote folder.
 
     Raises:
-        InputError: the address cannot be read or contains no files, or `folder` exists.
+        InputError: the address cannot be read or contains no files, or `folder` exists and `force` is false.
     """
     if folder.exists() and not force:
-        raise InputError(f"{folder}: the folder exists. Choose another folder, or replace it with --force.")
+        raise InputError(f"{folder}: the folder exists. Choose another folder, or replace this folder with --force.")
     files, filesystem = _list_files(address)
     partial = folder.with_name(f".{folder.name}.partial")
     _delete_other_files(partial, files)
@@ -44,12 +45,13 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
 
 
 def listing_key(address: str) -> str:
-    """Return a key that changes if a file of a remote folder is added, removed or changed.
+    """Return a key that changes if a file in a remote folder is added, removed or changed.
 
-    The key is a hash of the names, sizes, times and checksums that the file system lists. No file is read.
+    The key is a hash of the names, sizes, modification times and checksums that the file system lists. The files
+    themselves are not read.
 
     Args:
-        address: fsspec address of the folder.
+        address: fsspec address of the remote folder.
 
     Returns:
         16 hexadecimal digits.
@@ -65,7 +67,7 @@ def listing_key(address: str) -> str:
 
 
 def _list_files(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
-    """Return the remote path and the size in bytes of each file by its relative path, and the file system."""
+    """Return a mapping from relative path to (remote path, size in bytes), and the file system."""
     filesystem, root, entries = list_remote_files(address)
     files = {
         str(PurePosixPath(path).relative_to(root.rstrip("/") or "/")): (path, int(entry["size"]))
@@ -74,18 +76,18 @@ def _list_files(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
     if not files or "." in files:
         raise _no_files_error(address)
     if any(".." in PurePosixPath(name).parts for name in files):
-        raise InputError(f"{address}: a file name contains `..`, which points outside the folder. Rename the file.")
+        raise InputError(f"{address}: a file path contains `..`, expected paths inside the folder. Rename the file.")
     return files, filesystem
 
 
 def _no_files_error(address: str) -> InputError:
     return InputError(
-        f"{address}: no files found, expected a folder with images, texts and ratings. Correct the address."
+        f"{address}: no files found, expected a folder of images, texts and ratings. Correct the address."
     )
 
 
 def _copy_file(filesystem: Any, path: str, size: int, target: Path) -> None:
-    """Copy one file atomically, unless `target` already has its size. A read error raises InputError."""
+    """Copy one file atomically. Skip the file if `target` exists and has `size` bytes."""
     if target.is_file() and target.stat().st_size == size:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,13 +96,13 @@ def _copy_file(filesystem: Any, path: str, size: int, target: Path) -> None:
         filesystem.get_file(path, str(part))
     except OSError as error:
         raise InputError(
-            f"{path}: the file cannot be copied ({error}). Run the same command again to resume."
+            f"{path}: the file cannot be copied ({error}). Run the same command again to resume the copy."
         ) from error
     part.replace(target)
 
 
 def _delete_other_files(partial: Path, files: dict[str, tuple[str, int]]) -> None:
-    """Delete the files of an interrupted copy that no longer exist in the remote folder."""
+    """Delete files from the partial folder if they no longer exist in the remote folder."""
     for path in sorted(partial.rglob("*"), reverse=True) if partial.is_dir() else ():
         if path.is_file() and path.relative_to(partial).as_posix() not in files:
             path.unlink()

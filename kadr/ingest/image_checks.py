@@ -1,4 +1,4 @@
-"""Check image files: read and decode each file once, compute its hashes and assign a status."""
+"""Check image files: read and decode each file, compute hashes and quality measures, and assign a status."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from kadr.progress import progress
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A row of the table IMAGES. The status is `ok` or the reason why the image is not used."""
+    """A row of the table IMAGES. The status is `ok`, or the reason why the image is not used."""
 
     image_id: str
     path: str
@@ -33,12 +33,15 @@ class ImageFile:
 
 
 def list_images(source: str, folder: str, split: str) -> list[ImageFile]:
-    """List the files of an image folder, sorted by name and without hidden files. The files are not checked yet.
+    """List the files of an image folder without reading them. Hidden files are skipped.
 
     Args:
-        source: the dataset folder.
-        folder: image folder in the dataset folder.
-        split: split of the images.
+        source: path of the dataset folder.
+        folder: path of the image folder, relative to the dataset folder.
+        split: split that the images belong to.
+
+    Returns:
+        Image files sorted by name, with the initial status `missing`.
 
     Raises:
         InputError: the image folder is missing or empty.
@@ -46,29 +49,29 @@ def list_images(source: str, folder: str, split: str) -> list[ImageFile]:
     path = Path(source) / folder
     if not path.is_dir():
         raise InputError(
-            f"{path}: the folder does not exist, expected the {split} images. Put them there, or correct ingest.source."
+            f"{path}: the folder does not exist, expected the {split} images. Add the folder, or correct ingest.source."
         )
     names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
     if not names:
-        raise InputError(f"{path}: the folder is empty, expected the {split} images. Put them there.")
+        raise InputError(f"{path}: the folder is empty, expected the {split} images. Add the images.")
     return missing_images(source, folder, split, names)
 
 
 def missing_images(source: str, folder: str, split: str, names: Iterable[str]) -> list[ImageFile]:
-    """Return image files with the given names and the status missing."""
+    """Return unchecked image files with the given names. Their initial status is `missing`."""
     return [ImageFile(name, str(PurePosixPath(source, folder, name)), split) for name in names]
 
 
 def check_images(images: Sequence[ImageFile], max_pixels: int) -> list[ImageFile]:
-    """Read, hash and decode every image, in several threads.
+    """Read, hash and decode all images in parallel threads.
 
     Args:
-        images: listed images, see `list_images`.
-        max_pixels: maximum width times height. Larger images are not decoded.
+        images: unchecked image files, see `list_images`.
+        max_pixels: maximum width times height in pixels. Larger images are not decoded.
 
     Returns:
-        The images in the same order, with sizes, hashes and status: ok, unreadable, empty_file, not_an_image,
-        too_large, truncated or broken.
+        The images in the same order, with size, hashes, quality measures and status. The status is ok, unreadable,
+        empty_file, not_an_image, too_large, truncated or broken.
     """
     checked = []
     with (
@@ -84,7 +87,7 @@ def check_images(images: Sequence[ImageFile], max_pixels: int) -> list[ImageFile
 
 
 def _check_image(image: ImageFile, max_pixels: int) -> ImageFile:
-    """Hash and decode one image file."""
+    """Hash and decode one image file. Set the status `unreadable` if the file cannot be opened or read."""
     try:
         with Path(image.path).open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -96,7 +99,7 @@ def _check_image(image: ImageFile, max_pixels: int) -> ImageFile:
 
 
 def _measure(image: ImageFile, file: BinaryIO, max_pixels: int) -> ImageFile:
-    """Add the size and the measurements of the upright image, or the reason why it cannot be decoded."""
+    """Add the size, perceptual hash, blur and exposure of the upright image. Set the status if decoding fails."""
     try:
         with open_image(file, image.path, max_pixels) as decoded:
             width, height = upright_size(decoded)

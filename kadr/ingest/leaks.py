@@ -1,4 +1,4 @@
-"""Find leaks between splits: equal texts, and the table of all leaking images and texts."""
+"""Find identical texts within and across splits, and build the table of all leaks."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, islice, product
@@ -20,17 +20,17 @@ _SPLITS = {
 
 
 def find_equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str, DuplicatePairs]:
-    """Find pairs of equal texts that can leak into the evaluation.
+    """Find pairs of identical texts that make the evaluation too optimistic.
 
-    Two equal training texts can be in different folds. A test query can be equal to a training text, or to a caption
-    on which a CLIP is trained.
+    Identical training texts can end up in different folds. A test query can be identical to a training text, or to a
+    caption that a CLIP model is trained on.
 
     Args:
-        queries: columns query_id, text, split.
-        captions: columns caption_id, text.
+        queries: columns query_id, text and split.
+        captions: columns caption_id and text.
 
     Returns:
-        The pairs by the name of the splits: within_train, train_test and corpus_test.
+        Pairs of identical texts for each combination of splits: within_train, train_test and corpus_test.
     """
     train, test = (
         queries.loc[queries["split"] == split, ["query_id", "text"]].set_axis(["id", "text"], axis=1)
@@ -45,7 +45,7 @@ def find_equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str,
 
 
 def _pair_texts(left: pd.DataFrame, right: pd.DataFrame) -> DuplicatePairs:
-    """Return the pairs of ids with equal texts. If left is right, each pair is counted once."""
+    """Return the pairs of IDs whose texts are identical. If `left is right`, count each pair once."""
     same = left is right
     counts = pd.concat([left["text"].value_counts(), right["text"].value_counts()], axis=1, join="inner")
     left_counts, right_counts = counts.iloc[:, 0], counts.iloc[:, 1]
@@ -61,17 +61,17 @@ def _pair_texts(left: pd.DataFrame, right: pd.DataFrame) -> DuplicatePairs:
 
 
 def _ids_by_text(rows: pd.DataFrame, texts: Sequence[str]) -> dict[str, list[str]]:
-    """Return the sorted ids of each given text."""
+    """Return the sorted IDs of each text in `texts`."""
     matching = rows[rows["text"].isin(texts)].sort_values("id")
     return {str(text): ids.tolist() for text, ids in matching.groupby("text")["id"]}
 
 
 def leak_table(images: Mapping[str, DuplicatePairs], texts: Mapping[str, DuplicatePairs]) -> pa.Table:
-    """Return the table LEAKS.
+    """Return the table LEAKS, with one row per pair of near-duplicate images or identical texts.
 
     Args:
-        images: near-duplicate images by the name of the splits.
-        texts: equal texts by the name of the splits.
+        images: near-duplicate images for each combination of splits, e.g. train_test.
+        texts: identical texts for each combination of splits, e.g. train_test.
     """
     rows = [
         {

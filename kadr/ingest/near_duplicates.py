@@ -1,4 +1,4 @@
-"""Find near-duplicate images: pairs whose perceptual hashes differ in few bits."""
+"""Find near-duplicate images: pairs of images whose perceptual hashes differ in only a few bits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import numpy.typing as npt
 from kadr.ingest.image_checks import ImageFile
 
 MAX_LISTED_PAIRS = 10_000
-"""Maximum number of listed pairs for two splits. All pairs are counted."""
+"""Maximum number of pairs that are listed for each combination of two splits. All pairs are counted."""
 
 N_METRIC_PAIRS = 10
-"""Number of pairs in the metrics."""
+"""Maximum number of pairs that are listed in metrics/ingest.json for each combination of two splits."""
 
 _HASH_BITS = 64
 _MULTI_HASH_MIN_HASHES = 20_000
@@ -27,12 +27,12 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two near-duplicate images or two equal texts.
+    """Two near-duplicate images or two identical texts.
 
     Attributes:
-        left_id: image_id, query_id or caption_id.
-        right_id: image_id, query_id or caption_id.
-        distance: number of different hash bits, None for texts.
+        left_id: image_id, query_id or caption_id of the first image or text.
+        right_id: image_id, query_id or caption_id of the second image or text.
+        distance: number of bits in which the hashes of the images differ. None for texts.
     """
 
     left_id: str
@@ -42,36 +42,36 @@ class DuplicatePair:
 
 @dataclass(frozen=True)
 class DuplicatePairs:
-    """Duplicates within one split or between two splits.
+    """Pairs of near-duplicate images or identical texts within one split, or between two splits.
 
     Attributes:
-        n: number of all pairs.
-        pairs: at most MAX_LISTED_PAIRS of the pairs, sorted by id.
+        n: total number of pairs.
+        pairs: up to MAX_LISTED_PAIRS of these pairs, sorted by left_id and right_id.
     """
 
     n: int
     pairs: Sequence[DuplicatePair]
 
     def to_metrics(self) -> dict[str, object]:
-        """Return the number of pairs and the ids of the first pairs."""
+        """Return the total number of pairs, and the IDs of the first N_METRIC_PAIRS pairs."""
         return {"n": self.n, "first": [[pair.left_id, pair.right_id] for pair in self.pairs[:N_METRIC_PAIRS]]}
 
 
 def find_near_duplicates(
     images: Sequence[ImageFile], corpus: Sequence[ImageFile], max_distance: int
 ) -> dict[str, DuplicatePairs]:
-    """Find near-duplicates within each split and between the splits.
+    """Find near-duplicate images within each split and between the splits.
 
-    A pair in train and test is a leak. It is reported, and the image stays in train. A corpus image that is a
-    near-duplicate of a test image leaks its captions into models that learn from captions.
+    A train image and a test image that are near-duplicates are a leak. Leaks are reported but not removed. If a corpus
+    image is a near-duplicate of a test image, models that learn from captions see captions of the test image.
 
     Args:
-        images: images of the splits train and test.
-        corpus: captioned images.
-        max_distance: maximum number of different bits between two 64-bit hashes.
+        images: train and test images.
+        corpus: images of the corpus.
+        max_distance: maximum number of bits in which the 64-bit hashes of two near-duplicates differ.
 
     Returns:
-        The pairs by the name of the splits, e.g. within_train or train_test.
+        Near-duplicate pairs for each combination of splits, e.g. within_train or train_test.
     """
     train, test, captioned = (
         _group_by_hash([image for image in candidates if image.split == split])
@@ -88,7 +88,7 @@ def find_near_duplicates(
 
 
 def _group_by_hash(images: Sequence[ImageFile]) -> dict[int, list[str]]:
-    """Return the sorted ids of the valid images by their hash."""
+    """Return a mapping from hash to the sorted IDs of the valid images that have this hash."""
     groups: dict[int, list[str]] = {}
     for image in sorted(images, key=lambda image: image.image_id):
         if image.status == "ok" and image.phash is not None:
@@ -97,7 +97,7 @@ def _group_by_hash(images: Sequence[ImageFile]) -> dict[int, list[str]]:
 
 
 def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], max_distance: int) -> DuplicatePairs:
-    """Find the pairs of a left and a right image. If left is right, each pair is counted once."""
+    """Find the near-duplicates between two groups of images. If `left is right`, count each pair once."""
     same = left is right
     left_ids, right_ids = list(left.values()), list(right.values())
     left_sizes, right_sizes = (np.array([len(ids) for ids in groups], np.int64) for groups in (left_ids, right_ids))
@@ -106,7 +106,7 @@ def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], m
     pairs: list[DuplicatePair] = []
     for rows, columns, distances in search_hashes(left_hashes, right_hashes, max_distance):
         n_pairs = left_sizes[rows] * right_sizes[columns]
-        if same:  # the search finds each pair twice, and each image as a neighbour of itself
+        if same:  # the search returns each pair in both orders, and also pairs each image with itself
             n_pairs = np.where(rows == columns, n_pairs - left_sizes[rows], 2 * n_pairs * (rows < columns)) // 2
         n += int(n_pairs.sum())
         listed = np.flatnonzero(n_pairs)[: MAX_LISTED_PAIRS - len(pairs)]
@@ -119,26 +119,26 @@ def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], m
 
 
 def _pair_ids(left: Sequence[str], right: Sequence[str], distance: int, *, ordered: bool) -> Iterator[DuplicatePair]:
-    """Yield the pairs of two groups of ids. With `ordered`, the smaller id of a pair is on the left."""
+    """Yield the pairs between two groups of IDs. If `ordered` is true, the smaller ID of each pair is on the left."""
     for pair in combinations(left, 2) if left is right else product(left, right):
         left_id, right_id = sorted(pair) if ordered else pair
         yield DuplicatePair(left_id, right_id, distance)
 
 
 def search_hashes(left: Hashes, right: Hashes, max_distance: int) -> Iterator[tuple[Positions, Positions, Positions]]:
-    """Find all pairs of a left and a right hash that differ in at most `max_distance` bits, with FAISS.
+    """Use FAISS to find all pairs of a left and a right hash that differ in at most `max_distance` bits.
 
-    Many hashes with a small distance are searched by multi-index hashing (Norouzi, Punjani and Fleet 2012), which finds
-    the same pairs as the exhaustive search. Two hashes that differ in at most `max_distance` bits are equal in at least
-    one of `max_distance + 1` bands.
+    If there are many hashes and `max_distance` is small, the search uses multi-index hashing (Norouzi, Punjani and
+    Fleet 2012), which finds the same pairs as an exhaustive search. This search splits each hash into
+    `max_distance + 1` bands. Two hashes that differ in at most `max_distance` bits agree in at least one band.
 
     Args:
-        left: (n,) hashes.
-        right: (m,) hashes.
-        max_distance: maximum number of different bits.
+        left: (n,) 64-bit hashes.
+        right: (m,) 64-bit hashes.
+        max_distance: maximum number of bits in which the hashes of a pair differ.
 
     Yields:
-        Positions in left, positions in right and distances, for one batch of left hashes.
+        For each batch of left hashes: positions in `left`, positions in `right`, and distances in bits.
     """
     if not len(left) or not len(right):
         return
@@ -150,7 +150,7 @@ def search_hashes(left: Hashes, right: Hashes, max_distance: int) -> Iterator[tu
         index = faiss.IndexBinaryMultiHash(_HASH_BITS, n_bands, _HASH_BITS // n_bands)
     index.add(_to_bytes(right))
     for start in range(0, len(left), _BATCH):
-        # range_search returns the hashes at a distance below its radius
+        # range_search excludes hashes whose distance equals the radius
         limits, distances, columns = index.range_search(_to_bytes(left[start : start + _BATCH]), max_distance + 1)
         rows = np.repeat(np.arange(start, start + len(limits) - 1), (limits[1:] - limits[:-1]).astype(np.int64))
         order = np.lexsort((columns, rows))
@@ -158,5 +158,5 @@ def search_hashes(left: Hashes, right: Hashes, max_distance: int) -> Iterator[tu
 
 
 def _to_bytes(hashes: Hashes) -> npt.NDArray[np.uint8]:
-    """Return the hashes as (n, 8) bytes."""
+    """Return 64-bit hashes as an (n, 8) array of bytes."""
     return np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, _HASH_BITS // 8)

@@ -1,4 +1,4 @@
-"""Read a raw dataset folder and return validated, sorted tables with their metrics."""
+"""Read a raw dataset folder, and return validated and sorted tables, metrics and data docs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,9 +29,10 @@ class IngestResult:
     """Output of stage ingest.
 
     Attributes:
-        tables: the tables images, corpus, queries, captions, ratings, quarantine and leaks, sorted by id.
+        tables: the tables images, corpus, queries, captions, ratings, quarantine and leaks, by name. Each table is
+            sorted by ID.
         metrics: content of metrics/ingest.json.
-        data_docs: HTML page with the validation of each table.
+        data_docs: HTML page with the validation result of each table, by table name.
     """
 
     tables: dict[str, pa.Table]
@@ -41,7 +42,10 @@ class IngestResult:
 
 @dataclass(frozen=True)
 class CheckedInput:
-    """Validated input of a dataset folder, without the raw rows. 5 million raw rows would take 1 GB of memory."""
+    """Validated content of a dataset folder.
+
+    The raw rows are not kept, because 5 million raw rows take 1 GB of memory.
+    """
 
     format: str
     source: str
@@ -57,13 +61,13 @@ def ingest(params: IngestParams, suites: Path) -> IngestResult:
     """Read, validate and normalise a raw dataset folder.
 
     Args:
-        params: section ingest of params.yaml.
-        suites: folder of the Great Expectations suites.
+        params: section `ingest` of params.yaml.
+        suites: folder that contains the Great Expectations suites.
 
     Raises:
-        InputError: a file or folder is missing or cannot be read, no valid rating exists, or a critical expectation
+        InputError: a file or folder is missing or cannot be read, there are no valid ratings, or a critical expectation
             fails.
-        TooManyInvalidError: more rating rows or images are invalid than `params` allow.
+        TooManyInvalidError: more rating rows or images are invalid than `params` allows.
         ParamsError: the format in `params` is unknown or cannot be imported.
     """
     checked = read_and_check(params)
@@ -83,7 +87,7 @@ def read_and_check(params: IngestParams) -> CheckedInput:
 
     Raises:
         InputError: a file or folder is missing or cannot be read.
-        TooManyInvalidError: more rating rows or images are invalid than `params` allow.
+        TooManyInvalidError: more rating rows or images are invalid than `params` allows.
         ParamsError: the format in `params` is unknown or cannot be imported.
     """
     source = str(PurePosixPath(params.source))
@@ -109,24 +113,27 @@ def read_and_check(params: IngestParams) -> CheckedInput:
 
 
 def text_files(params: IngestParams, raw: RawInput) -> list[str]:
-    """Return the names of all files with ratings, texts or captions."""
+    """Return the names of all files that contain ratings, texts or captions."""
     captions = [params.corpus.captions] if params.corpus is not None else []
     return [*(file.file for file in (*raw.ratings, *raw.queries)), *captions]
 
 
 def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
-    """Read and check the train and test images, and add the referenced images whose file is missing.
+    """Read and check the train and test images.
+
+    Returns:
+        The checked images, and one entry with the status `missing` for each referenced image that has no file.
 
     Raises:
-        InputError: an image folder is missing or empty, or both folders contain a file of the same name.
+        InputError: an image folder is missing or empty, or both folders contain a file with the same name.
     """
     images = [image for split, folder in raw.folders.items() for image in list_images(source, folder, split)]
     split_by_image = {image.image_id: image.split for image in images}
     if len(split_by_image) < len(images):
         repeated = sorted(image.image_id for image in images if image.split != split_by_image[image.image_id])
         raise InputError(
-            f"{source}: {' and '.join(raw.folders.values())} both contain {len(repeated)} images, such as "
-            f"{', '.join(repeated[:3])}. An image belongs to one split. Remove it from one of the folders."
+            f"{source}: {' and '.join(raw.folders.values())} both contain {len(repeated):,} images, such as "
+            f"{', '.join(repeated[:3])}, expected each image in only one folder. Remove these images from one folder."
         )
     missing = []
     for split, names in _referenced_images(raw).items():
@@ -137,7 +144,7 @@ def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
 
 
 def _referenced_images(raw: RawInput) -> dict[str, set[str]]:
-    """Return the image names in lists, ratings and test queries by split."""
+    """Return the names of all images in test_images.csv, ratings and test queries, by split."""
     referenced = {split: set(names) for split, names in raw.listed_images.items()}
     for file in raw.ratings:
         referenced.setdefault("train", set()).update(file.rows["image_id"].unique())
@@ -148,10 +155,14 @@ def _referenced_images(raw: RawInput) -> dict[str, set[str]]:
 
 
 def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Validate the texts of all files. Training files come first.
+    """Validate the training texts and the test queries of all files.
+
+    Args:
+        files: files with texts. Files of training texts come before files of test queries.
+        images: checked train and test images.
 
     Returns:
-        Rows of the table QUERIES, and the quarantine.
+        The valid texts as rows of the table QUERIES, and the rejected texts as rows of the table QUARANTINE.
 
     Raises:
         InputError: no training text is valid.
@@ -166,24 +177,31 @@ def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tu
     queries = pd.concat(valid)
     if not (queries["split"] == "train").any():
         raise InputError(
-            "The rated query_ids have no text in any file. Add train_dataset.csv (image, query_id, query_text), a "
-            "column query_text in the ratings files, or captions with these ids in ingest.corpus.captions."
+            "No file contains the text of a rated query_id, expected at least one. Add train_dataset.csv (image, "
+            "query_id, query_text), a column query_text in the ratings files, or captions with these IDs in "
+            "ingest.corpus.captions."
         )
     return queries, pd.concat(rejected)
 
 
 def image_status(images: Sequence[ImageFile], split: str) -> dict[str, str]:
-    """Return the status of each image for `image_rules`. An image of another split gets the name of an overlap rule."""
+    """Return the status of each image for `image_rules`. Images of other splits get the name of an overlap rule."""
     return {image.image_id: image.status if image.split == split else f"image_in_{image.split}" for image in images}
 
 
 def check_limits(
     params: IngestParams, ratings: Sequence[CheckedRatings], rejected_images: pd.DataFrame, n_images: int
 ) -> None:
-    """Check the shares of invalid images and invalid rating rows.
+    """Check that the shares of invalid images and invalid rating rows do not exceed the limits.
+
+    Args:
+        params: section `ingest` of params.yaml, with the limits.
+        ratings: validated ratings files.
+        rejected_images: invalid images, as rows of the table QUARANTINE.
+        n_images: number of all images, valid and invalid.
 
     Raises:
-        TooManyInvalidError: a share is above its limit in `params`.
+        TooManyInvalidError: a share exceeds its limit.
     """
     rejected_rows = pd.concat([file.quarantine for file in ratings])
     check_image_limit(rejected_images, n_images, params.max_bad_images)

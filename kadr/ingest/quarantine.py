@@ -1,4 +1,4 @@
-"""Quarantine of rejected rows, cells and images, and the limits of their number."""
+"""Validation rules, the quarantine of rejected rows, cells and images, and limits for the share of invalid input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from kadr.ingest.image_checks import ImageFile
 from kadr.io.schemas import QUARANTINE
 
 OVERLAP_RULES = ("image_in_train", "image_in_test")
-"""Rules for a valid image that belongs to another split."""
+"""Names of the rules for valid images that belong to another split."""
 
 RATED_AGAIN = "rated_again"
-"""Rule for a valid rating that a later rating of the same rater replaces."""
+"""Name of the rule for valid ratings that are replaced by a later rating of the same rater."""
 
 _N_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A check of the rows of a table.
+    """A validation rule for the rows of a table.
 
     Attributes:
         name: name of the rule in the quarantine.
-        column: column whose value the quarantine shows.
-        is_broken: function that returns for each row whether it breaks the rule.
+        column: name of the column whose value is stored in the quarantine if a row breaks the rule.
+        is_broken: function that takes the rows and returns, for each row, whether the row breaks the rule.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Rule:
 def apply_rules(
     file: str, rows: pd.DataFrame, column_names: Mapping[str, str], rules: Sequence[Rule]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split rows into valid rows and rejected rows. A row is rejected by the first rule that it breaks.
+    """Split rows into valid rows and rejected rows. Each rejected row is reported with the first rule that it breaks.
 
     Args:
         file: name of the file that contains the rows.
-        rows: cells as text, with the index `row`.
-        column_names: names of the columns in the file.
-        rules: rules in their order. A rule is applied to the rows that pass all earlier rules.
+        rows: cells as text. The index `row` is the row number in the file.
+        column_names: column name that the file uses for each column of `rows`, if the two names differ.
+        rules: rules in the order of their application. Each rule is applied to the rows that pass all earlier rules.
 
     Returns:
-        The valid rows, and the quarantine of the rejected rows.
+        The valid rows, and the rejected rows as rows of the table QUARANTINE.
     """
     rejected = []
     for rule in rules:
@@ -58,11 +58,11 @@ def apply_rules(
 
 
 def image_rules(image_status: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Return the rules for the column image_id: the image must exist and be valid.
+    """Return the rules for the column image_id: the image must exist, be valid and belong to the right split.
 
     Args:
-        image_status: image_id -> ok, the reason why the image is invalid, or an overlap rule if the image belongs to
-            another split.
+        image_status: status of each image, by image_id. The status is `ok`, the reason why the image is invalid, or the
+            name of an overlap rule if the image belongs to another split.
     """
 
     def has_status(*statuses: str) -> Callable[[pd.DataFrame], "pd.Series[bool]"]:
@@ -77,7 +77,7 @@ def image_rules(image_status: Mapping[str, str]) -> tuple[Rule, ...]:
 
 
 def quarantine_cells(file: str, column: str, values: "pd.Series[str]", rule: str) -> pd.DataFrame:
-    """Return the quarantine of the given cells. The index of `values` is the row of the file."""
+    """Return rejected cells as rows of QUARANTINE. The index of `values` contains the row numbers in the file."""
     rows = values.index.astype("Int64")
     return pd.DataFrame(
         {"file": file, "row": rows, "column": column, "value": values.to_numpy(), "rule": rule, "kind": "row"},
@@ -86,7 +86,7 @@ def quarantine_cells(file: str, column: str, values: "pd.Series[str]", rule: str
 
 
 def quarantine_images(images: Sequence[ImageFile], source: str) -> pd.DataFrame:
-    """Return the quarantine of all images whose status is not ok. Paths are relative to the dataset folder `source`."""
+    """Return the images whose status is not `ok` as rows of QUARANTINE, with paths relative to `source`."""
     rejected = [
         {"file": image.path.removeprefix(f"{source}/"), "rule": image.status, "kind": "image"}
         for image in images
@@ -96,20 +96,20 @@ def quarantine_images(images: Sequence[ImageFile], source: str) -> pd.DataFrame:
 
 
 def empty_quarantine() -> pd.DataFrame:
-    """Return a quarantine without rows."""
+    """Return a table QUARANTINE that has no rows."""
     return pd.DataFrame(columns=QUARANTINE.names)
 
 
 def count_quarantined_rows(quarantine: pd.DataFrame) -> int:
-    """Return the number of distinct rows in a quarantine, which may contain several cells of a row."""
+    """Return the number of distinct rows in a quarantine. A row with several rejected cells is counted once."""
     return len(quarantine[["file", "row"]].drop_duplicates())
 
 
 def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None:
-    """Check that the share of invalid rating rows is at most `limit`. Replaced ratings do not count as invalid.
+    """Check that the share of invalid rating rows does not exceed `limit`. Replaced ratings do not count as invalid.
 
     Raises:
-        TooManyInvalidError: more rows are invalid.
+        TooManyInvalidError: the share of invalid rows exceeds `limit`.
     """
     invalid = quarantine[quarantine["rule"] != RATED_AGAIN]
     n_invalid = count_quarantined_rows(invalid)
@@ -119,10 +119,10 @@ def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None
 
 
 def check_image_limit(quarantine: pd.DataFrame, n_images: int, limit: float) -> None:
-    """Check that the share of invalid images is at most `limit`. Images of another split do not count as invalid.
+    """Check that the share of invalid images does not exceed `limit`. Images of other splits are not invalid.
 
     Raises:
-        TooManyInvalidError: more images are invalid.
+        TooManyInvalidError: the share of invalid images exceeds `limit`.
     """
     invalid = quarantine[~quarantine["rule"].isin(OVERLAP_RULES)]
     if len(invalid) > limit * n_images:
@@ -131,7 +131,7 @@ def check_image_limit(quarantine: pd.DataFrame, n_images: int, limit: float) -> 
 
 
 def _describe_excess(key: str, limit: float, invalid: pd.DataFrame) -> str:
-    """Describe the limit, the first examples of each rule, and the fix."""
+    """Return the second part of an error message: the limit, examples of each broken rule, and the fix."""
     lines = []
     for rule, rejected in invalid.groupby("rule", sort=False):
         examples = "; ".join(_describe_place(row) for _, row in rejected.head(_N_EXAMPLES).iterrows())
@@ -140,7 +140,7 @@ def _describe_excess(key: str, limit: float, invalid: pd.DataFrame) -> str:
 
 
 def _describe_place(rejected: "pd.Series") -> str:
-    """Return the file, row, column and value of a rejected cell, or the file of a rejected image."""
+    """Return a text with the file, row, column and value of a rejected cell, or with the file of a rejected image."""
     if rejected["kind"] == "image":
         return str(rejected["file"])
     return f"{rejected['file']}, row {rejected['row']}: {rejected['column']} is {str(rejected['value'])[:60]!r}"

@@ -1,4 +1,4 @@
-"""Validate the texts of rated pairs and the queries of the test split."""
+"""Validate the training texts and the test queries of a dataset folder."""
 
 from collections.abc import Collection, Mapping
 
@@ -11,18 +11,19 @@ from kadr.ingest.raw_input import RawQueries
 def check_queries(
     raw: RawQueries, test_image_status: Mapping[str, str], training_ids: Collection[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Validate the texts of one file.
+    """Validate the training texts or the test queries of one file.
 
-    A training text may belong to an image outside the dataset. A test query must belong to a valid image of the test
-    split, and must not be a training text.
+    A training text can be the caption of an image that is not in the dataset. A test query must belong to a valid image
+    of the test split, and its query_id must not be the query_id of a training text.
 
     Args:
-        raw: the file with texts.
-        test_image_status: image_id -> status, see `image_rules`. Only test queries are checked against it.
-        training_ids: query_ids of the training texts. Only test queries are checked against them.
+        raw: texts of one file.
+        test_image_status: status of each image by image_id, see `image_rules`. Used for test queries only.
+        training_ids: query_ids of all training texts. Used for test queries only.
 
     Returns:
-        Rows of the table QUERIES, whose image_id is null if unknown, and the quarantine.
+        The valid texts as rows of the table QUERIES, and the rejected texts as rows of the table QUARANTINE. An
+        unknown image_id is null.
     """
     test_rules = (
         *image_rules(test_image_status),

@@ -1,4 +1,4 @@
-"""Rating scales, and the parsing of rating cells to numbers on a scale."""
+"""Rating scales, and a parser that converts rating cells to numbers on a scale."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from kadr.ingest.quarantine import empty_quarantine, quarantine_cells
 
 @dataclass(frozen=True)
 class RatingScale:
-    """The range of the ratings of one source.
+    """Lowest and highest rating of one source.
 
     Attributes:
-        source: expert or crowd.
-        minimum: rating of a text that does not fit the image.
-        maximum: rating of a text that fits the image completely.
+        source: source of the ratings, `expert` or `crowd`.
+        minimum: rating of a text that does not describe the image at all.
+        maximum: rating of a text that describes the image perfectly.
     """
 
     source: str
@@ -29,14 +29,14 @@ CROWD_SCALE = RatingScale("crowd", 0.0, 1.0)
 
 @dataclass(frozen=True)
 class ParsedRatings:
-    """Ratings of one source, at most one per row of a ratings file.
+    """Parsed ratings of one source, with at most one rating for each row of a ratings file.
 
     Attributes:
-        scale: scale of the ratings.
-        values: rating of each row, nan if the cell is blank or invalid. The index is the row of the file.
-        votes: number of people behind each rating.
-        raters: rater of each row, one rater for all rows, or None if the raters are unknown.
-        quarantine: invalid cells.
+        scale: rating scale of the source.
+        values: rating in each row, nan if the cell is blank or invalid. The index is the row number in the file.
+        votes: number of people who gave each rating.
+        raters: ID of the rater of each row, a single ID for all rows, or None if the raters are unknown.
+        quarantine: invalid cells, as rows of the table QUARANTINE.
     """
 
     scale: RatingScale
@@ -47,15 +47,16 @@ class ParsedRatings:
 
 
 def parse_numbers(file: str, cells: "pd.Series[str]", scale: RatingScale) -> tuple["pd.Series[float]", pd.DataFrame]:
-    """Parse cells to numbers on a scale.
+    """Convert rating cells to numbers on a scale.
 
     Args:
         file: name of the ratings file.
-        cells: text of one column.
-        scale: allowed range.
+        cells: text cells of one column.
+        scale: scale that the numbers must lie on.
 
     Returns:
-        The numbers, nan if a cell is blank or invalid, and the quarantine of the invalid cells.
+        The number in each cell, nan if the cell is blank or invalid, and the invalid cells as rows of the table
+        QUARANTINE.
     """
     numbers = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(np.float64)
     not_a_number = (cells != "") & ~np.isfinite(numbers)

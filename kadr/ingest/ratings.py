@@ -1,11 +1,11 @@
-"""Validate ratings files and normalise their ratings to the table RATINGS.
+"""Validate ratings files and convert their ratings to rows of the table RATINGS.
 
-A ratings file passes through three steps: rows of unusable pairs go to the quarantine, the rating cells are parsed
-(`expert_ratings`, `crowd_votes`), and every valid rating becomes one row of the table.
+Each ratings file is processed in three steps. First, invalid rows are moved to the quarantine. Second, the modules
+`expert_ratings` and `crowd_votes` parse the rating cells. Third, every valid rating becomes one row of the table.
 
-A row goes to the quarantine if its image or its text cannot be used, if it repeats another row, or if it has no rating.
-An invalid rating cell goes to the quarantine alone, because the other cells of the row are by other raters. All rows of
-a pair that was rated several times are used.
+A row is invalid if its image or its text is invalid, if the row repeats another row, or if all ratings are blank. If
+only one rating of a row is invalid, the other ratings of the row are kept, because other raters gave them. If several
+rows rate the same pair, all of these rows are used.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ class CheckedRatings:
     """The validated ratings of one file.
 
     Attributes:
-        ratings: columns of the table RATINGS, one row per rating.
-        quarantine: rejected rows and cells.
-        n_rows: number of rows in the file.
-        columns_identify_raters: whether each expert column holds the ratings of one person. None if the file has no
-            expert columns.
+        ratings: valid ratings, as rows of the table RATINGS.
+        quarantine: rejected rows and cells, as rows of the table QUARANTINE.
+        n_rows: number of all rows in the file.
+        columns_identify_raters: whether each expert column contains the ratings of a single person. None if the file
+            has no expert columns.
     """
 
     ratings: pd.DataFrame
@@ -44,12 +44,12 @@ class CheckedRatings:
 def check_ratings(
     raw: RawRatings | RawLongRatings, image_status: Mapping[str, str], query_splits: Mapping[str, str]
 ) -> CheckedRatings:
-    """Validate the ratings of one file and normalise them to rows of the table RATINGS.
+    """Validate the ratings of one file and convert them to rows of the table RATINGS.
 
     Args:
-        raw: the ratings file.
-        image_status: image_id -> status, see `image_rules`.
-        query_splits: query_id -> split, for all known texts.
+        raw: content of the ratings file.
+        image_status: status of each image by image_id, see `image_rules`.
+        query_splits: split of each valid text, by query_id.
     """
     rules = (*_pair_rules(image_status, query_splits), *_rating_rules(raw))
     rows, quarantine = apply_rules(raw.file, raw.rows, raw.column_names, rules)
@@ -70,7 +70,7 @@ def check_ratings(
 
 
 def _pair_rules(image_status: Mapping[str, str], query_splits: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Return the rules for the image and the text of a row. A query of the test split must not be rated."""
+    """Return the rules for the image and the text of a row. Ratings of test queries are rejected."""
     return (
         *image_rules(image_status),
         Rule("text_empty", "query_id", lambda rows: rows["query_id"] == ""),
@@ -82,8 +82,8 @@ def _pair_rules(image_status: Mapping[str, str], query_splits: Mapping[str, str]
 def _rating_rules(raw: RawRatings | RawLongRatings) -> tuple[Rule, ...]:
     """Return the rules for repeated rows and blank ratings.
 
-    In a long table, a later rating of a pair by the same rater replaces the earlier one. Equal rows without a rater
-    are kept, because they can be by two people.
+    In a long table, if a rater rates a pair twice, the later rating replaces the earlier rating. Identical rows without
+    a rater are all kept, because different people can have given the same rating.
     """
     if isinstance(raw, RawRatings):
         columns = raw.rating_columns
@@ -103,7 +103,7 @@ def _rating_rules(raw: RawRatings | RawLongRatings) -> tuple[Rule, ...]:
 def _with_categories(
     rows: pd.DataFrame, image_status: Mapping[str, str], query_splits: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Return the rows with categorical ids. All files share the categories, and memory use is a tenth."""
+    """Make the IDs categorical, which reduces memory use by 90 %. All ratings files share the categories."""
     return rows.assign(
         image_id=pd.Categorical(rows["image_id"], categories=sorted(image_status)),
         query_id=pd.Categorical(rows["query_id"], categories=sorted(query_splits)),
@@ -111,7 +111,7 @@ def _with_categories(
 
 
 def _to_rating_rows(rows: pd.DataFrame, parsed: ParsedRatings) -> pd.DataFrame:
-    """Return the columns of the table RATINGS, one row per valid rating."""
+    """Return the valid ratings as rows of the table RATINGS."""
     values = parsed.values.dropna()
     pairs = rows.loc[values.index, ["image_id", "query_id"]]
     raters = parsed.raters
@@ -128,6 +128,6 @@ def _to_rating_rows(rows: pd.DataFrame, parsed: ParsedRatings) -> pd.DataFrame:
 
 
 def _repeat(value: str, categories: list[str], n: int) -> pd.Categorical:
-    """Return the value n times as a categorical column, which takes one byte per row."""
+    """Repeat a value n times in a categorical column, which needs only one byte per row."""
     dtype = pd.CategoricalDtype(categories)
     return pd.Categorical.from_codes(np.full(n, categories.index(value), np.int8), dtype=dtype)

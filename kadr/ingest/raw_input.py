@@ -1,4 +1,4 @@
-"""Raw input: the tables that a format reads from a dataset folder, as text and before validation."""
+"""Raw content of a dataset folder: ratings, texts and image names as text, before validation."""
 
 from dataclasses import dataclass, replace
 
@@ -7,16 +7,16 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class RawRatings:
-    """A ratings file with one row per rated pair.
+    """Content of a ratings file that has one row per rated pair.
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns image_id, query_id and the rating columns named below. All cells are text, "" if blank. The
-            index `row` starts at 1.
-        column_names: names of image_id and query_id in the file.
-        expert_columns: columns of expert ratings.
-        crowd_column: column with the share of positive crowd votes, or with a list of crowd votes.
-        vote_columns: columns with the numbers of positive and of negative crowd votes.
+        rows: columns image_id and query_id, and all rating columns. All cells are text, "" if blank. The index `row` is
+            the row number in the file, starting at 1.
+        column_names: column names that the file uses for image_id and query_id.
+        expert_columns: names of the columns that contain expert ratings.
+        crowd_column: name of the column that contains shares of positive crowd votes or lists of crowd votes.
+        vote_columns: names of the two columns that contain the numbers of positive and negative crowd votes.
     """
 
     file: str
@@ -28,20 +28,20 @@ class RawRatings:
 
     @property
     def rating_columns(self) -> list[str]:
-        """Columns that hold a rating. Vote counts are ratings only if the file has no share of votes."""
+        """Names of the columns that contain ratings. Vote counts are ratings only if the file has no share column."""
         crowd = [self.crowd_column] if self.crowd_column else self.vote_columns or ()
         return [*self.expert_columns, *crowd]
 
 
 @dataclass(frozen=True)
 class RawLongRatings:
-    """A ratings file with one row per rating.
+    """Content of a ratings file that has one row per rating.
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text. The index
-            `row` starts at 1.
-        column_names: names of image_id and query_id in the file.
+        rows: columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text. The index `row`
+            is the row number in the file, starting at 1.
+        column_names: column names that the file uses for image_id and query_id.
     """
 
     file: str
@@ -51,13 +51,14 @@ class RawLongRatings:
 
 @dataclass(frozen=True)
 class RawQueries:
-    """The texts of one file.
+    """Training texts or test queries of one file.
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns query_id, text and image_id ("" if unknown). The index `row` starts at 1.
-        column_names: names of these columns in the file.
-        split: train for texts of rated pairs, test for queries of the test split.
+        rows: columns query_id, text and image_id ("" if unknown). The index `row` is the row number in the file,
+            starting at 1.
+        column_names: column names that the file uses for query_id, text and image_id.
+        split: `train` for training texts, `test` for queries of the test split.
     """
 
     file: str
@@ -68,13 +69,13 @@ class RawQueries:
 
 @dataclass(frozen=True)
 class RawInput:
-    """All raw tables of a dataset folder.
+    """Raw content of a dataset folder, as read by a format.
 
     Attributes:
-        folders: image folder of each split, relative to the dataset folder.
-        ratings: the ratings files.
-        queries: the files with texts. Training files come first.
-        listed_images: image names that a list in the dataset folder gives for a split.
+        folders: path of the image folder of each split, relative to the dataset folder.
+        ratings: content of the ratings files.
+        queries: content of the files with texts. Files of training texts come before files of test queries.
+        listed_images: image names of each split that a file such as test_images.csv lists.
     """
 
     folders: dict[str, str]
@@ -83,6 +84,6 @@ class RawInput:
     listed_images: dict[str, list[str]]
 
     def add_training_texts(self, texts: RawQueries) -> "RawInput":
-        """Return the input with one more file of training texts, after the other training files."""
+        """Return a copy of the raw input with another file of training texts, placed after the existing ones."""
         training = [queries for queries in self.queries if queries.split == "train"]
         return replace(self, queries=(*training, texts, *self.queries[len(training) :]))

@@ -1,4 +1,4 @@
-"""Metrics of stage ingest: numbers of valid and rejected images, texts and ratings."""
+"""Compute the metrics of stage ingest: counts of valid and rejected images, texts and ratings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,14 +17,14 @@ def summarise_input(
     equal_texts: Mapping[str, DuplicatePairs],
     warnings: Sequence[str],
 ) -> dict[str, object]:
-    """Return the metrics of metrics/ingest.json.
+    """Return the content of metrics/ingest.json, except for the format and the list of CP1251 files.
 
     Args:
-        tables: all tables of stage ingest by name.
-        files: the validated ratings files.
-        near_duplicates: near-duplicate images by the name of the splits.
-        equal_texts: equal texts by the name of the splits.
-        warnings: failed expectations that do not stop a run.
+        tables: all tables of stage ingest, by name.
+        files: validated ratings of each ratings file.
+        near_duplicates: near-duplicate images for each combination of splits, e.g. train_test.
+        equal_texts: identical texts for each combination of splits, e.g. train_test.
+        warnings: descriptions of the failed expectations that are not critical.
     """
     quarantine, queries = tables["quarantine"], tables["queries"]
     texts = {split: set(queries.filter(pc.field("split") == split)["text"].to_pylist()) for split in ("train", "test")}
@@ -51,12 +51,12 @@ def summarise_input(
 
 
 def _by_split(*tables: pa.Table) -> Iterable[tuple[str, pa.Table]]:
-    """Yield each split with its rows of all tables."""
+    """Yield each split, and all rows of the given tables that belong to the split."""
     for split in ("train", "test", "corpus"):
         yield split, pa.concat_tables(tables).filter(pc.field("split") == split)
 
 
 def _count_values(values: pa.ChunkedArray) -> dict[str, int]:
-    """Return the number of rows of each value, sorted by value."""
+    """Return a mapping from each value to its number of rows, sorted by value."""
     counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()}
     return dict(sorted(counts.items()))

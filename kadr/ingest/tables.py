@@ -1,4 +1,4 @@
-"""Build the sorted tables of stage ingest. A second run on the same input gives identical files."""
+"""Build the sorted tables of stage ingest. The same input always gives identical tables."""
 
 import logging
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
-    """Join the ratings of all files to one table RATINGS.
+    """Combine the ratings of all files into one table RATINGS.
 
-    Text columns are dictionary-encoded: 20 million ratings take 1 GB, and 2 GB as plain text. `write_table` writes
-    them as plain text.
+    In this table, text columns are dictionary-encoded. 20 million ratings then need 1 GB of memory instead of 2 GB.
+    `write_table` writes text columns without this encoding.
 
     Args:
-        files: the validated ratings files.
-        source: the dataset folder, for error messages.
+        files: validated ratings of each ratings file.
+        source: path of the dataset folder, for error messages.
 
     Raises:
         InputError: no file contains a valid rating.
@@ -33,13 +33,13 @@ def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
     if ratings.empty:
         n_rows = sum(file.n_rows for file in files)
         raise InputError(
-            f"{source}: none of the {n_rows:,} rows has a valid rating, expected at least one. Add ratings, or check "
-            "ingest.format."
+            f"{source}: none of the {n_rows:,} rows has a valid rating, expected at least one. Add valid ratings, or "
+            "correct ingest.format."
         )
     if any(file.columns_identify_raters is False for file in files):
         logger.warning(
-            "The expert ratings are sorted in nearly every row, so the columns do not identify raters. The raters are "
-            "stored as unknown."
+            "The expert ratings are sorted in nearly every row, so that the rating columns do not identify raters. The "
+            "table ratings contains no rater IDs for these ratings."
         )
     ratings = ratings.sort_values(["image_id", "query_id", "source"], ignore_index=True)
     columns = {name: pa.array(ratings[name], type=_encode(RATINGS.field(name).type)) for name in RATINGS.names}
@@ -47,14 +47,14 @@ def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
 
 
 def _encode(type_: pa.DataType) -> pa.DataType:
-    """Return the dictionary-encoded type of a text column, and any other type unchanged."""
+    """Return the dictionary-encoded type for a text type, and any other type unchanged."""
     return pa.dictionary(pa.int32(), type_) if pa.types.is_string(type_) else type_
 
 
 def make_tables(
     images: Sequence[ImageFile], corpus: Corpus, queries: pd.DataFrame, ratings: pa.Table, quarantine: pd.DataFrame
 ) -> dict[str, pa.Table]:
-    """Return all tables by name, each sorted by its id."""
+    """Build all tables except leaks. Return the sorted tables by name."""
     return {
         "images": image_table(images),
         "corpus": image_table(corpus.images),
@@ -66,11 +66,11 @@ def make_tables(
 
 
 def image_table(images: Sequence[ImageFile]) -> pa.Table:
-    """Return the table IMAGES of these images, sorted by image_id."""
+    """Return image files as a table with the schema IMAGES, sorted by image_id."""
     return pa.Table.from_pylist([asdict(image) for image in images], schema=IMAGES).sort_by("image_id")
 
 
 def sort_table(frame: pd.DataFrame, schema: pa.Schema, *keys: str) -> pa.Table:
-    """Return the columns of `schema`, sorted by `keys`. Rows with equal keys keep their order."""
+    """Convert a data frame to a table with the given schema, sorted by the columns `keys`."""
     table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False).replace_schema_metadata()
     return table.sort_by([(key, "ascending") for key in keys])

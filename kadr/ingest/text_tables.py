@@ -1,4 +1,4 @@
-"""Read text tables with numbered rows and stripped cells, and explain why a table cannot be read."""
+"""Read text tables with numbered rows, and explain in an error message why a table cannot be read."""
 
 import csv
 import logging
@@ -19,19 +19,19 @@ logger = logging.getLogger(__name__)
 TEXT_SUFFIXES = (".tsv", ".csv", ".txt")
 
 ColumnNames = Callable[[int], Sequence[str]]
-"""Function that names the columns of a table without header: number of columns -> names."""
+"""Function that takes the number of columns of a table without a header, and returns the column names."""
 
 
 def read_rows(path: Path, header: Sequence[str], names: ColumnNames | None = None) -> pd.DataFrame:
-    """Read a text table. Encoding, delimiter and header are detected. Blank lines are skipped.
+    """Read a text table. Detect the encoding, the delimiter and the header. Skip blank lines.
 
     Args:
-        path: the file, in UTF-8 with or without byte order mark, or in CP1251.
-        header: names that the header contains.
-        names: names the columns of a table without header. None if a header is required.
+        path: path of a file in UTF-8, with or without a byte order mark, or in CP1251.
+        header: column names that a header must contain.
+        names: function that returns the column names of a table without a header. None if the table must have a header.
 
     Returns:
-        All columns as stripped text. The index `row` starts at 1 for the first row below the header.
+        All columns as text without surrounding spaces. The index `row` is 1 for the first row below the header.
 
     Raises:
         InputError: the file is missing, cannot be read, has another encoding, or has rows of different lengths.
@@ -44,17 +44,21 @@ def read_rows(path: Path, header: Sequence[str], names: ColumnNames | None = Non
         n_header_rows = 0 if columns else 1
         table = _parse(path, dialect, columns, ragged_rows)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: the file does not exist. Put it there, or correct ingest.source.") from error
+        raise InputError(f"{path}: the file does not exist. Add the file, or correct ingest.source.") from error
     except OSError as error:
         raise InputError(
-            f"{path}: the file cannot be read ({error.strerror or error}). Check its permissions."
+            f"{path}: the file cannot be read ({error.strerror or error}). Check the file permissions."
         ) from error
     except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: {_explain(path, ragged_rows, n_header_rows, error)}") from error
     if dialect.quoted:
         _require_closed_quotes(path, table)
     if dialect.encoding != UTF8:
-        logger.warning("%s is not UTF-8 and was read as %s. Check that its texts are correct.", path, dialect.encoding)
+        logger.warning(
+            "%s is not valid UTF-8 and was read as %s. Check that the texts in this file are correct.",
+            path,
+            dialect.encoding,
+        )
     rows = pd.DataFrame(
         {name.strip(): pc.utf8_trim_whitespace(table.column(name)).to_pandas() for name in table.column_names}
     )
@@ -63,7 +67,10 @@ def read_rows(path: Path, header: Sequence[str], names: ColumnNames | None = Non
 
 
 def _parse(path: Path, dialect: Dialect, columns: Sequence[str] | None, ragged_rows: list[pcsv.InvalidRow]) -> pa.Table:
-    """Parse all cells as strings. A row of another length is added to `ragged_rows` and raises ArrowInvalid."""
+    """Parse all cells as strings.
+
+    If a row has too few or too many cells, add the row to `ragged_rows` and raise ArrowInvalid.
+    """
     names = columns or _read_header(path, dialect)
 
     def reject_row(row: pcsv.InvalidRow) -> str:
@@ -74,7 +81,7 @@ def _parse(path: Path, dialect: Dialect, columns: Sequence[str] | None, ragged_r
         path,
         read_options=pcsv.ReadOptions(
             column_names=columns,
-            use_threads=False,  # the multi-threaded reader does not number the rows
+            use_threads=False,  # the multi-threaded reader gives no row numbers
             encoding=dialect.encoding,
         ),
         parse_options=pcsv.ParseOptions(
@@ -88,22 +95,22 @@ def _parse(path: Path, dialect: Dialect, columns: Sequence[str] | None, ragged_r
 
 
 def find_file(folder: Path, *stems: str, suffixes: Sequence[str] = TEXT_SUFFIXES) -> Path:
-    """Return the file in `folder` that has one of the stems and one of the suffixes.
+    """Return the path of the file in `folder` whose name is one of the stems followed by one of the suffixes.
 
-    If no such file exists, the path of the first stem with the first suffix is returned.
+    If no such file exists, return the path with the first stem and the first suffix.
 
     Raises:
-        InputError: the folder contains several such files.
+        InputError: the folder contains several matching files.
     """
     paths = [path for stem in stems for suffix in suffixes if (path := folder / f"{stem}{suffix}").is_file()]
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
-        raise InputError(f"{folder}: found {names}, expected only one of them. Remove the others.")
+        raise InputError(f"{folder}: found {names}, expected only one of these files. Remove the others.")
     return paths[0] if paths else folder / f"{stems[0]}{suffixes[0]}"
 
 
 def files_in_cp1251(folder: Path, files: Iterable[str]) -> list[str]:
-    """Return the sorted names of the text files that are read as CP1251. Parquet files are skipped."""
+    """Return the sorted names of the text files that are encoded in CP1251. Skip Parquet files."""
     text_files = sorted({file for file in files if not file.endswith(".parquet")})
     return [file for file in text_files if detect_encoding(folder / file) == CP1251]
 
@@ -119,18 +126,18 @@ def require_columns(path: Path, rows: pd.DataFrame, required: Iterable[str]) -> 
     if missing:
         raise InputError(
             f"{path}: missing column {', '.join(missing)}. The header is ({', '.join(map(str, rows.columns))}), "
-            f"expected ({', '.join(names)}). Rename or add the columns in the first line."
+            f"expected ({', '.join(names)}). Add the missing columns, or rename columns in the header."
         )
 
 
 def normalise_texts(texts: pd.Series) -> pd.Series:
-    """Return the texts with normalised whitespace. Each distinct text is processed once."""
+    """Return the texts with normalised whitespace. Process identical texts only once."""
     distinct = {text: normalise_whitespace(text) for text in texts.unique()}
     return texts.map(distinct).astype("str")
 
 
 def _read_header(path: Path, dialect: Dialect) -> list[str]:
-    """Read the column names, unstripped. An empty first line or a repeated name raises InputError."""
+    """Read the column names with surrounding spaces. Raise InputError if no name exists, or if a name is repeated."""
     encoding = "utf-8-sig" if dialect.encoding == UTF8 else dialect.encoding
     with path.open(encoding=encoding, newline="") as file:
         names = next(read_cells(file, dialect.delimiter), [])
@@ -140,13 +147,14 @@ def _read_header(path: Path, dialect: Dialect) -> list[str]:
     repeated = sorted({name for name in stripped if stripped.count(name) > 1})
     if repeated:
         raise InputError(
-            f"{path}: the header ({', '.join(names)}) contains {', '.join(repeated)} more than once. Rename a column."
+            f"{path}: the header ({', '.join(names)}) contains {', '.join(repeated)} more than once, expected "
+            "unique names. Rename a column."
         )
     return names
 
 
 def _explain(path: Path, ragged_rows: list[pcsv.InvalidRow], n_header_rows: int, error: Exception) -> str:
-    """Explain why a file is not a readable table, and how to fix it."""
+    """Return an error message that explains why a file cannot be read as a table, and how to fix the file."""
     if ragged_rows:
         row = ragged_rows[0]
         return (
@@ -161,14 +169,15 @@ def _explain(path: Path, ragged_rows: list[pcsv.InvalidRow], n_header_rows: int,
                 byte = line[invalid.start]
                 return f"line {number} is neither UTF-8 nor CP1251 (byte {byte:#04x}). Save the file as UTF-8."
     if "Empty CSV" in str(error):
-        return "the table has no rows. Add the data."
-    return f"the table cannot be read ({error}). Save it as CSV in UTF-8."
+        return "the table has no rows, expected at least one. Add rows."
+    return f"the table cannot be read ({error}). Save the table as CSV in UTF-8."
 
 
 def _require_closed_quotes(path: Path, table: pa.Table) -> None:
-    """Raise InputError if a quote is never closed. The parser puts the rest of such a file into the last cell."""
+    """Raise InputError if a quote is never closed. In this case, the last cell contains the rest of the file."""
     last = table.slice(len(table) - 1).to_pylist()[0].values() if len(table) else ()
     if any("\n" in cell for cell in last) and path.read_bytes().count(b'"') % 2:
         raise InputError(
-            f'{path}: a quote (") in data row {len(table)} is never closed. Close it. Write "" for a quote in a text.'
+            f'{path}: a quote (") in data row {len(table)} is never closed. Add the closing quote. If the quote is '
+            'part of the text, write "" instead.'
         )

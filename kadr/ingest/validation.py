@@ -1,4 +1,4 @@
-"""Validate the values of the tables with Great Expectations. The suites are JSON files edited by hand."""
+"""Validate the values in the tables with Great Expectations. The suites are JSON files that are edited by hand."""
 
 import json
 import logging
@@ -15,16 +15,16 @@ from kadr.errors import InputError
 from kadr.ingest.data_docs import render_data_docs
 
 SUITES = {"images": "images", "corpus": "images", "queries": "queries", "ratings": "ratings", "captions": "captions"}
-"""Expectation suite of each table."""
+"""Name of the expectation suite that validates each table."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Result of the validation of all tables.
+    """Validation results of all tables.
 
     Attributes:
-        warnings: failed expectations below severity critical, as sorted sentences.
-        pages: HTML page of each table.
+        warnings: sorted descriptions of the failed expectations that are not critical.
+        pages: HTML page with the validation result of each table, by table name.
     """
 
     warnings: list[str]
@@ -32,14 +32,14 @@ class Validation:
 
 
 def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> Validation:
-    """Validate tables against their expectation suites, in memory.
+    """Validate tables against their expectation suites, without writing files.
 
     Args:
-        tables: tables by name, a key of SUITES. Empty tables are skipped.
-        folder: folder with the suites, `<suite>.json`.
+        tables: tables to validate, by name. The names are keys of SUITES. Empty tables are skipped.
+        folder: folder that contains the suites as `<suite>.json`.
 
     Raises:
-        InputError: a critical expectation fails, or a suite cannot be read.
+        InputError: a critical expectation fails, or a suite is missing or invalid.
     """
     gx = _import_great_expectations()
     source = _create_context(gx).data_sources.add_pandas("ingest")
@@ -62,14 +62,14 @@ def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> Validation:
     if failed["critical"]:
         failures = "".join(f"\n  {sentence}" for sentence in sorted(failed["critical"]))
         raise InputError(
-            f"The input fails critical expectations in {folder}:{failures}\n"
-            "Correct the input, or correct the expectation if it is wrong."
+            f"The input does not meet critical expectations in {folder}:{failures}\n"
+            "Correct the input. If an expectation is wrong, correct the expectation."
         )
     return Validation(sorted(failed["warning"] + failed["info"]), pages)
 
 
 def _import_great_expectations() -> Any:
-    """Import Great Expectations without analytics, log messages and deprecation warnings."""
+    """Import Great Expectations, and turn off its analytics, log messages and deprecation warnings."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
@@ -80,7 +80,7 @@ def _import_great_expectations() -> Any:
 
 
 def _create_context(gx: Any) -> Any:
-    """Create a context in memory, which writes no files and shows no progress bars."""
+    """Create an in-memory context that writes no files and shows no progress bars."""
     from great_expectations.data_context.types.base import (
         DataContextConfig,
         InMemoryStoreBackendDefaults,
@@ -96,27 +96,29 @@ def _create_context(gx: Any) -> Any:
 
 
 def _read_suite(gx: Any, path: Path) -> Any:
-    """Read a suite. An unknown expectation raises InputError, because Great Expectations would drop it silently."""
+    """Read a suite. Raise InputError for unknown expectations, which Great Expectations would silently ignore."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         suite = gx.ExpectationSuite(**content)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: the expectation suite does not exist. Restore it with git.") from error
+        raise InputError(f"{path}: the expectation suite does not exist. Restore the file with git.") from error
     except (ValueError, TypeError, gx.exceptions.GreatExpectationsError) as error:
         raise InputError(
-            f"{path}: the expectation suite is invalid ({error}). Correct it, or restore it with git."
+            f"{path}: the expectation suite is invalid ({error}). Correct the file, or restore it with git."
         ) from error
     unknown = {expectation["type"] for expectation in content["expectations"]} - {
         expectation.expectation_type for expectation in suite.expectations
     }
     if unknown or len(suite.expectations) < len(content["expectations"]):
         reason = f"unknown types {', '.join(sorted(unknown))}" if unknown else "a repeated or incomplete expectation"
-        raise InputError(f"{path}: the expectation suite is invalid ({reason}). Correct it, or restore it with git.")
+        raise InputError(
+            f"{path}: the expectation suite is invalid ({reason}). Correct the file, or restore it with git."
+        )
     return suite
 
 
 def _describe_failure(table: str, result: Any) -> str:
-    """Return a sentence with the table, the expectation and the observed values."""
+    """Return a text that names the table, the failed expectation and the observed values."""
     expectation = result.expectation_config
     kwargs = ", ".join(f"{key}={value!r}" for key, value in expectation.kwargs.items() if key != "batch_id")
     observed = result.result

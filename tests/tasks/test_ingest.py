@@ -1,4 +1,4 @@
-"""Stage ingest: tables from dataset folders, counted defects, and one error for unusable input."""
+"""Tests for stage ingest: tables from a dataset folder, counts of defects, and the error for unusable input."""
 
 import csv
 import json
@@ -236,7 +236,7 @@ def test_every_defect_is_counted_and_quarantined(source: Path, project: Path) ->
 def run_stage(
     folder: Path, project: Path, source: Path | str, corpus: CorpusParams | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the stage as DVC does, in a new project folder."""
+    """Run the stage in a new project folder, with the same command as DVC."""
     import yaml
 
     settings = yaml.safe_load((project / "params.yaml").read_text())
@@ -312,7 +312,7 @@ def test_an_interrupted_run_keeps_the_former_files(
         stage.main(settings)
     assert read_outputs() == former
     monkeypatch.setattr(pq, "write_table", write_complete)
-    (tmp_path / "reports" / "data_docs" / "of_a_former_run.html").write_text("")
+    (tmp_path / "reports" / "data_docs" / "from_a_previous_run.html").write_text("")
     stage.main(settings)
     assert {path for path, content in read_outputs().items() if content != former.get(path)} == {
         str(tmp_path / name) for name in (PROJECT.images, PROJECT.data_docs / "images.html")

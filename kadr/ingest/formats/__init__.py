@@ -1,1 +1,1 @@
-"""File formats of dataset folders: one module per format, registered as an entry point of the group kadr.formats."""
+"""Readers for the formats of dataset folders. Each format is one class and one `kadr.formats` entry point."""

@@ -1,4 +1,4 @@
-"""The interface of a file format, and the test split files that all built-in formats share."""
+"""Interface of a dataset format, and readers for the test split files that all built-in formats share."""
 
 from pathlib import Path
 from typing import Protocol
@@ -7,30 +7,30 @@ from kadr.ingest.raw_input import RawInput, RawQueries
 from kadr.ingest.text_tables import normalise_texts, read_rows, require_columns
 
 IMAGE_FOLDERS = {"train": "train_images", "test": "test_images"}
-"""Image folder of each split in the built-in formats."""
+"""Name of the image folder of each split, in all built-in formats."""
 
 TEST_QUERIES_FILE = "test_queries.csv"
 TEST_IMAGES_FILE = "test_images.csv"
 
 
 class Format(Protocol):
-    """A file format of dataset folders.
+    """Interface of a class that reads dataset folders in one format.
 
-    To add a format, write a class with these members and register it as an entry point of the group kadr.formats. The
-    name of the entry point is the value of `ingest.format`.
+    To add a format, write a class with this interface and register the class as an entry point in the group
+    `kadr.formats`. Set `ingest.format` to the name of the entry point to select the format.
 
     Attributes:
-        layout: files and columns of the format, for error messages.
+        layout: description of the files and columns of the format, for error messages.
     """
 
     layout: str
 
     def recognises(self, folder: Path) -> bool:
-        """Return whether a folder contains the files of this format. Only file names are checked."""
+        """Return whether a folder contains the files of this format. Check the file names only."""
         ...
 
     def read(self, folder: Path) -> RawInput:
-        """Read a folder of this format.
+        """Read a dataset folder that has this format.
 
         Raises:
             InputError: a file or a column is missing, or a file cannot be read.
@@ -39,7 +39,7 @@ class Format(Protocol):
 
 
 def read_test_queries(folder: Path) -> tuple[RawQueries, ...]:
-    """Read test_queries.csv. A folder without this file has no test queries.
+    """Read the queries in test_queries.csv. Return an empty tuple if the file does not exist.
 
     Raises:
         InputError: the file cannot be read, or a column is missing.
@@ -56,10 +56,10 @@ def read_test_queries(folder: Path) -> tuple[RawQueries, ...]:
 
 
 def read_listed_images(folder: Path) -> dict[str, list[str]]:
-    """Read the image names in test_images.csv. A folder without this file lists no images.
+    """Read the image names in test_images.csv. Return an empty mapping if the file does not exist.
 
     Raises:
-        InputError: the file cannot be read, or the column image is missing.
+        InputError: the file cannot be read, or the column `image` is missing.
     """
     path = folder / TEST_IMAGES_FILE
     if not path.exists():

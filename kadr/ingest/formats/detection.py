@@ -12,24 +12,27 @@ from kadr.params.stages import AUTO_FORMAT, INPUT_FORMATS
 logger = logging.getLogger(__name__)
 
 LONG = "long"
-"""Name of the format whose ratings file may also be in a folder of another format."""
+"""Name of the long format. A folder of another format can also contain a ratings_long file."""
 
 
 def detect_format(folder: Path, setting: str) -> str:
-    """Return the name of the format of a dataset folder.
+    """Return the format of a dataset folder.
 
     Args:
-        folder: the dataset folder.
-        setting: value of `ingest.format`. The value auto selects the format that recognises the folder.
+        folder: dataset folder.
+        setting: value of `ingest.format`. The value `auto` selects the format that recognises the folder.
+
+    Returns:
+        Name of a registered format.
 
     Raises:
-        InputError: the folder is missing, or no format or several formats recognise it.
+        InputError: the folder is missing, no format recognises the folder, or several formats recognise the folder.
         ParamsError: a registered format cannot be imported.
     """
     if not folder.is_dir():
         raise InputError(
-            f"ingest.source: the folder {folder} does not exist. Put the images and ratings there, or set the key in "
-            f"params.yaml to their folder. `kadr sample {folder}` creates sample data."
+            f"ingest.source: the folder {folder} does not exist, expected a folder of images, texts and ratings. "
+            f"Correct ingest.source in params.yaml, or run `kadr sample {folder}` to create sample data."
         )
     if setting != AUTO_FORMAT:
         return setting
@@ -42,7 +45,7 @@ def detect_format(folder: Path, setting: str) -> str:
         files = ", ".join(sorted(path.name for path in folder.iterdir())[:12]) or "no files"
         problem = f"matches the formats {' and '.join(names)}" if names else "matches no known format"
         raise InputError(
-            f"ingest.source: the folder {folder} {problem}. It contains {files}. Known formats:{layouts}\n"
+            f"ingest.source: the folder {folder} {problem}. The folder contains {files}. Known formats:{layouts}\n"
             "Add the missing files, or set ingest.format."
         )
     logger.info("%s has the format %s", folder, names[0])
@@ -50,7 +53,7 @@ def detect_format(folder: Path, setting: str) -> str:
 
 
 def read_folder(folder: Path, name: str) -> RawInput:
-    """Read a dataset folder in the given format, and the ratings_long file beside the files of another format.
+    """Read a dataset folder in the given format, and also read a ratings_long file if the folder contains one.
 
     Raises:
         InputError: a file or a column is missing, or a file cannot be read.
@@ -62,6 +65,6 @@ def read_folder(folder: Path, name: str) -> RawInput:
 
 
 def _load_format(name: str) -> Format:
-    """Import a registered format and create an instance."""
+    """Import the class of a registered format and return an instance."""
     instance: Format = INPUT_FORMATS.load(name)()
     return instance

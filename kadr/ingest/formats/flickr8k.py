@@ -1,4 +1,4 @@
-"""Format flickr8k: two annotation files with ratings, and the texts in train_dataset.csv or in the same files."""
+"""Reader for the flickr8k format: two files of ratings, and texts in train_dataset.csv or in the same files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,9 +26,10 @@ _COLUMN_NAMES = {"image_id": "image", "query_id": "query_id"}
 
 
 class Flickr8k:
-    """Ratings in ExpertAnnotations and CrowdAnnotations, as in the Flickr8k dataset.
+    """Reader for the file layout of the Flickr8k dataset, with the files ExpertAnnotations and CrowdAnnotations.
 
-    A query_id is `image#k`, the k-th caption of an image. A rated pair combines this caption with another image.
+    The query_id `image#k` identifies caption number k of an image. A rated pair combines
+    a caption with an image, which does not have to be the captioned image.
     """
 
     layout = (
@@ -37,11 +38,11 @@ class Flickr8k:
     )
 
     def recognises(self, folder: Path) -> bool:
-        """Return whether the folder contains an annotation file."""
+        """Return whether a folder contains an ExpertAnnotations or CrowdAnnotations file."""
         return has_annotations(folder)
 
     def read(self, folder: Path) -> RawInput:
-        """Read both annotation files, the texts and the test split.
+        """Read both annotation files, the training texts and the test split.
 
         Raises:
             InputError: a file or a column is missing, or a file cannot be read.
@@ -53,8 +54,8 @@ class Flickr8k:
         crowd, crowd_texts, crowd_columns = _read_annotations(crowd_path, lambda _n: _CROWD_COLUMNS)
         if len(crowd_columns) != len(_CROWD_COLUMNS):
             raise InputError(
-                f"{crowd_path}: found {len(crowd_columns)} rating columns ({', '.join(crowd_columns)}), expected 3: "
-                "the share of positive votes, the number of positive votes and the number of negative votes. Correct "
+                f"{crowd_path}: the number of rating columns is {len(crowd_columns)} ({', '.join(crowd_columns)}), "
+                "expected 3: share of positive votes, number of positive votes and number of negative votes. Correct "
                 "the columns."
             )
         share, positive, negative = crowd_columns
@@ -73,13 +74,13 @@ class Flickr8k:
 
 
 def has_annotations(folder: Path) -> bool:
-    """Return whether a folder contains an annotation file of Flickr8k."""
+    """Return whether a folder contains an ExpertAnnotations or CrowdAnnotations file."""
     stems = (*EXPERT_STEMS, *CROWD_STEMS)
     return any((folder / f"{stem}{suffix}").is_file() for stem in stems for suffix in TEXT_SUFFIXES)
 
 
 def _read_annotations(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return the rated pairs, the texts (None without a column query_text) and the rating columns of a file."""
+    """Return the rated pairs, the texts and the names of the rating columns. The texts are None without query_text."""
     rows = read_rows(path, _PAIR_COLUMNS, lambda n: [*_PAIR_COLUMNS, *names(n - len(_PAIR_COLUMNS))])
     rating_columns = [name for name in rows.columns if name not in {*_PAIR_COLUMNS, "query_text", ""}]
     texts = rows[["query_id", "query_text"]] if "query_text" in rows.columns else None
@@ -88,7 +89,7 @@ def _read_annotations(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, pd.
 
 
 def _read_texts(folder: Path) -> pd.DataFrame | None:
-    """Read train_dataset.csv, or return None if the file does not exist."""
+    """Read the texts in train_dataset.csv. Return None if the file does not exist."""
     path = folder / TEXTS_FILE
     if not path.exists():
         return None
@@ -98,7 +99,7 @@ def _read_texts(folder: Path) -> pd.DataFrame | None:
 
 
 def _training_texts(files: Sequence[tuple[str, pd.DataFrame | None]]) -> list[RawQueries]:
-    """Return the training texts of each file, without texts whose query_id an earlier file contains."""
+    """Return the training texts of each file. Drop a text if an earlier file contains its query_id."""
     column_names = {"query_id": "query_id", "text": "query_text", "image_id": "query_id"}
     known: set[str] = set()
     training: list[RawQueries] = []
@@ -116,5 +117,5 @@ def _training_texts(files: Sequence[tuple[str, pd.DataFrame | None]]) -> list[Ra
 
 
 def source_images(query_ids: pd.Series) -> pd.Series:
-    """Return the image whose caption each query is: `image` of an id `image#k`, "" for an id without `#`."""
+    """Return the ID of the captioned image for each query_id `image#k`, and "" for a query_id without `#`."""
     return query_ids.str.rsplit("#", n=1).str[0].where(query_ids.str.contains("#", regex=False), "")

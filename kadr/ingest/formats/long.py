@@ -1,4 +1,4 @@
-"""Format long: ratings_long.csv has one row per rating and names the rater."""
+"""Reader for the long format: ratings_long.csv has one row per rating, with the rater."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _SUFFIXES = (".csv", *(suffix for suffix in TEXT_SUFFIXES if suffix != ".csv"), 
 
 
 class LongTable:
-    """One rating per row, with its rater and its source, in a text table or in Parquet."""
+    """Reader for a text table or Parquet file with one rating per row: image, text, rater, rating and source."""
 
     layout = (
         f"{STEM}.csv or {STEM}.parquet ({', '.join(COLUMNS)} and optionally source: expert or crowd), train_images/ "
@@ -32,14 +32,14 @@ class LongTable:
     )
 
     def recognises(self, folder: Path) -> bool:
-        """Return whether the folder contains a ratings_long file."""
+        """Return whether a folder contains a ratings_long file."""
         return find_long_file(folder).is_file()
 
     def read(self, folder: Path) -> RawInput:
         """Read the ratings_long file and the test split.
 
         Raises:
-            InputError: the file or a column is missing, or a file cannot be read.
+            InputError: a file or a column is missing, or a file cannot be read.
         """
         without_ratings = RawInput(
             folders=IMAGE_FOLDERS,
@@ -51,16 +51,18 @@ class LongTable:
 
 
 def find_long_file(folder: Path) -> Path:
-    """Return the path of the ratings_long file, which may not exist.
+    """Return the path of the ratings_long file, even if the file does not exist.
 
     Raises:
-        InputError: the folder contains several such files.
+        InputError: the folder contains several ratings_long files.
     """
     return find_file(folder, STEM, suffixes=_SUFFIXES)
 
 
 def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
-    """Add the ratings of a ratings_long file. Texts of the other files keep their query_id.
+    """Add the ratings of a ratings_long file to the raw input.
+
+    If another file contains the same text, the text keeps the query_id from that file.
 
     Raises:
         InputError: the file or a column is missing, or the file cannot be read.
@@ -69,7 +71,7 @@ def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
     require_columns(path, rows, COLUMNS)
     unused = [name for name in rows.columns if name and name not in {*COLUMNS, "source"}]
     if unused:
-        logger.warning("%s: unused columns: %s", path.name, ", ".join(unused))
+        logger.warning("%s: these columns are not used: %s", path.name, ", ".join(unused))
     source = rows["source"].str.lower() if "source" in rows.columns else ""
     texts = normalise_texts(rows["text"])
     known_ids = training_query_ids(raw)
@@ -84,7 +86,7 @@ def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
 
 
 def training_query_ids(raw: RawInput) -> Mapping[str, str]:
-    """Return the query_id of each normalised training text. A repeated text has its first id."""
+    """Return the query_id of each normalised training text. If a text has several IDs, return the first of them."""
     ids: dict[str, str] = {}
     for file in raw.queries:
         if file.split == "train":
@@ -95,7 +97,7 @@ def training_query_ids(raw: RawInput) -> Mapping[str, str]:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read all columns as stripped text, "" for null, with a 1-based index `row`."""
+    """Read all columns as text without surrounding spaces. Null becomes "". The index `row` starts at 1."""
     try:
         table = pq.read_table(path)
         columns = {
@@ -104,7 +106,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         }
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{path}: the table cannot be read ({error}). Save it as a Parquet file with columns of text or numbers."
+            f"{path}: the table cannot be read ({error}). Save it as a Parquet file whose columns are text or numbers."
         ) from error
     rows = pd.DataFrame(columns)
     return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))

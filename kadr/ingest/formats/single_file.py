@@ -1,4 +1,4 @@
-"""Format single_file: train_dataset.csv has one row per pair, with the text and all ratings of the pair."""
+"""Reader for the single_file format: train_dataset.csv has one row per pair, with the text and all ratings."""
 
 import hashlib
 import logging
@@ -22,19 +22,19 @@ _EXPERT_COLUMN = re.compile(r"^rate_\d+$")
 
 
 class SingleFile:
-    """All rated pairs in train_dataset.csv.
+    """Reader for train_dataset.csv, a file of all rated pairs.
 
-    The columns rate_1, rate_2 and so on hold expert ratings. The column crowd_rates holds the share of positive crowd
-    votes or a list of votes such as [1, 0, 1]. The columns crowd_yes and crowd_no hold vote counts, with or without
-    crowd_rates.
+    The columns rate_1, rate_2 and so on contain expert ratings. The column crowd_rates contains the share of positive
+    crowd votes, or a list of votes such as [1, 0, 1]. The columns crowd_yes and crowd_no contain the numbers of
+    positive and negative crowd votes.
 
-    Equal texts are one query. Its id is a hash of the text.
+    Identical texts become one query. The query_id is a hash of the text.
     """
 
     layout = f"{FILE} (img_id, text, rate_1 .. rate_N, {CROWD_COLUMN}), train_images/ and test_images/"
 
     def recognises(self, folder: Path) -> bool:
-        """Return whether the folder contains train_dataset.csv and no annotation file of Flickr8k."""
+        """Return whether a folder contains train_dataset.csv, but no Flickr8k annotation file."""
         return (folder / FILE).is_file() and not has_annotations(folder)
 
     def read(self, folder: Path) -> RawInput:
@@ -61,24 +61,26 @@ class SingleFile:
 
 
 def _find_rating_columns(path: Path, header: list[str]) -> tuple[tuple[str, ...], str | None, tuple[str, str] | None]:
-    """Return the columns of expert ratings, of crowd shares and of vote counts, and log the unused columns."""
+    """Return the expert rating columns, the crowd share column and the vote count columns. Log unused columns."""
     experts = tuple(sorted(filter(_EXPERT_COLUMN.match, header), key=lambda name: int(name.removeprefix("rate_"))))
     crowd = CROWD_COLUMN if CROWD_COLUMN in header else None
     votes = VOTE_COLUMNS if set(VOTE_COLUMNS) <= set(header) else None
     if not experts and crowd is None and votes is None:
         raise InputError(
-            f"{path}: no rating column in the header ({', '.join(header)}). Expected rate_1, rate_2 and so on for "
-            "experts, or crowd_rates, or crowd_yes and crowd_no for the crowd. Add or rename the columns."
+            f"{path}: no rating column in the header ({', '.join(header)}), expected rate_1, rate_2 and so on for "
+            "expert ratings, or crowd_rates, crowd_yes and crowd_no for crowd votes. Add or rename the columns."
         )
     used = {"img_id", "text", *experts, crowd, *(votes or ())}
     unused = [name for name in header if name and name not in used]
     if unused:
-        logger.warning("%s: unused columns: %s", path.name, ", ".join(unused))
+        logger.warning("%s: these columns are not used: %s", path.name, ", ".join(unused))
     return experts, crowd, votes
 
 
 def hash_texts(texts: pd.Series) -> pd.Series:
-    """Return a query_id for each normalised text: `t` and 12 hexadecimal digits of its SHA-256, "" for "".
+    """Return a query_id for each normalised text: `t` and the first 12 hexadecimal digits of the text's SHA-256 hash.
+
+    The query_id of an empty text is "".
 
     >>> hash_texts(pd.Series(["A red ball", ""])).tolist()
     ['t816159e27379', '']

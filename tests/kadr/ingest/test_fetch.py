@@ -1,4 +1,4 @@
-"""Copying of remote folders: complete copies, resumed copies and keys of listings."""
+"""Tests for copying remote folders: complete copies, resumed copies and listing keys."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_an_interrupted_copy_resumes(address: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(fetch_module, "_copy_file", copy_file)
     assert not (tmp_path / "raw").exists()
     partial = tmp_path / ".raw.partial"
-    complete = FILES["ratings_long.csv"].upper()  # the size of the remote file: not copied again
+    complete = FILES["ratings_long.csv"].upper()  # a file with the size of the remote file is not copied again
     (partial / "ratings_long.csv").write_bytes(complete)
     (partial / "deleted_meanwhile").write_bytes(b"1")
     (partial / "a/b/c").write_bytes(b"of another size")

@@ -1,4 +1,4 @@
-"""Formats: detection of the format of a folder, and the raw input that each format reads."""
+"""Tests for dataset formats: format detection, and the raw input that each format reads."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def test_a_named_format_is_not_detected(tmp_path: Path) -> None:
 
 
 def test_the_error_for_an_unknown_folder_lists_the_formats(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"matches no known format\. It contains notes\.txt\.") as error:
+    with pytest.raises(InputError, match=r"matches no known format\. The folder contains notes\.txt\.") as error:
         detect_format(write(tmp_path, notes__txt=""), "auto")
     assert all(f"\n  {name}: {known.layout}" in str(error.value) for name, known in FORMATS.items())
 
@@ -104,7 +104,7 @@ class Stars:
 
 @pytest.fixture
 def stars_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another installed package with one module and one entry point of the group kadr.formats."""
+    """Install a package that has one module and one entry point in the group `kadr.formats`."""
     site = tmp_path / "site-packages"
     metadata = site / "stars_format-1.0.dist-info"
     metadata.mkdir(parents=True)
@@ -150,7 +150,7 @@ def test_single_file_sorts_expert_columns_by_number(tmp_path: Path) -> None:
 def test_single_file_logs_unused_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         SingleFile().read(make_single_file(tmp_path, "img_id,text,rate_1,rate2,crowd_rates"))
-    assert "unused columns: rate2" in caplog.text
+    assert "these columns are not used: rate2" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_flickr8k_takes_texts_from_annotations_and_captions(tmp_path: Path) -> N
 
 def test_flickr8k_needs_three_crowd_columns(tmp_path: Path) -> None:
     write(make_flickr8k(tmp_path), CrowdAnnotations__tsv="image\tquery_id\tshare\na.jpg\tb#1.jpg#2\t0.33\n")
-    with pytest.raises(InputError, match=r"found 1 rating columns \(share\), expected 3"):
+    with pytest.raises(InputError, match=r"the number of rating columns is 1 \(share\), expected 3"):
         Flickr8k().read(tmp_path)
 
 
@@ -302,7 +302,7 @@ def test_an_unreadable_long_table_is_an_error(tmp_path: Path, content: bytes, me
     with pytest.raises(InputError, match=message):
         LongTable().read(tmp_path)
     (tmp_path / "ratings_long.parquet").write_bytes(b"no parquet")
-    with pytest.raises(InputError, match="expected only one of them"):
+    with pytest.raises(InputError, match="expected only one of these files"):
         LongTable().read(tmp_path)
     (tmp_path / "ratings_long.csv").unlink()
     with pytest.raises(InputError, match=r"ratings_long\.parquet: the table cannot be read"):

@@ -1,4 +1,4 @@
-"""Image checks: the status of every kind of file, upright sizes, and stable hashes."""
+"""Tests for image checks: the status of each kind of file, upright image sizes and stable hashes."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Leaks: equal texts across splits and folds, and the table of all leaks."""
+"""Tests for leaks: identical texts across splits and folds, and the table of all leaks."""
 
 import pandas as pd
 import pytest

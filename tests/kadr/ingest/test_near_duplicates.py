@@ -1,4 +1,4 @@
-"""Near-duplicates: pairs within and across splits, and the search of near hashes with both FAISS indexes."""
+"""Tests for near-duplicates: pairs within and across splits, and the hash search with both FAISS indexes."""
 
 import numpy as np
 import pytest
@@ -50,8 +50,8 @@ def test_the_search_finds_all_near_pairs(max_distance: int, min_hashes: int, mon
     distance = np.bitwise_count(left[:, None] ^ right[None, :])
     expected = [(row, column, distance[row, column]) for row, column in np.argwhere(distance <= max_distance).tolist()]
     batches = search_hashes(left, right, max_distance)
-    found = [pair for batch in batches for pair in zip(*map(np.ndarray.tolist, batch), strict=True)]
-    assert found == expected
+    pairs = [pair for batch in batches for pair in zip(*map(np.ndarray.tolist, batch), strict=True)]
+    assert pairs == expected
 
 
 def test_no_hashes_have_no_near_pairs() -> None:

@@ -1,4 +1,4 @@
-"""Training texts, test queries and captions: each validation rule on literal rows."""
+"""Tests for training texts, test queries and captions: one invalid row for each validation rule."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Ratings: each validation rule on literal rows, rater identity, and the limits of invalid input."""
+"""Tests for ratings: one invalid row for each validation rule, rater identification, and the invalid-input limits."""
 
 import numpy as np
 import pandas as pd

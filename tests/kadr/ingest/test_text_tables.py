@@ -1,4 +1,4 @@
-"""Text tables: detected dialects, and the error for each kind of unreadable file."""
+"""Tests for reading text tables: dialect detection, and the error message for each kind of unreadable file."""
 
 import logging
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_cp1251_is_logged_and_utf8_is_not(tmp_path: Path, caplog: pytest.LogCapt
         (tmp_path / name).write_bytes("a,b\n1,Рыжий кот №1\n".encode(encoding))
         with caplog.at_level(logging.WARNING):
             assert read_rows(tmp_path / name, AB)["b"].tolist() == ["Рыжий кот №1"]
-    assert "old.csv is not UTF-8 and was read as cp1251" in caplog.text
+    assert "old.csv is not valid UTF-8 and was read as cp1251" in caplog.text
     assert "utf8.csv" not in caplog.text
 
 

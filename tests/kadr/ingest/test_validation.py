@@ -1,4 +1,4 @@
-"""Validation with Great Expectations: critical failures, warnings, data docs and damaged suites."""
+"""Tests for validation with Great Expectations: critical failures, warnings, data docs and damaged suites."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_valid_table_passes_and_an_empty_one_is_skipped(
 @pytest.mark.slow
 def test_a_warning_names_the_table_and_the_values(suites: Path) -> None:
     (warning,) = validate({"queries": queries(text=["7", "A cat."], query_id=["1", "b"])}, suites).warnings[:1]
-    assert warning.startswith("queries: Texts contain a letter")
+    assert warning.startswith("queries: Texts contain at least one letter")
     assert "1 of 2 values fail, such as '7'" in warning
 
 
@@ -59,13 +59,13 @@ def test_data_docs_are_identical_in_a_second_run(suites: Path) -> None:
     first, second = (validate(tables, suites).pages for _ in range(2))
     assert first == second
     assert list(first) == ["queries"]
-    assert "Texts contain a letter" in first["queries"]
-    assert first["queries"].count("50% of 2 total rows") == 2  # the text 7 is short and has no letter
+    assert "Texts contain at least one letter" in first["queries"]
+    assert first["queries"].count("50% of 2 total rows") == 2  # the text "7" is too short and contains no letter
 
 
 @pytest.mark.slow
 def test_a_critical_failure_is_an_error_with_the_values(suites: Path) -> None:
-    with pytest.raises(InputError, match=r"queries: Query ids are unique .*: 2 of 2 values fail, such as 'a', 'a'"):
+    with pytest.raises(InputError, match=r"queries: Query IDs are unique .*: 2 of 2 values fail, such as 'a', 'a'"):
         validate({"queries": queries(query_id=["a", "a"])}, suites)
 
 
