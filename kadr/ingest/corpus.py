@@ -76,7 +76,7 @@ def check_captions(file: str, rows: pd.DataFrame, image_status: Mapping[str, str
 
     Args:
         file: name of the captions file.
-        rows: columns caption_id (`image#k`) and text. The index `row` is the row number in the file.
+        rows: columns caption_id (`image#k`) and text. The index `row` contains the row numbers in the file.
         image_status: status of each image by image_id, see `image_rules`.
 
     Returns:

@@ -44,7 +44,7 @@ def parse_crowd_votes(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
     Args:
         file: name of the ratings file.
-        rows: columns rater and rating, as text. The index `row` is the row number in the file.
+        rows: columns rater and rating, as text. The index `row` contains the row numbers in the file.
     """
     cells = rows["rating"]
     values, invalid = parse_numbers(file, cells.str.lower().replace(_VOTE_WORDS), CROWD_SCALE)

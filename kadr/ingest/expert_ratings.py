@@ -21,7 +21,7 @@ def parse_expert_columns(
 
     Args:
         file: name of the ratings file.
-        rows: cells as text. The index `row` is the row number in the file.
+        rows: cells as text. The index `row` contains the row numbers in the file.
         columns: names of the expert rating columns.
 
     Returns:
@@ -44,7 +44,7 @@ def parse_expert_ratings(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
     Args:
         file: name of the ratings file.
-        rows: columns rater and rating, as text. The index `row` is the row number in the file.
+        rows: columns rater and rating, as text. The index `row` contains the row numbers in the file.
     """
     values, quarantine = parse_numbers(file, rows["rating"], EXPERT_SCALE)
     raters = rows["rater"].where(rows["rater"] != "")

@@ -1,4 +1,4 @@
-"""Validation rules, the quarantine of rejected rows, cells and images, and limits for the share of invalid input."""
+"""Validation rules, tables of rejected rows, cells and images, and limits for the share of invalid input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def apply_rules(
 
     Args:
         file: name of the file that contains the rows.
-        rows: cells as text. The index `row` is the row number in the file.
+        rows: cells as text. The index `row` contains the row numbers in the file.
         column_names: column name that the file uses for each column of `rows`, if the two names differ.
         rules: rules in the order of their application. Each rule is applied to the rows that pass all earlier rules.
 
@@ -96,7 +96,7 @@ def quarantine_images(images: Sequence[ImageFile], source: str) -> pd.DataFrame:
 
 
 def empty_quarantine() -> pd.DataFrame:
-    """Return a table QUARANTINE that has no rows."""
+    """Return an empty table QUARANTINE."""
     return pd.DataFrame(columns=QUARANTINE.names)
 
 
@@ -119,7 +119,7 @@ def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None
 
 
 def check_image_limit(quarantine: pd.DataFrame, n_images: int, limit: float) -> None:
-    """Check that the share of invalid images does not exceed `limit`. Images of other splits are not invalid.
+    """Check that the share of invalid images does not exceed `limit`. Images of other splits do not count.
 
     Raises:
         TooManyInvalidError: the share of invalid images exceeds `limit`.

@@ -11,8 +11,8 @@ class RawRatings:
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns image_id and query_id, and all rating columns. All cells are text, "" if blank. The index `row` is
-            the row number in the file, starting at 1.
+        rows: columns image_id and query_id, and all rating columns. All cells are text, "" if blank. The index `row`
+            contains the row numbers in the file, starting at 1.
         column_names: column names that the file uses for image_id and query_id.
         expert_columns: names of the columns that contain expert ratings.
         crowd_column: name of the column that contains shares of positive crowd votes or lists of crowd votes.
@@ -40,7 +40,7 @@ class RawLongRatings:
     Attributes:
         file: path of the file, relative to the dataset folder.
         rows: columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text. The index `row`
-            is the row number in the file, starting at 1.
+            contains the row numbers in the file, starting at 1.
         column_names: column names that the file uses for image_id and query_id.
     """
 
@@ -55,8 +55,8 @@ class RawQueries:
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns query_id, text and image_id ("" if unknown). The index `row` is the row number in the file,
-            starting at 1.
+        rows: columns query_id, text and image_id ("" if unknown). The index `row` contains the row numbers in the
+            file, starting at 1.
         column_names: column names that the file uses for query_id, text and image_id.
         split: `train` for training texts, `test` for queries of the test split.
     """
