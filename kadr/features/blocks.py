@@ -49,13 +49,13 @@ class FeatureMatrix:
 def _shared_encoders(images: Images, texts: Texts) -> list[tuple[str, Vectors, Vectors]]:
     """Return the encoders that embed both images and texts, as tuples (name, image vectors, text vectors).
 
-    An image encoder and a text encoder with the same name must have the same vector space.
+    An image encoder and a text encoder with the same name must embed into the same vector space.
     """
     return [(name, vectors, texts.vectors[name]) for name, vectors in images.vectors.items() if name in texts.vectors]
 
 
 def cosine(images: Images, texts: Texts) -> Features:
-    """Return the cosine similarity of image and text for each shared encoder (CLIPScore, Hessel et al. 2021)."""
+    """Return the cosine similarity of image and text per shared encoder (CLIPScore, Hessel et al. 2021)."""
     shared = _shared_encoders(images, texts)
 
     def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
@@ -66,7 +66,11 @@ def cosine(images: Images, texts: Texts) -> Features:
 
 
 def _elementwise(combine: Callable[[Vectors, Vectors], Vectors]) -> Block:
-    """Return a block that applies `combine` to the image vectors and text vectors of each shared encoder."""
+    """Return a block that combines the image vector and the text vector of each shared encoder element by element.
+
+    Args:
+        combine: function that combines image vectors and text vectors, both (n_pairs, d), into (n_pairs, d) features.
+    """
 
     def block(images: Images, texts: Texts) -> Features:
         shared = _shared_encoders(images, texts)
@@ -82,7 +86,7 @@ def _elementwise(combine: Callable[[Vectors, Vectors], Vectors]) -> Block:
 
 
 def concat(images: Images, texts: Texts) -> Features:
-    """Return the image vectors of all encoders, followed by the text vectors of all encoders."""
+    """Return the concatenated image vectors and text vectors of all encoders as features."""
     modalities = (("image", images.vectors), ("text", texts.vectors))
 
     def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
@@ -119,8 +123,8 @@ def build_features(
         blocks: block name -> block. The columns of the matrix follow the order of the blocks.
         images: images of the pairs.
         texts: texts of the pairs.
-        image_rows: (n_pairs,) index in `images` of the image of each pair.
-        text_rows: (n_pairs,) index in `texts` of the text of each pair.
+        image_rows: (n_pairs,) index of each pair's image in `images`.
+        text_rows: (n_pairs,) index of each pair's text in `texts`.
     """
     names: list[str] = []
     columns: dict[str, slice] = {}
@@ -137,7 +141,7 @@ def build_features(
 
 
 def check_block_names(names: Sequence[str], known: Sequence[str]) -> None:
-    """Check that `train.features` lists known blocks, each of them once.
+    """Check that `names` contains only known blocks and contains no block twice.
 
     Args:
         names: value of `train.features`.
@@ -162,7 +166,7 @@ def select_blocks(names: Sequence[str], known: Mapping[str, Block]) -> dict[str,
 
     Args:
         names: value of `train.features`.
-        known: block name -> block, for all blocks.
+        known: block name -> block. Contains all blocks that `names` can list.
 
     Raises:
         ParamsError: a name is unknown, outdated or listed twice.

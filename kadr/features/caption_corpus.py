@@ -19,7 +19,7 @@ class CaptionedCorpus:
     Attributes:
         images: the n_images images of the corpus.
         captions: the n_captions captions of the corpus. Captions of the same image are adjacent.
-        image_rows: (n_captions,) int64, ascending. Index in `images` of the image that each caption describes.
+        image_rows: (n_captions,) int64, ascending. Index of each caption's image in `images`.
     """
 
     images: Images

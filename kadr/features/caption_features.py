@@ -37,7 +37,7 @@ class CaptionFeatures:
     the mean of its projected captions.
 
     Attributes:
-        corpus: captioned corpus. The captions have no vectors.
+        corpus: captioned corpus, without the vectors of the captions.
         lda: projection of text vectors to k dimensions.
         caption_vectors: (n_captions, k) projected captions, unit norm. The array is column-major, which makes it twice
             as fast to compare a few texts with all captions.
@@ -45,7 +45,7 @@ class CaptionFeatures:
         kernel_weights: (n_landmarks, k + n_words) weights of the kernel regression. The first k targets are the
             caption vector of the image. The other targets are the word shares of the image minus `mean_shares`.
         vocabulary: the n_words most frequent caption words.
-        mean_shares: (n_words,) mean word shares of all images.
+        mean_shares: (n_words,) word shares, averaged over all images.
     """
 
     corpus: CaptionedCorpus
@@ -63,7 +63,7 @@ class CaptionFeatures:
         The corpus contains no rated images. Therefore, the models are fitted once for all cross-validation folds.
 
         Raises:
-            ModelError: all text encoders have too many dimensions for `CaptionLda`.
+            ModelError: the vectors of all text encoders have more dimensions than `CaptionLda` supports.
         """
         lda = CaptionLda.fit(corpus.captions.vectors, corpus.starts)
         caption_vectors = lda.transform(corpus.captions.vectors)
@@ -79,7 +79,7 @@ class CaptionFeatures:
         return cls(without_vectors, lda, columns, linear_map, kernel_weights, vocabulary, mean_shares)
 
     def save(self, folder: Path) -> None:
-        """Write the corpus and the fitted models to a folder. Identical models give identical files."""
+        """Write the corpus and the fitted models to a folder. Identical models are saved as identical files."""
         from safetensors.numpy import save
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class CaptionFeatures:
         fitted = (self.lda.projection, self.caption_vectors, self.linear_map, self.kernel_weights, self.mean_shares)
         tensors |= dict(zip(_FITTED, fitted, strict=True))
         content = save({name: np.ascontiguousarray(values) for name, values in tensors.items()})
-        (folder / TENSORS).write_bytes(content)  # save_file of safetensors makes files that only the owner can read
+        (folder / TENSORS).write_bytes(content)  # save_file would create a file that only its owner can read
         (folder / WORDS).write_text(json.dumps(self.vocabulary.words), encoding="utf-8")
 
     @classmethod

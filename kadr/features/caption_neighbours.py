@@ -17,7 +17,8 @@ of an image are the captioned images with the most similar image vectors. The fe
 - `reverse`: mean similarity of the image to the captioned images whose captions are most similar to the text.
 - `words.share`: predicted share of the image's captions that contain a word, averaged over the words of the text.
 - `words.lift`, `words.min_lift`: mean and minimum lift of the words of the text (`kadr.features.vocabulary`).
-- `words.n`, `text.n_words`: number of vocabulary words in the text, and number of all words in the text.
+- `words.n`: number of different vocabulary words in the text.
+- `text.n_words`: number of words in the text.
 
 Some images and texts are similar to all others (hubness, Radovanovic et al. 2010). Features with `z` in their name are
 z-scores: the similarity is standardised by its mean and standard deviation over a background sample of the corpus.
@@ -42,7 +43,7 @@ TEMPERATURE = 0.05  # softmax temperature of neighbours.attention
 
 
 def prepare_images(fitted: CaptionFeatures, images: Images) -> dict[str, npt.NDArray[Any]]:
-    """Compute the arrays that `caption_neighbours` needs and that do not depend on the texts.
+    """Compute the arrays of the block `caption_neighbours` that depend only on the images.
 
     `caption_neighbours` uses these arrays if they are stored in `Images.prepared`, and computes them otherwise.
 

@@ -14,7 +14,7 @@ CaptionRows = npt.NDArray[np.int64]
 
 N_NEIGHBOURS = (5, 20, 60)  # each k gives one feature neighbours.mean<k>
 N_BEST = 10  # number of neighbours in the feature neighbours.best
-_CHUNK_SIZE = 256  # texts compared at a time: 256 x 40,000 captions need 40 MB
+_CHUNK_SIZE = 256  # number of texts compared at a time. Their similarities to 40,000 captions need 40 MB.
 
 
 class CaptionSimilarity:
@@ -110,7 +110,9 @@ class Background:
 
 
 def compare_with_captions(texts: Vectors, captions: Vectors, starts: Rows, k: int) -> tuple[Vectors, CaptionRows]:
-    """Find the most similar caption of each image, and the k nearest captions, for each text.
+    """Compare texts with all captions.
+
+    For each text, the most similar caption of each image and the k nearest captions of all images are found.
 
     Args:
         texts: (n_texts, d) text vectors, unit norm.

@@ -18,7 +18,7 @@ class Images:
         ids: n_images image IDs.
         vectors: encoder name -> (n_images, d) float32, unit norm, in the order of `ids`.
         prepared: array name -> array of shape (n_images, ...) that `FeatureBlocks.prepare` computed in advance. Empty
-            if nothing was computed in advance.
+            if no arrays were computed in advance.
     """
 
     ids: Sequence[str]

@@ -6,7 +6,7 @@ import numpy as np
 
 from kadr.io.embeddings import Rows, Vectors, evenly_spaced_rows
 
-N_LANDMARKS = 6000  # fitting time is cubic and memory quadratic in the number of landmarks
+N_LANDMARKS = 6000  # the time for fitting grows with the cube of this number, the memory with its square
 STEEPNESS = 5.0  # kernel = exp(STEEPNESS * (cosine - 1))
 PENALTY = 0.1  # regularisation strength, added to the diagonal of the kernel matrix
 CHUNK_SIZE = 4096  # number of inputs processed at a time, to limit the memory of kernel matrices
@@ -43,8 +43,8 @@ class NystromKernelRidge:
     KernelRidge of scikit-learn is not used because it predicts half as fast and does not support landmarks.
 
     Attributes:
-        landmarks: (n_landmarks, d) float32, unit norm. Inputs that the kernel compares new inputs with.
-        weights: (n_landmarks, n_targets) float32. Coefficients of the kernels.
+        landmarks: (n_landmarks, d) float32, unit norm. The kernel is evaluated between these inputs and a new input.
+        weights: (n_landmarks, n_targets) float32. Weight of each landmark's kernel in the prediction of each target.
     """
 
     landmarks: Vectors
@@ -55,7 +55,7 @@ class NystromKernelRidge:
         """Fit the regression.
 
         Args:
-            inputs: (n, d) float32, unit norm.
+            inputs: (n, d) float32 training inputs, unit norm.
             targets: (n, n_targets) values to predict from the inputs.
         """
         from scipy.linalg import solve
@@ -81,7 +81,7 @@ class NystromKernelRidge:
             inputs: (n, d) float32, unit norm.
 
         Returns:
-            (n, n_targets) float32.
+            (n, n_targets) float32 predictions.
         """
         predicted = np.empty((len(inputs), self.weights.shape[1]), dtype=np.float32)
         for start in range(0, len(inputs), CHUNK_SIZE):

@@ -13,8 +13,8 @@ from kadr.io.embeddings import Rows, Vectors
 logger = logging.getLogger(__name__)
 
 N_COMPONENTS = 256  # maximum number of dimensions of a projected text
-SHRINKAGE = 2.0  # multiple of the mean caption variance, added to the diagonal of the within-image scatter
-MAX_ENCODER_DIM = 4096  # the scatter matrices of more dimensions would need too much memory
+SHRINKAGE = 2.0  # factor of the mean caption variance, which is added to the diagonal of the within-image scatter
+MAX_ENCODER_DIM = 4096  # wider vectors need too much memory, because scatter matrices grow quadratically
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,6 @@ class CaptionLda:
 
 
 def _centre_and_concatenate(vectors: Mapping[str, Vectors], means: Mapping[str, Vectors]) -> Vectors:
-    """Centre the vectors of each encoder, scale them to unit norm, and concatenate the encoders: (n, d_texts)."""
+    """Centre the vectors of each encoder, scale them to unit norm, and concatenate them: (n, d_texts)."""
     centred = {name: normalise_rows(vectors[name] - mean) for name, mean in means.items()}
     return concatenate_encoders(centred, list(means))

@@ -1,4 +1,4 @@
-"""Functions for matrices of row vectors: normalisation, concatenation, group means, ridge regression, neighbours."""
+"""Functions for matrices of row vectors: normalisation, concatenation, group means, ridge regression and search."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def normalise_rows(vectors: Vectors) -> Vectors:
 
 
 def concatenate_encoders(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
-    """Concatenate the unit vectors of several encoders into unit vectors. All encoders have the same weight.
+    """Concatenate the unit vectors of several encoders into one unit vector per row, with equal weight per encoder.
 
     Args:
         vectors: encoder name -> (n, d) float32, unit norm.
@@ -73,7 +73,7 @@ def fit_ridge(inputs: Vectors, targets: Vectors, penalty: float) -> Vectors:
 
 
 def nearest_rows(queries: Vectors, vectors: Vectors, k: int) -> tuple[Rows, Vectors]:
-    """Find the k vectors that have the largest inner products with each query.
+    """Find the k vectors with the largest inner product for each query.
 
     Args:
         queries: (n_queries, d) float32.

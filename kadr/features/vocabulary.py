@@ -1,4 +1,4 @@
-"""The vocabulary of the captions, the shares of captions that contain a word, and the lift of words."""
+"""The vocabulary of the captions, and the lift of its words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WordRows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 MAX_WORDS = 1000
-MIN_CAPTIONS = 8  # minimum number of captions that contain a vocabulary word
+MIN_CAPTIONS = 8  # words in fewer captions are not added to the vocabulary
 MIN_SHARE = 1e-3  # smaller shares are raised to this value, so that rare words do not dominate the lift
 _WORD_PATTERN = r"\w\w+"
 
@@ -50,7 +50,7 @@ class Vocabulary:
         return _word_vectorizer(vocabulary=self.words)
 
     def word_rows(self, texts: Sequence[str]) -> WordRows:
-        """Find the vocabulary words of each text. Repeated words are listed once.
+        """Find the vocabulary words of each text. A repeated word is listed once.
 
         Returns:
             (n_texts, max_words) int64 indices of words in `words`, ascending in each row. Shorter rows are padded with
@@ -65,7 +65,7 @@ class Vocabulary:
         return rows
 
     def shares(self, texts: Sequence[str], starts: Rows) -> Vectors:
-        """Return the share of texts that contain each vocabulary word, for each group of texts.
+        """For each group of texts, return the share of texts that contain each vocabulary word.
 
         Args:
             texts: n_texts texts. Texts of the same group are adjacent.

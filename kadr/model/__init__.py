@@ -1,4 +1,4 @@
-"""The relevance model, which consists of feature blocks and LightGBM trees, its cross-validation and its ablation."""
+"""Training, cross-validation and ablation of the relevance model."""
 
 from kadr.model.relevance_model import FeatureBlocks, RelevanceModel
 

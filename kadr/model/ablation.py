@@ -25,7 +25,7 @@ from kadr.project import PROJECT
 
 logger = logging.getLogger(__name__)
 
-METRICS = ("tau_c", "tau_b")  # agreement with single ratings, so that the aggregation method does not matter
+METRICS = ("tau_c", "tau_b")  # metrics of the agreement with single ratings, which no aggregation method changes
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class AblationStudy:
             settings: training settings of the relevance model.
             evaluate: settings of the bootstrap intervals.
             seed: random seed.
-            diagonal: use only the cells on the diagonal of the grid. All cells are used if the diagonal is empty.
+            diagonal: True to use only the cells on the diagonal of the grid. If the diagonal is empty, all cells are
+                used.
         """
         tables = EmbeddingTables.read(settings.image_encoders, settings.text_encoders)
         pairs = read_rated_pairs(tables)
@@ -77,7 +78,7 @@ class AblationStudy:
 
     @cached_property
     def tested(self) -> Mask:
-        """Mask of the pairs that are test pairs of a cell: (n_pairs,) bool."""
+        """Mask of the pairs that are tested in any cell: (n_pairs,) bool."""
         return np.asarray(np.any([cell.test for cell in self.cells], axis=0))
 
     def run(self, variants: Sequence[tuple[str, Variant]]) -> dict[str, dict[str, Estimates]]:

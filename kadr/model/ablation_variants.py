@@ -17,8 +17,8 @@ class Variant:
     Attributes:
         name: description of the change, e.g. `without cosine`.
         settings: training settings with the change.
-        predictions: name of the baseline of stage `train` that is the same as this variant. Its predictions are read
-            instead of training the variant. None if there is no such baseline.
+        predictions: name of the baseline of stage `train` that is identical to the variant. Its predictions are
+            read, so that the variant is not trained again. None if there is no such baseline.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Out-of-fold scores of the relevance model and its baselines from cross-validation."""
+"""Cross-validation of the relevance model and its baselines, which gives out-of-fold scores."""
 
 from collections.abc import Callable, Iterable
 
@@ -20,7 +20,7 @@ def out_of_fold(
 
     Args:
         fit_predict: function that trains on the train pairs of a cell and returns the scores of its test pairs.
-        cells: cross-validation cells. Each pair is a test pair of exactly one cell.
+        cells: cross-validation cells. Each pair is a test pair in exactly one cell.
         n_pairs: number of pairs.
         on_cell: function that is called with 1 after each cell, to advance a progress bar.
 
@@ -29,7 +29,7 @@ def out_of_fold(
         (n_pairs,) int32.
 
     Raises:
-        ModelError: a pair is not a test pair of any cell.
+        ModelError: a pair is not a test pair in any cell.
     """
     scores = np.full(n_pairs, np.nan)
     fold = np.full(n_pairs, -1, dtype=np.int32)
@@ -63,7 +63,7 @@ def fixed_score_baseline(scores: Scores) -> FitPredict:
     """Return a baseline that needs no training, such as the cosine similarity.
 
     Args:
-        scores: (n_pairs,) score of every pair.
+        scores: (n_pairs,) fixed score of each pair.
     """
 
     def fit_predict(_train: Rows, test: Rows) -> Scores:

@@ -1,4 +1,4 @@
-"""Contributions of the feature blocks to predictions, measured by SHAP values of LightGBM (Lundberg et al. 2020)."""
+"""Contribution of each feature block to predictions, measured by SHAP values (Lundberg et al. 2020)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ N_EXPLAINED = 2000  # maximum number of pairs whose SHAP values are computed
 
 
 def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mapping[str, float]:
-    """Return the share of each feature block in the magnitude of all contributions.
+    """Return how much each feature block contributes to predictions, as a share of all contributions.
 
-    The contribution of a block to one prediction is the sum of the SHAP values of its features. The magnitudes are
+    The contribution of a block to one prediction is the sum of the SHAP values of its features. Its absolute value is
     averaged over at most N_EXPLAINED pairs, evenly spaced over the rows of the matrix.
 
     Args:

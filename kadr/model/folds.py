@@ -33,8 +33,8 @@ class Cell:
 def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
     """Assign each row to a random fold. Rows of the same group are in the same fold.
 
-    The folds depend on the set of groups and on the seed, but not on the order of the rows. The number of groups
-    differs by at most one between folds.
+    The folds depend on the set of groups and on the seed, but not on the order of the rows. The numbers of
+    groups in any two folds differ by at most one.
 
     Args:
         groups: (n,) group name of each row.
@@ -42,7 +42,7 @@ def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
         seed: random seed.
 
     Returns:
-        (n,) int32, fold of each row in 0..n_folds-1.
+        (n,) int32 fold of each row, in 0..n_folds-1.
     """
     names = np.unique(np.asarray(groups, dtype=object).astype(str)) if len(groups) else np.empty(0, dtype=str)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -55,11 +55,11 @@ def grid_cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
 
     The train pairs of a cell share neither images nor queries with its test pairs. A pair with only its image or only
     its query in the folds of the cell is neither a train pair nor a test pair. Cells without train pairs or test pairs
-    are skipped. Therefore, every pair is a test pair of at most one cell.
+    are skipped. Every pair is a test pair in at most one cell.
 
     Args:
-        image_folds: (n_pairs,) fold of the image of each pair.
-        query_folds: (n_pairs,) fold of the query of each pair.
+        image_folds: (n_pairs,) image fold of each pair.
+        query_folds: (n_pairs,) query fold of each pair.
     """
     n_query_folds = int(query_folds.max(initial=-1)) + 1
     for i in np.unique(image_folds):
@@ -74,7 +74,7 @@ def image_cells(image_folds: Folds) -> Iterator[Cell]:
     """Yield one cell for each image fold. Train pairs and test pairs have different images, but can share queries.
 
     Args:
-        image_folds: (n_pairs,) fold of the image of each pair.
+        image_folds: (n_pairs,) image fold of each pair.
     """
     for i in np.unique(image_folds):
         test = image_folds == i

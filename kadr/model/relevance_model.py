@@ -1,4 +1,4 @@
-"""The relevance model, which predicts relevance from feature blocks with a LightGBM booster."""
+"""The relevance model, which computes feature blocks and predicts relevance from them with a LightGBM booster."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ class FeatureBlocks:
     caption_features: CaptionFeatures | None
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """Compute the arrays that the blocks need and that do not depend on the texts.
+        """Compute the arrays of the feature blocks that depend only on the images.
 
         `build` uses these arrays if they are stored in `Images.prepared`, and computes them otherwise.
 
@@ -58,8 +58,8 @@ class FeatureBlocks:
         Args:
             images: images of the pairs.
             texts: texts of the pairs.
-            image_rows: (n_pairs,) index in `images` of the image of each pair.
-            text_rows: (n_pairs,) index in `texts` of the text of each pair.
+            image_rows: (n_pairs,) index of each pair's image in `images`.
+            text_rows: (n_pairs,) index of each pair's text in `texts`.
 
         Raises:
             ParamsError: a block name is unknown, outdated or listed twice.
@@ -79,7 +79,8 @@ class RelevanceModel:
         blocks: feature blocks that compute the feature matrix.
         features: names of the features that the booster was trained on.
         booster: trained trees.
-        key: digest of the caption features. Models with the same key return the same arrays from `prepare`.
+        key: digest of the caption features. If two models have the same key, their
+            method `prepare` returns the same arrays.
     """
 
     blocks: FeatureBlocks
@@ -104,8 +105,8 @@ class RelevanceModel:
         Args:
             images: images of the pairs.
             texts: texts of the pairs.
-            image_rows: (n_pairs,) index in `images` of the image of each pair.
-            text_rows: (n_pairs,) index in `texts` of the text of each pair.
+            image_rows: (n_pairs,) index of each pair's image in `images`.
+            text_rows: (n_pairs,) index of each pair's text in `texts`.
 
         Returns:
             (n_pairs,) float64 in 0..1.
@@ -135,7 +136,7 @@ class RelevanceModel:
         return {block: gain / total if total else 0.0 for block, gain in gains.items()}
 
     def save(self, folder: Path) -> None:
-        """Write the model to a folder. Identical models give identical files."""
+        """Write the model to a folder. Identical models are saved as identical files."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / BOOSTER_FILE).write_text(self.booster.model_to_string(), encoding="utf-8")
         if self.blocks.caption_features:
@@ -177,7 +178,10 @@ def _check_version(blocks: Sequence[str], folder: Path) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 digests of the trees and of the caption features, "" for a model without caption features."""
+    """Return the SHA-256 digest of the trees and of the caption features.
+
+    The digest of the caption features is "" if the model does not use them.
+    """
     files = [sha256(path) for path in sorted((folder / CAPTION_NEIGHBOURS).glob("*"))]
     key = hashlib.sha256("".join(files).encode()).hexdigest() if files else ""
     return {BOOSTER_FILE: sha256(folder / BOOSTER_FILE), CAPTION_NEIGHBOURS: key}

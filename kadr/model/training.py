@@ -27,7 +27,7 @@ class Training:
     Attributes:
         model: relevance model trained on all pairs.
         matrix: feature matrix of all pairs.
-        cells: cross-validation cells of the predictions, except the predictions under SEEN_TEXT.
+        cells: cross-validation cells of the model and its baselines. The predictions under SEEN_TEXT use other cells.
         predictions: `model`, SEEN_TEXT or the name of a baseline -> table PREDICTIONS. The scores under SEEN_TEXT come
             from models that were trained without the image of the pair, but possibly with its query.
     """

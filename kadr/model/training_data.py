@@ -28,8 +28,8 @@ class RatedPairs:
         table: table RELEVANCE with n_pairs rows.
         images: distinct images of the pairs.
         texts: distinct queries of the pairs.
-        image_rows: (n_pairs,) index in `images` of the image of each pair.
-        text_rows: (n_pairs,) index in `texts` of the query of each pair.
+        image_rows: (n_pairs,) index of each pair's image in `images`.
+        text_rows: (n_pairs,) index of each pair's query in `texts`.
         own_image: query ID -> ID of the image that the query was written for. Queries that were not written for an
             image are not included.
     """
@@ -91,15 +91,15 @@ class EmbeddingTables:
         return cls(images, Embeddings.read_all(PROJECT.text_embeddings, text_encoders))
 
     def select(self, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> "EmbeddingTables":
-        """Return only the embeddings tables of the given encoders."""
+        """Return the embeddings tables of the given encoders alone."""
         images = {name: self.images[name] for name in image_encoders}
         return EmbeddingTables(images, {name: self.texts[name] for name in text_encoders})
 
 
 def read_rated_pairs(tables: EmbeddingTables) -> RatedPairs:
-    """Read the rated pairs that the relevance model can use.
+    """Read the rated pairs of the project.
 
-    A pair is withheld if its image or its query is reserved for CLIP training.
+    Pairs whose image or query is reserved for CLIP training are excluded.
     """
     relevance = read_table(PROJECT.relevance, RELEVANCE).to_pandas()
     withheld = pd.MultiIndex.from_frame(read_table(PROJECT.withheld, WITHHELD).to_pandas())
@@ -139,7 +139,7 @@ def fit_feature_blocks(tables: EmbeddingTables, params: TrainParams) -> FeatureB
 
 
 def assign_image_folds(pairs: RatedPairs, n_folds: int, seed: int) -> Folds:
-    """Return the fold of the image of each pair: (n_pairs,) int32."""
+    """Return the image fold of each pair: (n_pairs,) int32."""
     return assign_folds(pairs.table["image_id"].tolist(), n_folds, seed)
 
 

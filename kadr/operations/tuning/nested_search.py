@@ -2,8 +2,8 @@
 
 Each outer cell on the diagonal of the grid has its own Optuna study. The study compares settings in inner folds of the
 train pairs of its cell. The best settings of the study are then evaluated on the test pairs of the cell, which the
-study has not used. The result over all outer cells is an unbiased estimate of the agreement of a tuned model. The
-studies are saved in models/tune, so that an interrupted search can be resumed.
+study has not used. The agreement over all outer cells is an unbiased estimate for a tuned model. The studies
+are saved in models/tune, so that an interrupted search can be resumed.
 """
 
 from functools import partial

@@ -43,6 +43,6 @@ def describe_result(problem: TuningProblem, result: TuningResult) -> str:
     advice = "To apply" if significant else "The gain is not significant. To try"
     overrides = " ".join(f"-S train.{key}={value:.4g}" for key, value in result.best.items())
     return (
-        f"{text}.\nReport this gain. The metrics of stage evaluate are biased, because they include the pairs "
-        f"that the search used.\n{advice} the best settings, run: dvc exp run {overrides}"
+        f"{text}.\nReport this gain instead of the metrics of stage evaluate, which include pairs that the "
+        f"search used.\n{advice} the best settings, run: dvc exp run {overrides}"
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Settings = dict[str, float | int]
 
-N_INNER_FOLDS = 3  # number of image folds and of query folds, i.e. nine inner cells
+N_INNER_FOLDS = 3  # number of image folds and number of query folds, which give 3 x 3 inner cells
 N_STARTUP_TRIALS = 5  # number of random trials before sampling and pruning use the results of earlier trials
 
 
@@ -156,7 +156,8 @@ def run_trials(
         study: new study, or a study that is resumed.
         n_trials: number of finished trials, including trials of earlier runs.
         current: settings in params.yaml.
-        evaluate: function that yields the agreement after each inner cell. The last agreement is the trial value.
+        evaluate: function that takes settings and yields the agreement after each inner cell. The last one
+            is the value of the trial.
         on_trial: function that is called with 1 after each trial, to advance a progress bar.
     """
     import optuna
