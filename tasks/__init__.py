@@ -1,1 +1,1 @@
-"""The stages' room: one module per DVC stage. It reads files, calls kadr, writes files and records metrics."""
+"""One module per DVC stage. Each reads files, calls kadr, writes files and records metrics."""
