@@ -1,9 +1,9 @@
-"""Measure the cost of manifests and caches per image as a collection grows, without any images.
+"""Measure the processor time per image for manifests and caches as a collection grows. No image files are needed.
 
 The benchmark writes manifests (schema IMAGES) and embedding caches in parts, as described in docs/scale.md. Half of the
-images of each part are in the cache already. The result is the processor time per image, in microseconds, for writing
-and reading the manifests, listing the shards of the cache, and finding the missing images. The vectors are short,
-because only their keys matter here. The time per image must not grow with the number of parts.
+images in each part are already cached. The result is the processor time per image, in microseconds, for writing and
+reading the manifests, listing the shards of the cache, and finding the missing images. The vectors are short because
+only the keys affect the result. The time per image must not grow with the number of parts.
 
     python benchmarks/bookkeeping.py --part 200000 --parts 1 2 4 8      # about half a minute on two cores
 """
@@ -32,7 +32,7 @@ SHARD_SIZE = 32_768
 
 
 def make_manifest(part: int, n_images: int) -> pa.Table:
-    """Return the table of one part, with images in object storage."""
+    """Return the manifest of one part. The image paths are object storage URIs."""
     keys = [hashlib.sha256(f"{part} {number}".encode()).hexdigest() for number in range(n_images)]
     ids = [f"{part:04d}/{key[:24]}" for key in keys]
     return make_image_table(ids, [f"s3://photos/{image_id}.jpg" for image_id in ids], keys, "corpus")
@@ -40,7 +40,7 @@ def make_manifest(part: int, n_images: int) -> pa.Table:
 
 @contextmanager
 def add_time(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Add the processor time of the block to `seconds[step]`."""
+    """Add the processor time of the `with` block to `seconds[step]`."""
     start = time.process_time()
     yield
     seconds[step] += time.process_time() - start
@@ -67,14 +67,15 @@ def measure(folder: Path, n_parts: int, n_images: int) -> dict[str, float]:
         with add_time(seconds, "find_missing"):
             missing = cache.lookup(keys).missing
         if len(missing) != n_images - n_images // 2:
-            raise AssertionError(f"part {part}: {len(missing)} images are missing, expected {n_images - n_images // 2}")
+            n_expected = n_images - n_images // 2
+            raise AssertionError(f"part {part}: the cache lacks {len(missing)} images, expected {n_expected}")
     return {step: round(spent / (n_parts * n_images) * 1e6, 3) for step, spent in seconds.items()}
 
 
 def main() -> None:
-    """Measure all numbers of parts and print a JSON object."""
+    """Run the benchmark for each number of parts and print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", type=int, default=200_000, help="number of images in a part")
+    parser.add_argument("--part", type=int, default=200_000, help="number of images per part")
     parser.add_argument("--parts", type=int, nargs="+", default=[1, 2, 4, 8], help="numbers of parts to measure")
     args = parser.parse_args()
     results = {}

@@ -1,7 +1,8 @@
-"""Measure the cost per image of a run whose embeddings are all in the cache.
+"""Measure the time per image of a run in which every embedding is already cached.
 
-The benchmark fills a cache with random vectors and calls `embed_images` for all of them, once with the shards as
-written and once after a compaction. A forward pass raises an error. The result contains time and memory per state.
+The benchmark fills a cache with random vectors and calls `embed_images` for all images, once before and once after the
+shards are compacted. The encoder raises an error if the cache lacks an image. The result contains the time and memory
+of both calls.
 
     python benchmarks/cache.py --n 1000000 --dim 512      # one to three minutes, 3.4 GB of memory
 """
@@ -42,7 +43,7 @@ class FailingEncoder(ImageEncoder):
 
 
 def fill_cache(cache: EmbeddingCache, keys: list[str], dim: int) -> None:
-    """Write a random unit vector for each key."""
+    """Add a random unit vector to the cache for each key."""
     rng = np.random.default_rng(0)
     for start in range(0, len(keys), CHUNK_SIZE):
         chunk = keys[start : start + CHUNK_SIZE]
@@ -56,11 +57,13 @@ def peak_memory_gb() -> float:
 
 
 def main() -> None:
-    """Measure both states of the cache and print a JSON object."""
+    """Run the benchmark before and after compaction, and print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1_000_000, help="number of images")
     parser.add_argument("--dim", type=int, default=512, help="dimension of the vectors")
-    parser.add_argument("--dtype", choices=["float32", "float16"], default="float32", help="data type in the cache")
+    parser.add_argument(
+        "--dtype", choices=["float32", "float16"], default="float32", help="data type of the cached vectors"
+    )
     args = parser.parse_args()
     encoder = FailingEncoder(args.dim)
     keys = [f"{number:064x}" for number in np.random.default_rng(2).permutation(args.n)]

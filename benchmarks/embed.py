@@ -1,17 +1,17 @@
-"""Measure the speed of image embedding, compared with bare forward passes and with the loops of other libraries.
+"""Measure the speed of image embedding, and compare kadr with bare forward passes and other libraries.
 
-The benchmark reads the images of ../shared/flickr8k and prints a JSON object for each encoder:
+The benchmark reads the images in ../shared/flickr8k and prints a JSON object for each encoder:
 
-- mobilenet: 6,800 images with MobileNetV2 (timm), then a killed and resumed run, new images, and a fully cached run.
-- vit: 192 images with a ViT-B-32 (open_clip) with random weights. Two cores without bf16 embed 8 images a second.
+- mobilenet: MobileNetV2 (timm) embeds 6,800 images. Further runs resume after a kill, add images, or compute nothing.
+- vit: A ViT-B-32 (open_clip) with random weights embeds 192 images. Two cores without bf16 embed 8 images per second.
 
-Images per second refer to elapsed time and to processor time. Processor time includes child processes and is less
-affected by other programs. All loops take turns on slices of the images.
+The results are images per second of elapsed time and of processor time. Processor time includes child processes and is
+less affected by other programs. The compared loops take turns on slices of the images.
 
     python benchmarks/embed.py                    # ten minutes on two idle cores
     python benchmarks/embed.py --encoders vit --vit-images 64 --clip-retrieval DIR/bin/python
 
-`--clip-retrieval PYTHON` adds clip-retrieval, which needs its own environment:
+`--clip-retrieval PYTHON` adds clip-retrieval to the comparison. It requires a separate environment:
 `uv venv DIR && uv pip install --python DIR/bin/python clip-retrieval 'setuptools<81'`.
 """
 
@@ -39,7 +39,7 @@ N_NEW = 10
 
 
 def make_kadr_loop(encoder: ImageEncoder, paths: list[Path], batch_size: int) -> EmbeddingLoop:
-    """Return a loop that embeds images with kadr and an empty cache."""
+    """Return a function that embeds images with kadr, starting with an empty cache."""
     images = list_image_table(paths)
     rows = {path: row for row, path in enumerate(paths)}
 
@@ -53,7 +53,7 @@ def make_kadr_loop(encoder: ImageEncoder, paths: list[Path], batch_size: int) ->
 
 @contextmanager
 def add_times(seconds: dict[str, float]) -> Iterator[None]:
-    """Add the elapsed time and the processor time of the block, including child processes."""
+    """Add the elapsed time and the processor time of the `with` block to `seconds`, including child processes."""
     start, cpu_start = time.perf_counter(), cpu_seconds()
     yield
     seconds["wall"] += time.perf_counter() - start
@@ -67,7 +67,7 @@ def cpu_seconds() -> float:
 
 
 def compare(loops: dict[str, EmbeddingLoop], paths: list[Path], n_slices: int, batch_size: int) -> dict[str, object]:
-    """Return the images per second of each loop, and the ratios of kadr ("ours") to the other loops."""
+    """Return the images per second of each loop, and the speed of kadr ("ours") relative to each other loop."""
     seconds: dict[str, dict[str, float]] = {name: defaultdict(float) for name in loops}
     for embed in loops.values():
         embed(paths[: 2 * batch_size])
@@ -90,13 +90,13 @@ def compare(loops: dict[str, EmbeddingLoop], paths: list[Path], n_slices: int, b
 
 
 def measure_encoder(name: str, paths: list[Path], batch_size: int, clip_retrieval: str | None) -> dict[str, object]:
-    """Measure one encoder.
+    """Run the benchmark with one encoder and return the results.
 
     Args:
-        name: `mobilenet` or `vit`.
-        paths: Images.
-        batch_size: Number of images in a batch.
-        clip_retrieval: Python interpreter with clip-retrieval, or None.
+        name: Name of the encoder, `mobilenet` or `vit`.
+        paths: Paths of the images.
+        batch_size: Number of images per batch.
+        clip_retrieval: Path of a Python interpreter with clip-retrieval, or None to skip clip-retrieval.
     """
     make_encoder = make_mobilenet if name == "mobilenet" else make_vit
     with tempfile.TemporaryDirectory() as folder:
@@ -111,13 +111,15 @@ def measure_encoder(name: str, paths: list[Path], batch_size: int, clip_retrieva
 
 
 def main() -> None:
-    """Measure the encoders and print a JSON object for each."""
+    """Run the benchmark with each encoder and print its results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoders", nargs="+", choices=list(N_SLICES), default=list(N_SLICES))
+    parser.add_argument(
+        "--encoders", nargs="+", choices=list(N_SLICES), default=list(N_SLICES), help="encoders to measure"
+    )
     parser.add_argument("--images", type=int, default=6800, help="number of images for mobilenet")
     parser.add_argument("--vit-images", type=int, default=192, help="number of images for vit")
-    parser.add_argument("--batch", type=int, default=16, help="number of images in a batch")
-    parser.add_argument("--clip-retrieval", metavar="PYTHON", help="Python interpreter with clip-retrieval")
+    parser.add_argument("--batch", type=int, default=16, help="number of images per batch")
+    parser.add_argument("--clip-retrieval", metavar="PYTHON", help="path of a Python interpreter with clip-retrieval")
     args = parser.parse_args()
     keep_freed_memory()
     folders = (SHARED / "flickr8k" / "corpus_images", SHARED / "flickr8k" / "train_images")

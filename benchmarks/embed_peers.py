@@ -1,4 +1,4 @@
-"""Peers of benchmarks/embed.py: bare forward passes, and the documented embedding loops of other libraries."""
+"""Loops that benchmarks/embed.py compares with kadr: bare forward passes and the loops of other libraries."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ EncoderAndPeers = tuple[EncoderParams, ImageEncoder, dict[str, EmbeddingLoop]]
 
 
 class ImageDataset(torch.utils.data.Dataset[torch.Tensor]):
-    """Image files, preprocessed by the transform of a library."""
+    """A data set of image files that are preprocessed with the given transform."""
 
     def __init__(self, paths: list[Path], transform: Callable[[Image.Image], torch.Tensor]) -> None:
         self._paths, self._transform = paths, transform
@@ -38,7 +38,7 @@ class ImageDataset(torch.utils.data.Dataset[torch.Tensor]):
 
 
 def make_mobilenet(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
-    """Return the settings of MobileNetV2 (timm), kadr's encoder and the peers' loops."""
+    """Return the settings and kadr's encoder for MobileNetV2 (timm), and the loops that kadr is compared with."""
     name = f"local-dir:{shared}/encoders/mobilenetv2_100.imagenet"
     params = TimmParams(backend="timm", model=name)
     encoder = load_image_encoder(params, "auto")
@@ -53,7 +53,7 @@ def make_mobilenet(shared: Path, folder: Path, batch_size: int) -> EncoderAndPee
 
 
 def make_vit(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
-    """Return the settings of a ViT-B-32 with random weights in `folder`, kadr's encoder and the peers' loops."""
+    """Save a ViT-B-32 with random weights in `folder`. Return its settings, kadr's encoder and the peer loops."""
     torch.manual_seed(0)
     model = open_clip.create_model("ViT-B-32", None)
     save_checkpoint(model, open_clip.get_model_config("ViT-B-32"), open_clip.get_tokenizer("ViT-B-32"), folder)
@@ -70,7 +70,10 @@ def make_vit(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
 
 
 def make_bare_loop(encoder: ImageEncoder, model: Any, method: str, batch_size: int) -> EmbeddingLoop:
-    """Return a loop of forward passes over one random batch, with the precision, layout and workers of `encoder`."""
+    """Return a function that repeats the forward pass of one random batch.
+
+    The precision, memory layout and number of workers are the same as in `encoder`.
+    """
     dtype = torch_dtype(encoder.identity.precision)
     forward = getattr(model.to(dtype, memory_format=torch.channels_last), method)
     pixels = torch.randn(batch_size, 3, 224, 224, dtype=dtype).contiguous(memory_format=torch.channels_last)
@@ -88,7 +91,7 @@ def make_bare_loop(encoder: ImageEncoder, model: Any, method: str, batch_size: i
 
 
 def make_data_loader_loop(model: Any, transform: Any, batch_size: int, workers: int) -> EmbeddingLoop:
-    """Return the loop in the documentation of open_clip and timm: a DataLoader with processes, and an fp32 model."""
+    """Return the loop that open_clip and timm document: a DataLoader with worker processes and an fp32 model."""
 
     def embed(paths: list[Path]) -> None:
         loader = torch.utils.data.DataLoader(ImageDataset(paths, transform), batch_size, num_workers=workers)
@@ -100,7 +103,7 @@ def make_data_loader_loop(model: Any, transform: Any, batch_size: int, workers: 
 
 
 def make_sentence_transformers_loop(folder: Path, batch_size: int) -> EmbeddingLoop:
-    """Return sentence-transformers' loop over PIL images, with a ViT-B-32 of transformers with random weights."""
+    """Return a sentence-transformers loop over PIL images. The model is a ViT-B-32 with random weights."""
     from sentence_transformers import SentenceTransformer
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
@@ -116,13 +119,13 @@ def make_sentence_transformers_loop(folder: Path, batch_size: int) -> EmbeddingL
 
 
 def measure_clip_retrieval(python: str, folder: Path, paths: list[Path], batch_size: int) -> dict[str, float]:
-    """Return the images per second that clip-retrieval reports for its batches, with the same weights.
+    """Run clip-retrieval with the same weights and return the images per second that it reports.
 
     Args:
-        python: Python interpreter with clip-retrieval.
-        folder: Folder of the weights.
-        paths: Images.
-        batch_size: Number of images in a batch.
+        python: Path of a Python interpreter with clip-retrieval.
+        folder: Folder that contains the weights. The output is written to the same folder.
+        paths: Paths of the images.
+        batch_size: Number of images per batch.
     """
     images, output = folder / "photos", folder / "out"
     images.mkdir()

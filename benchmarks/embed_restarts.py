@@ -1,4 +1,4 @@
-"""Later runs in benchmarks/embed.py: resumed after SIGKILL, with new images, and with all images in the cache."""
+"""Measure repeated runs for benchmarks/embed.py: a run resumed after SIGKILL, with new images, or fully cached."""
 
 import hashlib
 import multiprocessing
@@ -20,14 +20,14 @@ POLL_S = 0.2
 
 
 def list_image_table(paths: list[Path]) -> pa.Table:
-    """Return the table of the given images."""
+    """Return an IMAGES table of the given image files, with their hashes."""
     names = [str(path) for path in paths]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     return make_image_table(names, names, hashes, "train")
 
 
 def embed_in_process(params: EncoderParams, paths: list[Path], root: str, batch_size: int) -> None:
-    """Load the encoder and embed the images, in a process of their own."""
+    """Load the encoder and embed the images. This function runs in a child process, which is killed."""
     keep_freed_memory()
     encoder = load_image_encoder(params, "auto")
     embed_images(encoder, list_image_table(paths), EmbeddingCache(root, encoder.identity, encoder.dim), batch_size)
@@ -36,13 +36,13 @@ def embed_in_process(params: EncoderParams, paths: list[Path], root: str, batch_
 def measure_restarts(
     params: EncoderParams, encoder: ImageEncoder, paths: list[Path], batch_size: int, n_new: int
 ) -> dict[str, object]:
-    """Return image counts and seconds of a resumed run, a run with new images, and a fully cached run.
+    """Return the image counts and durations of a resumed run, a run with new images, and a fully cached run.
 
     Args:
         params: Settings of the encoder.
-        encoder: The same encoder.
-        paths: Images.
-        batch_size: Number of images in a batch.
+        encoder: Encoder that was loaded with these settings.
+        paths: Paths of the images.
+        batch_size: Number of images per batch.
         n_new: Number of images that are added after the resumed run.
     """
     images = list_image_table(paths)
@@ -69,7 +69,7 @@ def measure_restarts(
 
 
 def _kill_halfway(params: EncoderParams, paths: list[Path], root: str, batch_size: int) -> int:
-    """Kill a process after half of the images are in the cache, and return the number of cached images."""
+    """Kill the embedding process when half of the images are cached. Return the number of cached images."""
     process = multiprocessing.get_context("spawn").Process(
         target=embed_in_process, args=(params, paths, root, batch_size)
     )

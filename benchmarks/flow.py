@@ -1,9 +1,9 @@
-"""Measure the time that the Prefect flow adds to DVC, and the time that it saves with parallel stages.
+"""Measure how much time the Prefect flow adds to DVC, and how much time it saves by running stages in parallel.
 
 The benchmark clones the last commit twice. It runs the whole pipeline with `dvc repro` in one clone and with
-`python -m flows.pipeline` in the other clone. A second run of each has no outdated stages. The result contains seconds
-and ratios. Each clone has its own embedding cache and DVC cache. The flow uses the server in PREFECT_API_URL, or starts
-a temporary server.
+`python -m flows.pipeline` in the other clone. Each command then runs again, without outdated stages. The result
+contains the durations in seconds and their ratios. Each clone has its own embedding cache and DVC cache. The flow uses
+the Prefect server at PREFECT_API_URL, or starts a temporary server.
 
     python benchmarks/flow.py                          # the sample data: about ten minutes on two cores
     python benchmarks/flow.py --preset flickr8k        # data in ../shared of this project: about an hour
@@ -26,7 +26,7 @@ SHARED = PROJECT.parent / "shared"
 
 
 def clone_project(folder: Path, preset: str) -> Path:
-    """Clone the last commit into `folder`, apply the preset and write the sample data if the preset needs it."""
+    """Clone the last commit into `folder`, write the sample data if necessary, and apply the preset."""
     folder.mkdir()
     if SHARED.is_dir():
         (folder / "shared").symlink_to(SHARED)
@@ -39,7 +39,7 @@ def clone_project(folder: Path, preset: str) -> Path:
 
 
 def run_timed(project: Path, *command: str | Path) -> float:
-    """Run a command in a clone and return its seconds. The benchmark ends if the command fails."""
+    """Run a command in a clone and return its duration in seconds. Exit if the command fails."""
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     variables = {"PYTHONPATH": str(project), "KADR_CACHE": str(project / "cache"), "DVC_NO_ANALYTICS": "1"}
     environment = {**os.environ, **variables, "PATH": path}
@@ -52,12 +52,12 @@ def run_timed(project: Path, *command: str | Path) -> float:
 
 
 def main() -> None:
-    """Measure both commands and print a JSON object."""
+    """Run the benchmark with both commands and print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="sample", help="preset of the clones")
-    parser.add_argument("--targets", nargs="*", default=[], help="stages to run, default: all")
+    parser.add_argument("--preset", default="sample", help="preset to apply in the clones")
+    parser.add_argument("--targets", nargs="*", default=[], help="stages to run (default: all)")
     parser.add_argument("--max-parallel", type=int, default=2, help="number of stages that the flow runs in parallel")
-    parser.add_argument("--folder", type=Path, help="empty folder to keep the clones, default: a temporary folder")
+    parser.add_argument("--folder", type=Path, help="empty folder for the clones (default: a temporary folder)")
     args = parser.parse_args()
     flow_targets = [argument for target in args.targets for argument in ("--target", target)]
     commands = {

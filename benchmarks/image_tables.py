@@ -1,4 +1,4 @@
-"""Tables of images for the benchmarks: schema IMAGES with given columns, all other columns null."""
+"""Create IMAGES tables for the benchmarks. Columns that the benchmarks do not need are null."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from kadr.io.schemas import IMAGES
 
 
 def make_image_table(ids: Sequence[str], paths: Sequence[str], sha256: Sequence[str], split: str) -> pa.Table:
-    """Return a table of valid images.
+    """Return a table of valid images with schema IMAGES.
 
     Args:
         ids: (n_images,) image IDs.
         paths: (n_images,) paths or URIs.
-        sha256: (n_images,) hashes of the files.
-        split: Split of all images.
+        sha256: (n_images,) SHA-256 hashes of the image files.
+        split: Name of the split that contains all images.
     """
     n_images = len(ids)
     columns: Mapping[str, Sequence[str]] = {

@@ -1,10 +1,11 @@
 """Measure the speed of the image checks in stage `ingest`, and the time and memory of the whole stage.
 
-    python benchmarks/ingest.py images [FOLDER]   # images per second, compared with decoding in a PIL loop: a minute
+    python benchmarks/ingest.py images [FOLDER]   # image checks compared with a PIL loop: a minute
     python benchmarks/ingest.py stage [FOLDER]    # the stage with 1,000 images and 50,000 ratings: half a minute
-    python benchmarks/ingest.py rows              # the stage with 5 million ratings: several minutes
+    python benchmarks/ingest.py rows              # the stage with 5 million rows of ratings: several minutes
 
-FOLDER contains JPEG files. The default is ../shared/flickr8k/corpus_images. All output is in temporary folders.
+FOLDER is a folder of JPEG files. The default is ../shared/flickr8k/corpus_images. All output is written to temporary
+folders.
 """
 
 import itertools
@@ -40,25 +41,25 @@ ImageFolder = Annotated[Path, typer.Argument(help="Folder of JPEG files.")]
 
 @app.command()
 def images(folder: ImageFolder = IMAGES, rounds: int = 3) -> None:
-    """Compare the image checks with a PIL loop, for images of original size and enlarged to 2400 x 1600."""
+    """Compare the speed of the image checks with a PIL loop, in original size and enlarged to 2400 x 1600 pixels."""
     from kadr.ingest.image_checks import list_images
 
     paths = [image.path for image in list_images(str(folder.parent), folder.name, "corpus")[:N_IMAGES]]
-    _compare_with_pil("as they are", paths, rounds)
+    _compare_with_pil("in original size", paths, rounds)
     with tempfile.TemporaryDirectory() as name:
         for path in paths[:N_LARGE_IMAGES]:
             with Image.open(path) as image:
                 image.resize(CAMERA_SIZE).save(Path(name) / Path(path).name, quality=90)
         large_paths = [str(path) for path in sorted(Path(name).iterdir())]
-        _compare_with_pil(f"as JPEG of {CAMERA_SIZE[0]} x {CAMERA_SIZE[1]}", large_paths, rounds)
+        _compare_with_pil(f"enlarged to {CAMERA_SIZE[0]} x {CAMERA_SIZE[1]}", large_paths, rounds)
 
 
 def _compare_with_pil(description: str, paths: list[str], rounds: int) -> None:
-    """Measure the PIL loop and the checks in turn, and print the medians and their ratio."""
+    """Measure the PIL loop and the image checks alternately. Print the median speeds and the median ratio."""
     from kadr.ingest.image_checks import ImageFile, check_images
 
     image_files = [ImageFile(path, path, "corpus") for path in paths]
-    check_images(image_files[:50], MAX_PIXELS)  # imports modules
+    check_images(image_files[:50], MAX_PIXELS)  # warm-up: imports modules
     pil_rates, kadr_rates = [], []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -79,17 +80,17 @@ def _compare_with_pil(description: str, paths: list[str], rounds: int) -> None:
 
 @app.command()
 def stage(folder: ImageFolder = IMAGES) -> None:
-    """Measure the stage with 1,000 images and 50,000 ratings, including imports."""
+    """Measure stage `ingest` with 1,000 images and 50,000 ratings. The time includes imports."""
     with _temporary_project() as project:
         for number, path in enumerate(itertools.islice(sorted(folder.iterdir()), N_IMAGES)):
             _copy_image(path, project, number)
-        _write_single_file(project, N_RATINGS // 4)  # four ratings in a row
+        _write_single_file(project, N_RATINGS // 4)  # each row contains four ratings
         _run_stage(project)
 
 
 @app.command()
 def rows(n: int = N_ROWS) -> None:
-    """Measure the stage with 5 million rows of one rating, and with 5 million rows of four ratings."""
+    """Measure stage `ingest` with N rows of one rating each, and with N rows of four ratings each."""
     for write_ratings, description in (
         (_write_long_file, "rows of one rating"),
         (_write_single_file, "rows of three expert ratings and a crowd share"),
@@ -124,7 +125,7 @@ def _copy_image(path: Path, project: Path, number: int) -> None:
 
 
 def _make_pairs(n_pairs: int) -> tuple[pa.Array, pa.Array, np.random.Generator]:
-    """Return the images and the texts of different pairs, and a random number generator."""
+    """Return the image names and texts of distinct pairs, and a random number generator."""
     image, text = np.arange(n_pairs) % (N_IMAGES - 1) + 1, np.arange(n_pairs) // (N_IMAGES - 1)
     names = pa.array([f"{number:04d}.jpg" for number in range(N_IMAGES)])
     texts = pa.array(

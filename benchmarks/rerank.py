@@ -1,10 +1,10 @@
-"""Measure whether reranking by the relevance model improves the ranking by cosine.
+"""Measure whether reranking with the relevance model improves the ranking by cosine.
 
 Run the benchmark in a project whose pipeline has run. The printed JSON object contains paired differences (reranked
-minus cosine) with bootstrap intervals. Reranking helps if an interval is above 0.
+minus cosine) with bootstrap intervals. Reranking improves a metric if the interval of its difference is above 0.
 
-- test_queries: Each test query is searched among the test images. The first N images by cosine are reranked.
-- rated_pairs: The rated images of each query are ranked by held-out predictions. The gain in NDCG@10 is the relevance.
+- test_queries: Each test query is searched among the test images. The N images with the highest cosine are reranked.
+- rated_pairs: The rated images of each query are ranked by held-out predictions. NDCG@10 uses the rated relevance as gain.
 
     python benchmarks/rerank.py      # under a minute
 """
@@ -28,7 +28,7 @@ RECALL_RANKS = (1, 5, 10)
 
 
 def mean_difference(differences: np.ndarray, groups: list[str], params: Params) -> dict[str, float]:
-    """Return the mean of paired differences with its interval over resampled groups (queries or images)."""
+    """Return the mean of paired differences, with a bootstrap interval over groups (queries or images)."""
     mean = bootstrap(
         lambda rows: float(differences[rows].mean()),
         groups,
@@ -42,7 +42,7 @@ def mean_difference(differences: np.ndarray, groups: list[str], params: Params) 
 
 
 def compare_test_queries(params: Params, depths: list[int]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the differences in the retrieval metrics for each number of reranked images."""
+    """Return the differences in the retrieval metrics for each reranking depth."""
     images = read_table(PROJECT.images, IMAGES).to_pandas()
     ids = images.loc[(images["split"] == "test") & (images["status"] == "ok"), "image_id"].tolist()
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
@@ -71,18 +71,21 @@ def compare_test_queries(params: Params, depths: list[int]) -> dict[str, dict[st
 
 
 def target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the number of images above the target image of each query. Half of the images with equal scores count.
+    """Return the number of images that rank above the target image of each query. A tied image counts as half.
 
     Args:
-        scores: (n_queries, n_images).
-        targets: (n_queries,) columns of the target images.
+        scores: (n_queries, n_images) scores.
+        targets: (n_queries,) column index of each query's target image.
     """
     target_scores = scores[np.arange(len(targets)), targets][:, None]
     return (scores > target_scores).sum(axis=1) + ((scores == target_scores).sum(axis=1) - 1) / 2
 
 
 def compare_rated_pairs(params: Params) -> dict[str, dict[str, float] | int]:
-    """Return the difference in NDCG@10 between held-out predictions and cosines, over queries with several images."""
+    """Return the mean difference in NDCG@10 between held-out predictions and cosines.
+
+    Only queries with at least two rated images and a positive relevance are included.
+    """
     model, cosine = (
         read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas() for name in ("model", "cosine")
     )
@@ -101,8 +104,8 @@ def ndcg(relevances: np.ndarray, scores: np.ndarray) -> float:
     """Return the normalised discounted cumulative gain of the first 10 ranks (Järvelin and Kekäläinen 2002).
 
     Args:
-        relevances: (n_images,) relevances of the images of a query.
-        scores: (n_images,) scores of the images.
+        relevances: (n_images,) relevances of one query's rated images.
+        scores: (n_images,) scores of the same images.
     """
     discounts = 1 / np.log2(2 + np.arange(min(MAX_RANK, len(relevances))))
     order = np.argsort(-scores, kind="stable")[:MAX_RANK]
@@ -111,7 +114,7 @@ def ndcg(relevances: np.ndarray, scores: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Compare both rankings and print a JSON object."""
+    """Compare reranking with the ranking by cosine, and print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--depths", type=int, nargs="+", default=[10, 20, 50, 100], help="numbers of images to rerank")
     args = parser.parse_args()

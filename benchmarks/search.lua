@@ -1,5 +1,5 @@
--- Searches for the load generator wrk, which needs less processor time than a Python client.
--- The queries repeat, so their encodings are soon cached.
+-- Search requests for the load generator wrk, which needs less processor time than a Python client.
+-- The queries repeat, so the server soon has all query encodings in its cache.
 --
 --     wrk -t1 -c64 -d15s -s benchmarks/search.lua http://127.0.0.1:8000/search
 local subjects = { "a dog", "two children", "a man in red", "a woman", "people", "a boy", "a bird", "a horse" }

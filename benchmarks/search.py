@@ -1,14 +1,14 @@
-"""Measure search over synthetic images: whole queries, vector search, recall, build time and size, compared with peers.
+"""Measure the speed, recall, build time and size of search in synthetic collections, compared with other libraries.
 
 The benchmark prints a JSON object for each collection size. It uses as many cores as OMP_NUM_THREADS allows. A whole
-query consists of a new text encoded with all-MiniLM-L6-v2, the vector search, and a relevance model that reranks 100
-images. The peers are FAISS (Flat and HNSW32) and usearch, for the vector search alone.
+query encodes a new text with all-MiniLM-L6-v2, runs the vector search, and reranks 100 images with a relevance model.
+The other libraries, FAISS (Flat and HNSW32) and usearch, run only the vector search.
 
-Image vectors are unit vectors of 512 dimensions, from clusters of different sizes on a curved surface of 64 dimensions.
-Query vectors come from the same clusters and are shifted, as text vectors of a CLIP are.
+Image vectors are 512-dimensional unit vectors from clusters of different sizes on a curved 64-dimensional surface.
+Query vectors come from the same clusters and are shifted like the text vectors of a CLIP model.
 
     python benchmarks/search.py --sizes 10000 100000      # several minutes on two cores
-    python benchmarks/search.py --sizes 1000000           # 8 GB of memory; without peers
+    python benchmarks/search.py --sizes 1000000           # 8 GB of memory; without other libraries
 """
 
 import argparse
@@ -50,7 +50,7 @@ Writer = Callable[[Path], object]
 
 
 class SyntheticVectors:
-    """A source of image and text vectors from the same clusters."""
+    """Generator of random image and text vectors from the same clusters."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
@@ -82,7 +82,7 @@ class SyntheticVectors:
 
 
 class CyclingTextEncoder:
-    """A text encoder that returns the next stored vectors, whatever the texts are."""
+    """A text encoder that ignores the texts and returns stored vectors in turn."""
 
     def __init__(self, vectors: Vectors) -> None:
         self._vectors, self._position = vectors, 0
@@ -95,7 +95,10 @@ class CyclingTextEncoder:
 
 
 def make_model(source: SyntheticVectors) -> RelevanceModel:
-    """Train a model with the blocks `cosine` and `caption_neighbours` on as many captions as Flickr8k has."""
+    """Train a relevance model with the feature blocks `cosine` and `caption_neighbours` on random data.
+
+    The random corpus has as many images and captions as Flickr8k.
+    """
     import lightgbm as lgb
 
     images = Images([f"{number:05d}" for number in range(N_CORPUS)], {"clip": source.images(N_CORPUS, 1)})
@@ -122,10 +125,10 @@ def make_model(source: SyntheticVectors) -> RelevanceModel:
 
 
 def make_index(source: SyntheticVectors, n_images: int, exact_max: int, model: RelevanceModel) -> tuple[Index, float]:
-    """Return an index, and the seconds to build its vector index.
+    """Return an index, and the time in seconds to build its vector index.
 
-    The prepared arrays of the model are computed for the first 4,096 images and repeated. The time of a query does not
-    depend on their values.
+    The arrays that the relevance model prepares are computed for the first 4,096 images and repeated for the others.
+    Their values do not affect the duration of a query.
     """
     vectors = ImageVectors(source.images(n_images, 4).astype(np.float16), {"encoder": "made"})
     start = time.perf_counter()
@@ -145,7 +148,7 @@ def make_index(source: SyntheticVectors, n_images: int, exact_max: int, model: R
 
 
 def measure_calls(call: Callable[[int], object], n_calls: int) -> dict[str, float]:
-    """Return the median and the 99th percentile of the duration of a call in ms, after three warm-up calls."""
+    """Return the median and the 99th percentile of the call duration in ms, after three warm-up calls."""
     for number in range(N_WARM_UP):
         call(number)
     durations = []
@@ -158,13 +161,16 @@ def measure_calls(call: Callable[[int], object], n_calls: int) -> dict[str, floa
 
 
 def make_query(number: int) -> str:
-    """Return a text of 8 random words and a number, so that no text occurs twice."""
+    """Return a unique query text: 8 random words and the given number."""
     rng = np.random.default_rng(number)
     return " ".join(rng.choice(WORDS, 8)) + f" {number}"
 
 
 def make_peers(vectors: Vectors) -> dict[str, Callable[[], tuple[VectorSearch, Writer]]]:
-    """Return name -> function that builds a peer's index and returns its search function and its writer."""
+    """Return the build function of each peer library by name.
+
+    A build function returns a search function and a function that writes the index to a file.
+    """
     import faiss
 
     def build_faiss(factory: str) -> tuple[VectorSearch, Writer]:
@@ -201,18 +207,18 @@ def file_size_mb(write: Writer) -> int:
 def measure_kadr(
     index: Index, build_seconds: float, queries: Vectors, expected: Rows, *, model: RelevanceModel, sbert: TextEncoder
 ) -> dict[str, object]:
-    """Measure whole queries, text encoding and vector search of kadr.
+    """Measure whole queries, text encoding and vector search with kadr.
 
     Args:
         index: Index to search.
-        build_seconds: Seconds to build its vector index.
+        build_seconds: Time to build the vector index, in seconds.
         queries: (n_queries, 512) query vectors.
-        expected: (n_queries, 10) rows of the exact nearest images.
+        expected: (n_queries, 10) index rows of the exact nearest images.
         model: Relevance model for reranking.
-        sbert: Text encoder of the model.
+        sbert: Text encoder for the relevance model.
     """
     vector_index, n_queries = index.vector_index, len(queries)
-    found = np.stack([index.nearest(query[None], RECALL_K)[0] for query in queries])
+    nearest = np.stack([index.nearest(query[None], RECALL_K)[0] for query in queries])
     encoders = {"clip": CyclingTextEncoder(queries), "sbert": sbert}
     searcher, encode = Searcher(index, encoders, model, N_RERANKED), TextQueryEncoder(encoders)
     return {
@@ -223,7 +229,7 @@ def measure_kadr(
         "vector search": measure_calls(
             lambda number: index.nearest(queries[number % n_queries][None], N_RERANKED), n_queries
         ),
-        "recall_at_10": round(mean_recall(expected, found), 4),
+        "recall_at_10": round(mean_recall(expected, nearest), 4),
         "build_s": round(build_seconds, 1),
         "mb": file_size_mb(vector_index.write),
     }
@@ -232,7 +238,13 @@ def measure_kadr(
 def measure_peer(
     build: Callable[[], tuple[VectorSearch, Writer]], queries: Vectors, expected: Rows
 ) -> dict[str, object]:
-    """Measure the vector search of a peer. The arguments are those of `measure_kadr`."""
+    """Measure the vector search of another library.
+
+    Args:
+        build: Function that builds the index and returns a search function and a function that writes the index.
+        queries: (n_queries, 512) query vectors.
+        expected: (n_queries, 10) index rows of the exact nearest images.
+    """
     start = time.perf_counter()
     search, write = build()
     seconds = time.perf_counter() - start
@@ -247,14 +259,14 @@ def measure_peer(
 
 
 def main() -> None:
-    """Measure all sizes and print a JSON object for each."""
+    """Run the benchmark for each collection size and print its results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="numbers of images")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="numbers of images to measure")
     parser.add_argument("--queries", type=int, default=200, help="number of queries")
     parser.add_argument(
         "--exact-max", type=int, nargs="+", default=[load_params().index.exact_max], help="values of index.exact_max"
     )
-    parser.add_argument("--peers-max", type=int, default=100_000, help="largest collection that peers are measured on")
+    parser.add_argument("--peers-max", type=int, default=100_000, help="largest size for other libraries")
     args = parser.parse_args()
     source = SyntheticVectors()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
 """Measure start time, memory and requests per second of `kadr serve` with 1, 8 and 64 connections.
 
 The benchmark starts a server in a project folder on a free local port and prints a JSON object. All queries are sent
-once before the measurement, so their encodings are cached. Requests to /health do no work and show the limit of HTTP.
-`times_health` is the ratio of health requests to searches per second. `times_one` is the gain over one connection,
-which comes from batching. `cpu_ms` is the server's processor time per request. Other programs affect it less than the
-elapsed time.
+once before the measurement, so their encodings are cached. Requests to /health do no work, so their rate is the limit
+of the HTTP server. `times_health` is the rate of health requests divided by the rate of searches. `times_one` is the
+speed-up over one connection, which comes from batching. `cpu_ms` is the server's processor time per request, which
+other programs affect less than the elapsed time.
 
     python benchmarks/serve.py --folder .      # at most two minutes; the project needs an index
 """
@@ -58,7 +58,7 @@ def run_server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
 
 
 async def measure_start(session: aiohttp.ClientSession, address: str, process: "subprocess.Popen[bytes]") -> float:
-    """Return the seconds until the first response of the server."""
+    """Return the time in seconds until the server first responds."""
     start = time.perf_counter()
     while process.poll() is None and time.perf_counter() - start < START_TIMEOUT_S:
         try:
@@ -67,7 +67,7 @@ async def measure_start(session: aiohttp.ClientSession, address: str, process: "
                 return time.perf_counter() - start
         except aiohttp.ClientConnectionError:
             await asyncio.sleep(0.05)
-    raise SystemExit(f"The server ended, or did not respond within {START_TIMEOUT_S} s.")
+    raise SystemExit(f"The server exited or did not respond within {START_TIMEOUT_S} s. Run `kadr serve` to see why.")
 
 
 async def measure_load(
@@ -88,11 +88,11 @@ async def measure_load(
         pid: Process ID of the server.
         connections: Number of parallel connections.
         n: Maximum number of requests.
-        seconds: Maximum duration.
-        search: Send searches instead of health requests.
+        seconds: Maximum duration of the measurement, in seconds.
+        search: Whether to send searches instead of health requests.
 
     Returns:
-        Requests per second, percentiles of the duration and processor time in ms, number of requests and of failures.
+        Requests per second, duration percentiles and processor time in ms, and numbers of requests and failures.
     """
     queries = itertools.islice(itertools.cycle(QUERIES), n)
     durations: list[float] = []
@@ -125,7 +125,7 @@ async def measure_load(
 
 
 async def measure_server(address: str, process: "subprocess.Popen[bytes]", n: int, seconds: float) -> dict[str, object]:
-    """Measure the start, health requests, and searches with each number of connections."""
+    """Measure the start time, health requests, and searches over each number of connections."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=max(CONNECTIONS))) as session:
         results: dict[str, object] = {"start_s": round(await measure_start(session, address, process), 1)}
         results["start_cpu_s"] = round(cpu_seconds(process.pid), 1)
@@ -158,11 +158,11 @@ def peak_memory_mb(pid: int) -> int:
 
 
 def main() -> None:
-    """Start the server, measure, and print a JSON object."""
+    """Start the server, run the benchmark, and print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path(), help="project folder with an index")
-    parser.add_argument("--queries", type=int, default=2000, help="maximum number of requests in a measurement")
-    parser.add_argument("--seconds", type=float, default=15.0, help="maximum seconds of a measurement")
+    parser.add_argument("--queries", type=int, default=2000, help="maximum number of requests per measurement")
+    parser.add_argument("--seconds", type=float, default=15.0, help="maximum duration of a measurement in seconds")
     args = parser.parse_args()
     with run_server(args.folder) as (address, process):
         print(json.dumps(asyncio.run(measure_server(address, process, args.queries, args.seconds)), indent=1))

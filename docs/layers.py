@@ -1,6 +1,6 @@
-"""Draw docs/layers.svg, the layers of the project, from the import contract and the package docstrings.
+"""Draw docs/layers.svg, a diagram of the project's layers, from the import contract and the package docstrings.
 
-Run `python docs/layers.py` after a change of the layers. A test checks that the picture is up to date.
+Run `python docs/layers.py` after you change the layers. A test checks that the diagram is up to date.
 """
 
 import ast
@@ -35,13 +35,13 @@ def summary(name: str) -> str:
 
 
 def size(name: str) -> str:
-    """Return the number of modules of a package, as text. The text is empty for a single module."""
+    """Return a label with the number of modules in a package, or an empty string for a single module."""
     folder = PROJECT / name.replace(".", "/")
     return f"{len(list(folder.rglob('*.py')))} modules" if folder.is_dir() else ""
 
 
 def draw() -> str:
-    """Return the picture as SVG: a row for each package. Packages of one layer touch each other."""
+    """Return the diagram as SVG, with one row per package. There is no gap between packages of the same layer."""
     rows, y = [], GAP
     for layer in layers():
         for name in layer:
@@ -54,7 +54,7 @@ def draw() -> str:
             y += ROW
         y += GAP
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" role="img">'
-    title = "<title>The layers of kadr. A package imports packages of its own row and of the rows below.</title>"
+    title = "<title>The layers of kadr. A package may import packages from its own layer and from lower layers.</title>"
     return "\n".join([head, title, f"<style>{STYLE}\n</style>", *rows, "</svg>", ""])
 
 

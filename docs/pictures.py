@@ -1,11 +1,11 @@
 """Take screenshots of the Prefect, MLflow and kadr web pages for the documentation.
 
-Run the script in a project whose pipeline has run. Change a setting first, so that the flow runs stages and MLflow has
-two training runs to compare:
+Run the script in a project whose pipeline has run. First change a setting, so that the flow has stages to run and
+MLflow has two training runs to compare:
 
     dvc repro && kadr use sample -S train.num_leaves=12 && python docs/pictures.py
 
-The script needs Debian's package chromium. The Prefect server stores its data in a temporary folder.
+The script requires the Debian package chromium. The Prefect server stores its data in a temporary folder.
 """
 
 import io
@@ -38,7 +38,7 @@ ANIMATION_MS = 3000
 
 @contextmanager
 def run_server(command: list[str], environment: dict[str, str]) -> Iterator[str]:
-    """Run a server on a free local port and yield its address after its first response."""
+    """Run a server on a free local port and yield its address when the server responds."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -61,7 +61,7 @@ def run_server(command: list[str], environment: dict[str, str]) -> Iterator[str]
 
 
 def open_page(browser: Browser, address: str, *texts: str) -> Page:
-    """Open a page in the light colour scheme and wait until it shows all texts."""
+    """Open a page in the light colour scheme and wait until all given texts are visible."""
     page = browser.new_page(viewport=WINDOW_SIZE, color_scheme="light")
     page.set_default_timeout(TIMEOUT_S * 1000)
     # Prefect ignores the colour scheme of the browser.
@@ -73,14 +73,14 @@ def open_page(browser: Browser, address: str, *texts: str) -> Page:
 
 
 def save_screenshot(page: Page, path: Path) -> None:
-    """Save the visible part of a page as a PNG file with few colours, after its animations."""
+    """Wait until animations have ended, and save the visible part of the page as a PNG file with 128 colours."""
     page.wait_for_timeout(ANIMATION_MS)
     screenshot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     screenshot.quantize(N_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def capture_prefect(browser: Browser, home: Path) -> None:
-    """Run the pipeline with a temporary Prefect server and capture the page of the flow run."""
+    """Run the pipeline with a temporary Prefect server, and take a screenshot of the flow run."""
     environment = os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_UI_API_URL": "/api"}
     with run_server([sys.executable, "-m", "prefect", "server", "start"], environment) as address:
         api = {"PREFECT_API_URL": f"{address}/api"}
@@ -92,7 +92,7 @@ def capture_prefect(browser: Browser, home: Path) -> None:
 
 
 def capture_mlflow(browser: Browser) -> None:
-    """Capture MLflow's comparison of the last two training runs."""
+    """Take a screenshot of the last two training runs, compared in MLflow."""
     mlflow.set_tracking_uri(STORE)
     training_runs = mlflow.search_runs(
         search_all_experiments=True,
@@ -112,7 +112,7 @@ def capture_mlflow(browser: Browser) -> None:
 
 
 def capture_kadr(browser: Browser) -> None:
-    """Capture the search results on the page of `kadr serve`."""
+    """Take a screenshot of search results on the page of `kadr serve`."""
     with run_server(["kadr", "serve"], dict(os.environ)) as address:
         page = open_page(browser, f"{address}/?{urllib.parse.urlencode({'q': QUERY})}", "best first")
         page.wait_for_load_state("networkidle")
@@ -120,7 +120,7 @@ def capture_kadr(browser: Browser) -> None:
 
 
 def main() -> None:
-    """Capture the pages of Prefect, MLflow and kadr."""
+    """Take the screenshots of Prefect, MLflow and kadr."""
     with (
         tempfile.TemporaryDirectory() as home,
         sync_playwright() as playwright,

@@ -14,7 +14,7 @@ PACKAGE = PROJECT / "kadr"
 
 
 def write_commands() -> None:
-    """Write commands.md: the help of every command."""
+    """Write commands.md with the help text of every command."""
     group = typer.main.get_command(app)
     context = typer.Context(group, info_name="kadr")
     with mkdocs_gen_files.open("commands.md", "w") as page:
@@ -22,7 +22,7 @@ def write_commands() -> None:
 
 
 def write_api() -> None:
-    """Write one page per module of kadr, and their navigation."""
+    """Write one page per module of kadr, and the navigation for these pages."""
     navigation = mkdocs_gen_files.Nav()
     for path in sorted(PACKAGE.rglob("*.py")):
         names = path.relative_to(PROJECT).with_suffix("").parts
@@ -38,7 +38,7 @@ def write_api() -> None:
 
 
 def copy_page(name: str, target: str) -> None:
-    """Copy a Markdown file of the project's root into the site, with links that start at docs/."""
+    """Copy a Markdown file from the project root into the site, and make its links relative to docs/."""
     text = (PROJECT / name).read_text(encoding="utf-8").replace("](CHANGELOG.md)", "](changelog.md)")
     with mkdocs_gen_files.open(target, "w") as page:
         page.write(re.sub(r"\]\(docs/", "](", text))

@@ -1,4 +1,4 @@
-"""Stage `report`: write the HTML reports of the run and of the ratings."""
+"""Stage `report`: write the run report and the ratings report as HTML files."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ N_QUERIES, N_RESULTS = 6, 6
 
 
 def report(params: Params) -> Metrics:
-    """Write both reports and return the size of the run's report in bytes."""
+    """Write the run report and the ratings report. Return the size of the run report in bytes."""
     html = render_run_page(make_run_page(params))
     write_text(PROJECT.report, html)
     write_text(PROJECT.ratings_report, render_ratings_page(make_ratings_page(params)))
@@ -54,7 +54,7 @@ def report(params: Params) -> Metrics:
 
 
 def make_run_page(params: Params) -> RunPage:
-    """Read the outputs of the other stages and return the contents of the run's report."""
+    """Read the outputs of the other stages and return the contents of the run report."""
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
     ratings, queries = (
         read_table(PROJECT.ratings, RATINGS).to_pandas(),
@@ -94,7 +94,7 @@ def make_run_page(params: Params) -> RunPage:
 
 
 def make_ratings_page(params: Params) -> RatingsPage:
-    """Read the ratings and the relevance, and return the contents of the ratings' report."""
+    """Read the ratings and the relevance, and return the contents of the ratings report."""
     ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
     relevance = read_table(PROJECT.relevance, RELEVANCE).to_pandas()
     images, queries = read_table(PROJECT.images, IMAGES).to_pandas(), read_table(PROJECT.queries, QUERIES).to_pandas()
@@ -130,7 +130,7 @@ def _read_metrics(stage: str) -> dict[str, Any]:
 
 
 def _load_searcher(params: Params, queries: pd.DataFrame) -> Searcher:
-    """Load the searcher of `kadr search`, with the stored text embeddings in place of the text encoders."""
+    """Load the searcher that `kadr search` uses, with stored text embeddings instead of text encoders."""
     ids = dict(zip(queries["text"].map(normalise_text), queries["query_id"], strict=True))
     stored = Embeddings.read_all(PROJECT.text_embeddings, params.embed_texts.encoders)
     encoders = {name: StoredTextEncoder(embeddings, ids) for name, embeddings in stored.items()}

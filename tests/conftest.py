@@ -1,4 +1,4 @@
-"""Shared fixtures: real input data, a temporary embedding cache, and a project whose pipeline has run."""
+"""Shared fixtures: real input data, a temporary embedding cache, and a project after a pipeline run."""
 
 import os
 import shutil
@@ -35,9 +35,9 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Return the folder of real images, ratings and weights. The test is skipped if the folder is missing."""
+    """Return the folder of real images, ratings and weights. Skip the test if the folder is missing."""
     if not (SHARED / "flickr8k").is_dir():
-        pytest.skip("../shared (real images, ratings and weights) does not exist on this machine")
+        pytest.skip("the folder ../shared with real images, ratings and weights does not exist")
     return SHARED
 
 
@@ -70,13 +70,13 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class FinishedProject:
-    """A committed copy of the project with a small sample, after one `dvc repro`. Tests must not change its files."""
+    """A committed copy of the project after `dvc repro` on a small sample. Tests must not change the copy."""
 
     folder: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables with this Python first in PATH and the embedding cache of this project."""
+        """Environment variables that select this Python and the embedding cache of the finished project."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         git = {f"GIT_{role}_{key}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
         variables = {"PATH": path, "PYTHONPATH": ".", "KADR_CACHE": str(self.folder.with_name("cache"))}

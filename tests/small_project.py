@@ -1,4 +1,4 @@
-"""Fixtures of a small project: the tables and embeddings that the stages before training write."""
+"""Fixtures for a small project that contains the tables and embeddings for training."""
 
 import shutil
 from pathlib import Path
@@ -78,7 +78,7 @@ def write_frame(frame: pd.DataFrame, path: Path, schema: pa.Schema) -> None:
 
 
 def write_ratings(image_ids: list[str], query_ids: list[str], cosines: np.ndarray) -> None:
-    """Write the ratings and the relevance of all pairs of an image and a query."""
+    """Write ratings and relevance for every combination of an image and a query."""
     pairs = pd.MultiIndex.from_product([image_ids, query_ids], names=["image_id", "query_id"]).to_frame(index=False)
     relevances = np.clip((cosines.reshape(-1) + 1) / 2, 0, 1)
     expert = pairs.assign(

@@ -1,4 +1,4 @@
-"""The documentation of the structure agrees with the code."""
+"""Check that the documentation of the project structure matches the code."""
 
 import runpy
 import tomllib
@@ -9,7 +9,9 @@ import pytest
 
 def test_the_picture_of_the_layers_is_up_to_date(project: Path) -> None:
     module = runpy.run_path(str(project / "docs/layers.py"))
-    assert (project / "docs/layers.svg").read_text(encoding="utf-8") == module["draw"](), "run `python docs/layers.py`"
+    assert (project / "docs/layers.svg").read_text(encoding="utf-8") == module["draw"](), (
+        "docs/layers.svg is out of date: run `python docs/layers.py`"
+    )
 
 
 def test_every_package_of_kadr_is_in_a_layer(project: Path) -> None:

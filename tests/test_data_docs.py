@@ -1,4 +1,4 @@
-"""docs/data.md: the example files are read as described, and the table lists every validation rule."""
+"""Check that the example files in docs/data.md can be read and that the page lists every validation rule."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[1] / "docs/data.md"
 
 
 def example_files(name: str) -> dict[str, str]:
-    """Return the example files in the section of a format by file name."""
+    """Return the example files of a format as a mapping from file name to content."""
     text = PAGE.read_text(encoding="utf-8")
     section = re.split(r"\n### |\n## ", text.split(f"### {name}\n", 1)[1])[0]
     return dict(re.findall(r"```csv (\S+)\n(.*?)```", section, re.DOTALL))

@@ -1,4 +1,4 @@
-"""The examples in docs/ are valid: settings are parsed, commands and scripts are run, error messages exist."""
+"""Check the examples in docs/: settings are valid, commands and scripts run, and quoted error messages exist."""
 
 import hashlib
 import os
@@ -22,20 +22,20 @@ from kadr.params import parse_params
 
 
 def read_blocks(page: Path, language: str) -> list[str]:
-    """Return the code blocks of a language, without their indentation."""
+    """Return the code blocks in a language, without their indentation."""
     blocks = re.findall(rf"(?ms)^ *```{language}\n(.*?)^ *```", page.read_text(encoding="utf-8"))
     return [textwrap.dedent(block) for block in blocks]
 
 
 def read_commands(page: Path) -> list[str]:
-    """Return the shell commands of a page without their comments."""
+    """Return the shell commands on a page, without comments."""
     lines = "".join(read_blocks(page, "bash")).splitlines()
     return [command for line in lines if (command := line.split("  #")[0].strip())]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, project: Path) -> Path:
-    """Return a folder with the project's params.yaml and presets."""
+    """Return a temporary folder with the project's params.yaml and presets."""
     shutil.copy(project / "params.yaml", tmp_path)
     shutil.copytree(project / "presets", tmp_path / "presets")
     return tmp_path

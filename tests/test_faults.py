@@ -1,7 +1,7 @@
-"""Faults in the real pipeline: after a kill or damage, `dvc repro` produces the bytes of an undisturbed run.
+"""Test that `dvc repro` produces the files of an undisturbed run after stages were killed or files were damaged.
 
 By default, a few stages are killed, one for each kind of output: a folder, the embedding cache, the MLflow store and a
-published index. KADR_FAULTS=all kills every stage, starting from an empty project, in about five minutes.
+published index. If KADR_FAULTS is `all`, every stage of an empty project is killed, which takes about five minutes.
 """
 
 import os
@@ -23,28 +23,28 @@ from tests.conftest import FinishedProject, run
 
 pytestmark = pytest.mark.slow
 
-N_KILLS = 2  # kills of each stage
+N_KILLS = 2  # number of kills per stage
 KILLED_STAGES = ["clip", "embed_texts@tfidf", "train", "index"]
 LOCK_DAMAGED = re.compile(r"dvc\.lock',? (validation failed|is invalid|YAML file structure is corrupted)")
 
 
 def read_lock(folder: Path) -> dict[str, Any]:
-    """Return the entry of each stage in dvc.lock: command, deps, params and outs with their md5."""
+    """Return the dvc.lock entry of each stage: command, deps, params and outs with MD5 hashes."""
     return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
 
 
 def stage_seconds(finished: FinishedProject) -> dict[str, float]:
-    """Return the duration of each stage, DVC's own work included.
+    """Return the duration of each stage in seconds, including the overhead of DVC.
 
-    DVC ran the stages one after another, and each stage wrote its metrics file last.
+    The durations follow from the times of the metrics files, because each stage writes its metrics file last.
     """
     ends = sorted((path.stat().st_mtime, path.stem) for path in (finished.folder / "metrics").iterdir())
-    start = (finished.folder / "params.yaml").stat().st_mtime  # `kadr use` writes params.yaml right before `dvc repro`
+    start = (finished.folder / "params.yaml").stat().st_mtime  # written just before `dvc repro`
     return {name: end - begin for (begin, _), (end, name) in zip([(start, ""), *ends], ends, strict=False)}
 
 
 def forget_stages(folder: Path, stages: list[str], environment: dict[str, str]) -> None:
-    """Delete the outputs of stages, their entries in dvc.lock, and their files in the DVC cache."""
+    """Delete the outputs, the dvc.lock entries and the cached files of the given stages."""
     lock = read_lock(folder)
     for stage in stages:
         for out in lock.pop(stage)["outs"]:
@@ -56,16 +56,16 @@ def forget_stages(folder: Path, stages: list[str], environment: dict[str, str]) 
 
 
 class Killer:
-    """Runs `dvc repro` repeatedly, and kills its process group at planned times."""
+    """Run `dvc repro` repeatedly and kill its process group at planned times."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
-        self.kill_times: dict[str, list[float]] = {}  # seconds after the start of each stage, the next kill last
+        self.kill_times: dict[str, list[float]] = {}  # seconds after the start of a stage, in descending order
         self.lock = ""  # content of dvc.lock before the first run
         self.killed: Counter[str] = Counter()
 
     def run(self, kill_times: dict[str, list[float]]) -> None:
-        """Run `dvc repro` until a run ends without a kill."""
+        """Run `dvc repro` repeatedly until one run ends without being killed."""
         self.kill_times, self.lock = kill_times, (self.folder / "dvc.lock").read_text(encoding="utf-8")
         while not self._run_once():
             pass
@@ -112,7 +112,7 @@ def test_killed_stages_produce_the_bytes_of_an_undisturbed_run(finished: Finishe
     while remaining:
         forget_stages(copy, remaining, environment)
         killer.run({stage: sorted(rng.uniform(0, seconds[stage]) for _ in range(N_KILLS))[::-1] for stage in remaining})
-        remaining = [stage for stage in stages if not killer.killed[stage]]  # stages that ended before their kill
+        remaining = [stage for stage in stages if not killer.killed[stage]]  # stages that ended before the kill
         seconds = {stage: duration / 2 for stage, duration in seconds.items()}
     assert read_lock(copy) == read_lock(finished.folder)
     assert "Data and pipelines are up to date" in run("dvc status", copy, environment)
@@ -125,7 +125,7 @@ def test_a_second_simultaneous_run_is_refused_without_harm(finished: FinishedPro
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(["dvc", "repro"], cwd=copy, env=environment, start_new_session=True, **pipes) as first:
         assert any("Running stage" in line for line in first.stdout or ())
-        os.killpg(first.pid, signal.SIGSTOP)  # stop the run inside its stage
+        os.killpg(first.pid, signal.SIGSTOP)  # pause the run in the middle of a stage
         try:
             second = subprocess.run(["dvc", "repro"], cwd=copy, env=environment, check=False, **pipes)
         finally:
@@ -149,7 +149,7 @@ def test_damaged_files_are_restored(finished: FinishedProject, tmp_path: Path) -
     for path in (cached, *(copy / name for name in files)):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     output = run("dvc repro", copy, finished.environment)
-    assert re.findall(r"Running stage '([^']+)'", output) == ["index"]  # DVC restores the other files from its cache
+    assert re.findall(r"Running stage '([^']+)'", output) == ["index"]  # DVC restores the other outputs from its cache
     assert read_lock(copy) == read_lock(finished.folder)
     for name in (*files, str(cached.relative_to(copy))):
         assert (copy / name).read_bytes() == (finished.folder / name).read_bytes()

@@ -1,4 +1,4 @@
-"""docs/flickr8k.md: its script arranges a copy of Flickr8k so that ingest reads it."""
+"""Check that the script in docs/flickr8k.md arranges a copy of Flickr8k for stage `ingest`."""
 
 import csv
 import json
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_docs import blocks
+from tests.test_docs import read_blocks
 
 N_RATED, N_UNRATED = 12, 130
 
 
 @pytest.fixture
 def download(shared: Path, tmp_path: Path) -> Path:
-    """A small copy of Flickr8k with the names of the distributed files."""
+    """Return a small copy of Flickr8k with the file names of the original download."""
     source, folder = shared / "flickr8k", tmp_path / "data/raw/flickr8k"
     (folder / "Flicker8k_Dataset").mkdir(parents=True)
     rated = {path.name for path in sorted((source / "train_images").iterdir())[:N_RATED]}
@@ -36,12 +36,12 @@ def download(shared: Path, tmp_path: Path) -> Path:
 
 
 def test_the_script_arranges_flickr8k_for_ingest(download: Path, project: Path, tmp_path: Path) -> None:
-    (script,) = blocks(project / "docs/flickr8k.md", "python")
+    (script,) = read_blocks(project / "docs/flickr8k.md", "python")
     subprocess.run([sys.executable, "-c", script], cwd=download, check=True)
     for name in ("tasks", "presets", "expectations", "params.yaml"):
         copy = shutil.copytree if (project / name).is_dir() else shutil.copy
         copy(project / name, tmp_path / name)
-    use, *_ = blocks(project / "docs/flickr8k.md", "bash")[0].splitlines()
+    use, *_ = read_blocks(project / "docs/flickr8k.md", "bash")[0].splitlines()
     environment = os.environ | {"PYTHONPATH": str(project)}
     options = ["-S", "ingest.max_bad_rows=0.5"]
     arguments = [*use.removeprefix("kadr ").split(), *options]

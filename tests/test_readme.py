@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/ run in a copy of the project, and a change runs only the outdated stages."""
+"""Run the commands of README.md and docs/ in a copy of the project, and check which stages run after a change."""
 
 import json
 import os
@@ -29,12 +29,12 @@ def read_blocks(text: str, language: str) -> list[str]:
 
 
 def split_commands(block: str) -> list[str]:
-    """Return the commands of a block without their comments."""
+    """Return the commands in a code block, without comments."""
     return [command for line in block.splitlines() if (command := line.split("  #")[0].strip())]
 
 
 def page_commands() -> list[str]:
-    """Return the commands of the pages without `make`, which would install all packages again."""
+    """Return the commands on the pages, except `make`, which would reinstall all packages."""
     text = "".join((PROJECT / name).read_text(encoding="utf-8") for name in PAGES)
     commands = [command for block in read_blocks(text, "bash") for command in split_commands(block)]
     return [command for command in commands if not command.startswith("make ")]
@@ -51,20 +51,20 @@ def environment(finished: FinishedProject) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def copy(finished: FinishedProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the finished project that these tests can change."""
+    """Return a copy of the finished project. Tests can change the copy."""
     return finished.copy_to(tmp_path_factory.mktemp("copy") / "kadr")
 
 
 @pytest.fixture
 def restored(copy: Path, environment: dict[str, str]) -> Iterator[Path]:
-    """Return the copy, and restore its params.yaml after the test."""
+    """Yield the copy of the finished project, and restore params.yaml after the test."""
     params = (copy / "params.yaml").read_bytes()
     yield copy
     (copy / "params.yaml").write_bytes(params)
 
 
 def stages_run(output: str) -> set[str]:
-    """Return the stages in DVC's output."""
+    """Return the names of the stages that DVC reports as running."""
     return set(re.findall(r"Running stage '([^']+)'", output))
 
 
@@ -114,7 +114,7 @@ def test_the_commands_of_the_dvc_page_share_a_run_with_a_clone(
     second_clone = tmp_path / "second"
     run(f"git clone -q {clone} {second_clone}", tmp_path, environment)
     assert "Data and pipelines are up to date" in run("dvc pull && dvc status", second_clone, environment)
-    # The first experiment is also a command of README.md. One of the two queued experiments is enough.
+    # Skip the first experiment, which README.md also contains, and one of the two queued experiments.
     commands = [command for command in experiments if not re.search("run -S|num_leaves=31", command)]
     output = "".join(run(command, second_clone, environment) for command in commands)
     assert re.search(r"\[[\w-]+\] +[\d.]+ +4 ", output)
@@ -165,7 +165,7 @@ def run_server(command: str, folder: Path, environment: dict[str, str]) -> Itera
 
 
 def get_page(url: str) -> str:
-    """Return the response to a GET request, after waiting for the server."""
+    """Wait for the server and return its response to a GET request."""
     end = time.monotonic() + TIMEOUT_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The commands and the script of docs/start.md, run on photos of Flickr8k and a CLIP model from a folder."""
+"""Run the commands and the script of docs/start.md with images from Flickr8k and a local CLIP model."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[1] / "docs/start.md"
 
 
 def commands_per_block(page: Path) -> list[list[str]]:
-    """Return the commands of each bash block."""
+    """Return the commands in each bash code block of a page."""
     return [
         [line.split("  #")[0].strip() for line in block.splitlines() if not line.startswith("#")]
         for block in read_blocks(page, "bash")
@@ -28,7 +28,7 @@ def commands_per_block(page: Path) -> list[list[str]]:
 
 @pytest.fixture
 def own_photos(tmp_path: Path, shared: Path) -> Path:
-    """Make a folder with `photos` and `captions.csv` from the first rated images of Flickr8k with a caption."""
+    """Return a folder with `photos` and `captions.csv`, made from 40 captioned images of Flickr8k."""
     rated = shared / "flickr8k" / "train_images"
     texts = pd.read_csv(shared / "flickr8k" / "train_dataset.csv").drop_duplicates("query_id").sort_values("query_id")
     captions = pd.DataFrame({"photo": texts["query_id"].str.split("#").str[0], "caption": texts["query_text"]})
@@ -43,7 +43,7 @@ def own_photos(tmp_path: Path, shared: Path) -> Path:
 def test_the_page_trains_and_searches(finished: FinishedProject, shared: Path, own_photos: Path) -> None:
     """Run the commands of the page with captions and one rating.
 
-    To save time, the first `dvc repro` is a dry run, and the second one ends with stage train.
+    To save time, the first `dvc repro` is a dry run, and the second one stops after stage `train`.
     """
     folder, environment = finished.copy_to(own_photos / "kadr"), finished.environment
     local = "-S clip.source=local -S clip.init=FOLDER"

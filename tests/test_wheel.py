@@ -1,4 +1,4 @@
-"""The wheel contains the package alone and can search with the base dependencies alone."""
+"""Check that the wheel contains only the package, and that its metadata lists the dependencies and extras."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ BLOCKED = [
 
 @pytest.fixture(scope="module")
 def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel of the tracked files."""
+    """Build a wheel from the tracked files and return its path."""
     folder = tmp_path_factory.mktemp("wheel")
     archive = folder / "source.tar"
     subprocess.run(["git", "archive", "--output", archive, "HEAD"], cwd=project, check=True)

@@ -1,1 +1,1 @@
-"""HTML reports of a pipeline run: input data, ratings, model metrics, predictions and search examples."""
+"""HTML reports about a pipeline run: input data, ratings, model metrics, predictions and search examples."""

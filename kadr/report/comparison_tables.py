@@ -1,4 +1,4 @@
-"""Comparison tables of baselines, ablations, kinds of pairs and reranking."""
+"""Comparison tables for baselines, ablations, kinds of pairs and reranking."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from kadr.metrics import PAIR_METRICS
 from kadr.report.metric_rows import METRICS, SOURCE_LABELS, MetricCell, format_metric
 
 ABLATION_GROUPS = {
-    "modality": "Embeddings alone: text, image or both",
+    "modality": "Embeddings only: text, image or both",
     "encoders": "Without one encoder",
-    "blocks": "Without one block of features",
+    "blocks": "Without one feature block",
     "aggregates": "Trained with another aggregation method",
     "objectives": "Trained with another loss",
-    "sources": "Trained with the ratings of one source",
+    "sources": "Trained on ratings from one source",
 }
 _NUMBER_PATTERN = r"\b(?:two|three|four|five|six|seven|eight|nine|ten|три|два|две|четыре|пять|шесть|семь|восемь|\d+)\b"
 _NEGATION_PATTERN = r"\b(?:no|not|none|nobody|nothing|never|without|не|нет|без|никто|ничего)\b|n't\b"
-_WORD_COUNTS = ((0, 7, "up to 7 words"), (8, 12, "8 to 12 words"), (13, np.inf, "13 words and more"))
+_WORD_COUNTS = ((0, 7, "up to 7 words"), (8, 12, "8 to 12 words"), (13, np.inf, "13 words or more"))
 _SPREADS = ((0.0, 0.1, "raters agree"), (0.1, 0.25, "raters differ"), (0.25, np.inf, "raters disagree strongly"))
 
 
@@ -31,8 +31,8 @@ class ComparisonRow:
 
     Attributes:
         name: Name of the row.
-        description: Explanation of the name.
-        cells: One cell for each column, or None if the value is missing.
+        description: Short explanation of the row.
+        cells: One cell for each column. A missing value is None.
     """
 
     name: str
@@ -42,7 +42,13 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """A comparison table and an optional conclusion."""
+    """A comparison table and an optional conclusion.
+
+    Attributes:
+        columns: Headings of all columns except the first column, which contains the row names.
+        rows: Rows of the table.
+        conclusion: Sentences that interpret the table, or an empty string.
+    """
 
     columns: Sequence[str]
     rows: Sequence[ComparisonRow]
@@ -50,10 +56,10 @@ class ComparisonTable:
 
 
 def compare_with_baselines(evaluate: Mapping[str, Any]) -> ComparisonTable:
-    """Return the differences between the model and each baseline, by the paired bootstrap.
+    """Return a table of the differences between the model and each baseline, with paired bootstrap intervals.
 
     Args:
-        evaluate: Content of metrics/evaluate.json.
+        evaluate: Contents of metrics/evaluate.json.
     """
     baselines = evaluate.get("differences") or {}
     rows = [
@@ -69,10 +75,10 @@ def compare_with_baselines(evaluate: Mapping[str, Any]) -> ComparisonTable:
 
 
 def compare_reranking(evaluate: Mapping[str, Any], rerank: int) -> ComparisonTable:
-    """Compare the ranking with reranking and the ranking by cosine, and recommend a value for `index.rerank`.
+    """Compare the reranked results with the ranking by cosine, and recommend whether to use reranking.
 
     Args:
-        evaluate: Content of metrics/evaluate.json.
+        evaluate: Contents of metrics/evaluate.json.
         rerank: Current value of `index.rerank`.
     """
     differences = {key: estimate for key, estimate in (evaluate.get("reordering") or {}).items() if estimate}
@@ -87,20 +93,21 @@ def compare_reranking(evaluate: Mapping[str, Any], rerank: int) -> ComparisonTab
         for direction in (1, -1)
     )
     if worse:
-        conclusion = f"Reranking makes {', '.join(worse)} significantly worse. Turn it off."
+        conclusion = f"Reranking makes {', '.join(worse)} significantly worse. Turn reranking off."
     elif better:
-        conclusion = f"Reranking makes {', '.join(better)} significantly better and no metric worse. Turn it on."
+        improved = ", ".join(better)
+        conclusion = f"Reranking significantly improves {improved} and worsens no metric. Turn reranking on."
     else:
-        conclusion = "Reranking changes no metric significantly. Turn it off, because a search is faster without it."
+        conclusion = "Reranking does not significantly change any metric. Turn reranking off for faster searches."
     state = f"Current setting: index.rerank is {rerank} ({'on' if rerank else 'off'})."
     return ComparisonTable(["reranked − cosine"], rows, f"{conclusion} {state}" if rows else "")
 
 
 def compare_ablations(ablate: Mapping[str, Any]) -> ComparisonTable:
-    """Return the metrics of each ablation and the difference from the model on the same pairs.
+    """Return a table of the metrics of each ablation, and of their differences from the model on the same pairs.
 
     Args:
-        ablate: Content of metrics/ablate.json.
+        ablate: Contents of metrics/ablate.json.
     """
     model = ablate.get("model") or {}
     keys = [key for key, estimate in model.items() if estimate]
@@ -121,12 +128,12 @@ def compare_ablations(ablate: Mapping[str, Any]) -> ComparisonTable:
 
 
 def compare_pair_kinds(predictions: pd.DataFrame, relevance: pd.DataFrame, queries: pd.DataFrame) -> ComparisonTable:
-    """Return the number of held-out pairs, mean relevances, RMSE and AUC for each kind of pair.
+    """Return a table with the number of held-out pairs, mean relevances, RMSE and AUC for each kind of pair.
 
     Args:
-        predictions: Columns of schema PREDICTIONS.
-        relevance: Columns of schema RELEVANCE.
-        queries: Columns of schema QUERIES.
+        predictions: Held-out predictions, with the columns of schema PREDICTIONS.
+        relevance: Relevance of the pairs, with the columns of schema RELEVANCE.
+        queries: Queries of the pairs, with the columns of schema QUERIES.
     """
     details = relevance[[*PAIR, "n_expert", "spread"]].merge(
         queries[["query_id", "text", "image_id"]].rename(columns={"image_id": "caption_image_id"}), on="query_id"
@@ -139,7 +146,7 @@ def compare_pair_kinds(predictions: pd.DataFrame, relevance: pd.DataFrame, queri
 
 
 def _pair_kinds(pairs: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[bool]"]]:
-    """Yield the name, the description and the mask of each kind of pair."""
+    """Yield the name, the description and the row mask of each kind of pair."""
     n_words, text, spread = pairs["text"].str.count(r"\S+"), pairs["text"].str.lower(), pairs["spread"]
     for minimum, maximum, name in _WORD_COUNTS:
         yield name, "Length of the query", n_words.between(minimum, maximum)

@@ -1,4 +1,4 @@
-"""Thumbnails as data URIs, so that a report is a single file."""
+"""Thumbnails as data URIs, which make a report self-contained."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ _THUMBNAIL_SIDE = 220
 
 
 def thumbnail_data_uri(path: str) -> str:
-    """Return a JPEG thumbnail of an image as a `data:` URI. Its longer side has at most 220 pixels.
+    """Return a JPEG thumbnail of an image as a `data:` URI. The longer side has at most 220 pixels.
 
     Raises:
         InputError: The image is missing or cannot be decoded.

@@ -1,4 +1,4 @@
-"""Pairs with contradictory ratings: disagreement among the experts, and between the experts and the crowd."""
+"""Find pairs with strong disagreement among the experts, or between the experts and the crowd."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kadr.report.rating_plots import mean_pair_ratings, select_source
 
 @dataclass(frozen=True)
 class PairRatings:
-    """The ratings of a pair, with its image and its relevance.
+    """The image, query text, ratings and aggregated relevance of one pair.
 
     Attributes:
         thumbnail: Thumbnail of the image, as a data URI.
@@ -21,8 +21,8 @@ class PairRatings:
         text: Text of the query.
         expert: Expert ratings in ascending order.
         crowd: Crowd votes, for example `2 of 4 yes`, or an empty string.
-        relevance: Relevance, 0 to 1.
-        sd: Posterior standard deviation of the relevance, or None if it is unknown.
+        relevance: Aggregated relevance, 0 to 1.
+        sd: Posterior standard deviation of the relevance, or None if unknown.
         low: Relevance minus one standard deviation, at least 0.
         high: Relevance plus one standard deviation, at most 1.
     """
@@ -42,11 +42,11 @@ def find_expert_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFram
     """Return the pairs with the largest range of expert ratings, at most one pair per image.
 
     Args:
-        ratings: Columns of schema RATINGS.
+        ratings: Ratings with the columns of schema RATINGS.
         n_pairs: Maximum number of pairs.
 
     Returns:
-        Columns image_id and query_id, the largest range first.
+        Table with the columns image_id and query_id, sorted by range in descending order.
     """
     by_pair = ratings[ratings["source"] == "expert"].groupby(PAIR)["rating"]
     deviations = pd.DataFrame({"range": by_pair.max() - by_pair.min(), "sd": by_pair.std(ddof=0)}).query("range > 0")
@@ -56,15 +56,15 @@ def find_expert_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFram
 def find_expert_crowd_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
     """Return the pairs with the largest difference between expert ratings and crowd votes, at most one per image.
 
-    The crowd gives lower ratings than the experts throughout. The pairs are therefore ranked by the mean expert rating
-    and by the share of yes votes, and the ranks are compared.
+    The crowd generally gives lower ratings than the experts. The difference of a pair is therefore the difference
+    between its rank by mean expert rating and its rank by share of yes votes.
 
     Args:
-        ratings: Columns of schema RATINGS.
+        ratings: Ratings with the columns of schema RATINGS.
         n_pairs: Maximum number of pairs.
 
     Returns:
-        Columns image_id and query_id, the largest difference first.
+        Table with the columns image_id and query_id, sorted by difference in descending order.
     """
     means = pd.DataFrame(
         {source: mean_pair_ratings(select_source(ratings, source)) for source in ("expert", "crowd")}
@@ -81,14 +81,14 @@ def describe_pairs(
     texts: Mapping[str, str],
     paths: Mapping[str, str],
 ) -> list[PairRatings]:
-    """Return the ratings of the given pairs.
+    """Return the image, text, ratings and relevance of each pair.
 
     Args:
-        pairs: Columns image_id and query_id.
-        ratings: Columns of schema RATINGS.
-        relevance: Columns of schema RELEVANCE.
-        texts: query_id -> text.
-        paths: image_id -> path.
+        pairs: Pairs to describe, with the columns image_id and query_id.
+        ratings: Ratings with the columns of schema RATINGS.
+        relevance: Relevance of the pairs, with the columns of schema RELEVANCE.
+        texts: Mapping from query_id to query text.
+        paths: Mapping from image_id to the path of the image file.
 
     Raises:
         InputError: An image is missing or cannot be decoded.
@@ -117,7 +117,7 @@ def describe_pairs(
 
 
 def _select_largest(scored: pd.DataFrame, columns: list[str], n_pairs: int) -> pd.DataFrame:
-    """Return the pairs with the largest values, at most one per image. Equal values are ordered by ID."""
+    """Return the pairs with the largest values, at most one per image. Ties are ordered by ID."""
     ordered = scored.reset_index().sort_values([*columns, *PAIR], ascending=[False] * len(columns) + [True, True])
     return ordered.drop_duplicates("image_id").head(n_pairs)[PAIR]
 

@@ -1,4 +1,4 @@
-"""Tables of the input data: images by split, and quarantined rows and images by rule."""
+"""Tables about the input data: image counts by split, and quarantined rows and images by validation rule."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class SplitImages:
-    """Numbers of images in one split.
+    """Image counts of one split, by status.
 
     Attributes:
         split: Name of the split.
         n_valid: Number of valid images.
-        n_invalid: Status -> number of images that are excluded with this status.
+        n_invalid: Mapping from status to the number of images that are excluded with this status.
     """
 
     split: str
@@ -24,13 +24,13 @@ class SplitImages:
 
 @dataclass(frozen=True)
 class QuarantineRule:
-    """Rows or images that violate one validation rule.
+    """Summary of the rows or images that violate one validation rule.
 
     Attributes:
         rule: Name of the rule.
-        kind: `row` or `image`.
+        kind: Kind of the quarantined items, `row` or `image`.
         n_violations: Number of quarantined rows or images.
-        examples: First violations, as `file, row: column = value`.
+        examples: The first violations, formatted as `file, row N: column = value`.
     """
 
     rule: str
@@ -43,7 +43,7 @@ def count_images(images: pa.Table) -> list[SplitImages]:
     """Count the images of each split, in the order train, test, corpus. Splits without images are omitted.
 
     Args:
-        images: Schema IMAGES.
+        images: Images of all splits, with schema IMAGES.
     """
     counts = Counter(zip(images["split"].to_pylist(), images["status"].to_pylist(), strict=True))
     tables = []
@@ -55,10 +55,10 @@ def count_images(images: pa.Table) -> list[SplitImages]:
 
 
 def summarise_quarantine(quarantine: pa.Table, n_examples: int = 3) -> list[QuarantineRule]:
-    """Return the violations of each rule, the most frequent rule first.
+    """Summarise the violations of each rule. The most frequently violated rule comes first.
 
     Args:
-        quarantine: Schema QUARANTINE.
+        quarantine: Quarantined rows and images, with schema QUARANTINE.
         n_examples: Maximum number of examples per rule.
     """
     rows: dict[tuple[str, str], list[dict[str, object]]] = {}

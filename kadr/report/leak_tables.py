@@ -1,4 +1,4 @@
-"""Leaks between splits: numbers of near-duplicate images and equal texts, and the duplicate images side by side."""
+"""Leaks between splits: counts of near-duplicate images and identical texts, and thumbnails of the duplicates."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ import pyarrow as pa
 from kadr.report.data_uri import thumbnail_data_uri
 
 LEAK_DESCRIPTIONS = {
-    ("train", "test"): "Train and test: the model may be trained on a test item",
-    ("corpus", "test"): "Corpus and test: the caption of a test item may be used in training",
+    ("train", "test"): "Train and test: the model may have been trained on a test item",
+    ("corpus", "test"): "Corpus and test: the caption of a test item may have been used in training",
     ("corpus", "train"): "Corpus and train: a caption may describe a held-out image",
-    ("train", "train"): "Train twice: the two items may be in different folds",
-    ("test", "test"): "Test twice: a query may have two correct results",
-    ("corpus", "corpus"): "Corpus twice",
+    ("train", "train"): "Both in train: the two items may be in different folds",
+    ("test", "test"): "Both in test: a query may have two correct results",
+    ("corpus", "corpus"): "Both in corpus",
 }
-"""Splits of the two items of a pair -> consequence, the most serious leak first."""
+"""Consequence of a leak for each combination of splits, the most serious leak first."""
 
 
 @dataclass(frozen=True)
 class LeakCount:
-    """Number of duplicate pairs in two splits.
+    """Number of duplicate pairs for one combination of splits.
 
     Attributes:
-        kind: `image` or `text`.
-        description: Consequence of the leak.
-        n_pairs: Number of pairs.
+        kind: Kind of the duplicate items, `image` or `text`.
+        description: Splits of the two items, and the consequence of the leak.
+        n_pairs: Number of duplicate pairs.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class LeakCount:
 
 @dataclass(frozen=True)
 class DuplicateImage:
-    """One image of a pair of near-duplicates, with its thumbnail as a data URI."""
+    """One of two near-duplicate images, with its thumbnail as a data URI."""
 
     thumbnail: str
     image_id: str
@@ -45,17 +45,17 @@ class DuplicateImage:
 
 @dataclass(frozen=True)
 class NearDuplicatePair:
-    """Two near-duplicate images and the distance of their perceptual hashes, 0 to 64 bits."""
+    """Two near-duplicate images and the Hamming distance between their perceptual hashes, 0 to 64 bits."""
 
     images: tuple[DuplicateImage, DuplicateImage]
     distance: int
 
 
 def count_leaks(leaks: pa.Table) -> list[LeakCount]:
-    """Count the pairs by kind and splits, the most serious leak first.
+    """Count the duplicate pairs by kind and by combination of splits. The most serious leaks come first.
 
     Args:
-        leaks: Schema LEAKS.
+        leaks: Duplicate pairs, with schema LEAKS.
     """
     counts = Counter((row["kind"], row["left_split"], row["right_split"]) for row in leaks.to_pylist())
     return [
@@ -67,11 +67,11 @@ def count_leaks(leaks: pa.Table) -> list[LeakCount]:
 
 
 def list_duplicate_images(leaks: pa.Table, paths: Mapping[str, str], n_pairs: int) -> list[NearDuplicatePair]:
-    """Return the first near-duplicate images, the most serious leak and the smallest distance first.
+    """Return pairs of near-duplicate images, ordered by severity of the leak and then by hash distance.
 
     Args:
-        leaks: Schema LEAKS.
-        paths: image_id -> path.
+        leaks: Duplicate pairs, with schema LEAKS.
+        paths: Mapping from image_id to the path of the image file.
         n_pairs: Maximum number of pairs.
 
     Raises:

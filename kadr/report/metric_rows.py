@@ -1,4 +1,4 @@
-"""Metrics of metrics/evaluate.json as table rows. Metrics that a run does not have are omitted."""
+"""Table rows for the metrics in metrics/evaluate.json. Metrics without a value are omitted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ class MetricFormat:
 
 
 METRICS = {
-    "tau_c": MetricFormat("tau-c", "Kendall tau-c x 100 with single expert ratings, without own captions", 1),
+    "tau_c": MetricFormat("tau-c", "Kendall tau-c x 100 with individual expert ratings; own captions are excluded", 1),
     "tau_b": MetricFormat("tau-b", "Kendall tau-b x 100 with the crowd's share of yes votes", 1),
-    "spearman": MetricFormat("Spearman", "Rank correlation with the relevance", 3),
-    "rmse": MetricFormat("RMSE", "Root mean square error of the relevance; lower is better", 3),
-    "r2": MetricFormat("R²", "Coefficient of determination of the relevance", 3),
+    "spearman": MetricFormat("Spearman", "Rank correlation with the rated relevance", 3),
+    "rmse": MetricFormat("RMSE", "Root mean square error of the predicted relevance; lower is better", 3),
+    "r2": MetricFormat("R²", "Coefficient of determination of the predicted relevance", 3),
     "auc": MetricFormat("AUC", "Probability that a relevant pair has a higher score than an irrelevant pair", 3),
     "average_precision": MetricFormat("average precision", "Mean precision at the ranks of the relevant pairs", 3),
-    "ndcg_at_10": MetricFormat("NDCG@10", "Ranking of the rated images of a query, first 10 ranks", 3),
+    "ndcg_at_10": MetricFormat("NDCG@10", "Ranking quality of the rated images of a query, first 10 ranks", 3),
     "ece": MetricFormat("ECE", "Expected calibration error; lower is better", 3),
     "recall_at_1": MetricFormat("recall@1", "Share of test queries with the target image at rank 1", 3),
     "recall_at_5": MetricFormat("recall@5", "Share of test queries with the target image at ranks 1 to 5", 3),
@@ -40,7 +40,7 @@ SOURCE_LABELS = {
     "human": "other experts",
     "ceiling": "human ceiling",
 }
-"""Source of the scores -> column heading: the model, its baselines, and human raters."""
+"""Column headings of the model, its baselines and the human raters."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class MetricCell:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of the model, of each baseline and of human raters.
+    """The values of one metric for the model, the baselines and the human raters.
 
     Attributes:
         key: Key of the metric in metrics/evaluate.json.
-        metric: Format of the metric.
-        cells: One cell for each key of `SOURCE_LABELS`, or None if that source does not have the metric.
+        metric: Label and format of the metric.
+        cells: Mapping from each key of `SOURCE_LABELS` to a cell, or to None if the metric is missing.
     """
 
     key: str
@@ -74,11 +74,11 @@ class MetricRow:
 
 
 def make_metric_rows(evaluate: Mapping[str, Any], keys: tuple[str, ...] = tuple(METRICS)) -> list[MetricRow]:
-    """Return one row for each metric that the model or a baseline has.
+    """Return one row for each metric that has at least one value.
 
     Args:
-        evaluate: Content of metrics/evaluate.json.
-        keys: Keys of the metrics, in order.
+        evaluate: Contents of metrics/evaluate.json.
+        keys: Keys of the metrics to include, in the order of the rows.
     """
     baselines = evaluate.get("baselines") or {}
     sources = {
@@ -102,7 +102,7 @@ def format_metric(estimate: Mapping[str, float] | None, digits: int, sign: str =
     Args:
         estimate: Mapping with the keys `value`, `low` and `high`.
         digits: Number of decimals.
-        sign: "+" for a difference, which is shown with its sign.
+        sign: "+" to show the sign of a difference, or an empty string for other estimates.
     """
     if not estimate or estimate.get("value") is None:
         return None

@@ -1,4 +1,4 @@
-"""Plots of the model: comparison with the baselines, calibration, scores by rating, and feature importance."""
+"""Plots about the model: comparison with the baselines, calibration, scores by rating, and feature importance."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,13 +22,13 @@ _IMPORTANCES = (  # key of metrics/train.json, title, caption, axis label
     (
         "importance",
         "Feature importance",
-        "Share of each block of features in the gain of all LightGBM splits.",
+        "Share of each feature block in the total gain of all LightGBM splits.",
         "share of the total gain",
     ),
     (
         "shap",
         "SHAP values",
-        "Share of each block of features in the mean absolute SHAP value over the rated pairs.",
+        "Share of each feature block in the mean absolute SHAP value of the rated pairs.",
         "share of the mean |SHAP|",
     ),
 )
@@ -40,14 +40,14 @@ def plot_model(
     """Plot the agreement with the ratings, the calibration, the scores by rating and the feature importance.
 
     Args:
-        predictions: Columns of schema PREDICTIONS, out of fold.
-        ratings: Columns of schema RATINGS.
-        evaluate: Content of metrics/evaluate.json.
-        train: Content of metrics/train.json. The mappings `importance` and `shap`, from block of features to share,
-            are plotted if they exist.
+        predictions: Held-out predictions, with the columns of schema PREDICTIONS.
+        ratings: Ratings with the columns of schema RATINGS.
+        evaluate: Contents of metrics/evaluate.json.
+        train: Contents of metrics/train.json. Its optional mappings `importance` and `shap` contain the share of each
+            feature block.
     """
     scores, relevances = predictions["score"].to_numpy(), predictions["relevance"].to_numpy()
-    caption = "Each point: a tenth of the held-out pairs, by predicted relevance."
+    caption = "Each point is the mean of a tenth of the held-out pairs, grouped by predicted relevance."
     if evaluate.get("ece"):
         caption += f" Expected calibration error: {evaluate['ece']['value']:.3f}."
     plots = [*_plot_comparison(evaluate), draw_plot("Calibration", caption, calibration_plot(scores, relevances))]
@@ -70,7 +70,7 @@ def _plot_comparison(evaluate: Mapping[str, Any]) -> Iterator[SvgPlot]:
             for name, source in sources.items()
             if (source or {}).get(key)
         }
-        caption = f"{METRICS[key].description}. Point: value. Bar: bootstrap interval."
+        caption = f"{METRICS[key].description}. Points show values, and bars show bootstrap intervals."
         paint = interval_plot(estimates, METRICS[key].label)
         yield draw_plot("Agreement with the ratings", caption, paint, bar_height(len(estimates)))
         return
@@ -81,5 +81,5 @@ def _plot_scores_by_rating(predictions: pd.DataFrame, ratings: pd.DataFrame) -> 
     groups = group_by_level(expert["score"], expert["rating"].round(2))
     if groups:
         paint = box_plot(groups, "expert rating", "predicted relevance")
-        caption = f"Predictions for held-out pairs, by single expert rating. {BOX_LEGEND}"
+        caption = f"Predictions for held-out pairs, grouped by individual expert rating. {BOX_LEGEND}"
         yield draw_plot("Predictions by expert rating", caption, paint)

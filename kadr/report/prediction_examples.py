@@ -1,4 +1,4 @@
-"""Examples of predictions: relevant pairs with the highest scores, and pairs with the largest errors."""
+"""Prediction examples: relevant pairs with the highest scores, and pairs with the largest errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _MIN_RELEVANCE = 0.75
 
 @dataclass(frozen=True)
 class PredictionExample:
-    """A held-out pair with its image, its predicted relevance and its rated relevance.
+    """The image, query text, predicted relevance and rated relevance of one held-out pair.
 
     Attributes:
         thumbnail: Thumbnail of the image, as a data URI.
@@ -33,7 +33,8 @@ def select_best(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
     """Return the relevant pairs with the highest predictions, at most one pair per image.
 
     Args:
-        predictions: Columns of schema PREDICTIONS. Pairs with a relevance of at least 0.75 are relevant.
+        predictions: Held-out predictions, with the columns of schema PREDICTIONS. A pair is relevant if its rated
+            relevance is at least 0.75.
         n_pairs: Maximum number of pairs.
     """
     relevant = predictions[predictions["relevance"] >= _MIN_RELEVANCE]
@@ -42,10 +43,10 @@ def select_best(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
 
 
 def select_worst(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
-    """Return the pairs with the largest difference between prediction and relevance.
+    """Return the pairs with the largest absolute difference between predicted and rated relevance.
 
     Args:
-        predictions: Columns of schema PREDICTIONS.
+        predictions: Held-out predictions, with the columns of schema PREDICTIONS.
         n_pairs: Maximum number of pairs.
     """
     error = (predictions["score"] - predictions["relevance"]).abs()
@@ -59,9 +60,9 @@ def make_examples(pairs: pd.DataFrame, texts: Mapping[str, str], paths: Mapping[
     """Return a prediction example with a thumbnail for each pair.
 
     Args:
-        pairs: Columns of schema PREDICTIONS.
-        texts: query_id -> text.
-        paths: image_id -> path.
+        pairs: Pairs to show, with the columns of schema PREDICTIONS.
+        texts: Mapping from query_id to query text.
+        paths: Mapping from image_id to the path of the image file.
 
     Raises:
         InputError: An image is missing or cannot be decoded.

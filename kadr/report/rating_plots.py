@@ -1,4 +1,4 @@
-"""Plots of the ratings: distributions, disagreement of the experts, and experts compared with the crowd."""
+"""Plots about the ratings: distributions, disagreement among the experts, and experts compared with the crowd."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from kadr.io.schemas import PAIR, scale_to_unit
 from kadr.report.svg_plots import FloatVector, SvgPlot, box_plot, count_plot, draw_plot, histogram
 
 MAX_LEVELS = 10
-"""Largest number of different ratings that a plot shows as separate levels."""
+"""Maximum number of distinct ratings that a plot shows as separate levels."""
 
 BOX_LEGEND = "Line: median. Box: quartiles. Whiskers: 5th to 95th percentile."
 
@@ -17,38 +17,39 @@ def plot_ratings(ratings: pd.DataFrame, relevance: pd.DataFrame) -> list[SvgPlot
     """Plot the distributions of the expert ratings, the crowd votes and the relevance.
 
     Args:
-        ratings: Columns of schema RATINGS.
-        relevance: Columns of schema RELEVANCE.
+        ratings: Ratings with the columns of schema RATINGS.
+        relevance: Relevance of the pairs, with the columns of schema RELEVANCE.
     """
     plots = [*_plot_expert_ratings(select_source(ratings, "expert")), *_plot_crowd(select_source(ratings, "crowd"))]
-    caption = f"{len(relevance):,} pairs of image and query. The relevance of a pair combines all of its ratings."
+    caption = f"{len(relevance):,} pairs of an image and a query. The relevance of a pair combines all of its ratings."
     paint = histogram(relevance["relevance"].to_numpy(), "relevance", "pairs")
     return [*plots, draw_plot("Relevance", caption, paint)]
 
 
 def plot_agreement(ratings: pd.DataFrame) -> list[SvgPlot]:
-    """Plot the disagreement of the experts, and the crowd votes by expert rating.
+    """Plot the disagreement among the experts, and the crowd votes grouped by expert rating.
 
     Args:
-        ratings: Columns of schema RATINGS.
+        ratings: Ratings with the columns of schema RATINGS.
     """
     expert, crowd = select_source(ratings, "expert"), select_source(ratings, "crowd")
     return [*_plot_disagreement(expert), *_plot_crowd_by_expert(expert, crowd)]
 
 
 def select_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return the ratings of one source, with the column `unit_rating`: the rating on a scale of 0 to 1."""
+    """Return the ratings of one source. The added column `unit_rating` contains the ratings scaled to 0..1."""
     selected = ratings[ratings["source"] == source]
     return selected.assign(unit_rating=scale_to_unit(selected))
 
 
 def mean_pair_ratings(ratings: pd.DataFrame) -> "pd.Series[float]":
-    """Return the mean rating of each pair, 0 to 1, weighted by votes; index image_id, query_id.
-
-    The mean of crowd votes is the share of yes votes.
+    """Return the mean rating of each pair, weighted by the number of votes.
 
     Args:
-        ratings: Columns of schema RATINGS, and `unit_rating`.
+        ratings: Ratings with the columns of schema RATINGS and the column `unit_rating`.
+
+    Returns:
+        Mean ratings, 0 to 1, indexed by image_id and query_id. The mean of crowd votes is the share of yes votes.
     """
     weighted = ratings.assign(total=ratings["unit_rating"] * ratings["votes"])
     sums = weighted.groupby(PAIR)[["total", "votes"]].sum()
@@ -56,7 +57,7 @@ def mean_pair_ratings(ratings: pd.DataFrame) -> "pd.Series[float]":
 
 
 def group_by_level(values: "pd.Series[float]", levels: "pd.Series[float]") -> dict[str, FloatVector]:
-    """Return the values at each rating level, or an empty dict if the levels are too many for a plot."""
+    """Group the values by rating level. Return an empty dict if a plot cannot show that many levels."""
     groups = values.groupby(levels)
     return {f"{level:g}": group.to_numpy() for level, group in groups} if groups.ngroups <= MAX_LEVELS else {}
 
@@ -69,10 +70,10 @@ def _plot_expert_ratings(expert: pd.DataFrame) -> Iterator[SvgPlot]:
     if len(levels) <= MAX_LEVELS:
         values, order = [f"{rating:g}" for rating in ratings], [f"{level:g}" for level in levels]
         paint = count_plot(values, order, "expert rating", "ratings", percent=False)
-        caption = f"Number of single expert ratings at each level ({len(expert):,} ratings)."
+        caption = f"Number of individual expert ratings at each level ({len(expert):,} ratings)."
     else:
         paint = histogram(expert["unit_rating"].to_numpy(), "expert rating, scaled to 0..1", "ratings")
-        caption = f"Number of single expert ratings ({len(expert):,} ratings)."
+        caption = f"Distribution of individual expert ratings ({len(expert):,} ratings)."
     yield draw_plot("Expert ratings", caption, paint)
 
 
@@ -81,7 +82,7 @@ def _plot_crowd(crowd: pd.DataFrame) -> Iterator[SvgPlot]:
         return
     shares = mean_pair_ratings(crowd)
     no_yes = float((shares == 0).mean())
-    caption = f"{len(shares):,} pairs rated by the crowd. {no_yes:.0%} of these pairs have no yes vote."
+    caption = f"{len(shares):,} pairs rated by the crowd. {no_yes:.0%} of these pairs have no yes votes."
     yield draw_plot("Crowd votes", caption, histogram(shares.to_numpy(), "share of yes votes", "pairs"))
 
 
@@ -93,7 +94,7 @@ def _plot_disagreement(expert: pd.DataFrame) -> Iterator[SvgPlot]:
     if levels and len(levels) <= MAX_LEVELS:
         values, order = [f"{value:g}" for value in ranges], [f"{level:g}" for level in levels]
         paint = count_plot(values, order, "highest minus lowest expert rating", "% of pairs", percent=True)
-        caption = f"Range of the expert ratings of a pair ({len(by_pair):,} pairs). 0: all experts agree."
+        caption = f"Range of the expert ratings of each pair ({len(by_pair):,} pairs). At 0, all experts agree."
         yield draw_plot("Expert disagreement", caption, paint)
 
 

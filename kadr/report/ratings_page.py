@@ -1,4 +1,4 @@
-"""The report of the ratings: distributions, agreement, uncertainty, raters and disputed pairs."""
+"""The ratings report: distributions, agreement, uncertainty, raters and disputed pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from kadr.report.run_summary import NamedValue
 from kadr.report.svg_plots import SvgPlot, box_plot, draw_plot, histogram
 from kadr.report.templates import load_templates
 
-_MAX_SD = 0.4  # upper limit of the axes; a relevance of 0 or 1 with equal probability has a deviation of 0.5
+_MAX_SD = 0.4  # upper limit of the axes; the largest possible standard deviation of a relevance is 0.5
 _AGREEMENT_SPREAD = 0.01
-_COUNTS = {  # name -> key of metrics/aggregate.json
+_COUNTS = {  # displayed name -> key in metrics/aggregate.json
     "pairs": "n_pairs",
     "rated by experts": "n_expert_pairs",
     "rated by the crowd": "n_crowd_pairs",
 }
-_OPTIONAL_COUNTS = {  # name -> key of metrics/aggregate.json, note
-    "for CLIP training": ("n_clip_pairs", "clip.ratings; not used by the relevance model"),
-    "in neither part": ("n_pairs_between", "the image and the query are in different parts"),
+_OPTIONAL_COUNTS = {  # displayed name -> key in metrics/aggregate.json, note
+    "for CLIP training": ("n_clip_pairs", "reserved by clip.ratings, not used by the relevance model"),
+    "unused": ("n_pairs_between", "only the image or only the query is reserved for CLIP training"),
 }
-_AGREEMENT_VALUES = {  # name -> key of `agreement` in metrics/aggregate.json, note
+_AGREEMENT_VALUES = {  # displayed name -> key of `agreement` in metrics/aggregate.json, note
     "Krippendorff's alpha": ("krippendorff_alpha", "experts, ordinal scale"),
     "ICC": ("icc", "reliability of one expert rating"),
     "ICC of the mean": ("icc_mean", "reliability of the mean expert rating of a pair"),
-    "vote correlation": ("crowd_correlation", "between crowd votes on a pair, beyond its relevance"),
+    "vote correlation": ("crowd_correlation", "between crowd votes on the same pair, given its relevance"),
 }
 _SD_NAMES = {"before": "without ratings"}
 
@@ -42,7 +42,7 @@ class RatingTableRow:
 
 @dataclass(frozen=True)
 class RatingsPage:
-    """Contents of the report of the ratings. Empty sections are omitted from the page."""
+    """Contents of the ratings report. The page omits empty sections."""
 
     title: str
     summary: Sequence[NamedValue]
@@ -57,15 +57,15 @@ class RatingsPage:
 
 
 def render_ratings_page(page: RatingsPage) -> str:
-    """Render the report of the ratings as HTML. All texts are escaped."""
+    """Render the ratings report as HTML. All text is escaped."""
     return load_templates().get_template("ratings_page.html.j2").render(page=page)
 
 
 def summarise_ratings(metrics: Mapping[str, Any]) -> list[NamedValue]:
-    """Return the numbers of pairs and the agreement of the raters.
+    """Return the pair counts and the agreement metrics of the raters.
 
     Args:
-        metrics: Content of metrics/aggregate.json.
+        metrics: Contents of metrics/aggregate.json.
     """
     agreement: Mapping[str, Any] = metrics.get("agreement") or {}
     values = [NamedValue(name, f"{metrics[key]:,}", "") for name, key in _COUNTS.items() if key in metrics]
@@ -87,10 +87,10 @@ def summarise_ratings(metrics: Mapping[str, Any]) -> list[NamedValue]:
 
 
 def make_crowd_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
-    """Return the number of pairs by mean expert rating and by crowd majority.
+    """Return one row per mean expert rating, with the number of pairs for each crowd majority.
 
     Args:
-        metrics: Content of metrics/aggregate.json.
+        metrics: Contents of metrics/aggregate.json.
     """
     table: Mapping[str, Mapping[str, int]] = (metrics.get("agreement") or {}).get("crowd_by_expert") or {}
     return [
@@ -100,10 +100,10 @@ def make_crowd_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
 
 
 def make_rater_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
-    """Return the number of ratings, leniency, lapses and noise of each rater.
+    """Return one row per rater, with the number of ratings, leniency, lapses and noise.
 
     Args:
-        metrics: Content of metrics/aggregate.json.
+        metrics: Contents of metrics/aggregate.json.
     """
     raters: Mapping[str, Mapping[str, float]] = (metrics.get("agreement") or {}).get("raters") or {}
     return [
@@ -121,16 +121,18 @@ def make_rater_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
 
 
 def plot_uncertainty(relevance: pd.DataFrame) -> list[SvgPlot]:
-    """Plot the posterior standard deviations of the relevance, for all pairs and by raters.
+    """Plot the posterior standard deviations of the relevance, for all pairs and grouped by raters.
 
     Args:
-        relevance: Columns of schema RELEVANCE. Some aggregation methods have no standard deviations: without any, no
-            plot is returned.
+        relevance: Relevance of the pairs, with the columns of schema RELEVANCE. If all standard deviations are
+            missing, no plots are returned.
     """
     pairs = relevance.dropna(subset="sd")
     if pairs.empty:
         return []
-    caption = f"{len(pairs):,} pairs. SD: posterior standard deviation. A small SD gives a large training weight."
+    caption = (
+        f"{len(pairs):,} pairs. SD: posterior standard deviation. A pair with a small SD has a large training weight."
+    )
     paint = histogram(pairs["sd"].to_numpy(), "SD of the relevance", "pairs", _MAX_SD)
     all_pairs = draw_plot("Uncertainty of the relevance", caption, paint)
     groups = {name: group["sd"].to_numpy() for name, group in _group_by_raters(pairs).items() if len(group)}

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML file with its style, plots and images inside."""
+"""The run report: one HTML file with embedded styles, plots and images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from kadr.report.templates import load_templates
 
 @dataclass(frozen=True)
 class RunPage:
-    """Contents of the report of a run. Empty sections are omitted from the page."""
+    """Contents of the run report. The page omits empty sections."""
 
     title: str
     summary: Sequence[NamedValue]
@@ -40,7 +40,7 @@ class RunPage:
 
 
 def render_run_page(page: RunPage) -> str:
-    """Render the report of a run as HTML. All texts are escaped."""
+    """Render the run report as HTML. All text is escaped."""
     templates = load_templates()
     templates.globals["list_columns"] = _list_columns
     return templates.get_template("run_page.html.j2").render(page=page, labels=SOURCE_LABELS)

@@ -1,4 +1,4 @@
-"""The summary of a run as named values: sizes of the data, metrics, and differences from the baselines."""
+"""Summary of a run as named values: data sizes, metrics, and differences from the baselines."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from kadr.report.metric_rows import METRICS, SOURCE_LABELS, MetricRow, format_metric, make_metric_rows
 
 StageMetrics = Mapping[str, Mapping[str, Any]]
-"""Name of a stage -> content of metrics/<stage>.json."""
+"""Mapping from the name of a stage to the contents of metrics/<stage>.json."""
 
 SUMMARY_KEYS = ("tau_c", "tau_b", "rmse", "auc", "recall_at_1", "recall_at_5")
 DIFFERENCE_KEYS = ("tau_c", "tau_b")
@@ -15,7 +15,7 @@ DIFFERENCE_KEYS = ("tau_c", "tau_b")
 
 @dataclass(frozen=True)
 class NamedValue:
-    """A formatted value with its name and a note."""
+    """A formatted value with a name and an explanatory note."""
 
     name: str
     value: str
@@ -23,11 +23,11 @@ class NamedValue:
 
 
 def summarise_run(stages: StageMetrics, keys: tuple[str, ...] = tuple(METRICS)) -> list[NamedValue]:
-    """Return the sizes of the data and the metrics of a run.
+    """Return the data sizes and the metrics of a run.
 
     Args:
-        stages: Metrics of the stages. Missing stages are omitted from the summary.
-        keys: Keys of the metrics of metrics/evaluate.json.
+        stages: Metrics of the stages. The summary omits stages that are missing.
+        keys: Keys of the metrics to include from metrics/evaluate.json.
     """
     evaluate = stages.get("evaluate", {})
     return [
@@ -39,7 +39,7 @@ def summarise_run(stages: StageMetrics, keys: tuple[str, ...] = tuple(METRICS)) 
 
 
 def list_numbers(metrics: Mapping[str, Any]) -> list[NamedValue]:
-    """Return every number of a stage's metrics, in order. The keys of nested mappings are joined by a space."""
+    """Return every number in the metrics of a stage, in the same order. Nested keys are joined by a space."""
     values = []
     for key, value in metrics.items():
         name = key.removeprefix("n_").replace("_", " ")
@@ -84,12 +84,13 @@ def _human_agreement(evaluate: Mapping[str, Any]) -> Iterator[NamedValue]:
         format_metric(human.get(key), digits) for key, digits in (("share", 0), ("model", 1), ("tau_c", 1))
     )
     if share and model and experts:
-        note = f"{share.interval}; tau-c with single expert ratings: model {model.value}, other experts {experts.value}"
+        tau_c = f"model {model.value}, other experts {experts.value}"
+        note = f"{share.interval}; tau-c with individual expert ratings: {tau_c}"
         yield NamedValue("share of human agreement", f"{share.value} %", note)
 
 
 def _baseline_differences(evaluate: Mapping[str, Any]) -> Iterator[NamedValue]:
-    """Return the differences between the model and each baseline, by the paired bootstrap."""
+    """Yield the differences between the model and each baseline, with paired bootstrap intervals."""
     for name, differences in (evaluate.get("differences") or {}).items():
         cells = {
             METRICS[key].label: format_metric(differences.get(key), METRICS[key].digits, "+") for key in DIFFERENCE_KEYS

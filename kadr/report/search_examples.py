@@ -1,4 +1,4 @@
-"""Examples of searches: test queries and the images that they find."""
+"""Search examples: test queries and their results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from kadr.search import Match, Searcher
 
 @dataclass(frozen=True)
 class ExampleMatch:
-    """One image that a search example finds.
+    """One result of a search example.
 
     Attributes:
         thumbnail: Thumbnail of the image, as a data URI.
-        match: Result of the search.
+        match: Image and its score, as returned by the search.
         is_target: Whether the query is a caption of this image.
     """
 
@@ -27,11 +27,11 @@ class ExampleMatch:
 
 @dataclass(frozen=True)
 class SearchExample:
-    """A query and its results.
+    """A test query and its search results.
 
     Attributes:
         text: Text of the query.
-        matches: Results, the best match first.
+        matches: Search results, the best match first.
         has_target: Whether the index contains the image that the query describes.
     """
 
@@ -42,27 +42,27 @@ class SearchExample:
 
 @dataclass(frozen=True)
 class StoredTextEncoder:
-    """A text encoder that looks up the stored embeddings of known texts.
+    """A text encoder that looks up stored embeddings instead of running a model.
 
     Attributes:
-        embeddings: Embeddings of the texts.
-        ids: text -> ID of its embedding.
+        embeddings: Stored embeddings.
+        ids: Mapping from text to the ID of its embedding.
     """
 
     embeddings: Embeddings
     ids: Mapping[str, str]
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Return the embeddings of known texts: (n_texts, d) float32, unit norm."""
+        """Return the stored embeddings of the texts: (n_texts, d) float32, unit norm."""
         return self.embeddings.select([self.ids[text] for text in texts])
 
 
 def run_searches(searcher: Searcher, queries: pd.DataFrame, n_queries: int, n_results: int) -> list[SearchExample]:
-    """Search for the first test queries, at most one query per target image.
+    """Run the first test queries, at most one query per target image.
 
     Args:
-        searcher: Searcher over the index.
-        queries: Columns of schema QUERIES.
+        searcher: Searcher for the index.
+        queries: Queries with the columns of schema QUERIES.
         n_queries: Maximum number of queries.
         n_results: Maximum number of results per query.
 

@@ -1,4 +1,4 @@
-"""Plots as inline SVG. Colours are CSS variables of the page, and the same data gives the same bytes."""
+"""Inline SVG plots. Their colours are CSS variables of the page, and the same data produces identical bytes."""
 
 import io
 import warnings
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FloatVector = np.ndarray[tuple[int], np.dtype[np.floating[Any]]]
 Painter = Callable[["Axes"], None]
-"""A function that draws into Matplotlib axes."""
+"""A function that draws on Matplotlib axes."""
 
 _WIDTH_INCHES = 4.0
 _N_BINS = 20
@@ -40,7 +40,7 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class SvgPlot:
-    """A plot with its title and a caption that explains its marks."""
+    """An SVG plot with a title and a caption."""
 
     title: str
     caption: str
@@ -48,12 +48,12 @@ class SvgPlot:
 
 
 def draw_plot(title: str, caption: str, paint: Painter, height: float = 2.5) -> SvgPlot:
-    """Draw a plot, 4 inches wide.
+    """Draw a plot with a width of 4 inches.
 
     Args:
         title: Title of the plot.
-        caption: Explanation of the marks.
-        paint: Function that draws into Matplotlib axes.
+        caption: Caption that explains the plot.
+        paint: Function that draws on Matplotlib axes.
         height: Height in inches.
     """
     import matplotlib as mpl
@@ -75,19 +75,19 @@ def draw_plot(title: str, caption: str, paint: Painter, height: float = 2.5) -> 
 
 
 def bar_height(n_bars: int) -> float:
-    """Return the height in inches of a plot with horizontal bars."""
+    """Return the height in inches of a plot with `n_bars` horizontal bars."""
     return 1.1 + 0.32 * n_bars
 
 
 def count_plot(values: Sequence[str], order: Sequence[str], x_label: str, y_label: str, *, percent: bool) -> Painter:
-    """Return a function that draws one bar per category, with its count or its percentage above the bar.
+    """Return a function that draws one bar per category, with the count or percentage above each bar.
 
     Args:
         values: One category per observation.
         order: Categories from left to right.
-        x_label: Label of the categories.
-        y_label: Label of the counts or percentages.
-        percent: Show percentages of all observations instead of counts.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        percent: Whether to show percentages of all observations instead of counts.
     """
 
     def paint(axes: "Axes") -> None:
@@ -121,7 +121,7 @@ def histogram(values: FloatVector, x_label: str, y_label: str, maximum: float = 
 
 
 def share_bars(shares: Mapping[str, float], x_label: str) -> Painter:
-    """Return a function that draws one horizontal bar per share, with its percentage beside the bar."""
+    """Return a function that draws one horizontal bar per share, with the percentage beside each bar."""
 
     def paint(axes: "Axes") -> None:
         import seaborn as sns
@@ -168,7 +168,7 @@ def box_plot(groups: Mapping[str, FloatVector], x_label: str, y_label: str, maxi
 
 
 def interval_plot(estimates: Mapping[str, tuple[float, float, float]], x_label: str) -> Painter:
-    """Return a function that draws a point and an interval per row, from (value, low, high)."""
+    """Return a function that draws each estimate (value, low, high) as a point with an interval, one per row."""
 
     def paint(axes: "Axes") -> None:
         for row, (value, low, high) in enumerate(estimates.values()):
@@ -188,7 +188,7 @@ def calibration_plot(scores: FloatVector, relevances: FloatVector, n_groups: int
     Args:
         scores: (n_pairs,) predicted relevances, 0 to 1.
         relevances: (n_pairs,) rated relevances, 0 to 1.
-        n_groups: Number of equal groups of pairs, by score.
+        n_groups: Number of equally large groups of pairs, formed in order of score.
     """
 
     def paint(axes: "Axes") -> None:

@@ -1,4 +1,4 @@
-"""The Jinja environment of the report templates."""
+"""The Jinja environment for the report templates."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,9 @@ if TYPE_CHECKING:
 
 
 def load_templates() -> "Environment":
-    """Return the environment of the templates in this package.
+    """Return a Jinja environment for the templates in this package.
 
-    Values are HTML-escaped. A variable that is not defined raises an error.
+    The environment escapes values for HTML and raises an error for undefined variables.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

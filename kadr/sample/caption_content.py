@@ -1,4 +1,4 @@
-"""Random choice of the objects, attributes and relations that a caption describes."""
+"""Randomly choose the objects, attributes and relations that a caption describes."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from kadr.sample.true_relevance import CaptionMeaning, ObjectMention
 
 
 def describe_fully(scene: SceneGraph, rng: np.random.Generator) -> CaptionMeaning:
-    """Mention the main objects with their colours, plus their relation, the background or both.
+    """Return the meaning of a caption that mentions the main objects with their colours.
 
-    The third object of a scene is mentioned in some of the captions.
+    The caption also mentions the relation of the objects, the background or both. Some captions mention a third object.
     """
     objects = scene.objects
     if len(objects) == 1:
@@ -25,7 +25,7 @@ def describe_fully(scene: SceneGraph, rng: np.random.Generator) -> CaptionMeanin
 
 
 def describe_partly(scene: SceneGraph, rng: np.random.Generator) -> CaptionMeaning:
-    """Mention one or two of the objects, with some of their attributes."""
+    """Return the meaning of a caption that mentions one or two objects and some of their attributes."""
     order = rng.permutation(len(scene.objects))
     background = scene.background if rng.random() < 0.5 else None
     first = scene.objects[int(order[0])]
@@ -41,7 +41,7 @@ def describe_partly(scene: SceneGraph, rng: np.random.Generator) -> CaptionMeani
 def _mention(
     scene_object: SceneObject, rng: np.random.Generator, colour: float, size: float, position: float = 0
 ) -> ObjectMention:
-    """Mention an object. Each attribute is mentioned with the given probability."""
+    """Return a mention of an object. Each attribute is included with the given probability."""
     draws = rng.random(3)
     return ObjectMention(
         scene_object.category,
@@ -52,7 +52,7 @@ def _mention(
 
 
 def _choose_relation(subject: SceneObject, target: SceneObject, rng: np.random.Generator) -> Relation | None:
-    """Choose one of the relations that hold, most often the last one in `RELATIONS`."""
+    """Choose one of the relations that hold, usually the one that comes last in `RELATIONS`."""
     valid = [relation for relation in RELATIONS if relation_holds(relation, subject, target)]
     if not valid:
         return None

@@ -26,7 +26,7 @@ _OPENINGS = ("there is ", "there's ", "a photo of ", "we see ", "a picture of ")
 
 @dataclass(frozen=True)
 class SampleCaption:
-    """The text of a caption and its meaning."""
+    """The text and the meaning of a caption."""
 
     text: str
     meaning: CaptionMeaning
@@ -38,7 +38,7 @@ def generate_captions(scene: SceneGraph, rng: np.random.Generator, full: bool = 
     Args:
         scene: Scene to describe.
         rng: Random number generator.
-        full: Mention the main objects with their colours in every caption. By default, only two captions do.
+        full: Whether every caption mentions the main objects with their colours. By default, only the first two do.
     """
     captions: dict[str, SampleCaption] = {}
     while len(captions) < CAPTIONS_PER_IMAGE:
@@ -116,7 +116,7 @@ def _noun_phrase(mention: ObjectMention, rng: np.random.Generator) -> str:
 
 
 def _vary_punctuation(text: str, rng: np.random.Generator) -> str:
-    """Add a capital letter, a full stop or a space before the full stop, each in a share of the captions."""
+    """Capitalise the first letter at random, and add a full stop at random, with or without a space before it."""
     if rng.random() < 0.65:
         text = text[0].upper() + text[1:]
     return text + str(rng.choice(["", ".", " ."], p=(0.35, 0.5, 0.15)))

@@ -1,4 +1,4 @@
-"""Render the images of the sample into JPEG files, in several processes if there are many images."""
+"""Render the sample images as JPEG files, in several processes if the sample is large."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ class RenderingTask:
     Attributes:
         image: Image to render.
         path: JPEG file to write.
-        near_duplicate: Save the image brighter and at a lower JPEG quality.
+        near_duplicate: Whether to save the image brighter and with a lower JPEG quality.
     """
 
     image: SampleImage
@@ -33,12 +33,12 @@ class RenderingTask:
 
 
 def render_images(tasks: Sequence[RenderingTask], n_processes: int, on_progress: Callable[[int], None]) -> None:
-    """Render all images. The files do not depend on `n_processes`.
+    """Render all images. The number of processes does not change the files.
 
     Args:
         tasks: Images and output files. The folders must exist.
-        n_processes: Number of processes. Small numbers of images are rendered in the current process.
-        on_progress: Function that is called with the number of newly rendered images.
+        n_processes: Number of processes. Fewer than 200 images are always rendered in the current process.
+        on_progress: Callback that receives the number of images rendered since the last call.
     """
     if n_processes == 1 or len(tasks) < _MIN_POOL_IMAGES:
         _report_progress(map(render_image, tasks), on_progress)
@@ -49,7 +49,7 @@ def render_images(tasks: Sequence[RenderingTask], n_processes: int, on_progress:
 
 
 def render_image(task: RenderingTask) -> None:
-    """Render one image into its file."""
+    """Render one image and save it as a JPEG file."""
     rng = np.random.default_rng(task.image.rendering_seed)
     image = render_scene(task.image.scene, rng)
     quality = int(rng.integers(*_JPEG_QUALITIES))

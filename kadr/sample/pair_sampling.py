@@ -1,4 +1,4 @@
-"""Choice of the rated (image, caption) pairs: matching pairs, similar pairs and random pairs, as in Flickr8k."""
+"""Choose the (image, caption) pairs to rate: matching, similar and unrelated pairs, as in Flickr8k."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _CATEGORIES = list(OBJECT_CATEGORIES)
 
 @dataclass(frozen=True)
 class SampledPair:
-    """An image and a caption to rate, by their positions in the lists of images and captions."""
+    """Positions of an image and a caption in the lists of images and captions."""
 
     image: int
     caption: int
@@ -30,7 +30,7 @@ class PairMix:
 
     Attributes:
         n_pairs: Number of pairs.
-        matching: Share of pairs of an image and its own caption.
+        matching: Share of pairs that consist of an image and one of its own captions.
         similar: Share of pairs whose image and caption have an object category or the background in common.
     """
 
@@ -48,7 +48,7 @@ def choose_captions(images: Sequence[SampleImage], rng: np.random.Generator) -> 
     """Choose about 7 different captions for every 6 images.
 
     Returns:
-        The captions, and for each caption the position of its image.
+        The chosen captions, and the position of each caption's image in `images`.
     """
     owners = list(range(len(images)))
     n_extra = round(len(images) * (CAPTIONS_PER_RATED_IMAGE - 1))
@@ -72,14 +72,14 @@ def sample_pairs(
     required_images: Sequence[int],
     rng: np.random.Generator,
 ) -> list[list[SampledPair]]:
-    """Sample distinct pairs for each mix. A mix has fewer pairs if no more pairs are available.
+    """Sample distinct pairs for each mix. A mix gets fewer pairs if not enough pairs are available.
 
     Args:
         images: Images to rate.
         captions: Captions to rate.
-        owners: For each caption, the position of its image.
-        mixes: Numbers and shares of pairs, one entry for each list of pairs.
-        required_images: Positions of images whose own captions must be in the first mix.
+        owners: Position of each caption's image in `images`.
+        mixes: Numbers and shares of pairs to sample, one mix for each list of pairs.
+        required_images: Positions of the images that must be paired with their own captions in the first list.
         rng: Random number generator.
 
     Returns:
@@ -103,14 +103,14 @@ def sample_pairs(
 
 
 def _sort_pairs(priority: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[SampledPair]:
-    """Return the pairs selected by the mask, in order of falling priority."""
+    """Return the pairs selected by the mask, in order of descending priority."""
     pairs = np.argwhere(mask)
     order = np.argsort(-priority[mask], kind="stable")
     return [SampledPair(int(image), int(caption)) for caption, image in pairs[order]]
 
 
 def _content_overlap(images: Sequence[SampleImage], captions: Sequence[SampleCaption]) -> npt.NDArray[np.float64]:
-    """Return the number of common categories (weight 2) and backgrounds (weight 0.5): (n_captions, n_images)."""
+    """Return the weighted overlap of categories (weight 2) and backgrounds (0.5): (n_captions, n_images)."""
     n_columns = len(_CATEGORIES) + len(BACKGROUNDS)
     image_content = np.zeros((len(images), n_columns))
     caption_content = np.zeros((len(captions), n_columns))

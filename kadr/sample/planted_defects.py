@@ -1,4 +1,4 @@
-"""Intentional defects of the sample data, which the validation has to find."""
+"""Intentional defects in the sample data, which validation must detect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,15 +12,15 @@ from kadr.sample.train_table import TrainRow
 
 PLANTED_DEFECTS = MappingProxyType(
     {
-        "truncated_photo": "A rated train image whose file ends after half of its bytes.",
-        "missing_photo": "A rated train image without a file.",
-        "near_duplicate": "A train image that is a brighter copy of a test image, at a lower JPEG quality.",
+        "truncated_photo": "A rated train image whose file is truncated to half of its size.",
+        "missing_photo": "A rated train image whose file is missing.",
+        "near_duplicate": "A train image that is a brighter copy of a test image with a lower JPEG quality.",
         "duplicate_row": "A row that occurs twice in train_dataset.csv. The second copy is the last row.",
         "bad_rating": "A row whose rate_2 is 7, outside the scale of 1 to 4.",
         "empty_text": "A row without text.",
     }
 )
-"""Name of each defect and its description. `PlantedDefects` has one field for each name."""
+"""Description of each defect by name. `PlantedDefects` has one field for each name."""
 
 NEAR_DUPLICATE, TRUNCATED = 1, 3
 MIN_TRAIN = 6
@@ -29,15 +29,15 @@ INVALID_RATING = 7
 
 @dataclass(frozen=True)
 class PlantedDefects:
-    """Locations of the defects of one sample. The field names are keys of sample.json.
+    """Locations of the defects in one sample. The field names are keys of sample.json.
 
     Attributes:
-        truncated_photo: File name in train_images.
-        missing_photo: File name that train_images does not contain.
-        near_duplicate: File name in train_images, and file name of its original in test_images.
-        duplicate_row: img_id and text.
-        bad_rating: img_id and text.
-        empty_text: img_id.
+        truncated_photo: Name of the truncated file in train_images.
+        missing_photo: Name of the file that is missing from train_images.
+        near_duplicate: Name of the brighter copy in train_images, and name of its original in test_images.
+        duplicate_row: img_id and text of the row that occurs twice.
+        bad_rating: img_id and text of the row with the invalid rating.
+        empty_text: img_id of the row without text.
     """
 
     truncated_photo: str
@@ -49,7 +49,7 @@ class PlantedDefects:
 
 
 def plant_near_duplicate(train: Sequence[SampleImage], original: SampleImage) -> list[SampleImage]:
-    """Return the train images with one image replaced by a copy of `original`, with new captions.
+    """Replace one train image with a copy of a test image that has new captions. Return all train images.
 
     Args:
         train: Train images.
@@ -64,7 +64,7 @@ def plant_near_duplicate(train: Sequence[SampleImage], original: SampleImage) ->
 def plant_row_defects(
     rows: Sequence[TrainRow], train: Sequence[SampleImage], test: Sequence[SampleImage]
 ) -> tuple[list[TrainRow], PlantedDefects]:
-    """Add the defective rows to the train table.
+    """Add defective rows to the train table.
 
     Args:
         rows: Rows in file order.

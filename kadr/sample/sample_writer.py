@@ -30,7 +30,7 @@ class SampleError(KadrError):
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """Contents of a sample. The field names are keys of sample.json.
+    """Summary of a sample. The field names are keys of sample.json.
 
     Attributes:
         seed: Random seed.
@@ -38,8 +38,8 @@ class SampleSummary:
         n_test: Number of files in test_images.
         n_corpus: Number of files in corpus_images.
         n_expert: Number of rows with expert ratings in train_dataset.csv, including the planted rows.
-        n_crowd: Number of rows with crowd ratings alone.
-        n_texts: Number of different texts in train_dataset.csv.
+        n_crowd: Number of rows without expert ratings, which have crowd ratings only.
+        n_texts: Number of distinct texts in train_dataset.csv.
         planted: Locations of the planted defects.
     """
 
@@ -66,24 +66,25 @@ def write_sample(
     """Write the sample data set. The same arguments produce identical files.
 
     Args:
-        folder: Output folder. An earlier sample in this folder is replaced after the new sample is complete.
+        folder: Output folder. An existing sample in this folder is replaced when the new sample is complete.
         seed: Random seed, 0 or greater.
         n_train: Number of rated images, at least 6 because of the planted defects.
         n_test: Number of test images, at least 1.
         n_corpus: Number of captioned images without ratings.
-        on_progress: Function that is called with the number of newly rendered images.
-        n_processes: Number of processes that render images. The files do not depend on this number.
+        on_progress: Callback that receives the number of images rendered since the last call.
+        n_processes: Number of processes that render images. This number does not change the files.
 
     Returns:
-        The contents of the sample.
+        The summary of the sample, which is also written to sample.json.
 
     Raises:
-        SampleError: A number is too small, or the folder contains other files than a sample.
+        SampleError: A number is too small, or the folder contains files that do not belong to a sample.
     """
     if n_train < MIN_TRAIN or n_test < 1 or n_corpus < 0 or seed < 0:
         raise SampleError(
-            f"Sample data: got n_train={n_train}, n_test={n_test}, n_corpus={n_corpus}, seed={seed}; "
-            f"expected at least {MIN_TRAIN}, 1, 0 and 0. Use larger numbers."
+            f"Cannot write a sample with n_train={n_train}, n_test={n_test}, n_corpus={n_corpus} and seed={seed}. "
+            f"Expected n_train of at least {MIN_TRAIN}, n_test of at least 1, and no negative numbers. "
+            "Use larger numbers."
         )
     _check_replaceable(folder)
     test = make_distinct_images(seed, "test", n_test)
@@ -116,8 +117,8 @@ def _check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir() or any(folder.iterdir()):
         raise SampleError(
-            f"{folder} exists and contains no sample data (no {SUMMARY_FILE}). "
-            "Choose another folder, or remove this one."
+            f"Cannot replace {folder}, because it does not contain {SUMMARY_FILE}. "
+            "Expected a new folder, an empty folder or an existing sample. Choose another folder, or remove this one."
         )
 
 

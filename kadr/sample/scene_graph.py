@@ -12,9 +12,9 @@ class SceneObject:
     Attributes:
         category: Key of `OBJECT_CATEGORIES`.
         colour: Key of `COLOURS`.
-        size: Small or large.
-        x: Horizontal centre, 0 (left edge) to 1 (right edge).
-        depth: Distance from the camera, 0 (far) to 1 (near).
+        size: Size of the object, `small` or `large`.
+        x: Horizontal position of the object's centre, 0 (left edge) to 1 (right edge).
+        depth: Position in depth, 0 (far from the camera) to 1 (near the camera).
     """
 
     category: str
@@ -30,7 +30,7 @@ class SceneObject:
 
     @property
     def position(self) -> Position:
-        """The third of the image width that contains the object."""
+        """Horizontal position of the object's centre: left (x below 0.4), centre or right (x above 0.6)."""
         if self.x < 0.4:
             return "left"
         return "right" if self.x > 0.6 else "centre"
@@ -38,14 +38,14 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class SceneGraph:
-    """A background and one to three objects, the main objects first."""
+    """A background and one to three objects. The main objects come first."""
 
     background: str
     objects: tuple[SceneObject, ...]
 
 
 def relation_holds(relation: Relation, subject: SceneObject, target: SceneObject) -> bool:
-    """Return whether `subject` is in this spatial relation to `target`. Several relations can hold at once."""
+    """Return whether `subject` has this spatial relation to `target`. Several relations can hold at the same time."""
     offset = target.x - subject.x
     if relation in ("left of", "right of"):
         return (offset if relation == "left of" else -offset) > 0.2

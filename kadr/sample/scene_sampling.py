@@ -1,4 +1,4 @@
-"""Random scene graphs in which every object category and every relation occurs."""
+"""Generate random scene graphs that cover every object category and every relation."""
 
 import numpy as np
 
@@ -53,7 +53,8 @@ def _sample_object(
 def _sample_related_objects(rng: np.random.Generator, first: str, background: str) -> tuple[SceneObject, SceneObject]:
     """Return two objects in a random relation.
 
-    The first object has the category `first`, unless the relation is "above" and the second object must fly.
+    The first object has the category `first`, with one exception: if the relation is "above" and `first` does not fly,
+    then `first` is the category of the second object.
     """
     relation = RELATIONS[int(rng.choice(len(RELATIONS), p=_RELATION_SHARES))]
     second = first if rng.random() < _SAME_CATEGORY_SHARE else _sample_other_category(rng, background, first)
@@ -80,14 +81,14 @@ def _sample_related_objects(rng: np.random.Generator, first: str, background: st
 
 
 def _sample_vertical_categories(rng: np.random.Generator, background: str, category: str) -> tuple[str, str]:
-    """Return a flying category and the category below it. One of the two is `category`."""
+    """Return a flying category and the category of the object below it. One of them is `category`."""
     if OBJECT_CATEGORIES[category].flies:
         return category, _sample_other_category(rng, background, category)
     return str(rng.choice([name for name in _list_categories(background) if OBJECT_CATEGORIES[name].flies])), category
 
 
 def _sample_places(rng: np.random.Generator, relation: Relation) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return (x, depth) of the subject and of the target of a relation."""
+    """Return the (x, depth) positions of the subject and the target of a relation."""
     near, far = float(rng.uniform(0.45, 0.6)), float(rng.uniform(0.45, 0.6))
     left, right = float(rng.uniform(0.2, 0.27)), float(rng.uniform(0.7, 0.8))
     middle, gap = float(rng.uniform(0.42, 0.58)), float(rng.uniform(0.32, 0.38))

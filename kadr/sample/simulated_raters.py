@@ -27,7 +27,7 @@ EXPERTS = (
     SimulatedExpert(0.35, 0.40),
     SimulatedExpert(0.05, 0.55, careless=0.25),
 )
-"""The experts of columns `rate_1`, `rate_2` and `rate_3`: a strict, a lenient and a careless expert."""
+"""The strict, lenient and careless experts, whose ratings are the columns `rate_1`, `rate_2` and `rate_3`."""
 
 _VOTE_COUNTS = (3, 4, 5)
 _VOTE_COUNT_SHARES = (0.9, 0.06, 0.04)
@@ -46,7 +46,7 @@ def rate_by_experts(relevance: float, rng: np.random.Generator) -> ExpertRatings
 
 
 def rate_by_crowd(relevance: float, rng: np.random.Generator) -> float:
-    """Return the share of yes among three to five crowd votes, rounded to four decimals.
+    """Return the share of yes votes among three to five crowd votes, rounded to four decimals.
 
     Args:
         relevance: True relevance, 0 to 1.

@@ -1,4 +1,4 @@
-"""The images of one split of the sample: scenes and captions, before the images are rendered."""
+"""Create the scenes and captions of the sample images in one split."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,13 +21,13 @@ _FULLY_RELEVANT = 0.999
 
 @dataclass(frozen=True)
 class SampleImage:
-    """An image of the sample before it is rendered.
+    """A sample image that has not been rendered yet.
 
     Attributes:
         name: File name.
         scene: Scene that the image shows.
         captions: Captions of the image.
-        rendering_seed: Seed of the rendering.
+        rendering_seed: Random seed for rendering the image.
     """
 
     name: str
@@ -40,10 +40,10 @@ def make_image(seed: int, split: Split, number: int, attempt: int = 0) -> Sample
     """Return one image of a split. The image does not depend on the other images.
 
     Args:
-        seed: Seed of the sample.
-        split: Split of the image.
-        number: Number of the image in its split, from 0.
-        attempt: Number of earlier images that were rejected for this number.
+        seed: Random seed of the sample.
+        split: Split that contains the image.
+        number: Number of the image in its split, starting at 0.
+        attempt: Number of images that were already rejected for this image number.
     """
     base = (seed, SPLIT_SEEDS[split], number, attempt)
     scene = sample_scene(np.random.default_rng((*base, _SCENE_SEED)))
@@ -57,9 +57,9 @@ def make_images(seed: int, split: Split, n_images: int) -> list[SampleImage]:
 
 
 def make_distinct_images(seed: int, split: Split, n_images: int) -> list[SampleImage]:
-    """Return images whose captions do not describe each other completely.
+    """Return images that are fully described only by their own captions.
 
-    Every caption then has exactly one fully relevant image, so a search has one correct result.
+    Every caption has exactly one fully relevant image, so a search for the caption has one correct result.
     """
     images: list[SampleImage] = []
     for number in range(n_images):

@@ -23,7 +23,7 @@ class TrainRow:
         img_id: File name of the image.
         text: Caption.
         ratings: Ratings of the three experts, or None if the experts did not rate the pair.
-        crowd: Share of yes among the crowd votes, or None if the crowd did not rate the pair.
+        crowd: Share of yes votes in the crowd, or None if the crowd did not rate the pair.
     """
 
     img_id: str
@@ -45,7 +45,7 @@ def make_train_table(images: Sequence[SampleImage], seed: int, required_images: 
 
     Args:
         images: Images of the train split.
-        seed: Seed of the sample.
+        seed: Random seed of the sample.
         required_images: Positions of images that the experts must rate with their own captions.
     """
     rng = np.random.default_rng((seed, RATINGS_SEED))
@@ -67,7 +67,7 @@ def make_train_table(images: Sequence[SampleImage], seed: int, required_images: 
 
 
 def _rate_pair(img_id: str, text: str, relevance: float, by_experts: bool, rng: np.random.Generator) -> TrainRow:
-    """Simulate the ratings of a pair: by the experts and sometimes the crowd, or by the crowd alone."""
+    """Simulate the ratings of a pair, either by the experts and sometimes the crowd, or only by the crowd."""
     if not by_experts:
         return TrainRow(img_id, text, None, rate_by_crowd(relevance, rng))
     ratings = rate_by_experts(relevance, rng)

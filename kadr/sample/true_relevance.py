@@ -36,9 +36,9 @@ class CaptionMeaning:
 
 
 def true_relevance(meaning: CaptionMeaning, scene: SceneGraph) -> float:
-    """Return how well a caption describes a scene.
+    """Return the relevance of a caption to a scene.
 
-    Each mention is assigned to a different object of the scene. The assignment with the highest score is used. The
+    Each mentioned object is assigned to a different object of the scene, in the way that gives the highest score. The
     category has the largest weight, followed by the relation, the background, the colour, the position and the size.
     Objects that the caption does not mention do not lower the relevance.
 

@@ -1,4 +1,4 @@
-"""dvc.yaml, params.yaml, the presets, the task modules, their tests and requirements.lock agree with each other."""
+"""Check that dvc.yaml, params.yaml, the presets, the task modules, their tests and requirements.lock match."""
 
 import copy
 import re
@@ -19,7 +19,7 @@ from kadr.io.presets import apply_preset
 from kadr.operations.code_dependencies import modules_used, with_code_dependencies
 from kadr.params import load_params
 
-# pygtrie, a dependency of DVC, raises this warning.
+# This warning comes from pygtrie, a dependency of DVC.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
 PROJECT = Path(__file__).parents[2]
@@ -65,13 +65,13 @@ def test_a_stage_runs_the_module_of_its_name_and_has_a_test(dag: dict[str, Any],
     assert (PROJECT / f"tests/tasks/test_{name}.py").is_file()
 
 
-# Code dependencies: DVC ignores changes of a missing file, and an unnecessary file makes stages run again.
+# Code dependencies: DVC ignores changes to files that are not listed, and an unnecessary file causes extra runs.
 
 
 def test_the_code_dependencies_in_dvc_yaml_are_up_to_date() -> None:
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
     generated = with_code_dependencies(copy.deepcopy(stages), PROJECT)
-    assert generated == stages, "run `make deps`"
+    assert generated == stages, "dvc.yaml is out of date: run `make deps`"
 
 
 def test_code_dependencies_include_imports_in_functions_and_packages() -> None:
@@ -128,7 +128,7 @@ def test_a_stage_depends_on_its_own_section_and_on_single_keys_of_other_sections
 
 
 def list_keys(preset: dict[str, Any]) -> list[str]:
-    """Return the keys that a preset sets. A mapping such as `encoders` is one key."""
+    """Return the keys that a preset sets. A mapping such as `encoders` counts as one key."""
     return sorted(f"{section}.{key}" for section, values in preset.items() for key in values)
 
 

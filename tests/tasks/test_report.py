@@ -1,4 +1,4 @@
-"""Stage `report` on a small project, after the stages whose outputs it reads."""
+"""Tests for stage `report` in a small project, after the stages that write its inputs."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def evaluated_project(small_project: Path, small_params: Params) -> Path:
-    """The small project with images, a trained and evaluated model, and an index."""
+    """Return the small project with images, a trained and evaluated model, and an index."""
     write_table(IMAGES.empty_table(), PROJECT.corpus, IMAGES)
     write_table(QUARANTINE.empty_table(), PROJECT.quarantine, QUARANTINE)
     leaks = [["photo", "train", "00.jpg", "test", "24.jpg", 2], ["text", "train", "00.jpg#0", "test", "24.jpg#0", None]]
@@ -49,7 +49,7 @@ def test_the_reports_show_the_run_and_a_second_report_is_identical(
         "recall@5",
         "Largest errors",
         "model − cosine",
-        "Embeddings alone",
+        "Embeddings only",
         "rated by experts",
         "SHAP values",
         "test: 24.jpg",

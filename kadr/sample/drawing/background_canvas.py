@@ -10,9 +10,9 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class BackgroundCanvas:
-    """An image of floats, (height, width, 3) in 0 to 255. Later drawings cover earlier drawings.
+    """A canvas of floating-point pixels, (height, width, 3), 0 to 255. Later shapes cover earlier shapes.
 
-    Vertical and horizontal positions are shares of the height and the width, 0 to 1.
+    Positions are fractions of the height or the width, 0 to 1.
 
     Args:
         width: Width in pixels.
@@ -36,9 +36,9 @@ class BackgroundCanvas:
         """Add smooth noise to the brightness of the rows between `top` and `bottom`.
 
         Args:
-            top: Upper limit of the rows.
-            bottom: Lower limit of the rows.
-            cells: Horizontal and vertical number of noise cells.
+            top: Top edge of the rows, as a fraction of the height.
+            bottom: Bottom edge of the rows, as a fraction of the height.
+            cells: Numbers of noise cells in the horizontal and vertical directions.
             strength: Standard deviation of the noise, in brightness levels.
         """
         rows = self._rows(top, bottom)
@@ -48,16 +48,16 @@ class BackgroundCanvas:
         """Blend a colour into the rows between `top` and `bottom`.
 
         Args:
-            top: Upper limit of the rows.
-            bottom: Lower limit of the rows.
+            top: Top edge of the rows, as a fraction of the height.
+            bottom: Bottom edge of the rows, as a fraction of the height.
             colour: Colour to blend in.
-            opacity: (n_rows, width) in 0 to 1.
+            opacity: (n_rows, width) opacity of the colour, 0 to 1.
         """
         rows = self._rows(top, bottom)
         self.pixels[rows] += (np.asarray(colour, dtype=np.float32) - self.pixels[rows]) * opacity[..., None]
 
     def draw_hills(self, base: float, rise: float, bumps: int, colour: RGB) -> None:
-        """Draw a row of hills with a wavy upper edge that end at the height `base`."""
+        """Draw a row of hills with a wavy upper edge and a straight lower edge at `base`."""
         ridge = base - rise * (0.5 + 0.35 * self.smooth_noise((bumps, 1), 1)[0])
         rows = np.arange(self.height, dtype=np.float32)[:, None] / self.height
         opacity = np.clip((rows - ridge[None, :]) * self.height, 0, 1) * (rows < base)

@@ -1,4 +1,4 @@
-"""Painters of the eight backgrounds.
+"""Functions that paint the eight backgrounds.
 
 To add a background, add a function and an entry in `BACKGROUND_PAINTERS`.
 """

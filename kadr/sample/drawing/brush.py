@@ -26,10 +26,10 @@ def adjust_brightness(colour: RGB, factor: float) -> RGB:
 
 
 class Brush:
-    """Draw shapes in unit coordinates, from (0, 0) in the upper left to (1, 1) in the lower right corner.
+    """Draw shapes in unit coordinates, from (0, 0) in the upper left corner to (1, 1) in the lower right corner.
 
-    The parameter `relief` is the width of a shape's rounded edge as a share of the square. The parameter `grain` is
-    the strength of the surface noise.
+    The parameter `relief` is the width of a shape's rounded edge as a fraction of the side of the square. The parameter
+    `grain` is the strength of the surface noise.
 
     Args:
         side: Side of the final square in pixels.
@@ -69,7 +69,7 @@ class Brush:
         self._paint(mask, colour, relief, 0.03)
 
     def to_image(self) -> Image.Image:
-        """Return the square as an RGBA image of its final size."""
+        """Return the square as an RGBA image in its final size."""
         rgba = np.dstack([np.clip(self._rgb, 0, 255), self._alpha * 255]).astype(np.uint8)
         return Image.fromarray(rgba, "RGBA").reduce(SUPERSAMPLING)
 

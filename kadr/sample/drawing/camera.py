@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter
 
 
 def simulate_camera(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Return the image as a camera with random settings records it."""
+    """Return the image with random camera effects."""
     blurred = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.25, 0.8))))
     gamma = float(rng.uniform(0.88, 1.12))
     pixels = np.asarray(blurred.point(lambda value: 255 * (value / 255) ** gamma), dtype=np.float32)

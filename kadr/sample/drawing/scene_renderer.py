@@ -1,4 +1,4 @@
-"""Render a scene: background, objects with shadows from far to near, and camera effects."""
+"""Render a scene: the background, the objects and their shadows from far to near, and camera effects."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -60,7 +60,7 @@ def _place_object(image: Image.Image, scene_object: SceneObject, background: str
 
 
 def render_object(category: str, colour: str, side: int, rng: np.random.Generator) -> Image.Image:
-    """Return one object on a transparent square (RGBA). Its colour varies slightly.
+    """Return a drawing of one object on a transparent square (RGBA). The colour varies slightly at random.
 
     Args:
         category: Key of `OBJECT_CATEGORIES`.
@@ -91,7 +91,7 @@ def _transform(
 
 
 def _baseline(scene_object: SceneObject, background: str, rng: np.random.Generator) -> float:
-    """Return the vertical position of the object's foot, or of a flying object's centre, as a share of the height."""
+    """Return the vertical position of the bottom of an object or the centre of a flying object, 0 (top) to 1."""
     if scene_object.flies:
         return float(rng.uniform(0.2, 0.27))
     if scene_object.category == "boat":
@@ -101,7 +101,7 @@ def _baseline(scene_object: SceneObject, background: str, rng: np.random.Generat
 
 
 def _add_shadow(image: Image.Image, drawing: Image.Image, left: int, top: int, strength: float) -> None:
-    """Draw a soft flat shadow as wide as the object at its foot."""
+    """Draw a soft, flat shadow at the bottom of the object. The shadow is as wide as the object."""
     flat = drawing.getchannel("A").resize((drawing.width, max(3, drawing.height // 6)))
     soft = Image.new("L", (flat.width + 16, flat.height + 12))
     soft.paste(flat.point(lambda value: value * strength), (8, 6))

@@ -1,4 +1,4 @@
-"""Fixtures of the report tests."""
+"""Fixtures for the report tests."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 @pytest.fixture
 def image_path(tmp_path: Path) -> str:
-    """The path of a small image."""
+    """Return the path of a small image file."""
     path = tmp_path / "image.png"
     Image.new("RGB", (8, 8), "red").save(path)
     return str(path)

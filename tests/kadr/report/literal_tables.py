@@ -1,4 +1,4 @@
-"""Small literal inputs of the report tests."""
+"""Small tables and metrics as inputs for the report tests."""
 
 import pandas as pd
 

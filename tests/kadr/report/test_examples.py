@@ -1,4 +1,4 @@
-"""Examples of predictions, searches and disputed pairs."""
+"""Tests for the examples of predictions, searches and disputed pairs."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Tables of the input data: images by split and status, violations by rule."""
+"""Tests for the tables about the input data: images by split and status, and violations by rule."""
 
 import pyarrow as pa
 

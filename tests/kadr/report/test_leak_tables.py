@@ -1,4 +1,4 @@
-"""Leak tables: counts in order of severity, and near-duplicate images side by side."""
+"""Tests for the leak tables: counts in order of severity, and thumbnails of near-duplicate images."""
 
 import pyarrow as pa
 import pytest

@@ -1,4 +1,4 @@
-"""Metric rows and the summary of a run: available metrics only, with intervals, baselines and data sizes."""
+"""Tests for the metric rows and the run summary: available metrics, intervals, baselines and data sizes."""
 
 from kadr.report.metric_rows import MetricCell, make_metric_rows
 from kadr.report.run_summary import list_numbers, summarise_run
@@ -37,7 +37,7 @@ def test_the_summary_compares_the_model_with_baselines_and_human_raters() -> Non
     assert (values["tau-c above cosine"].value, values["tau-c above cosine"].note) == ("+2.1", "+1.0 to +3.0")
     human = values["share of human agreement"]
     assert human.value == "89 %"
-    assert human.note == "86 to 91; tau-c with single expert ratings: model 48.9, other experts 55.0"
+    assert human.note == "86 to 91; tau-c with individual expert ratings: model 48.9, other experts 55.0"
 
 
 def test_the_summary_omits_missing_stages_and_metrics() -> None:

@@ -1,4 +1,4 @@
-"""The HTML pages: valid structure, no external files, escaped texts, and sections only for available data."""
+"""Tests for the HTML pages: valid structure, no external files, escaped text, and no sections without data."""
 
 from html.parser import HTMLParser
 
@@ -43,7 +43,7 @@ LINKS = ("data:image/jpeg", "#", "ratings.html", "data_docs/ratings.html", "inde
 
 
 class PageParser(HTMLParser):
-    """Collect the IDs of the sections and all links, and check that tags are closed in order."""
+    """Collect section IDs and links, and check that tags are closed in the correct order."""
 
     VOID_TAGS = ("meta", "img", "br", "use", "path")
 
@@ -102,7 +102,7 @@ def test_the_run_page_is_valid_and_loads_no_other_files(image_path: str) -> None
 def test_the_run_page_shows_metrics_and_omits_baselines_without_values(image_path: str) -> None:
     html = render_run_page(make_run_page(image_path))
     assert "48.9" in html
-    assert "Reranking makes MRR significantly better and no metric worse." in html
+    assert "Reranking significantly improves MRR and worsens no metric." in html
     assert "<th>cosine</th>" in html
     assert "<th>mean</th>" not in html
 
@@ -169,10 +169,10 @@ def test_the_ratings_page_is_valid_and_shows_the_ratings(image_path: str) -> Non
     assert "2 of 4 yes" in html
 
 
-def test_the_summary_of_the_ratings_counts_the_pairs_of_each_part() -> None:
+def test_the_summary_of_the_ratings_counts_the_pairs_by_use() -> None:
     metrics = {"n_pairs": 1200, "n_clip_pairs": 300, "n_pairs_between": 610}
     values = {value.name: value.value for value in summarise_ratings(metrics)}
-    assert values == {"pairs": "1,200", "for CLIP training": "300", "in neither part": "610"}
+    assert values == {"pairs": "1,200", "for CLIP training": "300", "unused": "610"}
     assert [value.name for value in summarise_ratings(metrics | {"n_clip_pairs": 0, "n_pairs_between": 0})] == ["pairs"]
 
 

@@ -1,4 +1,4 @@
-"""Plots: which plots the data allows, their captions, and deterministic SVG in theme colours."""
+"""Tests for the plots: selection by available data, captions, and deterministic SVG with theme colours."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def test_ratings_are_plotted_for_the_available_sources() -> None:
     assert titles(plot_ratings(RATINGS, RELEVANCE)) == ["Expert ratings", "Crowd votes", "Relevance"]
     plots = plot_ratings(CROWD_RATINGS, RELEVANCE)
     assert titles(plots) == ["Crowd votes", "Relevance"]
-    assert plots[0].caption == "2 pairs rated by the crowd. 50% of these pairs have no yes vote."
+    assert plots[0].caption == "2 pairs rated by the crowd. 50% of these pairs have no yes votes."
 
 
 def test_bars_show_the_number_of_ratings_at_each_level() -> None:

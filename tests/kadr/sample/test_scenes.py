@@ -1,4 +1,4 @@
-"""Scenes, captions and rendering: coverage of categories and relations, correct captions, true relevances."""
+"""Tests for scenes, captions, true relevances and rendering."""
 
 import numpy as np
 import pytest

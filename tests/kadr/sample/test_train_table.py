@@ -1,4 +1,4 @@
-"""The simulated ratings of 200 images: expert bias, crowd imbalance, and the number of ratings per image and text."""
+"""Tests for simulated ratings: expert bias, crowd imbalance, and the number of ratings per image and text."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ EXPERT_COLUMNS = ["rate_1", "rate_2", "rate_3"]
 
 @pytest.fixture(scope="module")
 def ratings() -> pd.DataFrame:
-    """Expert and crowd ratings with the true relevance."""
+    """Return simulated ratings of 200 images by experts and the crowd, with the true relevance of each pair."""
     table = make_train_table(make_images(0, "train", N_IMAGES), seed=0)
     return pd.DataFrame(
         {
