@@ -4,7 +4,7 @@ Run the benchmark in a project whose pipeline has run. The printed JSON object c
 minus cosine) with bootstrap intervals. Reranking improves a metric if the interval of its difference is above 0.
 
 - test_queries: Each test query is searched among the test images. The N images with the highest cosine are reranked.
-- rated_pairs: The rated images of each query are ranked by held-out predictions. NDCG@10 uses the rated relevance as gain.
+- rated_pairs: The rated images of each query are ranked by held-out predictions. The gain in NDCG@10 is the relevance.
 
     python benchmarks/rerank.py      # under a minute
 """
