@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on. An address that other machines can reach needs --token.")
+        str, typer.Option(help="Address to listen on. An address that other machines can reach requires --token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port to listen on.")] = 8000,
     token: Annotated[
@@ -26,16 +26,16 @@ def serve(
     ratings: Annotated[
         Path | None,
         typer.Option(
-            metavar="CSV", help="File that stores ratings from the page. Default: ratings_long.csv in ingest.source."
+            metavar="CSV", help="CSV file for ratings from the page. Default: ratings_long.csv in ingest.source."
         ),
     ] = None,
 ) -> None:
-    """Start the web page and the HTTP API for search and annotation. See docs/serve.md."""
+    """Start a web page and an HTTP API for search and annotation. See docs/serve.md."""
     try:
         from kadr.serve import HotReload, Limits, ServerMetrics, Service, check_address, run_server
     except ImportError as error:
         raise InputError(
-            f"kadr serve needs the package {error.name}, which is not installed. Install it with "
+            f"kadr serve requires the package {error.name}, which is not installed. Install it with "
             "`pip install 'kadr[serve]'`."
         ) from error
     from kadr.params import load_params
@@ -52,7 +52,7 @@ def serve(
 
 
 def _open_annotation(ratings_path: Path) -> "Annotation":
-    """Open the annotation mode. If ratings cannot be stored, the page shows the reason and search still works."""
+    """Open the ratings file for annotation mode. If this fails, the page shows the error and search still works."""
     from kadr.serve import Annotation, RatingsFile
 
     try:
@@ -65,4 +65,4 @@ def _open_annotation(ratings_path: Path) -> "Annotation":
 def _print_start(address: str, n_images: int, annotation_error: str | None) -> None:
     typer.echo(f"Serving {n_images:,} photos at {address}. Press Ctrl-C to stop.")
     if annotation_error:
-        typer.echo(f"kadr: annotation is not available. {annotation_error}", err=True)
+        typer.echo(f"kadr: annotation mode is not available. {annotation_error}", err=True)

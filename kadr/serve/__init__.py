@@ -1,4 +1,4 @@
-"""HTTP server of `kadr serve`: search, images, annotation, and the web page that uses them."""
+"""HTTP server of `kadr serve`: the web page, and the API for search, images and annotation."""
 
 from kadr.serve.access import check_address
 from kadr.serve.annotation import Annotation

@@ -1,4 +1,4 @@
-"""Access control: the listening address, the access token, the session cookie and the security headers."""
+"""Access control: check the listening address, the access token and the session cookie, and set security headers."""
 
 import hashlib
 import hmac
@@ -28,19 +28,20 @@ _SECURITY_HEADERS = {
 
 
 def check_address(host: str, token: str | None) -> None:
-    """Check that the server may listen on a host with this token.
+    """Check that the access token is sufficient for the listening address.
 
     Args:
         host: host name or IP address to listen on.
-        token: access token. None is allowed on a loopback address only.
+        token: access token. None is allowed only if the host is a loopback address.
 
     Raises:
-        InputError: the token is too short or not ASCII, or the host is not a loopback address and no token is set.
+        InputError: the token is too short or contains invalid characters, or the host is not a loopback address and
+            no token is set.
     """
     if token is not None and not _is_valid_token(token):
         raise InputError(
-            f"The token is too short or has characters that are not printable ASCII. Expected {MIN_TOKEN_LENGTH} or "
-            "more ASCII characters. Create one with `openssl rand -hex 16`."
+            "The token is too short or contains characters that are not printable ASCII. Expected "
+            f"{MIN_TOKEN_LENGTH} or more ASCII characters. Create one with `openssl rand -hex 16`."
         )
     if token is None and not _is_loopback(host):
         raise InputError(
@@ -50,19 +51,19 @@ def check_address(host: str, token: str | None) -> None:
 
 
 def session_cookie(token: str) -> str:
-    """Return the value of the session cookie: a keyed hash that proves the token without containing it."""
+    """Return the value of the session cookie: an HMAC that uses the token as its key but does not reveal the token."""
     return hmac.new(token.encode(), b"kadr session", hashlib.sha256).hexdigest()
 
 
 class AccessMiddleware:
     """ASGI middleware that requires the token, rejects cross-site requests and adds security headers.
 
-    The page (`/`, `/static/`) and `/health` need no token because they contain no user data. Other routes accept the
-    token as `Authorization: Bearer TOKEN`, or the session cookie. The cookie exists because a browser sends no custom
-    header when it loads an `<img>`.
+    The page (`/`, `/static/`) and `/health` require no token because they contain no user data. All other routes
+    require either the header `Authorization: Bearer TOKEN` or the session cookie. The web page uses the cookie because
+    a browser cannot send a custom header when it loads an `<img>`.
 
     Args:
-        app: the wrapped application.
+        app: ASGI application to protect.
         token: access token, or None if no token is required.
     """
 
@@ -70,7 +71,7 @@ class AccessMiddleware:
         self.app, self.token = app, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a permitted request to the application. Reject any other request with status 401 or 403."""
+        """Pass an authorized request to the application. Reject any other request with status 401 or 403."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -86,10 +87,11 @@ class AccessMiddleware:
         await app(scope, receive, send_with_headers)
 
     def _rejection(self, scope: Scope) -> JSONResponse | None:
-        """Return the error response to a request that is not permitted, and None otherwise."""
+        """Return an error response if the request is not permitted, otherwise None."""
         headers = Headers(scope=scope)
         if _is_cross_site(headers):
-            return JSONResponse({"detail": "Requests from pages of other sites are not allowed."}, 403)
+            detail = "Requests from pages on other sites are not allowed. Open the page of this server instead."
+            return JSONResponse({"detail": detail}, 403)
         if not self._is_authorized(scope["path"], headers):
             detail = "The access token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
             return JSONResponse({"detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
@@ -114,7 +116,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_cross_site(headers: Headers) -> bool:
-    """Return whether the browser's headers show that a page of another origin sent the request."""
+    """Return whether the request headers show that a page from another origin sent the request."""
     origin = headers.get("origin")
     if origin is not None:
         return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()

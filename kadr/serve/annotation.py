@@ -1,4 +1,4 @@
-"""Annotation mode: the pairs of image and text that people rate, and the rules for accepted ratings."""
+"""Annotation mode: select image-text pairs to rate, and check each rating before it is stored."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -11,19 +11,19 @@ from kadr.io.texts import normalise_whitespace
 from kadr.serve.ratings_file import NewRating, RatingsFile
 
 ANNOTATED_SPLIT = "train"
-"""The split whose images may be rated. The other splits measure quality, and stage ingest quarantines their ratings."""
+"""Split whose images can be rated. Stage ingest quarantines ratings of images in other splits."""
 
 SplitLookup = Callable[[str], str | None]
-"""Function from image_id to split. The result is None if the image is not in the index or has no split."""
+"""Function that maps an image ID to its split, or to None if the image is not in the index or has no split."""
 
 
 @dataclass(frozen=True)
 class CandidatePair:
-    """A pair of image and text that a person can rate.
+    """An image-text pair that can be offered to a rater.
 
     Attributes:
         image_id: ID of the image in the index.
-        text: the text to compare with the image.
+        text: text to compare with the image.
     """
 
     image_id: str
@@ -31,14 +31,14 @@ class CandidatePair:
 
 
 class Annotation:
-    """The pairs to rate and the file that stores the ratings.
+    """Select pairs for raters and store the ratings.
 
     Args:
-        ratings: the ratings file, or the error that explains why ratings cannot be stored.
-        rate_next: CSV file of the pairs whose rating is most informative, most informative first
+        ratings: ratings file, or the error that explains why ratings cannot be stored.
+        rate_next: path of the CSV file with suggested pairs, the most informative pair first
             (`reports/rate_next.csv`). The file may be missing.
-        queries: Parquet table of the queries (`data/tables/queries.parquet`). The file may be missing. The texts of the
-            test split cannot be rated.
+        queries: path of the Parquet table of queries (`data/tables/queries.parquet`). The texts of test queries cannot
+            be rated. The file may be missing.
     """
 
     def __init__(self, ratings: RatingsFile | InputError, rate_next: Path, queries: Path) -> None:
@@ -46,7 +46,7 @@ class Annotation:
 
     @property
     def error(self) -> str | None:
-        """Why ratings cannot be stored. None if they can."""
+        """Reason why ratings cannot be stored, or None if ratings can be stored."""
         return str(self._ratings) if isinstance(self._ratings, InputError) else None
 
     @property
@@ -55,7 +55,7 @@ class Annotation:
         return 0 if isinstance(self._ratings, InputError) else self._ratings.n_ratings
 
     def suggested_pairs(self) -> Iterator[CandidatePair]:
-        """Yield the pairs of `rate_next` in their order, and nothing if the file does not exist."""
+        """Yield the pairs of the `rate_next` file in file order. Yield nothing if the file does not exist."""
         if not self._rate_next.is_file():
             return
         with self._rate_next.open(encoding="utf-8", newline="") as file:
@@ -65,15 +65,15 @@ class Annotation:
     def unrated_pairs(
         self, rater: str, candidates: Iterable[CandidatePair], get_split: SplitLookup
     ) -> Iterator[CandidatePair]:
-        """Yield the candidates that may be rated and that a rater has not rated yet.
+        """Yield the candidate pairs that can be rated and that the rater has not rated yet.
 
         Args:
             rater: name of the rater.
-            candidates: pairs in the order in which they are offered.
-            get_split: function that returns the split of an image.
+            candidates: candidate pairs, in the order in which raters get them.
+            get_split: function that maps an image ID to its split.
 
         Yields:
-            The pairs to rate, in the order of `candidates`.
+            The unrated pairs, in the order of `candidates`.
 
         Raises:
             InputError: ratings cannot be stored.
@@ -89,23 +89,24 @@ class Annotation:
         """Append a rating to the ratings file.
 
         Args:
-            rating: the rating to store.
-            get_split: function that returns the split of an image.
+            rating: rating to store.
+            get_split: function that maps an image ID to its split.
 
         Raises:
-            InputError: the image is not in the train split, the text is a test query, or the file cannot be written.
+            InputError: the image is not in the train split, the text is a test query, or the ratings file cannot be
+                written.
         """
         ratings = self._require_ratings()
         split = get_split(rating.image_id)
         if split != ANNOTATED_SPLIT:
-            reason = "is not in the index or has no split" if split is None else f"belongs to split {split}"
+            reason = "is not in the index or has no split" if split is None else f"belongs to the {split} split"
             raise InputError(
-                f"Image {rating.image_id!r} {reason}. Expected an image of split {ANNOTATED_SPLIT}. "
+                f"Image {rating.image_id!r} {reason}. Expected an image of the {ANNOTATED_SPLIT} split. "
                 "Rate an image that GET /annotation/pairs returns."
             )
         if normalise_whitespace(rating.text) in self._read_test_texts():
             raise InputError(
-                f"{rating.text!r} is a query of the test split, and the model must not learn from test queries. "
+                f"Text {rating.text!r} is a query of the test split. The model must not learn from test queries. "
                 "Rate a different text."
             )
         ratings.append(rating)

@@ -1,4 +1,4 @@
-"""Routes of the annotation mode: pairs to rate, and ratings."""
+"""Routes of the annotation mode: get pairs to rate, and store ratings."""
 
 from itertools import islice
 from typing import Annotated
@@ -25,7 +25,7 @@ from kadr.serve.service import PagedQuery, Service
 
 
 def annotation_routes(service: Service) -> APIRouter:
-    """Return the routes under `/annotation`."""
+    """Create the router for the routes under `/annotation`."""
     router = APIRouter(prefix="/annotation", tags=["annotation"], responses=ERROR_RESPONSES)
     annotation = service.annotation
 
@@ -33,7 +33,7 @@ def annotation_routes(service: Service) -> APIRouter:
     async def get_pairs(
         rater: Rater, k: Annotated[K, fastapi.Query()] = 20, text: Text = ""
     ) -> AnnotationPairsResponse:
-        """Return the next pairs to rate: search results of `text`, or the pairs of reports/rate_next.csv."""
+        """Return the next unrated pairs: search results for `text`, or suggested pairs if `text` is empty."""
         candidates = await _search_candidates(service, text) if text else annotation.suggested_pairs()
         unrated_pairs = annotation.unrated_pairs(rater, candidates, service.get_split)
         pairs = await run_in_threadpool(lambda: list(islice(unrated_pairs, k)))
@@ -43,7 +43,7 @@ def annotation_routes(service: Service) -> APIRouter:
 
     @router.post("/ratings", status_code=201)
     def post_rating(request: RatingRequest) -> RatingResponse:
-        """Store a rating for the next run of the pipeline. A rater can rate a pair again."""
+        """Append a rating to the ratings file. A later rating of a pair by the same rater replaces the earlier one."""
         rating = NewRating(request.image_id, request.text, request.rater, request.rating)
         annotation.save_rating(rating, service.get_split)
         service.metrics.ratings.inc()

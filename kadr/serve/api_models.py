@@ -1,4 +1,4 @@
-"""Request and response schemas of the HTTP API, as /openapi.json shows them."""
+"""Request and response schemas of the HTTP API. The server publishes the schemas at /openapi.json."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Self
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 MAX_K = 200
 MAX_OFFSET = 2000
-"""Maximum offset of a page. The cost of a page grows with its offset, because near-duplicates are grouped up to it."""
+"""Maximum offset of a page of results. The server ranks all results before the offset, so large offsets are slow."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 ImageId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -22,7 +22,7 @@ class _Request(BaseModel):
 
 
 class SearchTerm(_Request):
-    """A text or an image to search for. A negative weight searches for images unlike it."""
+    """A text or an image to search for. A negative weight lowers the rank of images that match the text or image."""
 
     weight: Weight = 1.0
     text: Text | None = None
@@ -31,23 +31,27 @@ class SearchTerm(_Request):
     @model_validator(mode="after")
     def _require_text_or_image(self) -> Self:
         if (self.text is None) == (self.image_id is None):
-            raise ValueError("a term needs either text or image_id")
+            raise ValueError("a term must contain either text or image_id")
         return self
 
 
 class SearchFilters(_Request):
-    """Conditions that every result meets. A filter that is null is not applied."""
+    """Conditions that every result must meet. A condition with the value null is not applied."""
 
-    folder: Annotated[str | None, Field(max_length=1000, description="name or path of a folder")] = None
-    after: date | None = Field(None, description="taken on this day or later")
+    folder: Annotated[
+        str | None, Field(max_length=1000, description="name or path of the folder that contains the image")
+    ] = None
+    after: date | None = Field(None, description="taken on or after this day")
     before: date | None = Field(None, description="taken before this day")
-    min_side: Annotated[int | None, Field(ge=1, le=100_000, description="minimum shorter side in pixels")] = None
-    min_relevance: Annotated[float | None, Field(ge=0, le=1, description="minimum predicted relevance")] = None
-    colour: Annotated[str | None, Field(max_length=40, description="name of a dominant colour")] = None
+    min_side: Annotated[
+        int | None, Field(ge=1, le=100_000, description="minimum length of the shorter side in pixels")
+    ] = None
+    min_relevance: Annotated[float | None, Field(ge=0, le=1, description="minimum predicted relevance, 0 to 1")] = None
+    colour: Annotated[str | None, Field(max_length=40, description="dominant colour of the image")] = None
 
 
 class SearchRequest(_Request):
-    """A search for images by a text expression, by terms, or by both."""
+    """An image search by a text expression, by weighted terms, or by both."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -59,24 +63,24 @@ class SearchRequest(_Request):
         }
     )
 
-    text: Annotated[Text, Field(description="text expression, as in `kadr search`")] = ""
-    terms: Annotated[list[SearchTerm], Field(max_length=16, description="terms in addition to `text`")] = []
+    text: Annotated[Text, Field(description="search expression, as in `kadr search`")] = ""
+    terms: Annotated[list[SearchTerm], Field(max_length=16, description="weighted terms to add to `text`")] = []
     filters: SearchFilters = SearchFilters()
-    fold_duplicates: bool = Field(True, description="whether to return only the best image of near-duplicates")
-    k: Annotated[K, Field(description="maximum number of images")] = 20
+    fold_duplicates: bool = Field(True, description="whether to return one image per group of near-duplicates")
+    k: Annotated[K, Field(description="maximum number of images to return")] = 20
     offset: Annotated[Offset, Field(description="number of results to skip")] = 0
 
 
 class SearchMatch(BaseModel):
-    """An image in the search results. Get the file from `/images/{image_id}` or `/thumbnails/{image_id}`."""
+    """An image in the search results. `/images/{image_id}` and `/thumbnails/{image_id}` return the image itself."""
 
     image_id: str
     name: str = Field(description="file name")
-    score: float = Field(description="cosine similarity of query and image")
-    relevance: float | None = Field(description="predicted relevance, 0 to 1; null if the model was not used")
+    score: float = Field(description="cosine similarity between query and image, -1 to 1")
+    relevance: float | None = Field(description="predicted relevance, 0 to 1; null if the relevance model was not used")
     width: int | None = Field(description="pixels")
     height: int | None = Field(description="pixels")
-    n_duplicates: int = Field(description="number of hidden near-duplicates of this image")
+    n_duplicates: int = Field(description="number of near-duplicates that the results omit")
 
 
 class ImageMetadata(BaseModel):
@@ -84,27 +88,27 @@ class ImageMetadata(BaseModel):
 
     image_id: str
     name: str = Field(description="file name")
-    split: str | None = Field(description="split in the pipeline's tables; null for images of `kadr index`")
-    bytes: int | None = Field(description="file size")
+    split: str | None = Field(description="`train`, `test` or `corpus`; null for images indexed with `kadr index`")
+    bytes: int | None = Field(description="file size in bytes")
     width: int | None = Field(description="pixels")
     height: int | None = Field(description="pixels")
-    taken: datetime | None = Field(description="time of the camera's clock")
-    latitude: float | None = Field(description="degrees")
-    longitude: float | None = Field(description="degrees")
-    colours: list[str] | None = Field(description="dominant colours")
+    taken: datetime | None = Field(description="date and time according to the camera")
+    latitude: float | None = Field(description="latitude in degrees")
+    longitude: float | None = Field(description="longitude in degrees")
+    colours: list[str] | None = Field(description="dominant colours of the image")
 
 
 class SearchResponse(BaseModel):
     """One page of search results, best first."""
 
     matches: list[SearchMatch]
-    more: bool = Field(description="whether another page follows")
+    more: bool = Field(description="whether there are more results after this page")
 
 
 class ScoreResponse(BaseModel):
-    """The predicted relevance of an image and a text."""
+    """The predicted relevance of an image for a text."""
 
-    relevance: float = Field(description="0 to 1")
+    relevance: float = Field(description="predicted relevance, 0 to 1")
 
 
 class AnnotationPair(BaseModel):
@@ -117,14 +121,14 @@ class AnnotationPair(BaseModel):
 
 
 class AnnotationPairsResponse(BaseModel):
-    """The next pairs to rate."""
+    """The next image-text pairs to rate."""
 
     pairs: list[AnnotationPair]
     n_ratings: int = Field(description="number of ratings in the ratings file")
 
 
 class RatingRequest(_Request):
-    """A rating of an image and a text, from 1 (does not fit at all) to 4 (fits completely)."""
+    """A rating of how well a text fits an image, from 1 (not at all) to 4 (completely)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -134,44 +138,46 @@ class RatingRequest(_Request):
 
     image_id: ImageId
     text: Annotated[Text, Field(min_length=1)]
-    rater: Annotated[Rater, Field(description="name of the person who rates")]
+    rater: Annotated[Rater, Field(description="name of the rater")]
     rating: Annotated[int, Field(ge=1, le=4)]
 
 
 class RatingResponse(BaseModel):
-    """The state of the ratings file after a rating was stored."""
+    """The state of the ratings file after the rating has been stored."""
 
     n_ratings: int = Field(description="number of ratings in the ratings file")
 
 
 class HealthResponse(BaseModel):
-    """The state of the server."""
+    """The state of the server, the index and the models."""
 
     status: str = Field(description='always "ok"')
     n_images: int = Field(description="number of images in the index")
-    encoder: str = Field(description="name of the encoder that searches the index")
-    colours: list[str] = Field(description="colours that the colour filter accepts; empty if the index has none")
-    relevance: bool = Field(description="whether a relevance model reorders the results")
-    loaded_at: float = Field(description="load time of index and models, seconds since the epoch")
-    up_to_date: bool = Field(description="false if the latest version on disk cannot be loaded; the log has the error")
-    n_failed_reloads: int = Field(description="number of versions that could not be loaded")
-    annotation_error: str | None = Field(description="why ratings cannot be stored; null if they can")
+    encoder: str = Field(description="name of the encoder used for search")
+    colours: list[str] = Field(description="values of the colour filter; empty if the index has no colours")
+    relevance: bool = Field(description="whether the relevance model reranks the results")
+    loaded_at: float = Field(description="load time of the index and the models, in seconds since the epoch")
+    up_to_date: bool = Field(description="false if the latest version could not be loaded (see the server log)")
+    n_failed_reloads: int = Field(description="number of failed attempts to load a new version")
+    annotation_error: str | None = Field(description="reason why ratings cannot be stored; null if they can be stored")
 
 
 class ErrorResponse(BaseModel):
-    """An error message: what is wrong and what to do."""
+    """An error message that says what is wrong and how to fix it."""
 
     detail: str
 
 
 Responses = dict[int | str, dict[str, Any]]
-"""Documentation of responses by status, as FastAPI expects it."""
+"""OpenAPI descriptions of responses by status code, in the format of FastAPI's `responses` argument."""
 
 ERROR_RESPONSES: Responses = {
-    400: {"model": ErrorResponse, "description": "The body is not valid JSON or form data."},
+    400: {"model": ErrorResponse, "description": "The request body is not valid JSON or form data."},
     401: {"model": ErrorResponse, "description": "The access token is missing or wrong."},
-    413: {"model": ErrorResponse, "description": "The body is too large."},
-    422: {"model": ErrorResponse, "description": "A value is invalid."},
+    413: {"model": ErrorResponse, "description": "The request body is too large."},
+    422: {"model": ErrorResponse, "description": "A value in the request is invalid."},
     503: {"model": ErrorResponse, "description": "The server cannot load an encoder or a model."},
 }
-NOT_FOUND_RESPONSE: Responses = {404: {"model": ErrorResponse, "description": "The index has no such image."}}
+NOT_FOUND_RESPONSE: Responses = {
+    404: {"model": ErrorResponse, "description": "The image is not in the index, or its file cannot be read."}
+}

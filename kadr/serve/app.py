@@ -1,4 +1,4 @@
-"""The FastAPI application: routes, the web page, middleware and error handlers."""
+"""The FastAPI application: routes, web page, middleware and error handlers."""
 
 import asyncio
 import contextlib
@@ -28,16 +28,16 @@ RELOAD_INTERVAL_S = 2.0
 
 
 def create_app(service: Service, token: str | None = None, reload_interval_s: float = RELOAD_INTERVAL_S) -> FastAPI:
-    """Create the application.
+    """Create the FastAPI application.
 
     Args:
-        service: the service that the routes use.
-        token: access token that every request must contain. With None, the application accepts requests to loopback
-            host names only.
-        reload_interval_s: seconds between two checks for a new version of index and models.
+        service: service that the routes call.
+        token: access token that clients must send. Without a token, the application accepts only requests to
+            loopback host names.
+        reload_interval_s: seconds between checks for a new version of the index or the models.
 
     Returns:
-        The application with all routes, the web page and the middleware.
+        The application with its routes, web page and middleware.
     """
     app = FastAPI(
         title="kadr",
@@ -57,11 +57,11 @@ def create_app(service: Service, token: str | None = None, reload_interval_s: fl
 
 
 def _add_middleware(app: FastAPI, service: Service, token: str | None) -> None:
-    """Add the middleware, innermost first."""
+    """Add the middleware, from the innermost to the outermost."""
     app.add_middleware(TimeoutMiddleware, seconds=service.limits.request_timeout_s)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=service.limits.max_body_bytes)
     app.add_middleware(AccessMiddleware, token=token)
-    if token is None:  # prevents DNS rebinding: another site's host name that resolves to this machine
+    if token is None:  # prevents DNS rebinding: a host name of another site that resolves to this machine
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
 
@@ -99,7 +99,7 @@ def _add_page(app: FastAPI, token: str | None) -> None:
 
     @app.post("/session", status_code=204, tags=["status"])
     async def open_session(request: Request) -> JSONResponse:
-        """Set the session cookie of the page. The request itself must contain the token."""
+        """Set the session cookie that the web page uses. The request must contain the access token."""
         response = JSONResponse(None, 204)
         if token is not None:
             secure = request.url.scheme == "https"
@@ -108,12 +108,12 @@ def _add_page(app: FastAPI, token: str | None) -> None:
 
 
 async def _handle_kadr_error(_request: Request, error: Exception) -> JSONResponse:
-    """Return the message with status 422 if the request is invalid, and with 503 if the server has a problem."""
+    """Return the error message, with status 422 for an invalid request and status 503 for a server problem."""
     return JSONResponse({"detail": str(error)}, 422 if isinstance(error, InputError | SearchError) else 503)
 
 
 async def _handle_validation_error(_request: Request, error: Exception) -> JSONResponse:
-    """Return one message that lists every invalid field."""
+    """Return status 422 with one message that lists every invalid field."""
     if not isinstance(error, RequestValidationError):
         raise error
     messages = [f"{'.'.join(str(key) for key in entry['loc'][1:])}: {entry['msg']}" for entry in error.errors()]

@@ -1,7 +1,7 @@
-"""Dynamic batching: requests that wait at the same time are processed together.
+"""Dynamic batching: process all waiting requests together.
 
-One batch runs at a time, in a worker thread. Requests that arrive meanwhile form the next batch. No request waits for
-a batch to fill, and batches grow with the load.
+One batch at a time runs in a worker thread. Requests that arrive while a batch is running form the next batch. A
+request never waits for a batch to fill up, and batches become larger as the load grows.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ class Batcher(Generic[Item, Result]):
     """A queue whose items are processed in batches.
 
     Args:
-        process: function from n items to their n results. The batcher calls it in a worker thread. An exception fails
-            the whole batch.
+        process: function that maps n items to n results, in the same order. The batcher calls the function in a worker
+            thread. If the function raises an exception, the batcher processes each item alone.
     """
 
     def __init__(self, process: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
@@ -29,13 +29,13 @@ class Batcher(Generic[Item, Result]):
         self._has_items = asyncio.Event()
 
     async def submit(self, item: Item) -> Result:
-        """Queue an item and wait for its result.
+        """Add an item to the queue and wait for its result.
 
         Args:
-            item: the item to process.
+            item: item to process.
 
         Returns:
-            The result of the item.
+            The result for the item.
 
         Raises:
             Exception: the exception that `process` raised for this item.
@@ -46,7 +46,7 @@ class Batcher(Generic[Item, Result]):
         return await future
 
     async def run(self) -> None:
-        """Process batches until the task is cancelled."""
+        """Process batches until the asyncio task is cancelled."""
         while True:
             await self._has_items.wait()
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
@@ -55,7 +55,7 @@ class Batcher(Generic[Item, Result]):
             await self._process_batch([(item, future) for item, future in batch if not future.done()])
 
     async def _process_batch(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
-        """Process one batch. If the batch fails, process its items one by one, so that only the invalid item fails."""
+        """Process one batch. If the batch fails, process its items one by one, so that only invalid items fail."""
         if not batch:
             return
         try:

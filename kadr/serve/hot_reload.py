@@ -1,4 +1,4 @@
-"""Hot reload: replace the searcher in use when its files on disk change."""
+"""Hot reload: load a new searcher when the index or the models on disk change."""
 
 import logging
 import time
@@ -13,16 +13,16 @@ from kadr.search import Searcher
 logger = logging.getLogger(__name__)
 
 FileState = tuple[str, int, int, int]
-"""Path, inode, size in bytes and modification time in nanoseconds of one file."""
+"""Path, inode number, size in bytes, and modification time in nanoseconds of a file."""
 
 
 @dataclass(frozen=True)
 class LoadedSearcher:
-    """A searcher with its load time.
+    """A searcher and the time when it was loaded.
 
     Attributes:
-        searcher: the searcher.
-        loaded_at: seconds since the epoch.
+        searcher: loaded searcher.
+        loaded_at: time when the searcher was loaded, in seconds since the epoch.
     """
 
     searcher: Searcher
@@ -30,16 +30,16 @@ class LoadedSearcher:
 
 
 class HotReload:
-    """Holder of the current searcher, which loads a new version when the watched files change.
+    """Hold the current searcher, and load a new version when the watched files change.
 
     Args:
-        load: function that reads a searcher from disk.
-        watched_paths: files and folders that `load` reads. A change of any file in them is a new version.
+        load: function that loads a searcher from disk.
+        watched_paths: files and folders that `load` reads. A change in any of these files counts as a new version.
 
     Attributes:
-        current: the searcher in use.
+        current: searcher in use, with its load time.
         up_to_date: whether the searcher in use is the latest version on disk.
-        n_failed_reloads: number of versions that could not be loaded.
+        n_failed_reloads: number of failed attempts to load a new version.
     """
 
     def __init__(self, load: Callable[[], Searcher], watched_paths: Sequence[Path]) -> None:
@@ -52,13 +52,13 @@ class HotReload:
         self.current = LoadedSearcher(load(), time.time())
 
     def reload_if_changed(self) -> bool:
-        """Load a new version if the files have changed and no process is still writing them.
+        """Load a new version if the files have changed and are complete.
 
-        The files count as complete if two successive calls find them in the same state. If a version cannot be loaded,
-        the error is logged and the current searcher stays in use until the files change again.
+        The files count as complete when they have not changed between two successive calls. If the version cannot be
+        loaded, the error is logged, and the current searcher stays in use until the files change again.
 
         Returns:
-            Whether a new version was loaded.
+            True if a new version was loaded.
         """
         with self._check_lock:
             state = self._read_state()
@@ -71,7 +71,7 @@ class HotReload:
     def _reload(self) -> bool:
         try:
             searcher = self._load()
-        except Exception as error:  # an incomplete version can raise any exception
+        except Exception as error:  # incomplete files can raise any exception
             self.n_failed_reloads += 1
             self.up_to_date = False
             logger.log(
@@ -90,12 +90,12 @@ class HotReload:
 
 
 def _file_states(path: Path) -> list[FileState]:
-    """Return the state of a file, or of all files in a folder. A missing path has one state of zeros."""
+    """Return the state of a file, or of a folder and all its files. Return zeros if the path is missing."""
     states = []
     try:
         for file in sorted([path, *path.rglob("*")]):
             stat = file.stat()
             states.append((str(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    except OSError:  # the path is missing, or another process is replacing it
+    except OSError:  # the path does not exist, or another process is replacing it
         states.append((str(path), 0, 0, 0))
     return states

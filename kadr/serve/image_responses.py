@@ -1,4 +1,4 @@
-"""Content of image responses: image files, thumbnails, and the check of uploaded images."""
+"""Prepare images for HTTP responses, render thumbnails, and check uploaded images."""
 
 import io
 from enum import IntEnum
@@ -12,30 +12,30 @@ from kadr.io.storage import read_bytes
 from kadr.io.thumbnails import open_thumbnail
 
 UPLOAD_NAME = "uploaded file"
-"""Name of an uploaded image in error messages."""
+"""Name that stands for an uploaded image in error messages."""
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "AVIF": "image/avif"}
-"""Media types of the formats that browsers display."""
+"""Media types of the image formats that browsers can display."""
 
 _JPEG_QUALITY = 82
-_N_CACHED_THUMBNAILS = 2000  # about 20 KB each
+_N_CACHED_THUMBNAILS = 2000  # one thumbnail takes about 20 KB
 
 
 class ThumbnailSide(IntEnum):
-    """Longer side of a thumbnail in pixels."""
+    """Length of the longer side of a thumbnail in pixels."""
 
     SMALL = 320
     LARGE = 640
 
 
 def render_image(path: str) -> tuple[bytes, str]:
-    """Return the content of an image file for a browser.
+    """Return an image file in a format that browsers can display.
 
     Args:
-        path: path or URI of the file.
+        path: path or URI of the image file.
 
     Returns:
-        The content and its media type. Formats that browsers cannot display are converted to JPEG.
+        The bytes of the image file and its media type. Formats that browsers cannot display are converted to JPEG.
 
     Raises:
         InputError: the file cannot be read or is not an image.
@@ -44,7 +44,7 @@ def render_image(path: str) -> tuple[bytes, str]:
         content = read_bytes(path)
     except OSError as error:
         raise InputError(
-            f"The image file cannot be read ({error.strerror}). Restore the file, or index the images again."
+            f"The image file cannot be read ({error.strerror}). Restore the file, or rebuild the index."
         ) from error
     with open_image(content, path) as image:
         media_type = MEDIA_TYPES.get(str(image.format))
@@ -53,15 +53,15 @@ def render_image(path: str) -> tuple[bytes, str]:
 
 @lru_cache(maxsize=_N_CACHED_THUMBNAILS)
 def render_thumbnail(path: str, side: int, sha256: str) -> bytes:
-    """Return a thumbnail as a JPEG file. Recent thumbnails are cached.
+    """Return a thumbnail as a JPEG file. Recently used thumbnails are cached.
 
     Args:
         path: path or URI of the image file.
-        side: longer side of the thumbnail in pixels.
-        sha256: SHA-256 of the image file, used in the cache key only.
+        side: length of the longer side of the thumbnail in pixels.
+        sha256: SHA-256 of the image file. A changed file gets a new thumbnail.
 
     Returns:
-        The content of the JPEG file.
+        The bytes of the JPEG file.
 
     Raises:
         InputError: the file cannot be read or decoded.
@@ -70,14 +70,14 @@ def render_thumbnail(path: str, side: int, sha256: str) -> bytes:
 
 
 def check_upload(content: bytes, max_pixels: int) -> None:
-    """Check the format and the size of an uploaded image by its header, without decoding the pixels.
+    """Check the format and the size in the header of an uploaded image, without decoding its pixels.
 
     Args:
-        content: content of the uploaded file.
-        max_pixels: maximum width times height.
+        content: bytes of the uploaded file.
+        max_pixels: maximum number of pixels (width times height).
 
     Raises:
-        UndecodableError: the format is not accepted, or the image is too large.
+        UndecodableError: the image format is not accepted, or the image has too many pixels.
     """
     with open_image(content, UPLOAD_NAME, max_pixels):
         pass

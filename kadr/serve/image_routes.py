@@ -1,6 +1,6 @@
-"""Routes of the images in the index: `/images`, `/thumbnails` and `/metadata`.
+"""Routes for images in the index: `/images`, `/thumbnails` and `/metadata`.
 
-A client names an image by its ID. The path of the file comes from the index, so no client can read any other file.
+Clients request an image by its ID. The file path comes from the index, so clients cannot read any other file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,24 +16,24 @@ from kadr.serve.api_models import ERROR_RESPONSES, NOT_FOUND_RESPONSE, ImageId, 
 from kadr.serve.image_responses import ThumbnailSide, render_image, render_thumbnail
 from kadr.serve.service import Service
 
-_IMAGE_RESPONSE: Responses = {200: {"content": {"image/*": {}}, "description": "The image."}}
+_IMAGE_RESPONSE: Responses = {200: {"content": {"image/*": {}}, "description": "The image file."}}
 _CACHE_HEADERS = {"Cache-Control": "private, max-age=3600"}
 
 
 def image_routes(service: Service) -> APIRouter:
-    """Return the routes `/images`, `/thumbnails` and `/metadata`."""
+    """Create the router for the routes `/images`, `/thumbnails` and `/metadata`."""
     router = APIRouter(tags=["images"], responses=ERROR_RESPONSES | NOT_FOUND_RESPONSE)
 
     @router.get("/images/{image_id:path}", response_class=Response, responses=_IMAGE_RESPONSE)
     def get_image(image_id: ImageId) -> Response:
-        """Return the image file. A format that browsers cannot display is converted to JPEG."""
+        """Return the image file. Convert a format that browsers cannot display to JPEG."""
         with _not_found_if_unreadable():
             content, media_type = render_image(_find_row(service, image_id)["path"])
         return Response(content, media_type=media_type, headers=_CACHE_HEADERS)
 
     @router.get("/thumbnails/{image_id:path}", response_class=Response, responses=_IMAGE_RESPONSE)
     def get_thumbnail(image_id: ImageId, side: ThumbnailSide = ThumbnailSide.SMALL) -> Response:
-        """Return a small upright JPEG of the image."""
+        """Return an upright thumbnail of the image as JPEG."""
         row = _find_row(service, image_id)
         with _not_found_if_unreadable():
             content = render_thumbnail(row["path"], side, str(row["sha256"]))
@@ -41,7 +41,7 @@ def image_routes(service: Service) -> APIRouter:
 
     @router.get("/metadata/{image_id:path}")
     def get_metadata(image_id: ImageId) -> ImageMetadata:
-        """Return the metadata of the image."""
+        """Return the size, date, place, colours and split of the image."""
         row = _find_row(service, image_id)
         return ImageMetadata.model_validate({**row, "name": PurePath(row["path"]).name})
 
@@ -49,8 +49,8 @@ def image_routes(service: Service) -> APIRouter:
 
 
 def image_not_found(image_id: str) -> HTTPException:
-    """Return the 404 error for an ID that is not in the index."""
-    return HTTPException(404, f"The index has no image {image_id!r}. Use an image_id that a search returned.")
+    """Create the 404 error for an image ID that is not in the index."""
+    return HTTPException(404, f"The index has no image {image_id!r}. Use an image_id from a search result.")
 
 
 def _find_row(service: Service, image_id: str) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ def _find_row(service: Service, image_id: str) -> Mapping[str, Any]:
 
 @contextmanager
 def _not_found_if_unreadable() -> Iterator[None]:
-    """Convert an InputError to status 404, because an image without a readable file does not exist for a client."""
+    """Convert an InputError that the `with` block raises into a response with status 404."""
     try:
         yield
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Limits of one request: body size, image size, response time and number of connections."""
+"""Limits of the server: body size, image size, response time, number of connections and shutdown time."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,14 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of the server.
+    """Limits on requests and connections.
 
     Attributes:
-        max_body_bytes: maximum size of a request body. A larger body gets status 413 before it is read completely.
-        max_image_pixels: maximum width times height of an uploaded image, read from the header before decoding.
-        request_timeout_s: maximum seconds from the start of a request to the start of its response.
-        max_connections: maximum number of open connections. Any further connection gets status 503.
-        shutdown_timeout_s: seconds that open requests have to finish when the server stops.
+        max_body_bytes: maximum size of a request body in bytes. The server rejects a larger body with status 413 before
+            it reads the whole body.
+        max_image_pixels: maximum number of pixels of an uploaded image. The server checks the size in
+            the image header before it decodes the image.
+        request_timeout_s: maximum number of seconds between the start of a request and the start of its response.
+        max_connections: maximum number of open connections. The server answers further connections with status 503.
+        shutdown_timeout_s: number of seconds that the server waits for open requests when it stops.
     """
 
     max_body_bytes: int = 20_000_000
@@ -27,20 +29,20 @@ class Limits:
 
 
 class TimeoutMiddleware:
-    """ASGI middleware that sends status 504 if a response has not started in time.
+    """ASGI middleware that responds with status 504 if the application does not start its response in time.
 
-    A response that has started is never interrupted.
+    The middleware never interrupts a response that has started.
 
     Args:
-        app: the wrapped application.
-        seconds: maximum time from the start of a request to the start of its response.
+        app: ASGI application to run with a timeout.
+        seconds: maximum number of seconds between the start of a request and the start of its response.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app, self.seconds = app, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application with a timeout."""
+        """Run the application, and cancel it if its response does not start in time."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

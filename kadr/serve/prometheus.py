@@ -1,4 +1,4 @@
-"""Metrics of the server for Prometheus: requests, response times, batch sizes and the loaded version."""
+"""Prometheus metrics of the server: requests, response times, batch sizes and the loaded version."""
 
 import time
 
@@ -12,46 +12,52 @@ class ServerMetrics:
     """The Prometheus metrics of one server.
 
     Attributes:
-        registry: registry that holds the metrics below.
-        requests: number of responses by method, route and status.
-        request_seconds: seconds from the start of a request to the start of its response, by route.
-        batch_size: number of searches in a batch.
+        registry: Prometheus registry in which the metrics are registered.
+        requests: number of responses by HTTP method, route and status.
+        request_seconds: seconds between the start of a request and the start of its response, by route.
+        batch_size: number of searches per batch.
         images: number of images in the index.
-        loaded_at: load time of the index and the models, in seconds since the epoch.
-        failed_reloads: number of versions that could not be loaded.
-        ratings: number of saved ratings.
+        loaded_at: time when the index and the models were loaded, in seconds since the epoch.
+        failed_reloads: number of failed attempts to load a new version.
+        ratings: number of ratings stored since the server started.
     """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.requests = Counter("kadr_requests", "Responses.", ["method", "route", "status"], registry=registry)
+        self.requests = Counter(
+            "kadr_requests", "Number of responses.", ["method", "route", "status"], registry=registry
+        )
         self.request_seconds = Histogram(
-            "kadr_request_seconds", "Seconds until the response starts.", ["route"], registry=registry
+            "kadr_request_seconds", "Seconds from request to start of response.", ["route"], registry=registry
         )
-        self.batch_size = Histogram("kadr_batch_size", "Searches in a batch.", buckets=_BATCH_SIZES, registry=registry)
-        self.images = Gauge("kadr_images", "Images in the index.", registry=registry)
+        self.batch_size = Histogram(
+            "kadr_batch_size", "Number of searches per batch.", buckets=_BATCH_SIZES, registry=registry
+        )
+        self.images = Gauge("kadr_images", "Number of images in the index.", registry=registry)
         self.loaded_at = Gauge(
-            "kadr_loaded_timestamp_seconds", "Load time of the index and the models.", registry=registry
+            "kadr_loaded_timestamp_seconds", "Time when the index and the models were loaded.", registry=registry
         )
-        self.failed_reloads = Gauge("kadr_failed_reloads", "Versions that could not be loaded.", registry=registry)
-        self.ratings = Counter("kadr_ratings", "Saved ratings.", registry=registry)
+        self.failed_reloads = Gauge(
+            "kadr_failed_reloads", "Number of failed attempts to load a new version.", registry=registry
+        )
+        self.ratings = Counter("kadr_ratings", "Number of ratings stored.", registry=registry)
 
 
 class MetricsMiddleware:
-    """ASGI middleware that counts and times requests by route.
+    """ASGI middleware that counts requests and measures their response time by route.
 
-    Labels hold the route template instead of the request path, so that the number of time series stays small.
+    The `route` label contains path templates such as `/images/{image_id}`, which limits the number of time series.
 
     Args:
-        app: the wrapped application.
-        metrics: the metrics to update.
+        app: ASGI application to measure.
+        metrics: Prometheus metrics to update.
     """
 
     def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application and record the response status and time."""
+        """Run the application, and record the status and the time of its response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Storage of ratings from the page: rows of ratings_long.csv, in the long format that stage ingest reads."""
+"""Store ratings from the web page as rows of ratings_long.csv, in the long format that stage ingest reads."""
 
 import csv
 import fcntl
@@ -21,13 +21,13 @@ _OTHER_TABLE_FORMATS = (".tsv", ".txt", ".parquet")
 
 @dataclass(frozen=True)
 class NewRating:
-    """A rating of one pair by one person.
+    """One rater's rating of one image-text pair.
 
     Attributes:
         image_id: ID of the image.
-        text: the text that was compared with the image.
-        rater: name of the person.
-        rating: 1 (the text does not fit the image) to 4 (the text fits completely).
+        text: text that the rater compared with the image.
+        rater: name of the rater.
+        rating: rating from 1 (the text does not fit the image) to 4 (the text fits completely).
     """
 
     image_id: str
@@ -42,14 +42,14 @@ class RatingsFile:
     Several threads and processes can append at the same time without losing rows.
 
     Args:
-        path: the CSV file. The first rating creates a missing file.
+        path: path of the CSV file. If the file does not exist, the first rating creates it.
 
     Attributes:
-        path: the CSV file.
+        path: path of the CSV file.
         n_ratings: number of ratings in the file.
 
     Raises:
-        InputError: the existing file has another format, or the file cannot be written.
+        InputError: the existing file has a different format, or the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,14 +68,14 @@ class RatingsFile:
             raise self._write_error(error) from error
 
     def contains(self, rater: str, image_id: str, text: str) -> bool:
-        """Return whether a rater has rated a pair of image and text."""
+        """Return whether a rater has rated an image-text pair."""
         return (rater, image_id, normalise_whitespace(text)) in self._rated_pairs
 
     def append(self, rating: NewRating) -> None:
-        """Append a rating and wait until it is written to disk.
+        """Append a rating to the file. Return when the rating has been written to disk.
 
         Args:
-            rating: the rating to store.
+            rating: rating to store.
 
         Raises:
             InputError: the file cannot be written.
@@ -95,7 +95,7 @@ class RatingsFile:
             raise self._write_error(error) from error
 
     def _line_prefix(self, file: io.BufferedRandom) -> bytes:
-        """Return the header if the file is empty, a line break if its last line has none, and otherwise nothing."""
+        """Return the bytes to write before a new row: the header, a missing line break, or nothing."""
         if not file.seek(0, os.SEEK_END):
             return _csv_line(self._columns)
         file.seek(-1, os.SEEK_END)
@@ -109,13 +109,13 @@ class RatingsFile:
         return not self.path.exists() or not self.path.stat().st_size
 
     def _check_other_formats(self) -> None:
-        """Raise InputError if the ratings are in a file of the same name with another extension."""
+        """Raise InputError if the folder contains the ratings file in another format, such as Parquet."""
         for path in sorted(self.path.parent.glob(f"{self.path.stem}.*")):
             if path != self.path and path.suffix in _OTHER_TABLE_FORMATS:
                 raise self._format_error(f"{path.name} in the same folder contains the ratings")
 
     def _load(self) -> None:
-        """Read the columns and the rated pairs of the existing file."""
+        """Read the column names and the rated pairs from the existing file."""
         dialect = detect_dialect(self.path, REQUIRED_COLUMNS)
         if (dialect.encoding, dialect.delimiter, dialect.has_header) != (UTF8, ",", True):
             raise self._format_error(f"its first line is ({', '.join(dialect.first_row)})")

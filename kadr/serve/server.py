@@ -1,4 +1,4 @@
-"""Run the application with uvicorn."""
+"""Run the application with the uvicorn web server."""
 
 import uvicorn
 
@@ -7,15 +7,15 @@ from kadr.serve.service import Service
 
 
 def run_server(service: Service, host: str, port: int, token: str | None) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Run the server until the process receives SIGINT or SIGTERM.
 
-    After the signal, open requests have `Limits.shutdown_timeout_s` seconds to finish.
+    After the signal, the server waits up to `Limits.shutdown_timeout_s` seconds for open requests.
 
     Args:
-        service: the service to expose over HTTP.
-        host: address to listen on, already checked with `check_address`.
-        port: TCP port.
-        token: access token, or None for a server that only this machine can use.
+        service: service to expose over HTTP.
+        host: host name or IP address to listen on. Check the host with `check_address` first.
+        port: TCP port to listen on.
+        token: access token, or None if only this machine can connect.
     """
     uvicorn.run(
         create_app(service, token),

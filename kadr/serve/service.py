@@ -1,4 +1,4 @@
-"""The service behind the routes: searches in batches, looks up images and limits concurrent uploads."""
+"""Service that the routes call: run searches in batches, look up images, and limit concurrent uploads."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +25,12 @@ _MAX_CONCURRENT_UPLOADS = 2
 
 @dataclass(frozen=True)
 class PagedQuery:
-    """A query and the page of its results to return.
+    """A query and the range of results to return.
 
     Attributes:
-        query: the query.
-        k: maximum number of images on the page.
-        offset: number of results to skip.
+        query: query to run.
+        k: maximum number of images to return.
+        offset: number of results to skip before the first returned image.
     """
 
     query: Query
@@ -42,9 +42,9 @@ class Service:
     """State and operations that the routes of one server share.
 
     Args:
-        hot_reload: holder of the searcher in use.
-        annotation: the pairs to rate and the ratings file.
-        limits: limits of one request.
+        hot_reload: object that provides and replaces the searcher in use.
+        annotation: object that selects image-text pairs and stores ratings.
+        limits: limits on requests and connections.
         metrics: Prometheus metrics to update.
     """
 
@@ -60,17 +60,17 @@ class Service:
         return self.hot_reload.current.searcher
 
     async def search(self, paged_query: PagedQuery) -> SearchResponse:
-        """Search for images.
+        """Run a query and return one page of results.
 
         Args:
-            paged_query: the query and the page of its results.
+            paged_query: query and range of results.
 
         Returns:
-            The page of results.
+            The images, best first, and whether there are more results.
 
         Raises:
             SearchError: the query is invalid.
-            InputError: an uploaded image of the query cannot be decoded.
+            InputError: an uploaded image in the query cannot be decoded.
         """
         if any(term.content is not None for term in paged_query.query.terms):
             (matches,) = await self.run_upload_task(self._search_batch, [paged_query])
@@ -83,12 +83,12 @@ class Service:
     async def run_upload_task(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Run a function that decodes an uploaded image in a worker thread.
+        """Run a function that decodes an uploaded image, in a worker thread.
 
-        At most two such functions run at a time, because a decoded image can take hundreds of megabytes of memory.
+        At most two of these functions run at the same time, because a decoded image can need hundreds of MB.
 
         Args:
-            function: the function to run.
+            function: function to run.
             *args: positional arguments of the function.
             **kwargs: keyword arguments of the function.
 
@@ -99,7 +99,7 @@ class Service:
             return await run_in_threadpool(function, *args, **kwargs)
 
     def get_image(self, image_id: str) -> Mapping[str, Any] | None:
-        """Return the row of an image in the index, or None if the index has no such image."""
+        """Return the metadata of an image, or None if the image is not in the index."""
         try:
             return self.searcher.image_metadata(image_id)
         except SearchError:
@@ -111,13 +111,13 @@ class Service:
         return None if row is None else row["split"]
 
     def update_metrics(self) -> None:
-        """Set the Prometheus metrics that describe the loaded version."""
+        """Update the Prometheus metrics that describe the loaded index and models."""
         self.metrics.images.set(len(self.searcher.index.table))
         self.metrics.loaded_at.set(self.hot_reload.current.loaded_at)
         self.metrics.failed_reloads.set(self.hot_reload.n_failed_reloads)
 
     def _search_batch(self, paged_queries: Sequence[PagedQuery]) -> list[list[Match]]:
-        """Run a batch of searches. Each result has up to k + 1 matches, to show whether another page follows."""
+        """Run a batch of searches. Return up to k + 1 matches per query, to detect whether there are more results."""
         self.metrics.batch_size.observe(len(paged_queries))
         searcher = self.searcher
         results: dict[int, list[Match]] = {}
@@ -128,7 +128,7 @@ class Service:
 
 
 def _group_by_page(paged_queries: Sequence[PagedQuery]) -> dict[tuple[int, int], list[int]]:
-    """Return the positions of the queries by (k, offset)."""
+    """Group queries by k and offset. Return the positions of the queries in each group."""
     groups: dict[tuple[int, int], list[int]] = {}
     for position, paged_query in enumerate(paged_queries):
         groups.setdefault((paged_query.k, paged_query.offset), []).append(position)
@@ -139,13 +139,13 @@ def build_query(request: SearchRequest) -> Query:
     """Convert a search request to a query.
 
     Args:
-        request: the validated request.
+        request: validated search request.
 
     Returns:
-        The query: the terms of `request.text`, followed by `request.terms`.
+        The query with the terms from `request.text`, followed by `request.terms`.
 
     Raises:
-        SearchError: the request has no term, or its text expression is invalid.
+        SearchError: the request contains no terms, or its search expression is invalid.
     """
     filters = Filters(**dict(request.filters))
     text_terms = parse_query(request.text).terms if request.text else ()

@@ -1,4 +1,4 @@
-"""Routes of the server state: `/health` and `/metrics`."""
+"""Routes for monitoring the server: `/health` and `/metrics`."""
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,7 +11,7 @@ from kadr.serve.service import Service
 
 
 def status_routes(service: Service) -> APIRouter:
-    """Return the routes `/health` and `/metrics`."""
+    """Create the router for the routes `/health` and `/metrics`."""
     router = APIRouter(tags=["status"])
 
     @router.get("/health")
@@ -32,7 +32,7 @@ def status_routes(service: Service) -> APIRouter:
 
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
-        """Return the metrics of the server in the text format of Prometheus."""
+        """Return the server metrics in the text format of Prometheus."""
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -1,4 +1,4 @@
-"""A small index of synthetic images, a searcher with deterministic encoders, and the application that serves them."""
+"""Fixtures: an index of synthetic images, a searcher with deterministic encoders, and an application that uses both."""
 
 import contextlib
 import hashlib
@@ -30,7 +30,7 @@ DIM = 16
 
 
 def text_vector(text: str) -> Vectors:
-    """Return the normalised sum of one random vector per word: (1, DIM)."""
+    """Return the sum of one random vector per word, scaled to unit norm: (1, DIM)."""
     vector = np.zeros(DIM)
     for word in text.split():
         vector += np.random.default_rng(int(hashlib.sha256(word.encode()).hexdigest()[:8], 16)).normal(size=DIM)
@@ -39,7 +39,7 @@ def text_vector(text: str) -> Vectors:
 
 
 class WordSumEncoder:
-    """Text encoder based on `text_vector`. `n_calls` counts the batches."""
+    """Text encoder that returns `text_vector` for each text and counts its calls in `n_calls`."""
 
     n_calls = 0
 
@@ -49,7 +49,7 @@ class WordSumEncoder:
 
 
 class ColourEncoder(ImageEncoder):
-    """Image encoder that gives an image the text vector of its strongest colour."""
+    """Image encoder that returns the text vector of the dominant colour of each image."""
 
     dim = DIM
 
@@ -61,7 +61,7 @@ class ColourEncoder(ImageEncoder):
 
 
 class CosineModel:
-    """Relevance model that scales the cosine to 0..1."""
+    """Relevance model that maps the cosine similarity linearly to 0..1."""
 
     def predict(self, images: Images, texts: Texts, image_rows: np.ndarray, text_rows: np.ndarray) -> np.ndarray:
         cosines = (images.vectors["clip"][image_rows] * texts.vectors["clip"][text_rows]).sum(axis=1)
@@ -69,7 +69,7 @@ class CosineModel:
 
 
 def describe_image(number: int) -> tuple[str, str, str]:
-    """Return the image_id, the caption and the split of a synthetic image."""
+    """Return the image ID, the caption and the split of a synthetic image, given its number."""
     colour, noun = WORDS[number % 3], WORDS[3 + number // 3 % 3]
     split = "test" if number % 4 == 3 else "train"
     return f"{colour} {noun} {number:03d}.jpg", f"{colour} {noun} number{number}", split
@@ -91,7 +91,7 @@ def write_index_images(folder: Path, n_images: int) -> Index:
 
 
 def build_searcher(index: Index) -> Searcher:
-    """Return a searcher with the encoders and the model of this module."""
+    """Return a searcher that uses the encoders and the relevance model of this module."""
     return Searcher(index, {"clip": WordSumEncoder()}, CosineModel(), 10, ImageQueryEncoder({"clip": ColourEncoder}))
 
 
@@ -115,7 +115,7 @@ def make_searcher() -> Callable[[Index], Searcher]:
 
 @pytest.fixture
 def searcher(index: Index) -> Searcher:
-    """A new searcher over the 60 images."""
+    """A new searcher for the index of 60 images."""
     return build_searcher(index)
 
 
@@ -124,7 +124,7 @@ MakeService = Callable[..., Service]
 
 @pytest.fixture
 def make_service(searcher: Searcher, tmp_path: Path) -> MakeService:
-    """A function that returns a service with the given limits. Its ratings file is tmp_path/ratings_long.csv."""
+    """A function that returns a service with the given limits and the ratings file tmp_path/ratings_long.csv."""
 
     def make(**limits: float) -> Service:
         ratings = RatingsFile(tmp_path / "ratings_long.csv")
@@ -136,14 +136,14 @@ def make_service(searcher: Searcher, tmp_path: Path) -> MakeService:
 
 @pytest.fixture
 def client(make_service: MakeService) -> Iterator[TestClient]:
-    """A client of the application on the loopback address."""
+    """A test client that sends requests to the application on the loopback address."""
     with TestClient(create_app(make_service()), base_url="http://127.0.0.1") as client:
         yield client
 
 
 @contextlib.contextmanager
 def run_in_thread(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a free port during the block and yield its address."""
+    """Run an application on a free port during the `with` block, and yield its address."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()

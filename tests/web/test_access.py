@@ -27,7 +27,7 @@ def test_a_loopback_address_or_a_token_is_accepted(host: str, token: str | None)
         ("0.0.0.0", None, "no token is set"),
         ("::", None, "no token is set"),
         ("photos.example", None, "no token is set"),
-        ("127.0.0.2", None, "no token is set"),  # the host check of the application does not accept this address
+        ("127.0.0.2", None, "no token is set"),  # loopback address that the application does not accept as a host name
         ("127.0.0.1", "short", "16 or more ASCII"),
         ("0.0.0.0", "", "16 or more ASCII"),
         ("0.0.0.0", "пароль-из-16-букв", "16 or more ASCII"),
@@ -40,7 +40,7 @@ def test_an_open_address_or_a_weak_token_is_rejected(host: str, token: str | Non
 
 @pytest.fixture
 def protected_app(make_service: MakeService) -> FastAPI:
-    """The application with a token."""
+    """An application that requires the access token `TOKEN`."""
     return create_app(make_service(), TOKEN)
 
 

@@ -1,4 +1,4 @@
-"""Tests of the annotation mode: which pairs are offered and which ratings are stored."""
+"""Tests of the annotation mode: selection of pairs and checks of ratings."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ a.jpg,x,1,A dog,0.4,0.1
 
 @pytest.fixture
 def annotation(tmp_path: Path) -> Annotation:
-    """Five suggested pairs. Three of them have a test image, a test query or an image without a split."""
+    """Annotation mode with five suggested pairs, of which two can be rated."""
     (tmp_path / "rate_next.csv").write_text(RATE_NEXT)
     queries = [
         {"query_id": "1", "text": "A dog", "split": "train"},
@@ -50,7 +50,7 @@ def test_each_rater_gets_the_allowed_pairs_in_order_until_they_are_rated(annotat
 @pytest.mark.parametrize(
     ("image_id", "text", "message"),
     [
-        ("t.jpg", "A dog", "'t.jpg' belongs to split test"),
+        ("t.jpg", "A dog", "'t.jpg' belongs to the test split"),
         ("none.jpg", "A dog", "'none.jpg' is not in the index"),
         ("mine.jpg", "A dog", "'mine.jpg' is not in the index or has no split"),
         ("a.jpg", "A  test text", "is a query of the test split"),

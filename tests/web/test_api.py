@@ -138,7 +138,7 @@ def test_images_thumbnails_and_metadata_of_an_indexed_image(client: TestClient) 
 def client_and_path(
     make_service: MakeService, make_index: Callable[..., Index], tmp_path: Path
 ) -> tuple[TestClient, Path]:
-    """A client of an index with four images, and the path of the image IMAGE_ID."""
+    """A test client for an index of four images, and the file path of the image `IMAGE_ID`."""
     service = make_service()
     use_searcher(service, replace(service.searcher, index=make_index(tmp_path / "images", 4)))
     return TestClient(create_app(service), base_url="http://localhost"), tmp_path / "images" / IMAGE_ID

@@ -1,4 +1,4 @@
-"""Tests of dynamic batching."""
+"""Tests of dynamic batching: batch sizes, invalid items and cancelled items."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from kadr.serve.batching import MAX_BATCH_SIZE, Batcher
 
 
 class SquareBatcher:
-    """Squares numbers and records its batches. The number 3 is invalid."""
+    """Function that squares numbers and records its batches. A batch that contains 3 raises ValueError."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

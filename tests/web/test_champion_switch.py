@@ -1,4 +1,4 @@
-"""A champion is published, rolled back and damaged while clients search: no request fails."""
+"""Test that no search fails while a champion model is published, rolled back or damaged."""
 
 import logging
 import shutil
@@ -20,7 +20,7 @@ from kadr.search import Searcher
 from kadr.serve import Annotation, HotReload, Limits, RatingsFile, ServerMetrics, Service, create_app
 
 N_IMAGES = (30, 60)
-"""Number of images in the first and in the second version."""
+"""Number of images in the first and the second version of the champion."""
 
 TIMEOUT_S = 20.0
 N_CLIENTS = 4
@@ -32,7 +32,7 @@ Serve = Callable[[FastAPI], AbstractContextManager[str]]
 def versions(
     make_index: Callable[[Path, int], Index], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[Path]:
-    """Two published versions of the champion in the working directory. The second version is in use."""
+    """The folders of two published champion versions in the working directory. The second version is in use."""
     monkeypatch.chdir(tmp_path)
     for folder in (*MODEL_FOLDERS, *(table.parent for table, _ in REFERENCE_TABLES.values())):
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def versions(
 
 @contextmanager
 def search_continuously(address: str) -> Iterator[list[str]]:
-    """Search from several threads during the block. Yield the list of responses that are not from one full version."""
+    """Search from several threads during the `with` block. Yield the list of incorrect responses so far."""
     stop, failures = Event(), list[str]()
 
     def search() -> int:
@@ -71,7 +71,7 @@ def search_continuously(address: str) -> Iterator[list[str]]:
 
 
 def wait_for_health(address: str, **expected: object) -> None:
-    """Wait until /health contains the expected values."""
+    """Wait until the response of /health contains the expected values."""
     deadline = time.monotonic() + TIMEOUT_S
     while (health := httpx.get(f"{address}/health").json()) | expected != health:
         assert time.monotonic() < deadline, f"expected {expected}, got {health}"
@@ -105,7 +105,7 @@ def test_searches_succeed_while_the_champion_changes(
         metadata.write_bytes(content)
         wait_for_health(address, n_images=30, up_to_date=True, n_failed_reloads=1)
 
-        for _ in range(3):  # publishing deletes old versions, including the version in use
+        for _ in range(3):  # publishing deletes old versions, including the loaded version
             publish({}, None)
         assert not any(version.exists() for version in versions)
         wait_for_health(address, n_images=60, up_to_date=True)

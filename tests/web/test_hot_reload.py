@@ -1,4 +1,4 @@
-"""Tests of hot reload: when a new version is loaded, and when the current version stays in use."""
+"""Tests of hot reload: a complete new version is loaded, and a damaged new version is ignored."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from kadr.serve import HotReload
 
 @pytest.fixture
 def publish(index: Index, tmp_path: Path) -> Callable[[], Path]:
-    """A function that publishes the index as the pipeline does and returns the folder."""
+    """A function that writes the index atomically, as the pipeline does, and returns the index folder."""
 
     def write() -> Path:
         with publish_folder(tmp_path / "index") as folder:

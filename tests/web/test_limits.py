@@ -1,4 +1,4 @@
-"""Tests of limits and of invalid input: uploads, body sizes, timeouts, malformed and generated requests."""
+"""Tests of server limits and invalid input: uploads, body sizes, timeouts, malformed and generated requests."""
 
 import asyncio
 import io
@@ -25,7 +25,7 @@ Serve = Callable[[FastAPI], AbstractContextManager[str]]
 
 
 def png_of_zeros(width: int, height: int) -> bytes:
-    """Return a PNG file of a few kilobytes whose header has the given size."""
+    """Return a small PNG file whose header contains the given image size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -85,7 +85,7 @@ def test_a_large_body_is_rejected_before_it_is_read(make_service: MakeService, h
 
     async def stream() -> AsyncIterator[bytes]:
         nonlocal n_sent
-        for _ in range(2_000):  # 2 GB
+        for _ in range(2_000):  # 2 GB in total
             n_sent += 1_000_000
             yield bytes(1_000_000)
 
@@ -145,7 +145,7 @@ def test_a_response_that_has_started_may_take_longer() -> None:
 
 
 def test_generated_requests_get_documented_responses(make_service: MakeService, serve: Serve) -> None:
-    """Schemathesis generates valid and invalid requests from the schema and checks the responses against it."""
+    """Send valid and invalid requests that Schemathesis generates, and check the responses against the API schema."""
     n_requests: dict[str, int] = {}
 
     def check(operation: Any) -> None:
@@ -155,7 +155,7 @@ def test_generated_requests_get_documented_responses(make_service: MakeService, 
         )
         def send(case: Any) -> None:
             n_requests[case.operation.label] = n_requests.get(case.operation.label, 0) + 1
-            case.call_and_validate(excluded_checks=[positive_data_acceptance])  # an empty query matches the schema
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])  # the schema allows empty queries
 
         send()
 

@@ -1,4 +1,4 @@
-"""Tests of the ratings file: stage ingest reads its rows, no row is lost, and other formats are rejected."""
+"""Tests of the ratings file: stage ingest reads all rows, and files in other formats are rejected."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ HEADER = "image,text,rater,rating,source\n"
 
 
 def read_ratings(path: Path) -> pd.DataFrame:
-    """Read the file as stage ingest does."""
+    """Read a ratings file in the same way as stage ingest."""
     return read_rows(path, COLUMNS)
 
 
@@ -58,7 +58,7 @@ def test_any_text_and_name_survive_a_round_trip(tmp_path: Path, texts: list[str]
     [
         ("", "a.jpg,A dog,ann,3,expert"),
         (HEADER + "b.jpg,A cat,bob,1,expert\n", "a.jpg,A dog,ann,3,expert"),
-        (HEADER + "b.jpg,A cat,bob,1,expert", "a.jpg,A dog,ann,3,expert"),  # no line break at the end
+        (HEADER + "b.jpg,A cat,bob,1,expert", "a.jpg,A dog,ann,3,expert"),  # no line break at the end of the file
         ("\ufeffrating,rater,text,image\n1,bob,A cat,b.jpg\n", "3,ann,A dog,a.jpg"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Tests of the command `kadr serve` up to the start of the server."""
+"""Tests of the checks that `kadr serve` runs before it starts the server."""
 
 from pathlib import Path
 

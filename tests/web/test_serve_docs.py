@@ -1,4 +1,4 @@
-"""Every command of docs/serve.md runs: the start of the server and the API examples."""
+"""Test that the commands and the API examples in docs/serve.md work."""
 
 import os
 import re
@@ -29,7 +29,7 @@ Serve = Callable[[FastAPI], AbstractContextManager[str]]
 
 
 def read_commands(language: str) -> list[str]:
-    """Return the commands in the code blocks of one language, without comments."""
+    """Return the commands in all code blocks of a language, without comments."""
     blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"))
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
 
@@ -52,7 +52,7 @@ def test_every_start_command_reaches_the_server(
 
 @pytest.fixture
 def documented_service(make_service: Callable[..., Service], tmp_path: Path) -> Service:
-    """A service whose index has the image beach.jpg. The working directory of the commands has mine.jpg."""
+    """A service whose index contains beach.jpg. The fixture also creates mine.jpg for uploads."""
     service = make_service()
     Image.new("RGB", (64, 48), "blue").save(tmp_path / "mine.jpg")
     index = service.searcher.index
@@ -63,7 +63,7 @@ def documented_service(make_service: Callable[..., Service], tmp_path: Path) -> 
 
 
 def rename_first_image(index: Index, image_id: str) -> Index:
-    """Rename the first image of the index. The first image sorts before all others under both names."""
+    """Rename the first image of the index. The new name must keep the image IDs in sorted order."""
     ids = [image_id, *index.table["image_id"].to_pylist()[1:]]
     position = index.table.column_names.index("image_id")
     return replace(index, table=index.table.set_column(position, index.table.field(position), pa.array(ids)))

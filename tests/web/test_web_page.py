@@ -1,7 +1,7 @@
-"""Tests of the web page in Chromium: search, viewer, annotation, URLs, accessibility on a phone, and the token.
+"""Tests of the web page in Chromium: search, viewer, annotation, URLs, accessibility on a phone, and the access token.
 
-If ../shared exists, the images, the CLIP and the ratings behind the relevance model are real. Otherwise the images are
-synthetic.
+If ../shared exists, the tests use its images, a CLIP model, and a relevance model trained on its ratings. Otherwise the
+tests use synthetic images.
 """
 
 import csv
@@ -37,7 +37,7 @@ from kadr.serve import Annotation, HotReload, Limits, RatingsFile, ServerMetrics
 
 CHROMIUM = shutil.which("chromium")
 MIN_CONTRAST = 4.5
-MAX_TOOLS_TOP = 20  # pixels; the buttons are in the first row of the header
+MAX_TOOLS_TOP = 20  # pixels from the top of the page; a larger value means a second header row
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 Serve = Callable[[FastAPI], AbstractContextManager[str]]
 MakeSearcher = Callable[[Index], Searcher]
@@ -45,18 +45,18 @@ MakeSearcher = Callable[[Index], Searcher]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed; run apt-get install chromium"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # unclosed pipes of the browser
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the browser leaves pipes open
 ]
 
 
 @dataclass(frozen=True)
 class Collection:
-    """A searchable collection.
+    """A collection of images to search and to rate.
 
     Attributes:
-        searcher: searcher over the images.
-        pairs: (image_id, text) of the pairs to rate, most informative first.
-        text: a query that fits some of the images.
+        searcher: searcher for the images.
+        pairs: pairs to rate as (image_id, text), the most informative pair first.
+        text: query that fits some of the images.
     """
 
     searcher: Searcher
@@ -76,7 +76,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def collection(request: pytest.FixtureRequest, project: Path) -> Collection:
-    """The real images of ../shared, or the synthetic images if ../shared does not exist."""
+    """The collection of real images in ../shared, or of synthetic images if ../shared does not exist."""
     shared = project.parent / "shared"
     if shared.is_dir():
         return load_real_collection(shared, project)
@@ -88,7 +88,7 @@ def collection(request: pytest.FixtureRequest, project: Path) -> Collection:
 
 
 def load_real_collection(shared: Path, project: Path) -> Collection:
-    """Index 100 rated and 40 other images of Flickr8k, and train a relevance model on the expert ratings."""
+    """Index 100 train images and 40 test images of Flickr8k, and train a relevance model on expert ratings."""
     texts = (
         pd.read_csv(shared / "flickr8k" / "train_dataset.csv")
         .drop_duplicates("query_id")
@@ -136,7 +136,7 @@ def load_real_collection(shared: Path, project: Path) -> Collection:
 
 @pytest.fixture
 def service(collection: Collection, tmp_path: Path) -> Service:
-    """A service over the collection. rate_next.csv has its pairs, and ratings go to raw/ratings_long.csv."""
+    """A service for the collection that suggests its pairs and stores ratings in raw/ratings_long.csv."""
     (tmp_path / "raw").mkdir()
     with (tmp_path / "rate_next.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("image_id", "text"), *collection.pairs])
@@ -150,7 +150,7 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture
 def open_page(browser: Browser, service: Service, serve: Serve) -> Iterator[OpenPage]:
-    """A function that opens the page with a query string. A script error fails the test."""
+    """A function that opens the page with a query string. The test fails if the page logs a script error."""
     errors: list[str] = []
 
     def record(message: ConsoleMessage) -> None:
@@ -175,7 +175,7 @@ def open_page(browser: Browser, service: Service, serve: Serve) -> Iterator[Open
 
 
 def tile_names(page: Page) -> list[str]:
-    """Return the file names in the grid."""
+    """Return the file names of the tiles in the grid."""
     expect(page.locator("#grid li").first).to_be_visible()
     labels = page.locator("#grid .tile").evaluate_all("tiles => tiles.map((tile) => tile.getAttribute('aria-label'))")
     return [re.sub(r"^\d+\. |, relevance .*", "", label) for label in labels]
@@ -328,7 +328,7 @@ CONTRASTS = """
   });
 }
 """
-"""Script that returns [HTML, contrast ratio] of every visible text."""
+"""Script that returns [HTML, contrast ratio] for every visible text element."""
 
 UNNAMED = """
 () => {
@@ -339,7 +339,7 @@ UNNAMED = """
   return unnamed.map((element) => element.outerHTML);
 }
 """
-"""Script that returns the HTML of every visible control without an accessible name."""
+"""Script that returns the HTML of every visible control or image without an accessible name."""
 
 
 @pytest.mark.parametrize("query", ["", "?q={}&min_side=1", "?annotate=1"], ids=["start", "search", "annotation"])
@@ -395,7 +395,7 @@ def test_the_page_requests_the_token_once(
         page.goto(f"{address}/?q={collection.text}")
         page.get_by_label("Token", exact=True).fill("a wrong token")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
+        expect(page.get_by_role("alert")).to_have_text("The token is incorrect.")
         page.get_by_label("Token", exact=True).fill("0123456789abcdef")
         page.keyboard.press("Enter")
         tile_names(page)

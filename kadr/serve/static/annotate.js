@@ -1,16 +1,16 @@
-// Annotation mode: the user rates pairs of image and text from 1 to 4, one pair at a time.
+// Annotation mode: the user rates image-text pairs from 1 to 4, one pair at a time.
 
 import { postJson, request } from "./api.js";
 import { byId, h, imageUrl, isTextInput } from "./dom.js";
 
 const RATINGS = [
   [1, "Does not fit", "Nothing in the text matches the photo"],
-  [2, "Fits partly", "Only minor details match"],
+  [2, "Partly fits", "Only minor details match"],
   [3, "Nearly fits", "A minor detail is wrong"],
   [4, "Fits", "Everything in the text is correct"],
 ];
-const BATCH_SIZE = 20; // pairs in one request
-const MIN_REMAINING = 5; // the next request starts if fewer pairs remain
+const BATCH_SIZE = 20; // pairs per request
+const MIN_REMAINING = 5; // request more pairs when fewer than this number remain
 const MAX_REQUESTED = 200;
 
 export class AnnotationMode {
@@ -19,8 +19,8 @@ export class AnnotationMode {
     document.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
-  // Start to rate the search results of `text`, or the suggested pairs if `text` is empty.
-  // error: why ratings cannot be stored, or null.
+  // Show the search results for `text` to rate, or the suggested pairs if `text` is empty.
+  // error: reason why ratings cannot be stored, or null if they can be stored.
   async show(text, error) {
     this.section.hidden = false;
     if (this.active && this.text === text) return;
@@ -41,11 +41,11 @@ export class AnnotationMode {
     if (await this.#fetchPairs()) this.#showPair();
   }
 
-  // Append more pairs. Returns whether the request succeeded.
+  // Fetch more pairs and append them. Return whether the request succeeded.
   async #fetchPairs() {
     const { text, rater } = this;
     try {
-      const nSkipped = this.pairs.filter((pair) => !this.ratings.has(pairKey(pair))).length; // the server sends these again
+      const nSkipped = this.pairs.filter((pair) => !this.ratings.has(pairKey(pair))).length; // the server sends skipped pairs again
       const params = new URLSearchParams({ rater, text, k: Math.min(MAX_REQUESTED, nSkipped + BATCH_SIZE) });
       const { pairs, n_ratings: nRatings } = await request(`annotation/pairs?${params}`);
       if (text !== this.text || rater !== this.rater) return false;
@@ -66,7 +66,7 @@ export class AnnotationMode {
       "form",
       { class: "name" },
       h("h1", {}, "Who is rating?"),
-      h("p", {}, "kadr stores your ratings under this name to learn how you rate."),
+      h("p", {}, "Your ratings are stored under this name, so that the model can learn how you rate."),
       h("label", {}, "Name", h("input", { name: "rater", required: true, maxlength: 64, pattern: ".*\\S.*", autocomplete: "nickname" })),
       h("button", { class: "main" }, "Start"),
     );
@@ -83,8 +83,8 @@ export class AnnotationMode {
   #showPair() {
     const pair = this.pairs[this.index];
     if (!pair) {
-      const reason = this.text ? "You have rated all search results that can be rated." : "No suggested pairs are left.";
-      return this.#showMessage("Done", `${reason} The next run of the pipeline uses your ratings.`);
+      const reason = this.text ? "You have rated all search results that are available for rating." : "No suggested pairs are left.";
+      return this.#showMessage("Done", `${reason} The next pipeline run uses your ratings.`);
     }
     const image = h("img", { src: imageUrl(pair.image_id), alt: "Photo to rate", width: pair.width, height: pair.height });
     this.section.replaceChildren(h("figure", {}, image), this.#createQuestion(pair));

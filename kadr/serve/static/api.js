@@ -1,10 +1,10 @@
-// Requests to the server. Errors carry the message of the server.
+// Functions that send requests to the server. Each error contains the error message of the server.
 
 import { byId } from "./dom.js";
 
-const NO_RESPONSE = "The server does not respond. Check that kadr serve is running.";
+const NO_RESPONSE = "The server is not responding. Check that kadr serve is running.";
 
-// Send a request and return the parsed JSON response.
+// Send a request and return the parsed JSON response, or null if the response is not JSON.
 export async function request(path, options = {}) {
   let response;
   try {
@@ -22,7 +22,7 @@ export async function request(path, options = {}) {
   return body;
 }
 
-// Send a POST request with a JSON body.
+// Send a POST request with a JSON body and return the parsed JSON response.
 export const postJson = (path, body, options = {}) =>
   request(path, {
     method: "POST",
@@ -33,7 +33,7 @@ export const postJson = (path, body, options = {}) =>
 
 let pendingSession = null;
 
-// Show the token dialog until the server accepts a token. Concurrent callers share one dialog.
+// Show the token dialog until the server accepts a token. Concurrent calls share one dialog.
 function openSession() {
   pendingSession ??= new Promise((resolve) => {
     const dialog = byId("token");
@@ -44,7 +44,7 @@ function openSession() {
       const response = await fetch("session", { method: "POST", headers }).catch(() => null);
       form.token.value = "";
       if (!response?.ok) {
-        dialog.querySelector(".error").textContent = response ? "The token is wrong." : NO_RESPONSE;
+        dialog.querySelector(".error").textContent = response ? "The token is incorrect." : NO_RESPONSE;
         return;
       }
       dialog.close();

@@ -1,6 +1,6 @@
-// Helpers for DOM elements and image URLs.
+// Helper functions that create DOM elements and image URLs.
 
-// Create an element: h("p", { class: "x", onclick: listener }, "text", child).
+// Create a DOM element, for example h("p", { class: "x", onclick: listener }, "text", child).
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -23,6 +23,6 @@ export const metadataUrl = (imageId) => `metadata/${encodePath(imageId)}`;
 
 const encodePath = (imageId) => imageId.split("/").map(encodeURIComponent).join("/");
 
-// Return whether a key event belongs to a form field or to a browser shortcut.
+// Return whether a key press is input to a form field or part of a browser shortcut.
 export const isTextInput = (event) =>
   event.target.closest("input:not([type=checkbox]), textarea, select") || event.ctrlKey || event.metaKey || event.altKey;

@@ -1,9 +1,9 @@
-// The filter form.
+// The form with the search filters.
 
 import { byId, h } from "./dom.js";
 
 export class FilterForm {
-  // onChange(filters, showDuplicates) is called after the user changes a field.
+  // onChange(filters, showDuplicates): called after the user changes a field.
   constructor(onChange) {
     this.form = byId("filters");
     this.button = byId("open-filters");
@@ -19,7 +19,7 @@ export class FilterForm {
     this.form.elements.colour.value = selected ?? "";
   }
 
-  // Fill in the form from the state of the page.
+  // Fill in the form from the page state.
   show(state) {
     for (const field of this.form.elements) {
       if (field.name === "duplicates") field.checked = state.showDuplicates;

@@ -1,4 +1,4 @@
-// The grid of search results: justified tiles with lazy thumbnails and keyboard navigation.
+// The grid of search results: tiles in justified rows, lazy-loaded thumbnails and keyboard navigation.
 
 import { h, thumbnailUrl } from "./dom.js";
 import { justify } from "./justified_layout.js";
@@ -6,11 +6,11 @@ import { justify } from "./justified_layout.js";
 const GAP = 6; // pixels between tiles
 const MIN_ASPECT_RATIO = 0.4;
 const MAX_ASPECT_RATIO = 3.2;
-const LARGE_THUMBNAIL_FROM = 400; // device pixels of the longer side of a tile
+const LARGE_THUMBNAIL_FROM = 400; // longer side of a tile in device pixels above which the 640-pixel thumbnail is used
 
 export class Grid {
-  // onAction(action, match): the action is "open", "similar", "plus" or "minus".
-  // getLink(match): returns the URL of the viewer for a match.
+  // onAction(action, match): called with the action "open", "similar", "plus" or "minus".
+  // getLink(match): function that returns the URL that opens a match in the viewer.
   constructor(list, { onAction, getLink }) {
     Object.assign(this, { list, onAction, getLink, matches: [], tiles: [], boxes: [], current: 0 });
     list.addEventListener("keydown", (event) => this.#onKey(event));
@@ -63,7 +63,7 @@ export class Grid {
     return h("li", { "data-index": index }, link, createActions());
   }
 
-  // Place the tiles. Tiles before `first` move only if their position has changed.
+  // Position the tiles. Update tiles before `first` only if their position has changed.
   #layOut(first = 0) {
     const width = this.list.clientWidth;
     if (!width) return;
@@ -118,7 +118,7 @@ export class Grid {
     event.preventDefault();
   }
 
-  // Return the index of the tile that a navigation key leads to, or null if the key does not navigate.
+  // Return the index of the tile to focus after a key press, or null if the key is not a navigation key.
   #navigationTarget(index, key) {
     const last = this.matches.length - 1;
     const targets = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: last };
@@ -127,7 +127,7 @@ export class Grid {
     return rowStep ? this.#nearestInRow(index, this.boxes[index].row + rowStep) : null;
   }
 
-  // Return the tile of a row whose centre is horizontally nearest, or the current tile if the row does not exist.
+  // Return the index of the horizontally nearest tile in a row, or the current index if the row does not exist.
   #nearestInRow(index, row) {
     const centre = centreOf(this.boxes[index]);
     let nearest = null;
@@ -151,7 +151,7 @@ function createActions() {
   );
 }
 
-// The aspect ratio of a tile. Images of unknown size get 4:3.
+// Return the aspect ratio of a tile, within the allowed range. Assume 4:3 for images of unknown size.
 const aspectRatio = ({ width, height }) =>
   Math.min(Math.max((width || 4) / (height || 3), MIN_ASPECT_RATIO), MAX_ASPECT_RATIO);
 

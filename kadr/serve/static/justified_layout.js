@@ -1,8 +1,9 @@
-// Justified layout: rows of equal width that keep the aspect ratios of their images.
+// Justified layout: place images in rows that fill the width of the grid, without changing their aspect ratios.
 
-// Compute the position of every image.
-// ratios: width / height of each image. width: width of the grid. rowHeight: target height of a row. All in pixels.
-// Returns { boxes: [{ left, top, width, height, row }], height }.
+// Compute the position and size of every image.
+// ratios: aspect ratio (width / height) of each image. width: width of the grid in pixels.
+// rowHeight: target height of a row in pixels. gap: distance between images in pixels.
+// Return { boxes: [{ left, top, width, height, row }], height }, with all lengths in pixels.
 export function justify(ratios, width, rowHeight, gap) {
   const boxes = [];
   let top = 0;
@@ -25,7 +26,7 @@ export function justify(ratios, width, rowHeight, gap) {
   return { boxes, height: Math.max(0, top - gap) };
 }
 
-// Return the end of the row that begins at `start`, chosen so that the row is closest to the target height.
+// Return the end index (exclusive) that brings the height of the row from `start` closest to the target height.
 function findRowEnd(ratios, start, width, rowHeight, gap) {
   let end = start + 1;
   while (end < ratios.length && heightToFill(ratios, start, end, width, gap) > rowHeight) end += 1;
@@ -35,7 +36,7 @@ function findRowEnd(ratios, start, width, rowHeight, gap) {
   return shorterDifference < difference ? end - 1 : end;
 }
 
-// Return the height at which the images from `start` to `end` fill the width.
+// Return the row height at which the images from `start` to `end` (exclusive) fill the width.
 function heightToFill(ratios, start, end, width, gap) {
   const sum = ratios.slice(start, end).reduce((total, ratio) => total + ratio, 0);
   return (width - gap * (end - start - 1)) / sum;

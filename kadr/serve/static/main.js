@@ -1,4 +1,4 @@
-// The page: shows the state in the URL and updates the URL when the user acts.
+// Entry point of the page: render the state that the URL describes, and update the URL after user actions.
 
 import { AnnotationMode } from "./annotate.js";
 import { request } from "./api.js";
@@ -16,11 +16,11 @@ const PREFETCH_MARGIN = "1200px";
 const EXAMPLES = ["two dogs in the snow", "a child on a swing", "people at the sea - boat", "dog + water"];
 
 let state = parseUrl();
-let shownSearch = null; // key of the search in the grid
+let shownSearch = null; // key of the search whose results are in the grid
 let loadingSearch = null; // key of the search whose next page is loading
 let health = null; // response of GET /health
 let typingTimer = 0;
-let focusResults = false; // whether the first result gets the focus after loading
+let focusResults = false; // whether to focus the first result after loading
 const scrollPositions = new Map(); // search key -> vertical scroll position
 
 const resultPages = new ResultPages();
@@ -47,7 +47,7 @@ function handleAction(action, match) {
   else navigate(addImage(state, action, match.image_id));
 }
 
-// Show the next (step 1) or the previous (step -1) image of the grid in the viewer.
+// Show the next (step 1) or previous (step -1) image of the grid in the viewer.
 function showNeighbour(step) {
   const match = grid.matches[grid.indexOf(state.image) + step];
   if (match) handleAction("open", match);
@@ -161,19 +161,19 @@ function createChip(sign, imageId) {
   );
 }
 
-// Load the next page before the user reaches the end of the grid. Only the latest entry shows the current position.
+// Load the next page before the user reaches the end of the grid. The last entry describes the current position.
 const endObserver = new IntersectionObserver(
   (entries) => entries.at(-1).isIntersecting && byId("end").dataset.more && loadNextPage(),
   { rootMargin: PREFETCH_MARGIN },
 );
 
-// Observe again, so that the observer also fires if the end is already visible.
+// Restart the observer to receive an event even if the end of the grid is already visible.
 function watchEnd() {
   endObserver.unobserve(byId("end"));
   endObserver.observe(byId("end"));
 }
 
-// Search after a short pause in typing. One series of key presses is one entry in the browser history.
+// Search after a short pause in typing. Searches during continuous typing share one browser history entry.
 function onType() {
   focusResults = false;
   const replace = typingTimer > 0 && !isEmpty(state);

@@ -1,4 +1,4 @@
-// Pages of search results, cached by search. A cached search is shown again without a request.
+// Fetch pages of search results, and cache them by search so that a repeated search needs no request.
 
 import { postJson } from "./api.js";
 import { buildRequest, searchKey } from "./search_state.js";
@@ -16,7 +16,7 @@ export class ResultPages {
     return this.cache.get(searchKey(state)) ?? null;
   }
 
-  // Fetch the next page. Returns [new matches, whether another page follows].
+  // Fetch the next page of results. Return [new matches, whether there are more results].
   async fetchNext(state) {
     const key = searchKey(state);
     const cached = this.cache.get(key) ?? { matches: [], more: true };

@@ -1,7 +1,8 @@
-// The state of the page and its representation in the URL.
+// The page state, and functions that convert the state to and from a URL.
 //
 // A state is { q, plus: [imageId], minus: [imageId], filters: { name: text }, showDuplicates, image, annotate }.
-// `image` is the image in the viewer, or null. `annotate` is true in annotation mode.
+// q: search expression. plus, minus: IDs of added and subtracted images. image: ID of the image in the viewer, or null.
+// annotate: whether the page is in annotation mode.
 
 const FILTER_NAMES = ["folder", "after", "before", "min_side", "min_relevance", "colour"];
 const NUMERIC_FILTERS = new Set(["min_side", "min_relevance"]);
@@ -34,10 +35,10 @@ export function toUrl(state) {
 
 export const isEmpty = (state) => !state.q.trim() && !state.plus.length && !state.minus.length;
 
-// States with the same key have the same search results.
+// Return a key that is identical for all states with the same search results.
 export const searchKey = (state) => toUrl({ ...state, image: null, annotate: false });
 
-// Build the body of POST /search.
+// Build the JSON body of a POST /search request.
 export function buildRequest(state, k, offset) {
   const terms = [
     ...state.plus.map((imageId) => ({ image_id: imageId, weight: 1 })),

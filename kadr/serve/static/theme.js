@@ -1,4 +1,4 @@
-// The colour theme: the system's, light or dark. The choice is stored in the browser.
+// Colour theme of the page: system setting, light or dark. The browser stores the user's choice.
 
 import { byId } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// The viewer: one image at full size with its metadata and similar images.
+// The viewer: a dialog with one large image, its metadata and similar images.
 
 import { request } from "./api.js";
 import { byId, h, imageUrl, isTextInput, metadataUrl, thumbnailUrl } from "./dom.js";
@@ -6,8 +6,8 @@ import { byId, h, imageUrl, isTextInput, metadataUrl, thumbnailUrl } from "./dom
 const N_SIMILAR = 12;
 
 export class Viewer {
-  // onAction(action, match): the action is "open", "similar", "plus", "minus" or "close".
-  // onStep(step): the user moves to the next (1) or the previous (-1) image.
+  // onAction(action, match): called with the action "open", "similar", "plus", "minus" or "close".
+  // onStep(step): called when the user moves to the next (1) or previous (-1) image.
   constructor({ onAction, onStep }) {
     Object.assign(this, { dialog: byId("viewer"), onAction, onStep, match: null, controller: null });
     this.dialog.addEventListener("cancel", (event) => {
@@ -18,7 +18,7 @@ export class Viewer {
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && onAction("close"));
   }
 
-  // Show a match of the search, or an image with only image_id and name.
+  // Show a search result, or an image with only the fields image_id and name.
   show(match) {
     if (this.dialog.open && this.match?.image_id === match.image_id && "score" in this.match === "score" in match) return;
     this.match = match;
@@ -119,7 +119,7 @@ export class Viewer {
   }
 }
 
-// Return [name, value] of the metadata rows of an image.
+// Return the metadata rows to show for an image, each as [name, value].
 function describe(match, metadata) {
   const rows = [];
   if (match.relevance != null) {
