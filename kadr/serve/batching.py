@@ -20,7 +20,7 @@ class Batcher(Generic[Item, Result]):
 
     Args:
         process: function that maps n items to n results, in the same order. The batcher calls the function in a worker
-            thread. If the function raises an exception, the batcher processes each item alone.
+            thread. If the function raises an exception, the batcher processes the items one by one.
     """
 
     def __init__(self, process: Callable[[Sequence[Item]], Sequence[Result]]) -> None:

@@ -90,7 +90,7 @@ class HotReload:
 
 
 def _file_states(path: Path) -> list[FileState]:
-    """Return the state of a file, or of a folder and all its files. Return zeros if the path is missing."""
+    """Return the states of a file, or of a folder and the files in it. Return zeros if the path is missing."""
     states = []
     try:
         for file in sorted([path, *path.rglob("*")]):

@@ -1,6 +1,6 @@
 // The page state, and functions that convert the state to and from a URL.
 //
-// A state is { q, plus: [imageId], minus: [imageId], filters: { name: text }, showDuplicates, image, annotate }.
+// A state is an object { q, plus: [imageId], minus: [imageId], filters: { name: text }, showDuplicates, image, annotate }.
 // q: search expression. plus, minus: IDs of added and subtracted images. image: ID of the image in the viewer, or null.
 // annotate: whether the page is in annotation mode.
 
