@@ -6,15 +6,15 @@ KadrError
 │   ├── TooManyInvalidError   more rows or images are invalid than ingest.max_bad_* allow
 │   └── UndecodableError      an image cannot be decoded
 ├── DiskError                 a disk is full, or a path is not writable
-├── SchemaError               a table is missing, damaged or has other columns than its schema
+├── SchemaError               a table is missing, damaged or does not match its schema
 ├── EncoderError              an encoder cannot be found, loaded or run
 ├── CacheError                the embedding cache cannot be read or written
-├── ModelError                a relevance model is missing or does not fit its input
-├── GateError                 a model does not pass evaluate.gates
+├── ModelError                a relevance model is missing or does not match its input
+├── GateError                 a model does not pass the gates in evaluate.gates
 └── SearchError               a query is invalid, or an index is missing or damaged
 
-A message names the problem, the expected value and the fix. The command line and the stages print the message without
-a stack trace. Any other exception is a bug.
+Each error message states the problem, the expected value and the fix. The command line and the pipeline stages print
+the message without a stack trace. Any other exception is a bug.
 """
 
 import errno
@@ -46,8 +46,8 @@ class UndecodableError(InputError):
     """An image cannot be decoded.
 
     Attributes:
-        status: reason, as in the column `status` of the table IMAGES.
-        size: upright width and height in pixels, None if the header was not read.
+        status: reason why decoding failed, as in the column `status` of the IMAGES table.
+        size: upright width and height in pixels, None if unknown.
     """
 
     def __init__(self, message: str, status: ImageProblem, size: tuple[int, int] | None = None) -> None:
@@ -61,7 +61,7 @@ class DiskError(KadrError):
 
 
 class SchemaError(KadrError):
-    """A table is missing, damaged or has other columns than its schema."""
+    """A table is missing, damaged or does not match its schema."""
 
 
 class EncoderError(KadrError):
@@ -73,11 +73,11 @@ class CacheError(KadrError):
 
 
 class ModelError(KadrError):
-    """A relevance model is missing or does not fit its input."""
+    """A relevance model is missing or does not match its input."""
 
 
 class GateError(KadrError):
-    """A model does not pass `evaluate.gates`."""
+    """A model does not pass the gates in `evaluate.gates`."""
 
 
 class SearchError(KadrError):
@@ -87,13 +87,13 @@ class SearchError(KadrError):
 _FIXES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free space on this disk"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give this user write permission"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "Move the file that has the name of a folder"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "Move the file that is in the place of a folder"),
 }
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Raise DiskError with a fix if a disk is full or a path is not writable inside the block."""
+    """Convert an OSError in the `with` block to a DiskError with a fix if a disk is full or a path is not writable."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Progress display: a bar on a terminal, a log line every few seconds elsewhere."""
+"""Show progress as a bar on a terminal, and as log lines every few seconds otherwise."""
 
 import logging
 import sys
@@ -12,18 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 logger = logging.getLogger(__name__)
 
 Advance = Callable[[int], None]
-"""Adds a number of finished items."""
+"""Function that adds a number of finished items to the progress."""
 
 LOG_INTERVAL_S = 5.0
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
-    """Show the progress of some work inside the block.
+    """Show the progress of the work in the `with` block.
 
     Args:
-        label: name of the work.
-        total: number of items. Nothing is shown if it is 0.
+        label: description of the work, e.g. `hash files`.
+        total: total number of items. Nothing is shown if there are no items.
 
     Yields:
         A function that adds a number of finished items.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Project:
-    """The layout of a project folder, as in dvc.yaml.
+    """Paths of the files and folders of a project, as used in dvc.yaml.
 
     Attributes:
-        root: the project folder. By default the working directory, which makes all paths relative.
+        root: project folder. The default is the working directory, so that all paths are relative.
     """
 
     root: Path = Path()
@@ -18,12 +18,12 @@ class Project:
 
     @property
     def params(self) -> Path:
-        """File of all settings."""
+        """File that contains all settings."""
         return self.root / "params.yaml"
 
     @property
     def presets(self) -> Path:
-        """Folder of the presets, `<preset>.yaml`."""
+        """Folder of the preset files, `<preset>.yaml`."""
         return self.root / "presets"
 
     @property
@@ -42,12 +42,12 @@ class Project:
 
     @property
     def images(self) -> Path:
-        """Table of the images in the splits train and test."""
+        """Table of the images in the train and test splits."""
         return self.root / "data/tables/images.parquet"
 
     @property
     def corpus(self) -> Path:
-        """Table of the images in the split corpus, which have captions and no ratings."""
+        """Table of the images in the corpus split, which have captions but no ratings."""
         return self.root / "data/tables/corpus.parquet"
 
     @property
@@ -62,17 +62,17 @@ class Project:
 
     @property
     def ratings(self) -> Path:
-        """Table of the ratings, one row per rating."""
+        """Table of all ratings, with one row per rating."""
         return self.root / "data/tables/ratings.parquet"
 
     @property
     def quarantine(self) -> Path:
-        """Table of invalid rows and images, with the reasons."""
+        """Table of invalid rows and images, with the violated rules."""
         return self.root / "data/tables/quarantine.parquet"
 
     @property
     def leaks(self) -> Path:
-        """Table of near-duplicate images and equal texts in two splits."""
+        """Table of near-duplicate images and identical texts in different splits."""
         return self.root / "data/tables/leaks.parquet"
 
     @property
@@ -82,29 +82,29 @@ class Project:
 
     @property
     def clip_pairs(self) -> Path:
-        """Table of the rated pairs that train the CLIP model. Empty if `clip.ratings` is 0."""
+        """Table of the rated pairs used to train the CLIP model. The table is empty if `clip.ratings` is 0."""
         return self.root / "data/tables/clip_pairs.parquet"
 
     @property
     def withheld(self) -> Path:
-        """Table of the rated pairs that the relevance model must not use. Empty if `clip.ratings` is 0."""
+        """Table of the rated pairs that the relevance model must not use. The table is empty if `clip.ratings` is 0."""
         return self.root / "data/tables/withheld.parquet"
 
     # Vectors and predictions
 
     @property
     def image_embeddings(self) -> Path:
-        """Folder of the image vectors, `<encoder>.parquet`."""
+        """Folder of the image embeddings tables, `<encoder>.parquet`."""
         return self.root / "data/embeddings/images"
 
     @property
     def text_embeddings(self) -> Path:
-        """Folder of the text vectors, `<encoder>.parquet`."""
+        """Folder of the text embeddings tables, `<encoder>.parquet`."""
         return self.root / "data/embeddings/texts"
 
     @property
     def predictions(self) -> Path:
-        """Folder of out-of-fold predictions: `model.parquet`, and one file per baseline."""
+        """Folder of out-of-fold predictions: `model.parquet` for the model, and one file for each baseline."""
         return self.root / "data/predictions"
 
     # Models
@@ -121,7 +121,7 @@ class Project:
 
     @property
     def text_encoders(self) -> Path:
-        """Folder of the fitted parts of text encoders, such as a vocabulary. One folder per encoder."""
+        """Folder of the data that text encoders learn, such as a vocabulary, with one subfolder per encoder."""
         return self.models / "text_encoders"
 
     @property
@@ -141,29 +141,29 @@ class Project:
 
     @property
     def champion(self) -> Path:
-        """Link to the current version of the champion, the models in use."""
+        """Link to the current version of the champion, which is the set of models in use."""
         return self.models / "champion"
 
     # Reports and metrics
 
     @property
     def metrics(self) -> Path:
-        """Folder of the metrics, `<stage>.json`."""
+        """Folder of the metrics files, `<stage>.json`."""
         return self.root / "metrics"
 
     @property
     def rate_next(self) -> Path:
-        """Table of the pairs for which a further expert rating is most informative."""
+        """Table of the pairs for which another expert rating would be most informative."""
         return self.root / "reports/rate_next.csv"
 
     @property
     def rating_bins(self) -> Path:
-        """Histogram of ratings and relevances in 20 bins of 0..1, for DVC plots."""
+        """Histograms of ratings and relevances with 20 bins from 0 to 1, for DVC plots."""
         return self.root / "reports/rating_bins.csv"
 
     @property
     def reliability(self) -> Path:
-        """Reliability diagram: mean predicted and mean observed relevance per bin, for DVC plots."""
+        """Data of the reliability diagram: mean predicted and mean observed relevance per bin, for DVC plots."""
         return self.root / "reports/reliability.csv"
 
     @property
@@ -173,28 +173,28 @@ class Project:
 
     @property
     def report(self) -> Path:
-        """HTML report of the pipeline run."""
+        """HTML report of the last pipeline run."""
         return self.root / "reports/index.html"
 
     @property
     def ratings_report(self) -> Path:
-        """HTML report of the ratings."""
+        """HTML report about the ratings."""
         return self.root / "reports/ratings.html"
 
     def artifacts(self) -> "Artifacts":
-        """Return the artifacts of the last pipeline run."""
+        """Return the paths of the artifacts of the last pipeline run."""
         return Artifacts(self.index, self.text_encoders, self.relevance_model, self.clip, self.params)
 
     def champion_artifacts(self) -> "Artifacts | None":
-        """Return the artifacts of the champion, None if the project has no champion."""
+        """Return the paths of the artifacts of the champion, or None if the project has no champion."""
         return version_artifacts(self.champion)
 
     def index_artifacts(self, index: Path) -> "Artifacts":
-        """Return the artifacts with which an index is searched.
+        """Return the paths of the artifacts needed to search an index.
 
         Args:
-            index: folder of an index, or of a champion. A champion is searched with its own models, any other index
-                with the models of the last pipeline run.
+            index: folder of an index or of a champion. A champion is searched with its own models. Any other index is
+                searched with the models of the last pipeline run.
         """
         if version := version_artifacts(index):
             return version
@@ -204,14 +204,14 @@ class Project:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The artifacts that search and scoring read.
+    """Paths of the artifacts that search and scoring read.
 
     Attributes:
         index: folder of the search index.
-        text_encoders: folder of the fitted parts of text encoders.
+        text_encoders: folder of the data that text encoders learn.
         relevance: folder of the relevance model.
         clip: folder of the CLIP model.
-        params: file of the settings.
+        params: path of params.yaml.
     """
 
     index: Path
@@ -222,12 +222,12 @@ class Artifacts:
 
 
 def version_artifacts(version: Path) -> Artifacts | None:
-    """Return the artifacts of one version of the champion, None if the folder is not a version.
+    """Return the paths of the artifacts of a champion version, or None if the folder is not a champion version.
 
     A link is resolved once, so that all artifacts belong to the same version even if the champion changes.
 
     Args:
-        version: folder of a version, which contains models and their params.yaml, or a link to the folder.
+        version: folder of the version, which contains the models and their params.yaml, or a link to this folder.
     """
     folder = version.resolve()
     layout = Project(folder)
@@ -241,7 +241,7 @@ PROJECT = Project()
 """The project in the working directory."""
 
 SEEN_TEXT = "seen_text"
-"""Name of the predictions for which only the image was held out, not the query."""
+"""Name of the predictions of models that were trained on the query of each predicted pair, but not on its image."""
 
 SCORE_SUMMARY = "_summary.json"
-"""Name of the summary of the last batch scoring, in a folder of scores."""
+"""File name of the summary that batch scoring writes to its output folder."""

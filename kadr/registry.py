@@ -1,4 +1,4 @@
-"""Registries of named implementations, which any installed package can extend by entry points."""
+"""Registries of named implementations. Any installed package can register implementations as entry points."""
 
 import functools
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ Implementation = TypeVar("Implementation")
 
 @dataclass(frozen=True)
 class Registry(Generic[Implementation]):
-    """Implementations of one kind, by the name that params.yaml uses.
+    """Implementations of one kind, selected by name in params.yaml.
 
-    Every package registers its implementations in its pyproject.toml, and kadr does the same:
+    A package registers its implementations in its pyproject.toml, as kadr itself does:
 
         [project.entry-points."kadr.aggregators"]
         trimmed_mean = "my_package.trimmed_mean:TrimmedMean"
 
-    If the implementation needs an extra of its package, the entry ends with the extra: `"module:Class [extra]"`.
+    If an implementation requires an extra of its package, name the extra at the end: `"module:Class [extra]"`.
 
     Attributes:
-        group: entry point group, e.g. kadr.aggregators.
-        setting: key in params.yaml that selects an implementation, for error messages.
+        group: name of the entry point group, e.g. kadr.aggregators.
+        setting: key in params.yaml that selects an implementation. Error messages contain this key.
     """
 
     group: str
@@ -35,13 +35,13 @@ class Registry(Generic[Implementation]):
         return sorted(_entry_points(self.group))
 
     def check(self, name: str) -> str:
-        """Return `name`. Raise ValueError if no implementation has this name."""
+        """Return `name` if an implementation has this name, otherwise raise ValueError."""
         if name not in self.names:
             raise ValueError(f"no implementation is registered as {name!r}, expected one of {', '.join(self.names)}")
         return name
 
     def load(self, name: str) -> Implementation:
-        """Import an implementation.
+        """Import and return the implementation with a given name.
 
         Raises:
             ParamsError: the name is not registered, or a package that the implementation needs is not installed.
@@ -54,14 +54,14 @@ class Registry(Generic[Implementation]):
             implementation: Implementation = entry.load()
         except ModuleNotFoundError as error:
             raise ParamsError(
-                f"{self.setting} is {name!r}, which needs the package {error.name}. {_install_hint(entry)}"
+                f"{self.setting} is {name!r}, which requires the package {error.name}. {_install_hint(entry)}"
             ) from error
         return implementation
 
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, EntryPoint]:
-    """Return the entry points of a group by name."""
+    """Return the entry points of a group: name -> entry point."""
     return {entry.name: entry for entry in entry_points(group=group)}
 
 

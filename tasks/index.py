@@ -1,4 +1,4 @@
-"""Stage index: build the search index of the valid images of some splits."""
+"""Stage index: build the search index from the valid images in the splits of `index.splits`."""
 
 from collections.abc import Sequence
 
@@ -27,9 +27,9 @@ def build_project_index(params: IndexParams, encoders: Sequence[str], search_enc
     """Build the index from the tables and embeddings of the project.
 
     Args:
-        params: splits of the images, and the maximum number of images for exact search.
+        params: settings of the stage: splits to index, and maximum number of images for exact search.
         encoders: names of all image encoders.
-        search_encoder: name of the encoder that embeds queries and images into one space.
+        search_encoder: name of the encoder that embeds queries and images into the same vector space.
     """
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
     images = images.filter(pa.compute.is_in(images["split"], pa.array(params.splits)))

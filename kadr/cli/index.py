@@ -16,16 +16,16 @@ def index(
         list[str] | None,
         typer.Argument(
             metavar="PHOTOS",
-            help="Folders, files or fsspec addresses of photos. Default: the addresses of the last run.",
+            help="Folders, files or fsspec addresses of photos. Default: the addresses of the previous run.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Link to the current version of the index.")] = (
-        PROJECT.photo_index
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Path of the index. The path becomes a link to the current version.")
+    ] = (PROJECT.photo_index),
 ) -> None:
-    """Index your own photos, so that they can be searched.
+    """Index your own photos to make them searchable.
 
-    Run the command again after your photos have changed: only new and changed photos are read and embedded.
+    Run the command again after your photos have changed. Only new and changed photos are embedded.
     """
     from kadr.collection import update_index
     from kadr.io.embeddings import Embeddings
@@ -58,7 +58,7 @@ def export(
         typer.Argument(metavar="ADDRESS", help="URL of a Qdrant server, e.g. http://host:6333, or a local folder."),
     ],
     index: Annotated[Path, typer.Option("--index", "-i", metavar="DIR", help="Index to upload.")] = PROJECT.photo_index,
-    collection: Annotated[str, typer.Option(metavar="NAME", help="Qdrant collection to fill.")] = "photos",
+    collection: Annotated[str, typer.Option(metavar="NAME", help="Name of the Qdrant collection.")] = "photos",
 ) -> None:
     """Upload an index to Qdrant, a distributed vector database."""
     from kadr.index import Index
@@ -80,4 +80,4 @@ def _summarise(update: "IndexUpdate", out: Path) -> list[str]:
         lines.append(f"  not indexed: {reasons} (listed in {out}/set_aside.parquet)")
     if update.n_others:
         lines.append(f"  skipped: {update.n_others:,} files without an image suffix")
-    return [*lines, f'Search it: kadr search "a dog in the snow" --index {out}']
+    return [*lines, f'Search the photos: kadr search "a dog in the snow" --index {out}']

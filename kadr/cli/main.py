@@ -1,6 +1,6 @@
-"""The command `kadr`: registers all commands, and contains the commands for data and settings.
+"""The program `kadr`, with its commands for data and settings. The other commands are registered here.
 
-A command imports heavy packages inside its function, so that `kadr --help` starts fast.
+Commands import large packages inside their functions, so that `kadr --help` starts fast.
 """
 
 import json
@@ -18,13 +18,13 @@ from kadr.errors import InputError, KadrError, clear_errors
 from kadr.project import PROJECT
 
 SAMPLE = PROJECT.raw / "sample"
-N_TRAIN, N_TEST, N_CORPUS = 600, 60, 1400  # as in kadr.sample, which takes long to import
+N_TRAIN, N_TEST, N_CORPUS = 600, 60, 1400  # same values as in kadr.sample, which is slow to import
 PANELS = ("Data", "Pipeline", "Search", "Models", "Maintenance")
 DATA, PIPELINE, SEARCH, MODELS, MAINTENANCE = PANELS
 
 
 class KadrGroup(TyperGroup):
-    """A group of commands in panels. A KadrError ends a command with a message and exit code 1."""
+    """A group of commands, sorted by panel. If a command raises KadrError, print the message and exit with code 1."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the command names in the order of their panels."""
@@ -32,7 +32,7 @@ class KadrGroup(TyperGroup):
         return sorted(panels, key=lambda name: PANELS.index(panels[name]))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
+        """Run a command and print the message of a KadrError."""
         try:
             with clear_errors():
                 return super().invoke(ctx)
@@ -52,7 +52,7 @@ app = typer.Typer(
 
 @app.callback()
 def start() -> None:
-    """Search images by text, with a relevance model that is trained on ratings."""
+    """Search images by text, with a relevance model trained on ratings."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kadr").setLevel(logging.INFO)
 
@@ -65,11 +65,11 @@ def sample(
     n_train: Annotated[int, typer.Option(metavar="N", help="Number of rated images.")] = N_TRAIN,
     n_test: Annotated[int, typer.Option(metavar="N", help="Number of test images.")] = N_TEST,
     n_corpus: Annotated[
-        int, typer.Option(metavar="N", help="Number of images with captions and without ratings.")
+        int, typer.Option(metavar="N", help="Number of images with captions but no ratings.")
     ] = N_CORPUS,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing sample.")] = False,
 ) -> None:
-    """Generate sample data: rendered images, captions and simulated ratings, with planted defects."""
+    """Generate sample data: rendered images, captions and simulated ratings, with deliberate defects."""
     from kadr.progress import progress
     from kadr.sample import write_sample
 
@@ -90,12 +90,17 @@ def fetch(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="fsspec address, e.g. s3://bucket/photos.")],
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="DIR", help="Output folder. Default: data/raw/NAME, with the last part of ADDRESS."),
+        typer.Argument(
+            metavar="DIR", help="Output folder. Default: data/raw/NAME, where NAME is the last part of ADDRESS."
+        ),
     ] = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
 ) -> None:
-    """Copy a remote folder of images, captions and ratings to this machine. An interrupted copy resumes."""
+    """Copy a remote folder of images, captions and ratings to this machine.
+
+    Run the command again to resume an interrupted copy.
+    """
     from kadr.ingest.fetch import fetch as copy
 
     folder = folder or PROJECT.raw / address.rstrip("/").rsplit("/", 1)[-1]
@@ -105,15 +110,15 @@ def fetch(
 
 @app.command(rich_help_panel=PIPELINE)
 def use(
-    preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a file in presets/, without .yaml.")],
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a preset file in presets/, without .yaml.")],
     override: Annotated[
         list[str] | None,
         typer.Option(
-            "-S", metavar="KEY=VALUE", help="A further setting, e.g. -S train.num_leaves=31. May be repeated."
+            "-S", metavar="KEY=VALUE", help="Additional setting, e.g. -S train.num_leaves=31. Can be repeated."
         ),
     ] = None,
 ) -> None:
-    """Write the settings of a preset into params.yaml. Other settings and comments stay."""
+    """Write the settings of a preset into params.yaml. Other settings and comments are kept."""
     from kadr.io.presets import apply_preset
 
     changes = apply_preset(preset, override or [], PROJECT.params, PROJECT.presets)
@@ -132,11 +137,11 @@ def show() -> None:
     from kadr.report.run_summary import summarise_run
 
     if not PROJECT.metrics.is_dir():
-        raise InputError(f"{PROJECT.metrics}/: no metrics. Run `make run` or `dvc repro` first.")
+        raise InputError(f"{PROJECT.metrics}/: no metrics found. Run `make run` or `dvc repro` first.")
     metrics = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(PROJECT.metrics.glob("*.json"))
     }
-    table = Table("metric", "value", "comparison", title="kadr: the last run", title_justify="left")
+    table = Table("metric", "value", "comparison", title="Last pipeline run", title_justify="left")
     table.columns[1].justify = "right"
     for row in summarise_run(metrics):
         table.add_row(row.name, f"[bold]{row.value}[/bold]", row.note)
@@ -160,7 +165,7 @@ app.add_typer(cache.app, name="cache", rich_help_panel=MAINTENANCE)
 
 
 def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int) -> bool:
-    """Return whether a folder contains the complete sample of this seed and size."""
+    """Return whether a folder contains the complete sample with this seed and these image counts."""
     n_images = {"train": n_train, "test": n_test, "corpus": n_corpus}
     expected = {"seed": seed} | {f"n_{split}": n for split, n in n_images.items()}
     try:

@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 
 
 FolderOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Only photos in a folder with this name or path.")
+    str | None, typer.Option(metavar="NAME", help="Only return photos in a folder with this name or path.")
 ]
 After = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos that were taken on this day or later.")
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only return photos taken on this day or later.")
 ]
 Before = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only photos that were taken before this day.")
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only return photos taken before this day.")
 ]
 MinSide = Annotated[
     int | None, typer.Option(metavar="PIXELS", min=1, help="Minimum length of the shorter side in pixels.")
 ]
 MinRelevance = Annotated[float | None, typer.Option(min=0, max=1, help="Minimum predicted relevance, 0 to 1.")]
-Colour = Annotated[str | None, typer.Option(metavar="NAME", help="Only photos with this dominant colour, e.g. red.")]
-K = Annotated[int, typer.Option("-k", metavar="N", help="Number of photos to return.")]
+Colour = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only return photos with this dominant colour, e.g. red.")
+]
+K = Annotated[int, typer.Option("-k", metavar="N", help="Maximum number of photos to return.")]
 IndexFolder = Annotated[
     Path,
     typer.Option(
@@ -41,29 +43,33 @@ IndexFolder = Annotated[
         "-i",
         metavar="DIR",
         envvar="KADR_INDEX",
-        help="Index to search, e.g. models/photos from `kadr index`, or models/champion with its own models.",
+        help="Index to search, e.g. models/photos (written by `kadr index`) or models/champion (with its own models).",
     ),
 ]
-Grid = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as one image, e.g. results.png.")]
+Grid = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the results to an image file, e.g. results.png.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
-Open = Annotated[bool, typer.Option("--open", help="Show the results as one image in the desktop's image viewer.")]
-Duplicates = Annotated[bool, typer.Option("--duplicates", help="Also return near-duplicates of better results.")]
+Open = Annotated[bool, typer.Option("--open", help="Show the results in the default image viewer.")]
+Duplicates = Annotated[
+    bool, typer.Option("--duplicates", help="Also return photos that are near-duplicates of better results.")
+]
 
 
 def search(
     query: Annotated[
         str,
         typer.Argument(
-            metavar="QUERY", help='Description of the photo: "a dog in the snow", or "dog + 2*snow - people".'
+            metavar="QUERY", help='Description of the photos, e.g. "a dog in the snow" or "dog + 2*snow - people".'
         ),
     ],
     k: K = 5,
     *,
     like: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Add a photo to the query. May be repeated.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Photo to add to the query. Can be repeated.")
     ] = None,
     unlike: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Subtract a photo from the query. May be repeated.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Photo to subtract from the query. Can be repeated.")
     ] = None,
     index: IndexFolder = PROJECT.index,
     folder: FolderOption = None,
@@ -79,7 +85,7 @@ def search(
 ) -> None:
     """Search for photos by text.
 
-    Texts can be added with + and subtracted with -. A number and * before a text set its weight.
+    Use + to add a text, - to subtract a text, and a number with * to set the weight of a text.
     """
     from kadr.search import Query, parse_query
     from kadr.search.query import image_term
@@ -92,7 +98,9 @@ def search(
 
 
 def similar(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Image file. The index need not contain it.")],
+    photo: Annotated[
+        Path, typer.Argument(metavar="PHOTO", help="Image file. The photo does not have to be in the index.")
+    ],
     k: K = 5,
     *,
     index: IndexFolder = PROJECT.index,
@@ -116,14 +124,14 @@ def recommend(
     photos: Annotated[list[Path] | None, typer.Argument(metavar="PHOTOS", help="Photos that you like.")] = None,
     *,
     likes: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="A further photo that you like. May be repeated.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Another photo that you like. Can be repeated.")
     ] = None,
     dislikes: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="A photo that you do not like. May be repeated.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Photo that you do not like. Can be repeated.")
     ] = None,
     k: K = 5,
     diversity: Annotated[
-        float, typer.Option(min=0, max=1, help="0: most similar photos. 1: most different from each other.")
+        float, typer.Option(min=0, max=1, help="0 returns the most similar photos, 1 the most varied photos.")
     ] = 0.3,
     index: IndexFolder = PROJECT.index,
     folder: FolderOption = None,
@@ -140,12 +148,12 @@ def recommend(
 
 
 def load_index_searcher(index: Path, *, text_queries: bool = True, many_queries: bool = True) -> "Searcher":
-    """Load the searcher of an index, or of a champion with its own models.
+    """Load a searcher for an index. A champion is searched with its own models.
 
     Args:
         index: folder of the index or of the champion.
-        text_queries: whether queries will contain texts.
-        many_queries: whether to prepare the index for many queries.
+        text_queries: whether queries can contain texts.
+        many_queries: whether to prepare all images in advance, which makes queries faster.
     """
     from kadr.params import load_params
     from kadr.search import load_searcher
@@ -182,7 +190,7 @@ def _read_photo(path: Path) -> bytes:
 
 
 def _print_matches(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:
-    """Print the matches, and draw them if requested."""
+    """Print the matches. Also write or show them as an image if requested."""
     from kadr.search import draw_grid
 
     if as_json:
@@ -219,5 +227,7 @@ def _save_image(image: Any, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the image cannot be written ({error}). Name a .png or .jpg file.") from error
+        raise InputError(
+            f"{path}: the image cannot be written ({error}). Use a file name that ends in .png or .jpg."
+        ) from error
     typer.echo(f"Wrote {path}.", err=True)

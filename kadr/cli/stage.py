@@ -14,14 +14,14 @@ Metrics = dict[str, object]
 
 
 def run_stage(name: str, stage: Callable[[Params], Metrics]) -> None:
-    """Run a stage with the settings of params.yaml, and write its metrics to metrics/<name>.json.
+    """Run a stage with the settings in params.yaml, and write its metrics to metrics/<name>.json.
 
-    A KadrError, a full disk and a path that is not writable end the process with a message and exit code 1. Any other
-    exception is a bug and has a stack trace.
+    If a KadrError is raised, a disk is full or a path is not writable, the process prints a message and exits with code
+    1. Any other exception is a bug and shows a stack trace.
 
     Args:
         name: name of the stage.
-        stage: function of the stage, which returns its metrics.
+        stage: function that runs the stage and returns its metrics.
     """
     share_cores()
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")

@@ -1,4 +1,4 @@
-"""Index image folders: list, scan and embed their images, and update only what has changed."""
+"""Index folders of images: list, scan and embed the images, and update the index when images change."""
 
 from kadr.collection.update import IndexUpdate, update_index
 from kadr.index.colours import COLOURS

@@ -1,4 +1,4 @@
-"""List the image files below folders and fsspec addresses."""
+"""List the image files in local folders and at fsspec addresses, including subfolders."""
 
 import logging
 import os
@@ -15,23 +15,25 @@ from kadr.io.storage import list_remote_files
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")  # of different fsspec file systems
+_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
+"""Keys of the modification time in the file details of different fsspec file systems."""
 
 File = tuple[str, int | None, datetime | None]
-"""Path, size in bytes and modification time."""
+"""Path, size in bytes and modification time of a file."""
 
 
 def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """List the image files below some addresses.
+    """List the image files at the given addresses, including subfolders.
 
-    Hidden files and folders are ignored. Linked folders and names that are not UTF-8 are skipped with a warning.
+    Hidden files and folders are ignored. Linked folders and files whose names are not valid UTF-8 are skipped with a
+    warning.
 
     Args:
         addresses: folders, files or fsspec addresses.
 
     Returns:
-        A table sorted by path, with the columns path (absolute path or URI, unique), bytes (Int64) and modified (UTC).
-        Unknown values are NA. The second value is the number of files without an image suffix.
+        A table of image files and the number of other files. The table is sorted by path, and has the columns path
+        (absolute path or URI, unique), bytes (Int64) and modified (UTC). Unknown values are NA.
 
     Raises:
         InputError: an address cannot be read, or contains no images.
@@ -45,14 +47,14 @@ def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
         named = {file[0]: file for file in images if _is_utf8(file[0])}
         if len(named) < len(images):
             logger.warning(
-                "%s: skipped %d images whose names are not UTF-8. Rename them, e.g. with convmv.",
+                "%s: skipped %d images whose names are not valid UTF-8. Rename the files, e.g. with convmv.",
                 address,
                 len(images) - len(named),
             )
         if not named:
             raise InputError(
-                f"{address}: no images among {len(files)} files, expected {', '.join(SUFFIXES)}. Name another folder, "
-                "or mount its disk."
+                f"{address}: no images among {len(files)} files, expected names ending in {', '.join(SUFFIXES)}. Use "
+                "another folder, or mount the disk that contains the images."
             )
         files_by_path |= named
     table = pd.DataFrame([files_by_path[path] for path in sorted(files_by_path)], columns=["path", "bytes", "modified"])
@@ -61,7 +63,7 @@ def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
 
 
 def is_local(path: str) -> bool:
-    """Return whether a location is a path of a local disk, not a URI."""
+    """Return whether a location is a local path rather than a URI."""
     return "://" not in path
 
 
@@ -90,7 +92,7 @@ def _list_local(address: str) -> Iterator[File]:
                 yield file
     if links:
         logger.warning(
-            "%s: skipped %d linked folders (e.g. %s). Add their targets as further addresses.",
+            "%s: skipped %d linked folders, e.g. %s. Pass the folders that the links point to as additional arguments.",
             root,
             len(links),
             links[0],
@@ -102,7 +104,7 @@ def _raise_unreadable(error: OSError) -> NoReturn:
 
 
 def _stat(path: Path) -> File | None:
-    """Return a file with its size and time, None if the path is not an existing file."""
+    """Return the path, size and modification time of a file, or None if the path is not an existing file."""
     try:
         if not path.is_file():
             return None

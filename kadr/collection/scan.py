@@ -1,4 +1,4 @@
-"""Scan image files: measure their pixels, read their EXIF metadata, and find files that cannot be used."""
+"""Scan image files: compute quality measures, read EXIF metadata, and detect files that cannot be used."""
 
 import hashlib
 import os
@@ -37,19 +37,19 @@ def scan_images(files: Iterable[Row], max_pixels: int = MAX_PIXELS) -> Iterator[
     """Scan image files in parallel.
 
     Args:
-        files: rows with the keys path, bytes and modified.
-        max_pixels: images with more pixels get the status too_large.
+        files: one dict per file, with the keys path, bytes and modified.
+        max_pixels: maximum number of pixels. Larger images get the status too_large.
 
     Yields:
-        One row of the schema SCANNED per file, in the order of the files.
+        One row per file with the columns of SCANNED, in the order of `files`.
     """
     with warnings.catch_warnings(), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged metadata and large images
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # warnings about damaged metadata and large images
         yield from pool.map(partial(scan_image, max_pixels=max_pixels), files)
 
 
 def scan_image(file: Row, max_pixels: int = MAX_PIXELS) -> Row:
-    """Scan one image file. The result is a row of the schema SCANNED."""
+    """Scan one image file, and return a row with the columns of SCANNED."""
     try:
         content = read_bytes(file["path"])
     except OSError:
@@ -73,7 +73,7 @@ def _scan_content(content: bytes, path: str, max_pixels: int) -> Row:
 
 
 def _read_exif(exif: Image.Exif) -> Row:
-    """Return time and place of the photograph. A missing or invalid value is None."""
+    """Return the capture time and GPS coordinates from EXIF metadata. Missing or invalid values are None."""
     details, place = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
     taken = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
     return {

@@ -1,4 +1,4 @@
-"""Cache of image scans, so that only new and changed files are scanned again."""
+"""Cache of image scans, so that only new and changed files are scanned."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from kadr.io.fingerprints import Fingerprints
 from kadr.io.schemas import write_table
 from kadr.progress import progress
 
-_CHUNK_SIZE = 1000  # scans per file of the cache: the most that a killed process loses
+_CHUNK_SIZE = 1000  # number of scans per cache file; a killed process loses fewer scans than this
 _FILE_STATE = ["path", "bytes", "modified"]
 _CONTENT = [name for name in SCANNED.names if name not in _FILE_STATE and name != "sha256"]
 
 
 class ScanCache:
-    """Scans of the current index and of interrupted updates.
+    """A cache with the scans from the current index and from interrupted updates.
 
     Args:
-        folder: folder of the cache.
-        index: the current index, None if there is none.
-        max_pixels: images with more pixels get the status too_large.
+        folder: folder that contains the cache.
+        index: current index, or None if no index exists.
+        max_pixels: maximum number of pixels. Larger images get the status too_large.
     """
 
     def __init__(self, folder: Path, index: Index | None, max_pixels: int) -> None:
@@ -39,19 +39,19 @@ class ScanCache:
             try:
                 known.append(pq.read_table(path, schema=SCANNED))
             except (OSError, pa.ArrowException):
-                path.unlink()  # incomplete: its images are scanned again
+                path.unlink()  # the file is incomplete, so its images are scanned again
         self._known = pa.concat_tables(known or [SCANNED.empty_table()]).to_pandas()
 
     def scan(self, files: pd.DataFrame) -> pd.DataFrame:
-        """Return the scans of files. Only unknown files are read.
+        """Return the scans of the given files. Only files that are not in the cache are scanned.
 
         A local file is identified by its SHA-256, a remote file by its path, size and modification time.
 
         Args:
-            files: columns path, bytes and modified.
+            files: table with the columns path, bytes and modified.
 
         Returns:
-            Columns of the schema SCANNED, sorted by path.
+            Table with the columns of SCANNED, sorted by path.
         """
         local = files["path"].map(is_local)
         files = files.assign(sha256=pd.Series([None] * len(files), dtype=object))

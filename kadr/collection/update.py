@@ -1,4 +1,4 @@
-"""Update an index to the current content of some folders, and publish the new version."""
+"""Update the index of image folders to their current content, and publish the new version."""
 
 import hashlib
 import logging
@@ -28,7 +28,7 @@ from kadr.params import EmbedImagesParams, EmbedParams
 logger = logging.getLogger(__name__)
 
 SET_ASIDE = "set_aside.parquet"
-"""Table of the images that are not in the index, with the reasons: schema QUARANTINE."""
+"""File name of the table of images that could not be indexed, with the reasons (schema QUARANTINE)."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class IndexUpdate:
     """The result of `update_index`.
 
     Attributes:
-        index: the current index.
-        changes: number of unchanged, new, changed, moved and gone images.
-        set_aside: number of images that cannot be indexed, by reason.
+        index: index after the update.
+        changes: kind of change (unchanged, new, changed, moved or gone) -> number of images.
+        set_aside: reason -> number of images that cannot be indexed for this reason.
         n_others: number of files without an image suffix.
         published: whether a new version was published. False if nothing has changed.
     """
@@ -62,25 +62,25 @@ def update_index(
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
 ) -> IndexUpdate:
-    """Update an index so that it contains exactly the images below some addresses.
+    """Update an index so that it contains exactly the images at the given addresses.
 
-    Scans and vectors are saved as they are computed, so that an interrupted update resumes. The old version stays in
-    use until the new version is complete. An index that cannot be read is built again.
+    Scans and vectors are saved while they are computed, so an interrupted update can resume. The old version stays in
+    use until the new version is complete. If the old version cannot be read, the index is rebuilt.
 
     Args:
-        addresses: folders, files or fsspec addresses. If empty, the addresses of the last update.
-        folder: link to the current version of the index.
-        encoders: names of image encoders. Queries are embedded into the space of the first one.
-        embed_images_params: encoders, precision and batch size.
-        embed_params: format of cached vectors.
+        addresses: folders, files or fsspec addresses. An empty list stands for the addresses of the last update.
+        folder: path of the link to the current version of the index.
+        encoders: names of the image encoders. The first encoder is the search encoder.
+        embed_images_params: settings of all image encoders, precision and batch size.
+        embed_params: settings of the embedding cache.
         exact_max: maximum number of images for exact search.
-        max_pixels: maximum width times height of an image.
-        texts: text vectors for the measurement of recall. They are ignored if the first encoder has other weights.
-        model: relevance model. The part of its features that depends on the images alone is stored in the index.
+        max_pixels: maximum number of pixels per image.
+        texts: text vectors used to measure recall. They are ignored if the weights of the search encoder differ.
+        model: relevance model. Its features that depend on the images alone are stored in the index.
 
     Raises:
         InputError: an address cannot be read or contains no images, or an image changes during the update.
-        SearchError: no image is valid, another process updates the index, or the index cannot be written.
+        SearchError: no image is valid, another process is updating the index, or the index cannot be written.
     """
     versions = Versions(folder)
     with _explain_write_errors(folder), versions.lock():
@@ -96,7 +96,7 @@ def update_index(
         if valid.empty:
             raise SearchError(
                 f"{folder}: none of {len(scans)} images can be indexed ({_count_statuses(scans['status'])}). Replace "
-                "the files, or name other folders."
+                "the files, or use other folders."
             )
         details = {"addresses": addresses}
         if old is not None and _is_same(old, valid, vectors, details, exact_max):
@@ -115,24 +115,24 @@ def update_index(
 
 
 def make_image_id(path: str) -> str:
-    """Return the ID of the image at a path or URI: 20 hexadecimal digits, which cannot be confused with a path."""
+    """Return the ID of the image at a path or URI: 20 hexadecimal digits of the SHA-256 of the path."""
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
 def _load_old(folder: Path) -> Index | None:
-    """Return the current index, None if it is missing or cannot be read."""
+    """Return the current index, or None if it does not exist or cannot be read."""
     if not folder.exists():
         return None
     try:
         return Index.load(folder, verify_all=True)
     except (SchemaError, SearchError) as error:
-        logger.warning("The index cannot be read and is built again: %s", error)
+        logger.warning("The index cannot be read and will be rebuilt: %s", error)
         return None
 
 
 def _last_addresses(old: Index | None, folder: Path) -> list[str]:
     if old is None:
-        raise SearchError(f"{folder}: no index to update. Name the folders to index: `kadr index FOLDER`.")
+        raise SearchError(f"{folder}: no index to update. Name the folders to index with `kadr index FOLDER`.")
     addresses = old.details.get("addresses")
     return [str(address) for address in addresses] if isinstance(addresses, list) else []
 
@@ -140,13 +140,13 @@ def _last_addresses(old: Index | None, folder: Path) -> list[str]:
 def _embed(
     scans: pd.DataFrame, encoders: Sequence[str], params: EmbedImagesParams, embed_params: EmbedParams
 ) -> tuple[dict[str, Embeddings], dict[str, str]]:
-    """Return the vectors of the valid images by encoder, and the status of undecodable images by image ID."""
+    """Embed the valid images. Return encoder name -> embeddings, and image ID -> status of undecodable images."""
     keep_freed_memory()
     columns = pa.Table.from_pandas(scans.assign(split=""), preserve_index=False)
     images = columns.select(IMAGES.names).cast(IMAGES)
     vectors: dict[str, Embeddings] = {}
     undecodable: dict[str, str] = {}
-    for name, encoder_params in params.encoders.items():  # the model's features depend on the order of the encoders
+    for name, encoder_params in params.encoders.items():  # in this order, because the features depend on it
         if name not in encoders:
             continue
         encoder = load_image_encoder(encoder_params, params.precision)
@@ -157,7 +157,7 @@ def _embed(
 
 
 def _comparable_vectors(texts: Embeddings | None, images: Embeddings) -> Vectors | None:
-    """Return the text vectors, None if another encoder computed them, e.g. before the CLIP model was changed."""
+    """Return the text vectors, or None if the text encoder and the image encoder have different weights."""
     if texts is None or texts.metadata.get("weights_sha256") != images.metadata.get("weights_sha256"):
         return None
     return texts.vectors
@@ -180,8 +180,8 @@ def _explain_write_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SearchError(
-            f"{folder}: the new version cannot be written ({error}). The old version stays in use. Free space, or name "
-            "another folder with --out, and run the command again. Computed vectors are kept."
+            f"{folder}: the new version cannot be written ({error}). The old version stays in use. Free space, or "
+            "choose another folder with --out, and run the command again. Computed vectors are kept."
         ) from error
 
 
@@ -199,7 +199,7 @@ def _is_same(
 
 
 def _count_changes(old: Index | None, valid: pd.DataFrame) -> dict[str, int]:
-    """Return the number of unchanged, new, changed, moved and gone images."""
+    """Compare the old index with the valid images. Count unchanged, new, changed, moved and gone images."""
     new = dict(zip(valid["path"], valid["sha256"], strict=True))
     paths, digests = ([], []) if old is None else (old.table[name].to_pylist() for name in ("path", "sha256"))
     previous = dict(zip(paths, digests, strict=True))

@@ -1,4 +1,4 @@
-"""The search index: vectors and metadata of a collection of images in one folder."""
+"""The search index: a folder with the vectors and metadata of an image collection."""
 
 from kadr.index.checksums import damaged_files
 from kadr.index.image_vectors import ImageVectors

@@ -1,4 +1,4 @@
-"""Name the dominant colours of an image, among the eleven basic colour terms (Berlin and Kay 1969)."""
+"""Find the dominant colours of an image among the eleven basic colour terms (Berlin and Kay 1969)."""
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,7 @@ COLOURS: dict[str, list[tuple[int, int, int]]] = {
 """Colour name -> sRGB values of typical examples."""
 
 MIN_SHARE = 0.15
-"""Minimum share of the image that a dominant colour covers."""
+"""Minimum share of pixels that a dominant colour covers."""
 
 _SIDE = 48  # pixels per side of the reduced image
 _EXAMPLES = np.array([[example for examples in COLOURS.values() for example in examples]], dtype=np.uint8)
@@ -27,7 +27,7 @@ _COLOUR_OF_EXAMPLE = np.repeat(np.arange(len(COLOURS)), [len(examples) for examp
 
 
 def dominant_colours(image: Image.Image) -> list[str]:
-    """Return the names of the colours that cover at least MIN_SHARE of an image, largest area first."""
+    """Return the names of the colours that cover at least MIN_SHARE of the pixels, largest area first."""
     import cv2
 
     reduced = np.asarray(image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX))

@@ -1,4 +1,4 @@
-"""Image vectors of an index: float16 files that are memory-mapped, so that a search reads only the rows it needs."""
+"""Image vectors of an index, in memory-mapped float16 files. A search reads only the rows that it needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ HalfVectors = npt.NDArray[np.float16]
 
 
 def write_array(path: Path, values: npt.NDArray[Any]) -> None:
-    """Write a NumPy file. Equal arrays are written as equal bytes.
+    """Write an array to a NumPy file. Identical arrays produce identical files.
 
     Raises:
-        OSError: the file cannot be written. NumPy's own error does not contain the reason.
+        OSError: the file cannot be written. Unlike an error of `np.save`, this error contains the reason.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
@@ -27,11 +27,11 @@ def write_array(path: Path, values: npt.NDArray[Any]) -> None:
 
 @dataclass(frozen=True)
 class ImageVectors:
-    """Unit vectors of the images of an index from one encoder.
+    """Unit vectors of all images in an index, computed by one encoder.
 
     Attributes:
-        values: (n, d) float16, in the order of the index. May be mapped from a file.
-        metadata: identity of the encoder: name, SHA-256 of the weights, preprocessing, precision.
+        values: (n, d) float16 vectors in the row order of the index. The array can be memory-mapped.
+        metadata: name of the encoder, SHA-256 of its weights, preprocessing and precision.
     """
 
     values: HalfVectors
@@ -39,11 +39,11 @@ class ImageVectors:
 
     @property
     def dim(self) -> int:
-        """Length d of a vector."""
+        """Number of dimensions d of each vector."""
         return int(self.values.shape[1])
 
     def take(self, rows: "Rows | slice") -> Vectors:
-        """Return the vectors of these rows, in their order: (len(rows), d) float32."""
+        """Return the vectors in the given rows, in the same order: (len(rows), d) float32."""
         return np.asarray(self.values[rows], dtype=np.float32)
 
     def write(self, path: Path) -> None:
@@ -52,7 +52,7 @@ class ImageVectors:
 
     @classmethod
     def from_embeddings(cls, embeddings: Embeddings, ids: list[str]) -> "ImageVectors":
-        """Select the vectors of these image IDs, in their order.
+        """Select the vectors of the given image IDs, in the same order.
 
         Raises:
             SchemaError: an image has no vector.
@@ -61,7 +61,7 @@ class ImageVectors:
 
     @classmethod
     def map(cls, path: Path, metadata: dict[str, str]) -> "ImageVectors":
-        """Map the vectors of a NumPy file into memory.
+        """Memory-map the vectors of a NumPy file.
 
         Raises:
             OSError: the file is missing.
@@ -72,6 +72,6 @@ class ImageVectors:
         if values.dtype != np.float16 or values.ndim != 2:
             raise SearchError(
                 f"{path}: the array has type {values.dtype} and {values.ndim} dimensions, expected float16 and 2. "
-                "Build the index again with `dvc repro -f -s index` or `kadr index`."
+                "Rebuild the index with `dvc repro -f -s index` or `kadr index`."
             )
         return cls(values, metadata)

@@ -1,4 +1,4 @@
-"""The index of a collection: a FAISS index, a table of images, and image vectors for the relevance model."""
+"""The index of an image collection: a FAISS index, a table of image metadata, and image vectors."""
 
 import json
 from bisect import bisect_left
@@ -26,30 +26,30 @@ _FAISS = "{}.faiss"
 _VECTORS = "vectors"
 _PREPARED = "prepared"
 _CHECKSUMS = "sha256"
-_FULL_PRECISION_WIDTH = 16  # prepared rows up to this length stay float32
-_CHUNK_SIZE = 4096  # images prepared together
+_FULL_PRECISION_WIDTH = 16  # prepared arrays with longer rows are stored as float16
+_CHUNK_SIZE = 4096  # number of images prepared at once
 _UNREADABLE = (
-    "{}: the index cannot be read ({}). Build it again with `dvc repro -f -s index`, or with `kadr index` for your own "
-    "photos."
+    "{}: the index cannot be read ({}). Rebuild the index with `dvc repro -f -s index`, or with `kadr index` for your "
+    "own photos."
 )
 
 Prepare = Callable[[Images], Mapping[str, npt.NDArray[Any]]]
-"""Computes the part of a relevance model's features that depends on the images alone."""
+"""Function that computes the features of a relevance model that depend on the images alone."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """A collection of images that can be searched by a vector.
+    """An image collection that can be searched with a query vector.
 
     Attributes:
-        encoder: name of the search encoder, which embeds queries and images into one space.
-        table: schema INDEXED_IMAGES, sorted by image_id. Row i belongs to vector i.
+        encoder: name of the search encoder, which embeds queries and images into the same vector space.
+        table: image metadata with the schema INDEXED_IMAGES, sorted by image_id. Row i belongs to vector i.
         vectors: encoder name -> image vectors, in the order of `table`.
-        vector_index: FAISS index over the vectors of `encoder`.
-        details: further entries of index.json, such as the indexed addresses.
-        prepared: arrays of shape (n_images, ...) that a relevance model computed from the images alone.
-        prepared_for: key of that relevance model.
-        prepare_images: computes `prepared` for each search, if it is not stored.
+        vector_index: FAISS index of the vectors of `encoder`.
+        details: additional entries of index.json, such as the indexed addresses.
+        prepared: prepared features: name -> array (n_images, ...) that a relevance model computed from the images.
+        prepared_for: key of the relevance model that computed `prepared`.
+        prepare_images: function that computes the prepared features of the candidates in each search, or None.
     """
 
     encoder: str
@@ -62,20 +62,20 @@ class Index:
     prepare_images: Prepare | None = None
 
     def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Neighbours:
-        """Find the k images whose vectors are nearest to a vector.
+        """Find the k images whose vectors are nearest to a query vector.
 
         Args:
-            vector: (1, d) float32, unit norm, from `encoder`.
-            k: number of images, at least 1. All images are returned if the index has fewer.
-            rows: rows that may be found, ascending. None for all rows.
+            vector: (1, d) float32 query vector with unit norm, in the vector space of `encoder`.
+            k: number of images to return, at least 1. If the index contains fewer images, all are returned.
+            rows: row numbers to search in, ascending. None searches all rows.
 
         Returns:
-            Rows (n,) int64 and cosines (n,) float32, nearest first. Equal cosines are sorted by row.
+            Row numbers (n,) int64 and cosines (n,) float32, nearest first. Equal cosines are sorted by row number.
         """
         return self.vector_index.search(vector, k, self.vectors[self.encoder], rows)[0]
 
     def images(self, rows: "Rows | slice") -> Images:
-        """Return the images of these rows with their vectors and prepared arrays."""
+        """Return the images in the given rows, with their vectors and prepared features."""
         ids = self._ids[rows] if isinstance(rows, slice) else self._ids.take(rows)
         vectors = {name: encoder_vectors.take(rows) for name, encoder_vectors in self.vectors.items()}
         prepared = {name: np.asarray(values[rows]) for name, values in self.prepared.items()}
@@ -83,10 +83,10 @@ class Index:
         return replace(images, prepared=_reduce(self.prepare_images(images))) if self.prepare_images else images
 
     def prepare(self, prepare: Prepare, key: str) -> "Index":
-        """Return the index with the prepared arrays of all images, computed now if necessary.
+        """Return an index that contains the prepared features of all images. The features are computed if necessary.
 
         Args:
-            prepare: method of the relevance model.
+            prepare: method `prepare` of the relevance model.
             key: key of the relevance model.
         """
         if self.prepared_for == key:
@@ -98,21 +98,21 @@ class Index:
         return replace(bare, prepared=prepared, prepared_for=key)
 
     def prepare_on_demand(self, prepare: Prepare, key: str) -> "Index":
-        """Return the index so that each search computes the prepared arrays of its candidates.
+        """Return an index that computes the prepared features of the candidates in each search, unless they are stored.
 
         Args:
-            prepare: method of the relevance model.
+            prepare: method `prepare` of the relevance model.
             key: key of the relevance model.
         """
         return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", prepare_images=prepare)
 
     def find_row(self, image_id: str) -> int | None:
-        """Return the row of an image, None if the index does not contain it."""
+        """Return the row number of an image, or None if the index does not contain the image."""
         row = bisect_left(range(len(self.table)), image_id, key=lambda row: self._ids[row].as_py())
         return row if row < len(self.table) and self._ids[row].as_py() == image_id else None
 
     def find_row_by_content(self, sha256: str) -> int | None:
-        """Return the row of the first image with this SHA-256, None if the index does not contain it."""
+        """Return the row number of the first image with this SHA-256, or None if the index contains no such image."""
         row = pa.compute.index(self.table["sha256"], sha256).as_py()
         return None if row < 0 else int(row)
 
@@ -121,7 +121,7 @@ class Index:
         return self.table["image_id"]
 
     def write(self, folder: Path) -> None:
-        """Write the index into an empty folder. Equal indexes are written as equal bytes."""
+        """Write the index to an empty folder. Identical indexes produce identical files."""
         self.vector_index.write(folder / _FAISS.format(self.encoder))
         write_table(self.table, folder / _TABLE, INDEXED_IMAGES)
         for name, vectors in self.vectors.items():
@@ -132,7 +132,7 @@ class Index:
         (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
-        """Return the entries of index.json, except the checksums."""
+        """Return the entries of index.json, except for the checksums."""
         return {
             "encoder": self.encoder,
             "encoders": {name: vectors.metadata for name, vectors in self.vectors.items()},
@@ -146,15 +146,15 @@ class Index:
 
     @classmethod
     def load(cls, folder: Path, *, verify_all: bool = False) -> "Index":
-        """Load an index. The checksums of the FAISS index and of the table are verified.
+        """Load an index, and verify the checksums of the FAISS index and the table.
 
         Args:
             folder: folder of the index, or a link to it.
-            verify_all: also verify the files that are memory-mapped, which reads them completely.
+            verify_all: whether to also verify the memory-mapped files, which have to be read completely for this.
 
         Raises:
-            SearchError: the index is missing, damaged or from another version of kadr.
-            SchemaError: the table of images is missing, damaged or from another version of kadr.
+            SearchError: the index is missing, damaged or written by an incompatible version of kadr.
+            SchemaError: the table is missing, damaged or written by an incompatible version of kadr.
         """
         version = folder.resolve()  # all files are read from the same version
         try:
@@ -180,7 +180,7 @@ class Index:
             faiss_file, written = _FAISS.format(encoder), description.get(_CHECKSUMS, {})
             verified = {name: digest for name, digest in written.items() if verify_all or name == faiss_file}
             if damaged := damaged_files(version, verified):
-                raise ValueError(f"checksum mismatch of {', '.join(damaged)}")
+                raise ValueError(f"checksum mismatch in {', '.join(damaged)}")
             vector_index = VectorIndex.read(version / faiss_file, description)
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
@@ -200,16 +200,16 @@ def build_index(
     texts: Vectors | None = None,
     details: Mapping[str, object] | None = None,
 ) -> Index:
-    """Build an index of the valid images of a table.
+    """Build an index of the valid images in a table.
 
     Args:
-        images: schema IMAGES, and optional further columns of INDEXED_IMAGES. Only images with the status `ok` are
-            indexed.
-        vectors: encoder name -> embeddings of at least the valid images.
-        encoder: name of the search encoder, which embeds queries and images into one space.
+        images: table with the schema IMAGES and, optionally, other columns of INDEXED_IMAGES. Only images with status
+            `ok` are indexed.
+        vectors: encoder name -> embeddings, which must include all valid images.
+        encoder: name of the search encoder, which embeds queries and images into the same vector space.
         exact_max: maximum number of images for exact search.
-        texts: (n, d) text vectors with which recall is measured. By default, image vectors are used.
-        details: further entries of index.json.
+        texts: (n, d) text vectors used as queries to measure recall. By default, image vectors are used.
+        details: additional entries of index.json.
 
     Raises:
         SearchError: the table contains no valid image.
@@ -227,7 +227,7 @@ def build_index(
 
 
 def index_table(images: pa.Table) -> pa.Table:
-    """Return a table of images in the schema INDEXED_IMAGES, with row numbers. Missing columns are null."""
+    """Convert a table of images to the schema INDEXED_IMAGES and add row numbers. Missing columns are null."""
     columns = {"row": pa.array(range(len(images)), pa.int64())} | {
         field.name: images[field.name] if field.name in images.column_names else pa.nulls(len(images), field.type)
         for field in INDEXED_IMAGES
@@ -237,7 +237,7 @@ def index_table(images: pa.Table) -> pa.Table:
 
 
 def _reduce(prepared: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Convert long float32 rows to float16, like the vectors."""
+    """Convert float32 arrays with long rows to float16, the data type of the image vectors."""
     return {
         name: values.astype(np.float16)
         if values.dtype == np.float32 and values.ndim > 1 and values.shape[1] > _FULL_PRECISION_WIDTH

@@ -15,25 +15,29 @@ _BATCH_SIZE = 256
 
 
 def export_to_qdrant(index: Index, address: str, collection: str) -> int:
-    """Upload the images of an index. An image with the same ID is replaced.
+    """Upload the vectors and metadata of all images in an index.
+
+    Images that are already in the collection are replaced.
 
     Args:
-        index: index to upload. The vectors of its search encoder are stored in half precision.
-        address: URL of a server, e.g. http://host:6333, or a folder for a local database.
-        collection: name of the collection. A missing collection is created.
+        index: index to upload. Only the vectors of its search encoder are uploaded, in half precision.
+        address: URL of a Qdrant server, e.g. http://host:6333, or a folder for a local database.
+        collection: name of the Qdrant collection. A collection that does not exist is created.
 
     Returns:
-        Number of images in the collection.
+        Number of images in the collection after the upload.
 
     Raises:
         InputError: qdrant-client is not installed, or the server does not respond.
-        SearchError: the collection contains vectors of another length.
+        SearchError: the vectors of the collection have a different length.
     """
     try:
         from qdrant_client import QdrantClient, models
         from qdrant_client.http.exceptions import ApiException
     except ImportError as error:
-        raise InputError("The export needs qdrant-client. Install it: pip install 'kadr[qdrant]'") from error
+        raise InputError(
+            "The export requires qdrant-client, which is not installed. Install it: pip install 'kadr[qdrant]'"
+        ) from error
 
     dim = index.vectors[index.encoder].dim
     try:
@@ -48,8 +52,8 @@ def export_to_qdrant(index: Index, address: str, collection: str) -> int:
         vectors = client.get_collection(collection).config.params.vectors
         if not isinstance(vectors, models.VectorParams) or vectors.size != dim:
             raise SearchError(
-                f"{address}: collection {collection!r} has other vectors than this index, expected length {dim}. Use "
-                "another collection."
+                f"{address}: the vectors of collection {collection!r} do not match this index, expected length {dim}. "
+                "Use another collection."
             )
         with progress("export images", len(index.table)) as advance:
             client.upload_points(collection, _points(index, advance), batch_size=_BATCH_SIZE, wait=True)
@@ -63,7 +67,7 @@ def export_to_qdrant(index: Index, address: str, collection: str) -> int:
 
 
 def _points(index: Index, advance: Advance) -> "Iterator[PointStruct]":
-    """Yield one point per image with its vector and its known metadata."""
+    """Yield one Qdrant point per image, with its vector and all metadata that is not null."""
     from qdrant_client.models import PointStruct
 
     columns = [name for name in index.table.column_names if name not in ("row", "split")]

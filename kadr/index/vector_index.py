@@ -1,8 +1,8 @@
-"""Nearest-neighbour search with FAISS: exact for small indexes, with inverted lists for large ones.
+"""Nearest-neighbour search with FAISS: exact search in small indexes, and inverted lists (IVF) in large indexes.
 
-Vectors are stored as float16. Above `exact_max` images, they are grouped into lists around k-means centres (IVF, Sivic
-and Zisserman 2003). A search probes the `nprobe` nearest lists. `nprobe` is the smallest number that reaches the target
-recall, and is raised if a filter or a large k leaves too few results.
+Vectors are stored as float16. An index of more than `exact_max` images groups the vectors into lists around k-means
+centres (Sivic and Zisserman 2003). A search probes the `nprobe` nearest lists. `nprobe` is the smallest number of lists
+that reaches the target recall. If a filter or a large k leaves too few results, the search probes more lists.
 """
 
 import logging
@@ -28,20 +28,20 @@ EXACT_FACTORY, IVF_FACTORY = "SQfp16", "IVF{},SQfp16"
 TARGET_RECALL = 0.98
 RECALL_K = 10
 N_RECALL_QUERIES = 512
-"""Number of vectors with which recall is measured."""
+"""Number of query vectors used to measure recall."""
 
 BRUTE_FORCE_MAX = 20_000
-"""Maximum number of filtered rows that are compared one by one, which takes 20 ms for vectors of length 512."""
+"""Maximum number of rows after filtering for a brute-force search, which takes 20 ms for vectors of length 512."""
 
-_LISTS_PER_ROOT = 4  # number of lists per square root of the number of images
-_TRAINING_VECTORS_PER_LIST = 40  # FAISS needs at least 39
-_CHUNK_SIZE = 65_536  # rows converted to float32 together
+_LISTS_PER_ROOT = 4  # the number of lists is this factor times the square root of the number of images
+_TRAINING_VECTORS_PER_LIST = 40  # FAISS recommends at least 39
+_CHUNK_SIZE = 65_536  # number of rows converted to float32 at once
 _SEED = 1234
 
 RowIds = npt.NDArray[np.int64]
 Cosines = npt.NDArray[np.float32]
 Neighbours = tuple[RowIds, Cosines]
-"""Rows and cosines of the nearest images."""
+"""Row numbers and cosines of the nearest images."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class VectorIndex:
     """A FAISS index with inner-product similarity.
 
     Attributes:
-        faiss_index: index over the image vectors, in the order of their rows.
+        faiss_index: FAISS index of the image vectors, in the row order of the table.
         kind: FAISS factory string.
-        nprobe: number of lists that a search probes without a filter; 0 for an exact index.
-        recall: recall@10 in comparison with an exact float32 search, measured when the index was built.
+        nprobe: number of lists that a search without a filter probes. 0 for an exact index.
+        recall: recall@10 relative to an exact float32 search, measured when the index was built.
     """
 
     faiss_index: "faiss.Index"
@@ -61,7 +61,7 @@ class VectorIndex:
     recall: float
 
     def __post_init__(self) -> None:
-        """Let all threads share the lists of a query. By default, FAISS uses one thread per query."""
+        """Make FAISS search the lists of a query in parallel. By default, FAISS uses one thread per query."""
         if self.nprobe:
             _faiss().extract_index_ivf(self.faiss_index).parallel_mode = 1
 
@@ -70,9 +70,9 @@ class VectorIndex:
         """Build an index and measure its recall.
 
         Args:
-            vectors: vectors of at least one image.
+            vectors: image vectors, at least one.
             exact_max: maximum number of images for exact search.
-            texts: (m, d) text vectors with which recall is measured. By default, image vectors are used.
+            texts: (m, d) text vectors used as queries to measure recall. By default, image vectors are used.
         """
         faiss = _faiss()
         n = len(vectors.values)
@@ -95,16 +95,16 @@ class VectorIndex:
         return cls(index, kind, nprobe, recall)
 
     def search(self, queries: Vectors, k: int, vectors: ImageVectors, rows: Rows | None = None) -> list[Neighbours]:
-        """Find the k nearest images of each query.
+        """Find the k images nearest to each query.
 
         Args:
-            queries: (q, d) float32.
-            k: number of results, at least 1.
-            vectors: vectors of the images.
-            rows: rows that may be found, ascending. None for all rows.
+            queries: (q, d) float32 query vectors.
+            k: maximum number of results per query, at least 1.
+            vectors: vectors of all images in the index.
+            rows: row numbers to search in, ascending. None searches all rows.
 
         Returns:
-            Rows and cosines per query, nearest first. Equal cosines are sorted by row.
+            For each query, row numbers and cosines, nearest first. Equal cosines are sorted by row number.
         """
         n = len(vectors.values) if rows is None else len(rows)
         if not n:
@@ -113,16 +113,17 @@ class VectorIndex:
         if rows is not None and n <= BRUTE_FORCE_MAX:
             return [_top_k(rows, cosines, k) for cosines in queries @ vectors.take(rows).T]
         nprobe, n_lists = self.nprobe, getattr(self.faiss_index, "nlist", 0)
-        if nprobe and rows is not None:  # each list contains fewer of the allowed rows
+        if nprobe and rows is not None:  # each list contains fewer rows that pass the filter
             nprobe = min(n_lists, -(-nprobe * len(vectors.values) // n))
         while True:
             cosines, neighbours = self.faiss_index.search(queries, k, params=self._parameters(rows, nprobe))
-            found = neighbours >= 0
-            if nprobe >= n_lists or found.all():
+            is_result = neighbours >= 0  # FAISS returns -1 for a missing result
+            if nprobe >= n_lists or is_result.all():
                 break
             nprobe = min(2 * nprobe, n_lists)
         return [
-            _top_k(neighbours[query][found[query]], cosines[query][found[query]], k) for query in range(len(queries))
+            _top_k(query_neighbours[mask], query_cosines[mask], k)
+            for query_neighbours, query_cosines, mask in zip(neighbours, cosines, is_result, strict=True)
         ]
 
     def _parameters(self, rows: Rows | None, nprobe: int) -> Any:
@@ -133,21 +134,21 @@ class VectorIndex:
         return faiss.SearchParameters(**selector) if selector else None
 
     def describe(self) -> dict[str, object]:
-        """Return the entries of the index for index.json."""
+        """Return the entries of index.json that describe this vector index."""
         return {"kind": self.kind, "nprobe": self.nprobe, "recall_at_10": self.recall}
 
     def write(self, path: Path) -> None:
-        """Write the FAISS index. Equal indexes are written as equal bytes. Raises OSError."""
-        with path.open("wb") as file:  # FAISS's own writer does not notice a disk that fills up at the end
+        """Write the FAISS index to a file. Identical indexes produce identical files. Raises OSError."""
+        with path.open("wb") as file:  # FAISS's own writer may not report that the disk is full
             _faiss().write_index(self.faiss_index, _faiss().PyCallbackIOWriter(file.write))
 
     @classmethod
     def read(cls, path: Path, description: Mapping[str, Any]) -> "VectorIndex":
-        """Read a FAISS index.
+        """Read a FAISS index from a file.
 
         Args:
-            path: file of the FAISS index.
-            description: result of `describe` when the index was written.
+            path: path of the FAISS file.
+            description: content of index.json, which includes the entries returned by `describe`.
 
         Raises:
             RuntimeError: the file is missing or damaged.
@@ -157,10 +158,10 @@ class VectorIndex:
 
 
 def exact_nearest(queries: Vectors, vectors: ImageVectors, k: int) -> Neighbours:
-    """Compare queries with every image vector.
+    """Find the k images nearest to each query by comparing each query with every image vector.
 
     Returns:
-        Rows and cosines of the k nearest images, (q, k) each, unsorted.
+        Row numbers (q, k) and cosines (q, k) of the nearest images, not sorted.
     """
     best, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
     for start in range(0, len(vectors.values), _CHUNK_SIZE):
@@ -173,7 +174,12 @@ def exact_nearest(queries: Vectors, vectors: ImageVectors, k: int) -> Neighbours
 
 
 def mean_recall(expected: RowIds, found: RowIds) -> float:
-    """Return the mean share of the expected rows (q, k) that were found (q, any number)."""
+    """Return the mean share of expected rows that were found.
+
+    Args:
+        expected: (q, k) row numbers from exact search.
+        found: (q, n) row numbers from the search to measure.
+    """
     return float(_recalls(expected, found).mean())
 
 
@@ -182,7 +188,7 @@ def _recalls(expected: RowIds, found: RowIds) -> npt.NDArray[np.float64]:
 
 
 def _choose_nprobe(index: Any, queries: Vectors, expected: RowIds) -> tuple[int, float]:
-    """Return the smallest number of lists (within 1/16) that reaches the target recall, and its recall.
+    """Return the number of lists needed to reach the target recall (at most 1/16 too high), and the measured recall.
 
     The mean recall must exceed the target by its standard error, because other queries may have a lower recall.
     """
@@ -206,14 +212,14 @@ def _choose_nprobe(index: Any, queries: Vectors, expected: RowIds) -> tuple[int,
 
 
 def _top_k(rows: RowIds, cosines: Cosines, k: int) -> Neighbours:
-    """Return the k largest cosines with their rows, largest first. Equal cosines are sorted by row."""
+    """Return the row numbers and values of the k largest cosines, largest first. Ties are sorted by row number."""
     order = np.lexsort((rows, -cosines))[:k]
     return rows[order], cosines[order]
 
 
 @cache
 def _faiss() -> ModuleType:
-    """Import FAISS without the log of its loader."""
+    """Import FAISS without the log messages of its loader."""
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss
 

@@ -1,4 +1,4 @@
-"""Embeddings tables: unit vectors and their IDs."""
+"""Tables of unit vectors, with the IDs of the embedded images or texts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def evenly_spaced_rows(n_rows: int, n_selected: int) -> Rows:
-    """Return at most `n_selected` row numbers below `n_rows`, evenly spaced and ascending."""
+    """Return up to `n_selected` evenly spaced row numbers from 0 to `n_rows` - 1, in ascending order."""
     return np.linspace(0, n_rows - 1, min(n_rows, n_selected)).astype(np.int64)
 
 
@@ -24,12 +24,12 @@ def evenly_spaced_rows(n_rows: int, n_selected: int) -> Rows:
 class Embeddings:
     """Unit vectors of images or texts from one encoder.
 
-    Vectors are looked up by ID, so that the order of the rows does not matter.
+    Vectors are looked up by ID, so the order of the rows does not matter.
 
     Attributes:
-        ids: n unique IDs.
-        vectors: (n, d) float32, unit norm.
-        metadata: identity of the encoder: name, SHA-256 of the weights, preprocessing, precision.
+        ids: (n,) unique image IDs or text IDs.
+        vectors: (n, d) float32 unit vectors, in the order of `ids`.
+        metadata: name of the encoder, SHA-256 of its weights, preprocessing and precision.
     """
 
     ids: Sequence[str]
@@ -38,7 +38,7 @@ class Embeddings:
 
     @property
     def dim(self) -> int:
-        """Length d of a vector."""
+        """Number of dimensions d of each vector."""
         return int(self.vectors.shape[1])
 
     @cached_property
@@ -46,7 +46,7 @@ class Embeddings:
         return {id_: row for row, id_ in enumerate(self.ids)}
 
     def rows(self, ids: Sequence[str]) -> Rows:
-        """Return the row of each ID in `vectors`: (len(ids),) int64.
+        """Return the row number in `vectors` of each ID: (len(ids),) int64.
 
         Raises:
             SchemaError: an ID has no vector.
@@ -60,11 +60,11 @@ class Embeddings:
             ) from error
 
     def select(self, ids: Sequence[str]) -> Vectors:
-        """Return a copy of the vectors of some IDs, in the order of the IDs: (len(ids), d) float32."""
+        """Return a copy of the vectors of the given IDs, in the same order: (len(ids), d) float32."""
         return self.vectors[self.rows(ids)]
 
     def write(self, path: Path) -> None:
-        """Write a Parquet file with the columns id and vector, and with `metadata` in the file's metadata."""
+        """Write a Parquet file with the columns id and vector. `metadata` becomes the metadata of the file."""
         flat = pa.array(np.ascontiguousarray(self.vectors, dtype=np.float32).reshape(-1), pa.float32())
         schema = embeddings_schema(self.dim)
         vector = pa.FixedSizeListArray.from_arrays(flat, type=schema.field("vector").type)
@@ -93,5 +93,5 @@ class Embeddings:
 
     @classmethod
     def read_all(cls, folder: Path, encoders: Iterable[str]) -> dict[str, "Embeddings"]:
-        """Read `<encoder>.parquet` of a folder for each encoder name."""
+        """Read the embeddings table `<encoder>.parquet` of each encoder from a folder."""
         return {encoder: cls.read(folder / f"{encoder}.parquet") for encoder in encoders}

@@ -1,7 +1,8 @@
-"""Remember the SHA-256 of files, so that unchanged files are not read again.
+"""Cache the SHA-256 of files, so that unchanged files are not read again.
 
-A file counts as unchanged if its size, modification time (ns) and inode are the same. A recently modified file is
-hashed again next time, because a second modification within one tick of the file system's clock keeps the time.
+A file counts as unchanged if its size, its modification time in nanoseconds and its inode are the same. The hash of a
+file that was modified less than 2 seconds ago is not saved. Another modification could follow within one tick of the
+file system's clock, and would then not change the modification time.
 """
 
 import hashlib
@@ -27,16 +28,16 @@ FINGERPRINTS = pa.schema(
     ]
 )
 _THREADS = 4
-_SETTLED_NS = 2_000_000_000  # FAT has the coarsest clock of the common file systems: 2 s
+_SETTLED_NS = 2_000_000_000  # resolution of modification times on FAT, the lowest of the common file systems
 
 Stat = tuple[int, int, int]
 
 
 class Fingerprints:
-    """SHA-256 of files, stored in a Parquet file.
+    """A cache of the SHA-256 of files, stored in a Parquet file.
 
     Args:
-        path: the Parquet file. A missing or damaged file counts as empty.
+        path: Parquet file of the cache. If the file is missing or damaged, the cache starts empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,9 +51,9 @@ class Fingerprints:
         self._known = dict(zip(columns["path"], zip(stats, columns["sha256"], strict=True), strict=True))
 
     def sha256(self, paths: Sequence[str]) -> list[str | None]:
-        """Return the SHA-256 of each file, None for files that cannot be read. Only new and changed files are read.
+        """Return the SHA-256 of each file, or None if the file cannot be read. Only new and changed files are read.
 
-        New results are saved. If two processes save at the same time, the last one wins.
+        New hashes are saved. If two processes save at the same time, only the hashes of the later process are kept.
         """
         stats = [_stat(path) for path in paths]
         changed = [row for row, path in enumerate(paths) if not self._is_unchanged(path, stats[row])]

@@ -1,7 +1,7 @@
-"""Decode image files with the same checks of format and size everywhere.
+"""Check and decode image files.
 
-`open_image` checks the format and the size of a file, `decode_image` also decodes its pixels. Both raise
-`UndecodableError`, whatever the decoder raises.
+`open_image` checks the format and the size of an image. `decode_image` also decodes the pixels. Both functions convert
+every exception of the decoder to an `UndecodableError`.
 """
 
 import hashlib
@@ -18,15 +18,16 @@ from kadr.errors import ImageProblem, InputError, KadrError, UndecodableError
 from kadr.io.storage import Location, read_bytes
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Accepted file formats. Pillow starts another program for some of its other formats."""
+"""Accepted file formats. For some other formats, Pillow runs external programs."""
 
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit, which applies even if `max_pixels` is larger."""
+"""Maximum number of pixels that Pillow accepts, even if `max_pixels` is larger."""
 
 JPEG_OVERSAMPLING = 3
-"""A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if its sides stay this many times the requested side.
+"""Minimum ratio of the sides of a JPEG that is decoded at 1/2, 1/4 or 1/8 of its size to the requested side.
 
-On photo mosaics, the cosine to the full-size embedding is above 0.9997 with 3, and as low as 0.997 with 2.
+The embedding of a reduced image differs from the embedding of the full-size image. On photo mosaics, the cosine of the
+two embeddings is above 0.9997 with a ratio of 3, and as low as 0.997 with a ratio of 2.
 """
 
 _SIDEWAYS = (5, 6, 7, 8)
@@ -35,21 +36,21 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @contextmanager
 def open_image(content: bytes | BinaryIO, path: Location, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Open an image file and check its format and size. Pixels are decoded when the block loads them.
+    """Open an image file and check its format and size. Pixels are decoded when the `with` block accesses them.
 
-    Every exception that the block raises becomes an UndecodableError, because Pillow raises exceptions of any type for
-    damaged pixels and damaged metadata. A KadrError stays as it is.
+    Exceptions in the `with` block are converted to UndecodableError, because Pillow raises many types of exceptions for
+    damaged pixels and damaged metadata. A KadrError is raised unchanged.
 
     Args:
         content: bytes of the file, or a binary file open for reading.
-        path: name of the file in error messages.
-        max_pixels: maximum width times height.
+        path: file name for error messages.
+        max_pixels: maximum number of pixels (width times height).
 
     Yields:
-        The image as stored: neither rotated nor converted.
+        The image as stored in the file, neither rotated nor converted.
 
     Raises:
-        UndecodableError: the file is empty, has an unknown format, has too many pixels or is damaged.
+        UndecodableError: the file is empty or damaged, has an unsupported format, or has too many pixels.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
@@ -92,14 +93,14 @@ def decode_image(
 
     Args:
         content: bytes of the file.
-        path: name of the file in error messages.
-        side: shorter side in pixels that the caller needs. A much larger JPEG is decoded at a reduced size, which is
-            faster. None decodes at full size.
-        oversampling: sides of a reduced JPEG are at least this many times `side`.
-        max_pixels: maximum width times height.
+        path: file name for error messages.
+        side: length of the shorter side in pixels that the caller needs. A much larger JPEG is decoded at a reduced
+            size, which is faster. None decodes every image at full size.
+        oversampling: minimum ratio of the sides of a reduced JPEG to `side`.
+        max_pixels: maximum number of pixels (width times height).
 
     Raises:
-        UndecodableError: the file is empty, has an unknown format, has too many pixels or is damaged.
+        UndecodableError: the file is empty or damaged, has an unsupported format, or has too many pixels.
     """
     with open_image(content, path, max_pixels) as image:
         if side is not None:
@@ -108,25 +109,25 @@ def decode_image(
 
 
 def read_image(path: Location, sha256: str, side: int | None = None) -> Image.Image:
-    """Read an image of a table and decode it to an upright RGB image.
+    """Read an image file, check its SHA-256 and decode it to an upright RGB image.
 
     Args:
         path: path or URI of the file.
         sha256: expected SHA-256 of the file.
-        side: shorter side in pixels that the caller needs, as in `decode_image`.
+        side: length of the shorter side in pixels that the caller needs, as in `decode_image`.
 
     Raises:
         UndecodableError: the image cannot be decoded.
-        InputError: the file is missing or has changed.
+        InputError: the file cannot be read or has changed.
     """
     return decode_image(read_image_bytes(path, sha256), path, side)
 
 
 def read_image_bytes(path: Location, sha256: str) -> bytes:
-    """Read the file of an image and check its SHA-256.
+    """Read an image file and check its SHA-256.
 
     Raises:
-        InputError: the file is missing or has changed.
+        InputError: the file cannot be read or has changed.
     """
     try:
         content = read_bytes(path)
@@ -143,9 +144,9 @@ def read_image_bytes(path: Location, sha256: str) -> bytes:
 
 
 def is_plain_jpeg(content: bytes, side: int | None) -> bool:
-    """Return whether a JPEG decoder without options gives the same pixels as `decode_image`. Only the header is read.
+    """Return whether a JPEG decoder without options produces the same pixels as `decode_image`.
 
-    Such a decoder applies neither the EXIF orientation nor a reduced size.
+    A decoder without options ignores the EXIF orientation and decodes at full size. Only the header is read.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
@@ -156,19 +157,22 @@ def is_plain_jpeg(content: bytes, side: int | None) -> bool:
 
 
 def _header_size(image: Image.Image) -> tuple[int, int]:
-    """Return the upright size without decoding pixels. Pillow decodes a PNG to look for EXIF after the pixels."""
+    """Return the upright width and height without decoding the pixels.
+
+    EXIF data that follows the pixels of a PNG is ignored, because Pillow would decode the pixels to read it.
+    """
     has_exif_in_header = image.format != "PNG" or "exif" in image.info
     return upright_size(image) if has_exif_in_header else image.size
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return width and height of an open image after its EXIF orientation is applied."""
+    """Return the width and height of an open image as they are after its EXIF orientation is applied."""
     width, height = image.size
     return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
 
 
 def apply_orientation(image: Image.Image) -> Image.Image:
-    """Rotate an image by its EXIF orientation, and scale 16-bit grey to 8 bits, which Pillow would clip."""
+    """Apply the EXIF orientation of an image. Scale 16-bit grey values to 8 bits, because Pillow would clip them."""
     ImageOps.exif_transpose(image, in_place=True)
     if not image.mode.startswith("I"):
         return image

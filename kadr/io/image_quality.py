@@ -1,4 +1,4 @@
-"""Measure a decoded image: perceptual hash, blur and exposure."""
+"""Compute the perceptual hash, blur and exposure of an image."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from PIL import Image
 from kadr.io.image_decoding import apply_orientation
 
 MEASURED_SIDE = 256
-"""Longer side in pixels at which blur is measured, so that images of different sizes are comparable."""
+"""Length of the longer side in pixels before blur is measured. Larger images are reduced to be comparable."""
 
 DRAFT_SIZE = (MEASURED_SIDE, MEASURED_SIDE)
-"""Minimum size for the reduced decoding of a JPEG that is only measured. The decoder still reads the whole file."""
+"""Minimum width and height in pixels when a JPEG is decoded at a reduced size for these measurements."""
 
 HASH_SIZE = (32, 32)
-"""Size from which imagehash computes a hash. Reducing the image here is three times as fast."""
+"""Width and height in pixels to which imagehash reduces an image. Reducing the image with OpenCV is 3 times as fast."""
 
 Luminance = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ImageQuality:
-    """Measurements of one image.
+    """Perceptual hash, blur and exposure of one image.
 
     Attributes:
         phash: 64-bit perceptual hash as 16 hexadecimal digits.
@@ -37,7 +37,7 @@ class ImageQuality:
 
 
 def measure_image(image: Image.Image) -> ImageQuality:
-    """Return the perceptual hash, the blur and the exposure of the upright image."""
+    """Apply the EXIF orientation of an image, and compute its perceptual hash, blur and exposure."""
     import imagehash
 
     grey = np.asarray(apply_orientation(image).convert("L"))
@@ -52,7 +52,7 @@ def measure_image(image: Image.Image) -> ImageQuality:
 
 
 def reduce_luminance(grey: Luminance) -> Luminance:
-    """Return a grey image (height, width) reduced to at most MEASURED_SIDE pixels on its longer side."""
+    """Reduce a grey image (height, width) to at most MEASURED_SIDE pixels on its longer side."""
     scale = MEASURED_SIDE / max(grey.shape)
     if scale >= 1:
         return grey

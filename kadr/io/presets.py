@@ -1,4 +1,4 @@
-"""Presets: named sets of settings, written into params.yaml without losing its comments."""
+"""Write presets, which are named sets of settings, into params.yaml. Comments in params.yaml are kept."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,13 @@ from kadr.params import parse_params
 
 @dataclass(frozen=True)
 class ParamChange:
-    """A changed setting. `old` or `new` is None if params.yaml does not contain the key before or after the change."""
+    """A changed setting.
+
+    Attributes:
+        key: dotted key of the setting.
+        old: value before the change, None if params.yaml did not contain the key.
+        new: value after the change, None if params.yaml no longer contains the key.
+    """
 
     key: str
     old: object
@@ -30,13 +36,13 @@ def preset_names(folder: Path) -> list[str]:
 
 
 def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder: Path) -> list[ParamChange]:
-    """Write the settings of a preset and the overrides into params.yaml. Other settings and comments stay.
+    """Write the settings of a preset and the overrides into params.yaml. Other settings and comments are kept.
 
     A mapping such as `embed_images.encoders` is replaced, not merged.
 
     Args:
         name: name of the preset, without `.yaml`.
-        overrides: further settings as `section.key=value`, as in `dvc exp run -S`. The value is YAML.
+        overrides: additional settings as `section.key=value`, as in `dvc exp run -S`. The value is in YAML syntax.
         params_path: path of params.yaml.
         folder: folder of the presets.
 
@@ -44,8 +50,8 @@ def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder:
         The changed settings in the order of params.yaml.
 
     Raises:
-        ParamsError: the preset does not exist, an override has no `=`, or a value is invalid. params.yaml stays as it
-            was.
+        ParamsError: the preset does not exist, an override has no `=`, or a setting is invalid. params.yaml is not
+            changed.
     """
     names = preset_names(folder)
     if name not in names:
@@ -68,15 +74,15 @@ def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder:
 
 
 def set_value(key: str, value: str, params_path: Path) -> None:
-    """Write one setting into params.yaml. Other settings and comments stay.
+    """Write one setting into params.yaml. Other settings and comments are kept.
 
     Args:
-        key: the setting as `section.key`.
-        value: the value as YAML.
+        key: dotted key of the setting, `section.key`.
+        value: new value in YAML syntax.
         params_path: path of params.yaml.
 
     Raises:
-        ParamsError: the section does not exist, or the value is invalid. params.yaml stays as it was.
+        ParamsError: the section does not exist, or the value is invalid. params.yaml is not changed.
     """
     values = _read(params_path)
     _override(values, f"{key}={value}")
@@ -85,7 +91,7 @@ def set_value(key: str, value: str, params_path: Path) -> None:
 
 
 def _assign(mapping: CommentedMap, key: str, value: object) -> None:
-    """Set a key. A mapping is updated in place, so that the comments of its keys stay."""
+    """Set a key of a mapping. If the old value is a mapping, update it in place to keep its comments."""
     present = mapping.get(key)
     if not isinstance(present, CommentedMap) or not isinstance(value, CommentedMap):
         mapping[key] = value
@@ -98,7 +104,7 @@ def _assign(mapping: CommentedMap, key: str, value: object) -> None:
 
 
 def _align_comment(mapping: CommentedMap, key: str) -> None:
-    """Move the comment of a key to the column of its neighbours, in case a longer value pushed it to the right."""
+    """Align the comment of a key with the other comments, in case a long value moved it to the right."""
     tokens = {name: token[2] for name, token in mapping.ca.items.items() if token[2]}
     if key in tokens:
         tokens[key].start_mark.column = min(token.start_mark.column for token in tokens.values())
@@ -113,11 +119,13 @@ def _override(values: CommentedMap, override: str) -> None:
     for section in sections:
         inner = inner.get(section)
         if not isinstance(inner, CommentedMap):
-            raise ParamsError(f"-S {override}: params.yaml has no section {section!r} for the key {last!r}.")
+            raise ParamsError(
+                f"-S {override}: params.yaml has no section {section!r} for the key {last!r}. Correct the key."
+            )
     try:
         _assign(inner, last, _yaml().load(text))
     except YAMLError as error:
-        raise ParamsError(f"-S {override}: the value is not valid YAML ({error}).") from error
+        raise ParamsError(f"-S {override}: the value is not valid YAML ({error}). Correct it.") from error
 
 
 def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:
@@ -129,7 +137,7 @@ def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:
 
 
 class _Representer(RoundTripRepresenter):
-    """A YAML representer that writes None as `null`. The default is an empty value."""
+    """A YAML representer that writes None as `null` instead of an empty value."""
 
     def represent_none(self, value: None) -> ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:null", "null")
@@ -142,7 +150,7 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.preserve_quotes = True
-    yaml.width = 4096  # prevents folded lines
+    yaml.width = 4096  # avoids line breaks within values
     return yaml
 
 
@@ -154,9 +162,11 @@ def _read(path: Path) -> CommentedMap:
             f"{path}: the file does not exist. Run the command in a project folder, or restore the file with git."
         ) from error
     except YAMLError as error:
-        raise ParamsError(f"{path}: the file is not valid YAML ({error}).") from error
+        raise ParamsError(f"{path}: the file is not valid YAML ({error}). Correct it.") from error
     if not isinstance(values, CommentedMap):
-        raise ParamsError(f"{path}: expected sections with keys, found {type(values).__name__}.")
+        raise ParamsError(
+            f"{path}: the content has type {type(values).__name__}, expected a mapping of sections. Correct the file."
+        )
     return values
 
 

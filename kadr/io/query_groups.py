@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 
 def query_groups(query_ids: Sequence[str], own_image: Mapping[str, str]) -> list[str]:
-    """Return the group of each query: queries written for the same image share a group.
+    """Return the group of each query. Queries that were written for the same image share a group.
 
     Args:
         query_ids: (n,) query IDs.
-        own_image: query ID -> the image that the query was written for, if known.
+        own_image: query ID -> ID of the image that the query was written for. Queries without a known image are absent.
 
     Returns:
         (n,) group names: the image ID, or the query ID if the image is unknown.

@@ -1,6 +1,7 @@
-"""Arrow schemas of all tables, checked on every write and read.
+"""Arrow schemas of all tables. A table is checked against its schema whenever it is written or read.
 
-A schema sets names, types and required columns. The Great Expectations suites check values and distributions.
+A schema defines the names and types of the columns, and which columns must not contain nulls. The Great Expectations
+suites check values and distributions.
 """
 
 from pathlib import Path
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAIR = ["image_id", "query_id"]
-"""Columns that identify a pair."""
+"""Columns that identify a pair of an image and a query."""
 
 
 def required(name: str, type_: pa.DataType) -> pa.Field:
-    """Return a column without nulls."""
+    """Return the field of a column that must not contain nulls."""
     return pa.field(name, type_, nullable=False)
 
 
@@ -29,14 +30,14 @@ IMAGES = pa.schema(
         required("image_id", pa.string()),
         required("path", pa.string()),  # absolute, or relative to the project folder
         required("split", pa.string()),  # train (may be rated), test (for retrieval) or corpus (captions only)
-        pa.field("sha256", pa.string()),  # of the file; null if the file is missing
+        pa.field("sha256", pa.string()),  # SHA-256 of the file; null if the file is missing
         pa.field("bytes", pa.int64()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("phash", pa.string()),  # 64-bit perceptual hash, hexadecimal
         pa.field("blur", pa.float64()),  # variance of the Laplacian; a lower value means a more blurred image
         pa.field("exposure", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
-        required("status", pa.string()),  # ok, or the reason why the image is not used
+        required("status", pa.string()),  # ok, or the reason why the image cannot be used
     ]
 )
 QUERIES = pa.schema(
@@ -69,21 +70,21 @@ RATINGS = pa.schema(
 QUARANTINE = pa.schema(
     [
         required("file", pa.string()),  # relative to ingest.source
-        pa.field("row", pa.int64()),  # 1-based data row of the file, without the header; null for images
+        pa.field("row", pa.int64()),  # row number, starting at 1 after the header; null for images
         pa.field("column", pa.string()),
         pa.field("value", pa.string()),
         required("rule", pa.string()),
         required("kind", pa.string()),  # row or image
     ]
 )
-LEAKS = pa.schema(  # near-duplicate images and equal texts in two splits or folds
+LEAKS = pa.schema(  # near-duplicate images and identical texts in different splits or folds
     [
         required("kind", pa.string()),  # photo or text
         required("left_split", pa.string()),  # train, test or corpus
         required("left_id", pa.string()),  # image_id, query_id or caption_id
         required("right_split", pa.string()),
         required("right_id", pa.string()),
-        pa.field("distance", pa.int32()),  # differing bits of the 64-bit perceptual hashes; null for texts
+        pa.field("distance", pa.int32()),  # number of differing bits in the 64-bit perceptual hashes; null for texts
     ]
 )
 RELEVANCE = pa.schema(
@@ -94,11 +95,11 @@ RELEVANCE = pa.schema(
         required("weight", pa.float64()),  # > 0
         required("n_expert", pa.int32()),  # number of expert ratings
         required("n_crowd", pa.int32()),  # number of crowd votes
-        pa.field("spread", pa.float64()),  # standard deviation of the ratings in 0..1; null for a single rating
-        pa.field("sd", pa.float64()),  # posterior standard deviation of the relevance; null if the method has none
+        pa.field("spread", pa.float64()),  # standard deviation of the ratings, scaled to 0..1; null for a single rating
+        pa.field("sd", pa.float64()),  # posterior standard deviation of the relevance; null if not estimated
     ]
 )
-CLIP_PAIRS = pa.schema(  # rated pairs that train the CLIP
+CLIP_PAIRS = pa.schema(  # rated pairs used to train the CLIP model
     [
         required("image_id", pa.string()),
         required("path", pa.string()),
@@ -116,7 +117,7 @@ PREDICTIONS = pa.schema(
         required("query_id", pa.string()),
         required("relevance", pa.float64()),
         required("score", pa.float64()),
-        required("fold", pa.int32()),  # cell (image fold, query fold) in which the pair was held out
+        required("fold", pa.int32()),  # number of the cell (image fold, query fold) that held out the pair
     ]
 )
 
@@ -133,33 +134,33 @@ INDEXED_IMAGES = pa.schema(
         pa.field("phash", pa.string()),
         pa.field("blur", pa.float64()),
         pa.field("exposure", pa.float64()),
-        pa.field("modified", pa.timestamp("us")),  # of the file, UTC; null in the index of the pipeline
-        pa.field("taken", pa.timestamp("ms")),  # EXIF, local time of the camera
-        pa.field("latitude", pa.float64()),  # EXIF, degrees north
-        pa.field("longitude", pa.float64()),  # EXIF, degrees east
+        pa.field("modified", pa.timestamp("us")),  # file modification time, UTC; null in the pipeline index
+        pa.field("taken", pa.timestamp("ms")),  # EXIF capture time, in the local time of the camera
+        pa.field("latitude", pa.float64()),  # EXIF latitude, degrees north
+        pa.field("longitude", pa.float64()),  # EXIF longitude, degrees east
         pa.field("colours", pa.list_(pa.field("element", pa.string()))),  # dominant colours, largest area first
     ]
 )
 
 
 def embeddings_schema(dim: int) -> pa.Schema:
-    """Return the schema of an embeddings table: `id`, and a float32 unit vector `vector` of length `dim`."""
+    """Return the schema of an embeddings table: the columns `id` and `vector`, a float32 vector of length `dim`."""
     vector = pa.field("vector", pa.list_(pa.field("item", pa.float32()), dim), nullable=False)
     return pa.schema([required("id", pa.string()), vector])
 
 
 def scale_to_unit(ratings: "pd.DataFrame") -> "pd.Series[float]":
-    """Return the ratings of a RATINGS table, scaled from `scale_min`..`scale_max` to 0..1."""
+    """Scale the ratings of a RATINGS table from `scale_min`..`scale_max` to 0..1."""
     return (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
 
 
 def check_schema(table: pa.Table, schema: pa.Schema, path: str) -> None:
-    """Check that a table has exactly the columns and types of a schema, and no null in a required column.
+    """Check that a table has the columns and types of a schema, and no nulls in required columns.
 
     Args:
-        table: the table.
-        schema: the expected schema.
-        path: name of the table in error messages.
+        table: table to check.
+        schema: expected schema.
+        path: name of the table for error messages.
 
     Raises:
         SchemaError: the table does not match the schema.
@@ -168,14 +169,14 @@ def check_schema(table: pa.Table, schema: pa.Schema, path: str) -> None:
         expected = ", ".join(f"{field.name} {field.type}" for field in schema)
         actual = ", ".join(f"{field.name} {field.type}" for field in table.schema)
         raise SchemaError(
-            f"{path}: the columns are ({actual}), expected ({expected}). Run the stage that writes the table again."
+            f"{path}: the columns are ({actual}), expected ({expected}). Rerun the stage that writes the table."
         )
     for field in schema:
         n_nulls = 0 if field.nullable else table.column(field.name).null_count
         if n_nulls:
             raise SchemaError(
-                f"{path}: column {field.name} has {n_nulls} nulls, expected none. Run the stage that writes the table "
-                "again."
+                f"{path}: column {field.name} has {n_nulls} nulls, expected none. Rerun the stage that writes the "
+                "table."
             )
 
 
@@ -188,7 +189,8 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     metadata = table.schema.metadata
     table = table.select(schema.names).cast(schema).replace_schema_metadata(metadata)
     check_schema(table, schema, str(path))
-    string_columns = [field.name for field in schema if pa.types.is_string(field.type)]  # numbers rarely repeat
+    # Only strings are dictionary-encoded, because numbers rarely repeat.
+    string_columns = [field.name for field in schema if pa.types.is_string(field.type)]
     options = {"compression": "zstd", "use_dictionary": string_columns, "write_page_checksum": True}
     with write_atomically(path) as partial:
         pq.write_table(table, partial, **options)
@@ -215,7 +217,7 @@ def read_parquet(path: Path) -> pa.Table:
         return pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise SchemaError(f"{path}: the table does not exist. Run `dvc repro` to create it.") from error
-    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for bytes that it cannot decompress
+    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for data that it cannot decompress
         raise SchemaError(
             f"{path}: the Parquet file cannot be read ({error}). Delete it and run `dvc repro`."
         ) from error

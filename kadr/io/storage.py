@@ -14,7 +14,7 @@ from pyarrow import fs
 from kadr.errors import InputError, KadrError
 
 Location = str | Path
-"""A path, a URI that Arrow reads, or an fsspec address."""
+"""A local path, a URI that Arrow supports, or an fsspec address."""
 
 
 def locate(location: Location) -> tuple[fs.FileSystem, str]:
@@ -31,10 +31,10 @@ def locate(location: Location) -> tuple[fs.FileSystem, str]:
 
 
 def read_bytes(location: Location) -> bytes:
-    """Return the content of a file. Raises OSError."""
+    """Read a file and return its content. Raises OSError if the file cannot be read."""
     if "://" not in str(location):
         return Path(location).read_bytes()
-    if any(character in str(location) for character in "#?%"):  # Arrow would parse these characters of a file name
+    if any(character in str(location) for character in "#?%"):  # Arrow interprets these characters as parts of the URI
         import fsspec
 
         system, path = fsspec.core.url_to_fs(str(location))
@@ -45,14 +45,14 @@ def read_bytes(location: Location) -> bytes:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a local file in hexadecimal digits. Raises OSError."""
+    """Return the SHA-256 of a local file in hexadecimal digits. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`. The file written there replaces `path` at the end of the block."""
+    """Yield a path for a temporary file, which replaces the file at `path` when the `with` block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -64,7 +64,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def exclusive_lock(lock: Path, busy: KadrError) -> Iterator[None]:
-    """Run the block in one process at a time. Raise `busy` if another process holds the lock file."""
+    """Hold a lock file during the `with` block. Raise `busy` if another process holds the lock file."""
     try:
         with FileLock(lock, timeout=0):
             yield
@@ -73,7 +73,7 @@ def exclusive_lock(lock: Path, busy: KadrError) -> Iterator[None]:
 
 
 class Folder:
-    """A folder on a disk or in object storage. `str(folder)` is its location. Every method may raise OSError."""
+    """A folder on a disk or in object storage. `str(folder)` is its location. Any method may raise OSError."""
 
     def __init__(self, location: Location) -> None:
         self._location = str(location)
@@ -86,11 +86,11 @@ class Folder:
         return Folder(f"{self._location}/{name}")
 
     def create(self) -> None:
-        """Create the folder and its missing parents."""
+        """Create the folder and any missing parent folders."""
         self._system.create_dir(self._path, recursive=True)
 
     def list_entries(self) -> list[fs.FileInfo]:
-        """Return the files and folders directly inside, sorted by name. A missing folder has no entries."""
+        """Return the files and subfolders, sorted by name. The list is empty if the folder does not exist."""
         entries = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
         return sorted(entries, key=lambda entry: str(entry.base_name))
 
@@ -99,12 +99,12 @@ class Folder:
         return self._system.open_input_file(f"{self._path}/{name}")
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file."""
+        """Read a file and return its content."""
         with self.open(name) as file:
             return bytes(file.read())
 
     def write(self, name: str, content: "bytes | pa.Buffer") -> None:
-        """Write a file atomically: by a rename on a disk, by one upload in object storage."""
+        """Write a file atomically, by a rename on a disk or by a single upload to object storage."""
         on_disk = isinstance(self._system, fs.LocalFileSystem)
         target = f"{self._path}/{name}"
         partial = f"{self._path}/.{name}.{os.getpid()}.partial" if on_disk else target
@@ -119,7 +119,7 @@ class Folder:
             raise
 
     def exists(self, name: str) -> bool:
-        """Return whether the folder contains a file or folder of this name."""
+        """Return whether the folder contains a file or folder with this name."""
         return bool(self._system.get_file_info(f"{self._path}/{name}").type != fs.FileType.NotFound)
 
     def rename(self, name: str, new_name: str) -> None:
@@ -127,22 +127,22 @@ class Folder:
         self._system.move(f"{self._path}/{name}", f"{self._path}/{new_name}")
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it exists."""
+        """Delete a file if it exists."""
         try:
             self._system.delete_file(f"{self._path}/{name}")
         except FileNotFoundError:
             return
 
     def delete_all(self) -> None:
-        """Delete the folder and its content."""
+        """Delete the folder and everything in it."""
         self._system.delete_dir(self._path)
 
 
 def list_remote_files(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
-    """List the files below an fsspec address.
+    """List the files at an fsspec address, including all subfolders.
 
     Returns:
-        The fsspec file system, the root path within it, and a dict from file path to fsspec's file details.
+        The fsspec file system, the path of the address in that file system, and file path -> file details of fsspec.
 
     Raises:
         InputError: the address cannot be read, or the package for its scheme is not installed.
@@ -153,7 +153,7 @@ def list_remote_files(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]
         filesystem, root = fsspec.core.url_to_fs(address)
         files = filesystem.find(root, detail=True)
     except ImportError as error:
-        raise InputError(f"{address}: a package for this scheme is missing ({error}). Install it.") from error
+        raise InputError(f"{address}: the package for this scheme is not installed ({error}). Install it.") from error
     except (OSError, ValueError) as error:
         raise InputError(
             f"{address}: the address cannot be read ({error}). Check the spelling and the permissions."

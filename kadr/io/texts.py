@@ -4,7 +4,7 @@ import unicodedata
 
 
 def normalise_whitespace(text: str) -> str:
-    """Return a text with single spaces and without spaces at its ends, as the tables store it.
+    """Replace each run of whitespace by a single space and strip the ends. Tables store texts in this form.
 
     >>> normalise_whitespace(" A  dog runs .")
     'A dog runs .'
@@ -13,9 +13,9 @@ def normalise_whitespace(text: str) -> str:
 
 
 def normalise_text(text: str) -> str:
-    """Return a text as encoders and features read it: lower case, composed Unicode (NFC), no final full stop.
+    """Normalise a text for encoders and features: lower case, Unicode NFC, no trailing full stops.
 
-    A text that consists of full stops stays as it is.
+    The full stops are kept if the text contains nothing else.
 
     >>> normalise_text("A  dog runs .")
     'a dog runs'

@@ -1,4 +1,4 @@
-"""Thumbnails of images, for pages and grids."""
+"""Create thumbnails for web pages and image grids."""
 
 from PIL import Image
 
@@ -8,7 +8,7 @@ from kadr.io.storage import Location, read_bytes
 
 
 def open_thumbnail(path: Location, side: int) -> Image.Image:
-    """Return an upright RGB thumbnail of an image file.
+    """Read an image file and return an upright RGB thumbnail.
 
     Args:
         path: path or URI of the file.
@@ -21,7 +21,8 @@ def open_thumbnail(path: Location, side: int) -> Image.Image:
         content = read_bytes(path)
     except OSError as error:
         raise InputError(
-            f"{path}: the image cannot be read ({error.strerror or error}). Restore it, or index its folder again."
+            f"{path}: the image cannot be read ({error.strerror or error}). Restore the file, or index its folder "
+            "again."
         ) from error
     thumbnail = decode_image(content, path, side, oversampling=1)
     thumbnail.thumbnail((side, side))

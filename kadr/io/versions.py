@@ -12,9 +12,9 @@ from kadr.io.storage import exclusive_lock
 
 @contextmanager
 def publish_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `folder` at the end of the block.
+    """Yield an empty temporary folder that replaces `folder` when the `with` block ends.
 
-    If the block raises, `folder` stays as it was. Partial folders of killed processes are deleted.
+    If the block raises an exception, `folder` is not changed. Temporary folders left by killed processes are deleted.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     previous = folder.with_name(f".{folder.name}.previous")
@@ -32,13 +32,14 @@ def publish_folder(folder: Path) -> Iterator[Path]:
 
 
 class Versions:
-    """The versions of a folder, and a link to the current version.
+    """All versions of a folder, and a symbolic link to the current version.
 
-    The versions are in a hidden folder beside the link. The link changes by one rename, so that it leads to a complete
-    version even if a process is killed. Readers resolve the link once (`Path.resolve`) and then read one version.
+    The versions are stored in a hidden folder next to the link. The link is replaced by a single rename. It therefore
+    always points to a complete version, even if a process is killed. A reader resolves the link once (`Path.resolve`)
+    and then reads all files from the same version.
 
     Args:
-        folder: the link.
+        folder: path of the link.
         kept: number of versions to keep when a new version is published. The default keeps the previous version for
             processes that still read it.
 
@@ -58,9 +59,9 @@ class Versions:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Run the block in one process at a time. Raise SearchError if another process holds the lock."""
+        """Hold the lock during the `with` block. Raise SearchError if another process holds the lock."""
         self.home.mkdir(parents=True, exist_ok=True)
-        busy = SearchError(f"{self.folder}: another process is updating this folder. Wait until it ends.")
+        busy = SearchError(f"{self.folder}: another process is updating this folder. Wait until that process ends.")
         with exclusive_lock(self.home / "lock", busy):
             yield
 
@@ -69,7 +70,7 @@ class Versions:
         return sorted(self.home.glob("v*[0-9]"), key=_number)
 
     def switch_to(self, version: Path) -> None:
-        """Point the link to a version by one rename. The caller must hold the lock."""
+        """Point the link to a version with a single rename. The caller must hold the lock."""
         link = self.home / "link"
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(version.absolute(), self.folder.parent.absolute()))
@@ -77,9 +78,9 @@ class Versions:
 
     @contextmanager
     def publish(self) -> Iterator[Path]:
-        """Yield an empty folder that becomes the current version at the end of the block, unless the block raises.
+        """Yield an empty folder that becomes the current version when the `with` block ends without an exception.
 
-        The caller must hold the lock. Partial versions of killed processes are deleted.
+        The caller must hold the lock. Incomplete versions left by killed processes are deleted.
         """
         for leftover in self.home.glob("*.partial"):
             shutil.rmtree(leftover)

@@ -1,4 +1,7 @@
-"""Settings: params.yaml as frozen pydantic models. An entry point loads them once, a function gets its own section."""
+"""The settings in params.yaml, as immutable pydantic models.
+
+A command or a stage loads the settings once. A function receives only the section that it needs.
+"""
 
 from kadr.params.base import Precision
 from kadr.params.encoders import (

@@ -1,4 +1,4 @@
-"""Base class and common types of the settings."""
+"""Base class and shared types of the settings models."""
 
 from typing import Annotated, Literal
 
@@ -13,10 +13,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Section(BaseModel):
-    """A section of params.yaml. It is immutable, and an unknown key is an error.
+    """A section of params.yaml. Sections are immutable and reject unknown keys.
 
-    The description of a field is also the comment of its key in params.yaml, a part of its error messages, and its
-    entry in docs/settings.md.
+    The description of a field also appears as a comment in params.yaml, in error messages and in docs/settings.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())

@@ -1,4 +1,4 @@
-"""Settings of one encoder, validated by the backend that they name."""
+"""Settings of an encoder, validated with the settings model of its backend."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -11,38 +11,38 @@ from kadr.params.base import Section
 from kadr.registry import Registry
 
 IMAGE_ENCODERS: Registry[Any] = Registry("kadr.image_encoders", "embed_images.encoders.*.backend")
-"""Image encoder classes by backend name."""
+"""Registry of the image encoder classes, by backend name."""
 
 TEXT_ENCODERS: Registry[Any] = Registry("kadr.text_encoders", "embed_texts.encoders.*.backend")
-"""Text encoder classes by backend name."""
+"""Registry of the text encoder classes, by backend name."""
 
 
 class EncoderParams(Section):
     """Settings of one encoder.
 
-    Each backend defines a subclass in the module of its encoder classes and names it in their `params_model`.
+    Each backend defines a subclass, which is the attribute `params_model` of its encoder classes.
     """
 
     backend: str = Field(description="Name of a registered encoder backend.")
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Files and folders on this machine that hold weights, by the name of the setting."""
+        """Local files and folders that contain weights: name of the setting -> path."""
         return {}
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Weights inside installed packages, as `package:MODULE/PATH`, by the name of the setting."""
+        """Weights in installed packages: name of the setting -> `package:MODULE/PATH`."""
         return {}
 
     @property
     def distributions(self) -> list[str]:
-        """Python distributions that must be installed to run the encoder."""
+        """Names of the Python distributions that the encoder needs."""
         return []
 
 
 def _validate_encoder(registry: Registry[Any], value: Any) -> EncoderParams:
-    """Validate the settings of one encoder with the model of its backend."""
+    """Validate the settings of one encoder with the settings model of its backend."""
     if isinstance(value, EncoderParams):
         return value
     if not isinstance(value, dict):

@@ -27,26 +27,26 @@ from kadr.params.stages import (
 )
 
 RENAMED = {"ingest.form": "ingest.format"}
-"""Former key -> current key."""
+"""Former name of a key -> current name."""
 
 RENAMED_VALUES = {("train.features", "captioned"): "caption_neighbours"}
-"""Key and former value -> current value."""
+"""(key, former value) -> current value."""
 
 
 class Params(Section):
     """All settings: the content of params.yaml."""
 
-    seed: int = Field(description="Random seed of every stage.")
+    seed: int = Field(description="Random seed of all stages.")
     ingest: IngestParams = Field(description="Stage ingest: raw data and validation limits.")
-    aggregate: AggregateParams = Field(description="Stage aggregate: one relevance per pair from its ratings.")
+    aggregate: AggregateParams = Field(description="Stage aggregate: method that aggregates the ratings of a pair.")
     clip: ClipParams = Field(description="Stage clip: source and training of the CLIP model.")
-    embed: EmbedParams = Field(description="Stages embed_images and embed_texts: cache and engine.")
+    embed: EmbedParams = Field(description="Stages embed_images and embed_texts: embedding cache and engine.")
     embed_images: EmbedImagesParams = Field(description="Stage embed_images: image encoders.")
     embed_texts: EmbedTextsParams = Field(description="Stage embed_texts: text encoders.")
     train: TrainParams = Field(description="Stage train: features, cross-validation and LightGBM.")
     evaluate: EvaluateParams = Field(description="Stage evaluate: confidence intervals and gates.")
     ablate: AblateParams = Field(description="Stage ablate: variants of the relevance model.")
-    index: IndexParams = Field(description="Stage index and search: indexed images and ranking.")
+    index: IndexParams = Field(description="Stage index and search: images to index, and ranking.")
     report: ReportParams = Field(description="Stage report: HTML reports.")
 
     @model_validator(mode="after")
@@ -60,7 +60,7 @@ class Params(Section):
 
     @property
     def shared_encoders(self) -> list[str]:
-        """Names of the encoders with one vector space for images and texts, in the order of params.yaml."""
+        """Names of the encoders that embed images and texts into the same vector space, in the order of params.yaml."""
         texts = self.embed_texts.encoders
         return [name for name, image in self.embed_images.encoders.items() if texts.get(name) == image]
 
@@ -78,7 +78,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             f"{path}: the file does not exist. Run the command in a project folder, or restore the file with git."
         ) from error
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: the file is not valid YAML ({error}).") from error
+        raise ParamsError(f"{path}: the file is not valid YAML ({error}). Correct it.") from error
     return parse_params(values, str(path))
 
 
@@ -86,11 +86,11 @@ def parse_params(values: object, path: str) -> Params:
     """Validate the content of params.yaml.
 
     Args:
-        values: the parsed YAML.
-        path: name of the file in error messages.
+        values: parsed content of the YAML file.
+        path: file name for error messages.
 
     Raises:
-        ParamsError: a setting is unknown, missing, renamed or invalid. The message lists all of them.
+        ParamsError: a setting is unknown, missing, renamed or invalid. The message lists all problems.
     """
     if problems := list(_renamed(values)):
         raise ParamsError(_message(path, problems))
@@ -101,7 +101,7 @@ def parse_params(values: object, path: str) -> Params:
 
 
 def find_field(key: str) -> FieldInfo | None:
-    """Return the field of a setting by its dotted key, None if no setting has this key.
+    """Return the field of the setting with a dotted key, or None if no setting has this key.
 
     >>> find_field("index.rerank").description
     'Number of nearest images that the relevance model reranks. 0 ranks by cosine alone.'
@@ -115,7 +115,7 @@ def find_field(key: str) -> FieldInfo | None:
 
 
 def section_model(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of a field that is a section, also of one that may be null. None for any other field."""
+    """Return the settings model of a section field, which may be nullable. Return None for any other field."""
     for annotation in (field.annotation, *get_args(field.annotation)):
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             return annotation
@@ -127,7 +127,7 @@ def _message(path: str, problems: Sequence[str]) -> str:
 
 
 def _renamed(values: object) -> Iterator[str]:
-    """Yield one line for each former key or value."""
+    """Yield an error message for each key or value that has been renamed."""
     for old, new in RENAMED.items():
         *_, last = old.split(".")
         if isinstance(section := _lookup(values, old.split(".")[:-1]), Mapping) and last in section:
@@ -145,10 +145,10 @@ def _lookup(values: object, names: Sequence[str]) -> object:
 
 
 def _explain(problem: ErrorDetails) -> str:
-    """Return one line with the key, the problem, the value and the description of the setting."""
+    """Return a one-line error message with the key, problem, value and description of a setting."""
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key.{_suggestion(key)} Remove it or correct its spelling."
+        return f"{key}: unknown key.{_suggestion(key)} Remove the key or correct its spelling."
     description = _describe(problem)
     if problem["type"] == "missing":
         return f"{key}: missing key. Add it.{description}"

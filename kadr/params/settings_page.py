@@ -1,4 +1,4 @@
-"""Generate docs/settings.md, the reference of all settings: `python -m kadr.params.settings_page`."""
+"""Generate the settings reference docs/settings.md. Run `python -m kadr.params.settings_page`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,29 +6,30 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from kadr.params.encoders import IMAGE_ENCODERS, TEXT_ENCODERS
+from kadr.params.encoders import IMAGE_ENCODERS, TEXT_ENCODERS, EncoderParams
 from kadr.params.params_file import Params, section_model
 
 PAGE = Path("docs/settings.md")
 _HEAD = """# Settings
 
-All settings are in `params.yaml`. `kadr use PRESET` writes the settings of a preset, and the option `-S KEY=VALUE`
-changes one more. `dvc exp run -S KEY=VALUE` changes a setting for a single experiment. An unknown, missing or invalid
-setting is an error that names the key.
+All settings are in the file `params.yaml`. `kadr use PRESET` writes the settings of a preset into this file. Add
+`-S KEY=VALUE` to this command to change another setting. `dvc exp run -S KEY=VALUE` changes a setting for a single
+experiment. If a setting is unknown, missing or invalid, the error message names its key.
 
-This page is generated from the models in `kadr/params` by `python -m kadr.params.settings_page`.
+`python -m kadr.params.settings_page` generates this page from the settings models in `kadr/params`.
 """
 
 
 def settings_page() -> str:
-    """Return the page in Markdown: one table per section of params.yaml, and one per encoder backend."""
+    """Return the page in Markdown, with one table per section of params.yaml and one table per encoder backend."""
     schema = Params.model_json_schema()
     sections = [_HEAD, _table(Params, schema)]
     for name, field in Params.model_fields.items():
         if model := section_model(field):
             sections += [f"## {name}\n\n{field.description}\n", _table(model, model.model_json_schema(), f"{name}.")]
     sections.append(
-        "## Encoders\n\nAn entry of `embed_images.encoders` or `embed_texts.encoders` has these settings.\n"
+        "## Encoders\n\n"
+        "Each encoder in `embed_images.encoders` or `embed_texts.encoders` has the settings of its backend.\n"
     )
     for kind, registry in (("Image encoder", IMAGE_ENCODERS), ("Text encoder", TEXT_ENCODERS)):
         for name in registry.names:
@@ -50,13 +51,14 @@ def _rows(model: type[BaseModel], schema: dict[str, Any], prefix: str) -> Iterat
         properties = schema["properties"][name]
         kind = "section" if inner else _kind(properties)
         default = "" if field.is_required() else f" Default: {_plain(field.default)}."
-        yield f"{prefix}{name}", kind, f"{field.description}{default}".replace("|", "\\|")
+        description = field.description or EncoderParams.model_fields[name].description  # a subclass may omit it
+        yield f"{prefix}{name}", kind, f"{description}{default}".replace("|", "\\|")
         if inner:
             yield from _rows(inner, inner.model_json_schema(), f"{prefix}{name}.")
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """Return the type and the bounds of a value in words, from its JSON schema."""
+    """Describe the type and the bounds of a value in words, based on its JSON schema."""
     if "anyOf" in schema:
         return " or ".join(_kind(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:

@@ -1,4 +1,4 @@
-"""Settings of each stage: one section of params.yaml."""
+"""Settings of the pipeline stages, with one class per section of params.yaml."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,13 +9,13 @@ from kadr.params.encoders import ImageEncoderParams, TextEncoderParams
 from kadr.registry import Registry
 
 AGGREGATORS: Registry[Any] = Registry("kadr.aggregators", "aggregate.expert")
-"""Aggregation methods by name."""
+"""Registry of the aggregation methods."""
 
 INPUT_FORMATS: Registry[Any] = Registry("kadr.formats", "ingest.format")
-"""Input formats by name."""
+"""Registry of the input formats."""
 
 AUTO_FORMAT = "auto"
-"""Value of `ingest.format` that detects the input format from the files of the source folder."""
+"""Value of `ingest.format` that selects automatic detection of the input format."""
 
 Objective = Literal["cross_entropy", "regression", "huber"]
 FeatureBlock = Literal["cosine", "product", "difference", "concat", "caption_neighbours"]
@@ -31,30 +31,30 @@ def _registered_format(name: str) -> str:
 
 
 class CorpusParams(Section):
-    """Images with captions and without ratings."""
+    """Images with captions but no ratings."""
 
-    captions: str = Field(description="Table of captions, relative to the source folder.")
-    images: str = Field(description="Folder of the captioned images, relative to the source folder.")
+    captions: str = Field(description="Path of the caption table, relative to the source folder.")
+    images: str = Field(description="Path of the folder of captioned images, relative to the source folder.")
 
 
 class IngestParams(Section):
     """Stage ingest: raw data and validation limits."""
 
-    source: str = Field(description="Folder of images, queries and ratings. `kadr fetch` copies a remote folder.")
+    source: str = Field(description="Folder of images, queries and ratings. `kadr fetch` downloads a remote folder.")
     format: Annotated[str, AfterValidator(_registered_format)] = Field(
         description="File format of the source folder: auto | single_file | flickr8k | long. See docs/data.md."
     )
-    corpus: CorpusParams | None = Field(description="Images with captions and without ratings. null for none.")
+    corpus: CorpusParams | None = Field(description="Images with captions but no ratings. null for none.")
     max_bad_rows: Share = Field(description="Maximum share of invalid rating rows, 0 to 1.")
     max_bad_images: Share = Field(description="Maximum share of invalid images, 0 to 1.")
-    max_pixels: Count = Field(description="Maximum width times height of an image. Larger images are invalid.")
+    max_pixels: Count = Field(description="Maximum number of pixels per image. Larger images are invalid.")
     near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] = Field(
-        description="Maximum number of differing bits in the 64-bit perceptual hashes of near-duplicates."
+        description="Maximum number of bits in which the 64-bit perceptual hashes of near-duplicates differ."
     )
 
 
 class AggregateParams(Section):
-    """Stage aggregate: one relevance per pair from its ratings."""
+    """Stage aggregate: method that aggregates the ratings of a pair."""
 
     expert: Annotated[str, AfterValidator(_registered_aggregator)] = Field(
         description=(
@@ -63,7 +63,7 @@ class AggregateParams(Section):
         )
     )
     crowd_weight: NonNegative = Field(
-        description="Weight of crowd votes against expert ratings. 0 ignores the crowd. See docs/ratings.md."
+        description="Weight of crowd votes relative to expert ratings. 0 ignores crowd votes. See docs/ratings.md."
     )
 
 
@@ -73,31 +73,36 @@ class ClipParams(Section):
     source: Literal["hub", "local", "train"] = Field(
         description="Source of the CLIP model: hub (download) | local (folder) | train (captioned images)."
     )
-    model: str | None = Field(description="Architecture of open_clip for source hub, e.g. ViT-B-32.")
-    pretrained: str | None = Field(description="Tag of the weights for source hub, e.g. laion2b_s34b_b79k.")
+    model: str | None = Field(description="Name of the open_clip architecture for source hub, e.g. ViT-B-32.")
+    pretrained: str | None = Field(description="Name of the pretrained weights for source hub, e.g. laion2b_s34b_b79k.")
     init: str = Field(
-        description="Model folder for source local or train, in open_clip's local-dir format. Training starts from it."
+        description=(
+            "Folder of the model for source local, or of the initial model for source train, in open_clip's local-dir "
+            "format."
+        )
     )
     epochs: Count = Field(description="Number of training epochs over the captioned images.")
     batch_size: Count = Field(description="Number of images per training batch.")
     learning_rate: Positive = Field(description="Peak learning rate of the cosine schedule.")
-    weight_decay: NonNegative = Field(description="Weight decay of the matrices. Biases and gains have none.")
+    weight_decay: NonNegative = Field(
+        description="Weight decay of weight matrices. Biases and gains have no weight decay."
+    )
     image_layers: Annotated[int, Field(ge=0)] | None = Field(
-        description="Number of trained layer groups at the end of the image tower. 0 for none, null for all."
+        description="Number of layer groups to train, from the end of the image tower. 0 for none, null for all."
     )
     text_layers: Annotated[int, Field(ge=0)] | None = Field(
-        description="Number of trained layer groups at the end of the text tower. 0 for none, null for all."
+        description="Number of layer groups to train, from the end of the text tower. 0 for none, null for all."
     )
     ratings: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="Share of the rated images and queries that train the CLIP. The relevance model uses the rest."
+        description="Share of rated images and queries used to train the CLIP model. The relevance model uses the rest."
     )
 
     @model_validator(mode="after")
     def _check_ratings_source(self) -> "ClipParams":
         if self.ratings and self.source != "train":
             raise ValueError(
-                f"clip.ratings is {self.ratings}, which needs clip.source: train, got {self.source}. Set clip.source: "
-                "train, or clip.ratings: 0."
+                f"clip.ratings is {self.ratings}, which requires clip.source: train, but clip.source is {self.source}. "
+                "Set clip.source: train, or clip.ratings: 0."
             )
         return self
 
@@ -105,42 +110,43 @@ class ClipParams(Section):
     def _check_hub_model(self) -> "ClipParams":
         if self.source == "hub" and not (self.model and self.pretrained):
             raise ValueError(
-                "clip.source: hub needs clip.model and clip.pretrained. Set both, e.g. ViT-B-32 and laion2b_s34b_b79k."
+                "clip.source is hub, which requires clip.model and clip.pretrained. Set both, e.g. to ViT-B-32 and "
+                "laion2b_s34b_b79k."
             )
         return self
 
 
 class RayParams(Section):
-    """Ray cluster and resources of `embed.engine: ray`."""
+    """Ray cluster and resources for `embed.engine: ray`."""
 
     address: str | None = Field(
-        description="Address of a running cluster, e.g. auto or ray://head:10001. null starts Ray on this machine."
+        description="Address of a running Ray cluster, e.g. auto or ray://head:10001. null starts Ray on this machine."
     )
-    actors: Count = Field(description="Number of processes that hold the encoder.")
-    cpus: NonNegative = Field(description="Number of CPU cores per process.")
-    gpus: NonNegative = Field(description="Number of GPUs per process.")
+    actors: Count = Field(description="Number of worker processes. Each process loads the encoder.")
+    cpus: NonNegative = Field(description="Number of CPU cores per worker process.")
+    gpus: NonNegative = Field(description="Number of GPUs per worker process.")
 
 
 class EmbedParams(Section):
-    """Stages embed_images and embed_texts: cache and engine."""
+    """Stages embed_images and embed_texts: embedding cache and engine."""
 
     vectors: Literal["float32", "float16"] = Field(
         description="Data type of cached vectors: float32 | float16 (half the size)."
     )
     engine: Literal["local", "ray"] = Field(
-        description="Engine: local (this process) | ray (Ray Data; needs the extra `ray`)."
+        description="Embedding engine: local (this process) | ray (Ray Data, requires the `ray` extra)."
     )
-    ray: RayParams = Field(description="Ray cluster and resources of `embed.engine: ray`.")
+    ray: RayParams = Field(description="Ray cluster and resources for `embed.engine: ray`.")
 
 
 class EmbedImagesParams(Section):
     """Stage embed_images: image encoders."""
 
     encoders: Annotated[dict[Name, ImageEncoderParams], Field(min_length=1)] = Field(
-        description="Image encoders by name. The same name in embed_texts means the same model and vector space."
+        description="Image encoders by name. A CLIP model has the same name here and in embed_texts."
     )
     precision: Precision = Field(
-        description="Precision: auto (bf16 or fp16 if the hardware is faster with it) | fp32 | bf16 | fp16."
+        description="Floating-point precision: auto (bf16 or fp16 if it is faster here) | fp32 | bf16 | fp16."
     )
     batch_size: Count = Field(description="Number of images per forward pass. 16 is fast on a CPU, 256 on a GPU.")
 
@@ -152,7 +158,7 @@ class EmbedTextsParams(Section):
         description="Text encoders by name. See docs/encoders.md."
     )
     precision: Precision = Field(
-        description="Precision: auto (bf16 or fp16 if the hardware is faster with it) | fp32 | bf16 | fp16."
+        description="Floating-point precision: auto (bf16 or fp16 if it is faster here) | fp32 | bf16 | fp16."
     )
     batch_size: Count = Field(description="Number of texts per forward pass.")
 
@@ -162,61 +168,69 @@ class TrainParams(Section):
 
     experiment: str = Field(description="Name of the MLflow experiment.")
     features: Annotated[list[FeatureBlock], Field(min_length=1)] = Field(
-        description="Feature blocks: cosine, product, difference, concat, caption_neighbours."
+        description="Feature blocks to compute: cosine, product, difference, concat, caption_neighbours."
     )
     corpus_limit: Count = Field(
-        description="Maximum number of captioned images in caption_neighbours. It limits memory and time."
+        description="Maximum number of captioned images that caption_neighbours uses. Limits memory and run time."
     )
-    image_folds: Annotated[int, Field(ge=2)] = Field(description="Number of cross-validation folds of the images.")
-    query_folds: Annotated[int, Field(ge=2)] = Field(description="Number of cross-validation folds of the queries.")
+    image_folds: Annotated[int, Field(ge=2)] = Field(description="Number of image folds in cross-validation.")
+    query_folds: Annotated[int, Field(ge=2)] = Field(description="Number of query folds in cross-validation.")
     objective: Objective = Field(description="LightGBM objective: cross_entropy | regression | huber.")
     n_estimators: Count = Field(description="Number of trees.")
-    learning_rate: Positive = Field(description="Learning rate of boosting.")
+    learning_rate: Positive = Field(description="Boosting learning rate.")
     num_leaves: Annotated[int, Field(ge=2)] = Field(description="Maximum number of leaves per tree.")
     min_data_in_leaf: Count = Field(description="Minimum number of pairs per leaf.")
-    feature_fraction: Annotated[float, Field(gt=0, le=1)] = Field(description="Share of the features per tree.")
-    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = Field(description="Share of the pairs per tree.")
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Fraction of features sampled for each tree."
+    )
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Fraction of pairs sampled for each tree."
+    )
     lambda_l2: NonNegative = Field(description="L2 regularisation of the leaf values.")
     max_bin: Annotated[int, Field(ge=2)] = Field(description="Maximum number of histogram bins per feature.")
-    num_threads: Count = Field(description="Number of threads. Another number may change the bytes of the model.")
+    num_threads: Count = Field(
+        description="Number of threads. A different number can change the trained model slightly."
+    )
 
 
 class GateParams(Section):
-    """Comparisons that a new model must pass."""
+    """Quality gates: comparisons that a new model must pass."""
 
     above: Literal["cosine", "concat"] | None = Field(
-        description="Baseline to compare with: cosine | concat. null for none."
+        description="Baseline that the model is compared with: cosine | concat. null for none."
     )
     champion: str | None = Field(
-        description="Copy of data/predictions of another model to compare with. null for none."
+        description="Folder with a copy of data/predictions of another model to compare with. null for none."
     )
-    figures: tuple[str, ...] = Field(description="Compared metrics, by their names in metrics/evaluate.json.")
+    figures: tuple[str, ...] = Field(description="Names of the metrics to compare, as in metrics/evaluate.json.")
 
 
 class EvaluateParams(Section):
     """Stage evaluate: confidence intervals and gates."""
 
-    n_bootstrap: Count = Field(description="Number of bootstrap resamples per interval.")
-    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Confidence level of the intervals.")
-    gates: GateParams = Field(description="Comparisons. The stage fails if the model is significantly worse.")
+    n_bootstrap: Count = Field(description="Number of bootstrap resamples per confidence interval.")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Confidence level of the confidence intervals.")
+    gates: GateParams = Field(
+        description="Quality gates. The stage fails if the model is significantly worse in a comparison."
+    )
 
 
 class AblateParams(Section):
     """Stage ablate: variants of the relevance model."""
 
     rows: list[AblationGroup] = Field(
-        description="Groups of variants: modality, encoders, blocks, aggregates, objectives, sources."
+        description="Groups of variants to train: modality, encoders, blocks, aggregates, objectives, sources."
     )
     cells: Literal["diagonal", "all"] = Field(
-        description="Cross-validation cells: diagonal (a fifth of the pairs and of the time) | all."
+        description="Cross-validation cells to use: diagonal (a fifth of the pairs and of the run time) | all."
     )
 
 
 class IndexParams(Section):
-    """Stage index and search: indexed images and ranking."""
+    """Stage index and search: images to index, and ranking."""
 
     splits: Annotated[list[Literal["train", "test", "corpus"]], Field(min_length=1)] = Field(
-        description="Splits of the images to index: train, test, corpus."
+        description="Splits whose images are indexed: train, test, corpus."
     )
     rerank: Annotated[int, Field(ge=0)] = Field(
         description="Number of nearest images that the relevance model reranks. 0 ranks by cosine alone."
@@ -229,4 +243,4 @@ class IndexParams(Section):
 class ReportParams(Section):
     """Stage report: HTML reports."""
 
-    n_examples: Count = Field(description="Number of best and of worst predictions to show.")
+    n_examples: Count = Field(description="Number of best predictions and number of worst predictions to show.")

@@ -1,4 +1,4 @@
-"""Search a collection of images by text, by example, or by a weighted combination of both."""
+"""Search an image collection by texts, by example images, or by a weighted combination of both."""
 
 from kadr.search.grid import draw_grid
 from kadr.search.query import Filters, Query, Term, parse_query

@@ -11,24 +11,24 @@ from kadr.search.query import Query, Term
 from kadr.search.results import Cosines
 
 EmbedTerm = Callable[[Term], tuple[Vectors, int | None]]
-"""Returns the vector (1, d) of a term, and the row of its image if the index contains it."""
+"""Function that returns the vector (1, d) of a term, and the row number of its image if the image is in the index."""
 
 
 class Candidates:
-    """The nearest images of a query that pass its filters. Images that occur in the query are left out.
+    """The images that pass the filters of a query and are nearest to it. Images used in the query are excluded.
 
     Args:
         index: index to search.
-        query: the query.
-        vector: (1, d) float32, the query vector.
-        query_rows: rows of the images that occur in the query.
-        n: number of candidates.
-        allowed: rows that pass the filters, None for all rows.
+        query: query with terms and filters.
+        vector: (1, d) float32 query vector.
+        query_rows: row numbers of the images used in the query.
+        n: number of candidates to find.
+        allowed: row numbers of the images that pass the filters. None allows all images.
 
     Attributes:
-        rows: rows of the candidates, nearest first.
-        cosines: cosines of the candidates.
-        exhausted: whether the index contains no further candidates.
+        rows: (m,) row numbers of the candidates, nearest first.
+        cosines: (m,) cosines of the candidates and the query vector.
+        exhausted: whether the index contains no more candidates.
     """
 
     rows: Rows
@@ -43,29 +43,31 @@ class Candidates:
         self._find()
 
     def double(self) -> None:
-        """Double the number of candidates."""
+        """Search again for twice as many candidates."""
         self._n *= 2
         self._find()
 
     def _find(self) -> None:
         k = self._n + len(self._query_rows)
         rows, cosines = self._index.nearest(self._vector, k, self._allowed)
-        others = ~np.isin(rows, self._query_rows)
-        self.rows, self.cosines, self.exhausted = rows[others], cosines[others], len(rows) < k
+        is_candidate = ~np.isin(rows, self._query_rows)
+        self.rows, self.cosines, self.exhausted = rows[is_candidate], cosines[is_candidate], len(rows) < k
 
 
 def query_vector(query: Query, embed_term: EmbedTerm) -> tuple[Vectors, list[int]]:
-    """Return the weighted sum of the unit vectors of the terms, scaled to unit norm.
+    """Compute the query vector: the weighted sum of the vectors of the terms, scaled to unit norm.
 
     Returns:
-        The vector (1, d) float32, and the rows of the images that occur in the query.
+        The query vector (1, d) float32, and the row numbers of the images used in the query.
 
     Raises:
-        SearchError: the sum is zero.
+        SearchError: the sum is close to zero.
     """
     terms = [(term.weight, *embed_term(term)) for term in query.terms]
     total = np.sum([np.float32(weight) * vector for weight, vector, _ in terms], axis=0)
     length = np.linalg.norm(total)
     if length < 1e-4 * max(abs(weight) for weight, _, _ in terms):
-        raise SearchError("The terms of the query cancel out. Subtract another term, or change the weights.")
+        raise SearchError(
+            "The terms of the query cancel out, so nothing is left to search for. Change a term or its weight."
+        )
     return np.asarray(total / length, dtype=np.float32), [row for _, _, row in terms if row is not None]

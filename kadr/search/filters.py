@@ -13,7 +13,7 @@ from kadr.search.query import Filters
 if TYPE_CHECKING:
     from kadr.index import Index
 
-_CONDITIONS = {  # on a table of schema INDEXED_IMAGES
+_CONDITIONS = {  # SQL conditions on a table with the schema INDEXED_IMAGES
     "folder": "contains('/' || path, '/' || $folder || '/')",
     "after": "coalesce(taken, modified) >= $after",
     "before": "coalesce(taken, modified) < $before",
@@ -23,7 +23,7 @@ _CONDITIONS = {  # on a table of schema INDEXED_IMAGES
 
 
 def allowed_rows(index: "Index", filters: Filters) -> Rows | None:
-    """Return the rows of the images that pass the filters, ascending. None if no filter is set.
+    """Return the row numbers of the images that pass the filters, ascending. Return None if no filter is set.
 
     The filter `min_relevance` is applied later, to the predictions of the relevance model.
 

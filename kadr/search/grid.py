@@ -1,4 +1,4 @@
-"""Draw the results of a search as one image."""
+"""Draw the results of a search in a single image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ _BACKGROUND, _TEXT_COLOUR, _PATH_COLOUR = "#ffffff", "#1c1c1e", "#6b6b70"
 
 
 def draw_grid(text: str, matches: Sequence[Match]) -> Image.Image:
-    """Draw the matches in rows of five, with rank, score and file name.
+    """Draw search results in rows of five, with the rank, score and file name of each image.
 
     Args:
-        text: title of the image.
-        matches: results of a search.
+        text: title to draw above the images.
+        matches: search results, best first.
 
     Raises:
         InputError: an image is missing or cannot be decoded.
@@ -53,7 +53,7 @@ def _draw_match(grid: Image.Image, draw: ImageDraw.ImageDraw, rank: int, match: 
 
 
 def _shorten(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Return a text that fits into `width` pixels, with an ellipsis if it is cut."""
+    """Shorten a text to fit into `width` pixels, with an ellipsis at the end."""
     if draw.textlength(text, font=font) <= width:
         return text
     while text and draw.textlength(text + "…", font=font) > width:
@@ -62,7 +62,7 @@ def _shorten(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont,
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which matplotlib installs and which has Latin, Greek and Cyrillic letters."""
+    """Return the font DejaVu Sans, which is part of matplotlib and has Latin, Greek and Cyrillic letters."""
     import matplotlib as mpl
 
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

@@ -1,4 +1,4 @@
-"""Queries: weighted terms, filters, and the syntax in which users write them."""
+"""Queries with weighted terms and filters, and a parser for the query syntax."""
 
 import re
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ _EMPTY = f"The query is empty. Describe the image, e.g. {EXAMPLE}."
 
 @dataclass(frozen=True)
 class Term:
-    """One term of a query: a text, an image of the index, or an image file.
+    """One term of a query: a text, an image in the index, or an image file.
 
     Attributes:
-        weight: weight of the term, -1000 to 1000. A negative weight subtracts the term.
-        text: description of the image.
+        weight: weight of the term, -1000 to 1000 but not 0. A negative weight subtracts the term.
+        text: description of the images to find.
         image_id: ID of an image in the index.
         content: bytes of an image file.
     """
@@ -31,26 +31,26 @@ class Term:
     content: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Validate the term. Raises SearchError."""
+        """Validate the term. Raises SearchError if it is invalid."""
         if sum(value is not None for value in (self.text, self.image_id, self.content)) != 1:
-            raise SearchError("A term needs exactly one of text, image_id and content.")
+            raise SearchError("A term must have exactly one of text, image_id and content. Set one of them.")
         if self.text is not None and not self.text.strip():
             raise SearchError(_EMPTY)
         if not -1000 <= self.weight <= 1000 or self.weight == 0:
-            raise SearchError(f"The weight of a term is {self.weight}, expected -1000 to 1000, and not 0.")
+            raise SearchError(f"The weight of a term is {self.weight}, expected -1000 to 1000 but not 0.")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Conditions on the results. None means no condition. Images with an unknown value do not pass.
+    """Filters for the results. A filter that is None is off. An image fails a filter if the filtered value is unknown.
 
     Attributes:
-        folder: name or path of a folder: `holiday`, `2024/holiday` or `/home/me/photos`.
-        after: first day on which the image may have been taken (EXIF time, otherwise modification time).
-        before: day before which the image must have been taken.
+        folder: name or path of a folder that contains the images: `holiday`, `2024/holiday` or `/home/me/photos`.
+        after: only images taken on this day or later, by EXIF time, or by modification time without an EXIF time.
+        before: only images taken before this day.
         min_side: minimum length of the shorter side in pixels.
         min_relevance: minimum predicted relevance, 0 to 1. Only the first `index.rerank` candidates have predictions.
-        colour: dominant colour, one of kadr.index.colours.COLOURS.
+        colour: dominant colour of the images, one of the keys of kadr.index.colours.COLOURS.
     """
 
     folder: str | None = None
@@ -63,12 +63,12 @@ class Filters:
 
 @dataclass(frozen=True)
 class Query:
-    """A query.
+    """A search query.
 
     Attributes:
-        terms: at least one term.
-        filters: conditions on the results.
-        fold_duplicates: whether to return only the best image of near-duplicates.
+        terms: terms of the query, at least one.
+        filters: filters for the results.
+        fold_duplicates: whether to return only the best image of each group of near-duplicates.
     """
 
     terms: tuple[Term, ...]
@@ -76,21 +76,22 @@ class Query:
     fold_duplicates: bool = True
 
     def __post_init__(self) -> None:
-        """Validate the query. Raises SearchError."""
+        """Validate the query. Raises SearchError if it has no terms."""
         if not self.terms:
             raise SearchError(_EMPTY)
 
 
 def image_term(weight: float, image: str | bytes) -> Term:
-    """Return the term of an image, given by its ID or by the bytes of its file."""
+    """Return a query term for an image. The image is an image ID (str) or the content of an image file (bytes)."""
     return Term(weight, content=image) if isinstance(image, bytes) else Term(weight, image_id=image)
 
 
 def parse_query(query: str, filters: Filters | None = None) -> Query:
     """Parse a query string.
 
-    A `+` or `-` between spaces separates two terms. A number and `*` before a term set its weight. `photo:ID` is an
-    image of the index. A text in double quotes is one term, even if it contains signs.
+    A `+` or `-` with spaces on both sides separates two terms. A number and `*` before a term set the weight of the
+    term. `photo:ID` refers to an image in the index. A text in double quotes is a single term, even if the text
+    contains signs.
 
     >>> [(term.weight, term.text) for term in parse_query("dog + 2 * snow - people").terms]
     [(1.0, 'dog'), (2.0, 'snow'), (-1.0, 'people')]
@@ -126,6 +127,6 @@ def _parse_term(sign: float, term: str, query: str) -> Term:
         text = text[1:-1]
     if not text.strip():
         raise SearchError(
-            f"Query {query!r}: a term is empty. Write e.g. {EXAMPLE}, or put a text with signs in quotes."
+            f"Query {query!r}: a term is empty. Write e.g. {EXAMPLE}, or put a text that contains + or - in quotes."
         )
     return Term(weight, text=text)

@@ -1,4 +1,4 @@
-"""Encode the texts and images of queries, with a cache of text vectors."""
+"""Encode the texts and images of queries. Text vectors are cached."""
 
 import sys
 import threading
@@ -19,30 +19,30 @@ from kadr.io.embeddings import Vectors
 from kadr.io.image_decoding import MAX_PIXELS, decode_image
 from kadr.io.texts import normalise_text
 
-_CACHE_SIZE = 4096  # texts
+_CACHE_SIZE = 4096  # maximum number of cached texts
 
 
 class TextEmbedder(Protocol):
-    """The methods of a text encoder that search uses."""
+    """The interface of a text encoder that search requires."""
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of n texts: (n, d) float32, unit norm."""
+        """Encode n texts as unit vectors: (n, d) float32."""
 
 
 class ImageEmbedder(Protocol):
-    """The methods of an image encoder that search uses."""
+    """The interface of an image encoder that search requires."""
 
     shorter_side: int | None
 
     def transform(self, images: Sequence[Image.Image]) -> Vectors:
-        """Return the vectors of n RGB images: (n, d) float32, unit norm."""
+        """Encode n RGB images as unit vectors: (n, d) float32."""
 
 
 class TextQueryEncoder:
-    """Encodes texts with several encoders and caches the vectors of recent texts. Threads may share an instance.
+    """Encode texts with several encoders, and cache the vectors of recent texts. The class is thread-safe.
 
-    The encoders run in parallel, each with its share of the cores, because the forward pass of one text is too small to
-    be divided.
+    The encoders run in parallel, each with an equal share of the CPU cores, because the forward pass of a single text
+    is too small to use all cores.
 
     Args:
         encoders: encoder name -> text encoder.
@@ -50,12 +50,12 @@ class TextQueryEncoder:
 
     def __init__(self, encoders: Mapping[str, TextEmbedder]) -> None:
         self._encoders = encoders
-        self._cache: dict[str, dict[str, Vectors]] = {}  # most recently used last
+        self._cache: dict[str, dict[str, Vectors]] = {}  # sorted by last use
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max(1, len(encoders)), "text encoder", partial(_limit_cores, len(encoders)))
 
     def __call__(self, texts: Sequence[str]) -> "PendingTexts":
-        """Start to encode texts. Cached texts are not encoded again."""
+        """Start encoding texts in the background. Cached texts are not encoded again."""
         unique = list(dict.fromkeys(map(normalise_text, texts)))
         with self._lock:
             cached = {text: self._cache[text] for text in unique if text in self._cache}
@@ -74,14 +74,14 @@ class TextQueryEncoder:
 
 @dataclass(frozen=True)
 class PendingTexts:
-    """Texts that are being encoded.
+    """Texts that are being encoded in the background.
 
     Attributes:
-        unique: the unique texts, normalised.
-        new: the texts that are encoded now.
-        cached: text -> encoder name -> vector (d,) of the other texts.
-        jobs: encoder name -> future vectors of the new texts.
-        store: saves the vectors of all texts in the cache.
+        unique: normalised texts without repetitions.
+        new: texts in `unique` that are not cached and must be encoded.
+        cached: cached vectors: text -> encoder name -> vector (d,).
+        jobs: encoder name -> future with the vectors of `new`.
+        store: function that saves the vectors of all texts in the cache.
     """
 
     unique: list[str]
@@ -91,14 +91,14 @@ class PendingTexts:
     store: Callable[[Mapping[str, dict[str, Vectors]]], None]
 
     def vector(self, text: str, encoder: str) -> Vectors:
-        """Return the vector (1, d) of one text as soon as this encoder is ready."""
+        """Wait for one encoder, and return its vector (1, d) of one text."""
         text = normalise_text(text)
         if text in self.cached:
             return self.cached[text][encoder][None]
         return self.jobs[encoder].result()[[self.new.index(text)]]
 
     def result(self) -> Texts:
-        """Wait for all encoders, and return the unique texts with their vectors. The ID of a text is the text."""
+        """Wait for all encoders, and return the unique texts with their vectors. Each text is its own ID."""
         encoded = {name: job.result() for name, job in self.jobs.items()}
         new = {text: {name: vectors[row] for name, vectors in encoded.items()} for row, text in enumerate(self.new)}
         by_text = {**self.cached, **new}
@@ -109,17 +109,17 @@ class PendingTexts:
 
 
 def _limit_cores(n_encoders: int) -> None:
-    """Limit torch in this thread to its share of the cores, if an encoder has loaded torch."""
+    """Limit torch in this thread to an equal share of the CPU cores, if an encoder has loaded torch."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(max(1, available_cores() // n_encoders))
 
 
 class ImageQueryEncoder:
-    """Encodes image files that the index may not contain. Threads may share an instance.
+    """Encode image files that queries contain. The class is thread-safe.
 
     Args:
-        loaders: encoder name -> function that loads the encoder. The function is called once, at the first image.
-        max_pixels: maximum width times height of an image.
+        loaders: encoder name -> function that loads the encoder. The function is called once, for the first image.
+        max_pixels: maximum number of pixels (width times height) of an image.
     """
 
     def __init__(self, loaders: Mapping[str, Callable[[], ImageEmbedder]], max_pixels: int = MAX_PIXELS) -> None:
@@ -151,8 +151,8 @@ class ImageQueryEncoder:
     def _encoder(self, name: str) -> ImageEmbedder:
         if name not in self._loaders:
             raise SearchError(
-                f"params.yaml has no image encoder {name!r}, so only images of the index can be query images. Restore "
-                "the encoder, or build the index again."
+                f"params.yaml has no image encoder {name!r}, which the index requires for image files. Restore the "
+                "encoder, or rebuild the index."
             )
         with self._lock:
             if name not in self._loaded:

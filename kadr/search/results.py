@@ -1,4 +1,4 @@
-"""Rank candidates, group near-duplicates, and build the results of a search."""
+"""Rank candidates, group near-duplicates, and create the search results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kadr.io.embeddings import Rows, Vectors
 
-_CHUNK_SIZE = 256  # candidates whose hashes are compared together
+_CHUNK_SIZE = 256  # number of candidates whose hashes are compared at once
 
 Cosines = npt.NDArray[np.float32]
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -17,14 +17,14 @@ Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Match:
-    """One result of a search.
+    """One search result.
 
     Attributes:
         image_id: ID of the image.
         path: path or URI of the image file.
-        score: cosine of query and image in the space of the search encoder, -1 to 1.
-        relevance: prediction of the relevance model, 0 to 1. None if the model was not applied.
-        n_duplicates: number of near-duplicates of the image that are left out of the results.
+        score: cosine of the query vector and the image vector, -1 to 1.
+        relevance: relevance predicted by the relevance model, 0 to 1. None if the model was not applied.
+        n_duplicates: number of near-duplicates of the image that are not in the results.
         width: width of the image in pixels, None if unknown.
         height: height of the image in pixels, None if unknown.
     """
@@ -43,9 +43,9 @@ class Ranked:
     """Ranked candidates of a query, best first.
 
     Attributes:
-        rows: (n,) rows of the index.
-        cosines: (n,) cosines.
-        relevances: (n,) predicted relevances, NaN for candidates without prediction.
+        rows: (n,) row numbers in the index.
+        cosines: (n,) cosines of the candidates and the query vector.
+        relevances: (n,) predicted relevances, NaN for candidates without a prediction.
     """
 
     rows: Rows
@@ -53,15 +53,15 @@ class Ranked:
     relevances: Scores
 
     def take(self, positions: "Rows | list[int]") -> "Ranked":
-        """Return the candidates at these positions."""
+        """Return the candidates at the given positions, in the same order."""
         return Ranked(self.rows[positions], self.cosines[positions], self.relevances[positions])
 
 
 def rank_by_relevance(rows: Rows, cosines: Cosines, relevances: Scores) -> Ranked:
-    """Sort the candidates with a predicted relevance by it, before all other candidates.
+    """Rank candidates with a predicted relevance first, sorted by relevance. Other candidates stay sorted by cosine.
 
     Args:
-        rows: (n,) rows of the candidates, sorted by cosine.
+        rows: (n,) row numbers of the candidates, sorted by cosine.
         cosines: (n,) cosines of the candidates.
         relevances: (m,) predicted relevances of the first m candidates.
     """
@@ -72,15 +72,15 @@ def rank_by_relevance(rows: Rows, cosines: Cosines, relevances: Scores) -> Ranke
 
 
 def group_near_duplicates(ranked: Ranked, phashes: Sequence[str | None], bits: int) -> tuple[list[int], list[int]]:
-    """Group each candidate with the first better candidate that is its near-duplicate.
+    """Group near-duplicates. The best candidate of each group represents the group.
 
     Args:
-        ranked: n candidates.
+        ranked: n ranked candidates, best first.
         phashes: (n,) perceptual hashes in hexadecimal digits. An image without a hash has no near-duplicates.
         bits: maximum number of differing bits in the hashes of near-duplicates.
 
     Returns:
-        Positions of the first candidate of each group, and the number of the other candidates in each group.
+        Position of the best candidate in each group, and number of other candidates in each group.
     """
     codes = np.array([int(phash or "0", 16) for phash in phashes], dtype=np.uint64)
     has_hash = np.array([bool(phash) for phash in phashes], dtype=bool)
@@ -101,12 +101,12 @@ def group_near_duplicates(ranked: Ranked, phashes: Sequence[str | None], bits: i
 
 
 def make_matches(table: pa.Table, ranked: Ranked, n_duplicates: Sequence[int]) -> list[Match]:
-    """Return the matches of ranked candidates.
+    """Convert ranked candidates to matches.
 
     Args:
-        table: table of the index.
-        ranked: n candidates.
-        n_duplicates: (n,) near-duplicates of each candidate.
+        table: image metadata of the index, schema INDEXED_IMAGES.
+        ranked: n ranked candidates, best first.
+        n_duplicates: (n,) number of near-duplicates of each candidate.
     """
     images = table.select(["image_id", "path", "width", "height"]).take(ranked.rows).to_pylist()
     scores = ranked.cosines.tolist()
@@ -121,10 +121,10 @@ def select_diverse(vectors: Vectors, similarities: Cosines, k: int, diversity: f
     """Select images by maximal marginal relevance (Carbonell and Goldstein 1998).
 
     Args:
-        vectors: (n, d) vectors of the candidates.
-        similarities: (n,) similarities of the candidates to the query.
-        k: maximum number of selected images.
-        diversity: weight of the dissimilarity to images selected before, 0 to 1.
+        vectors: (n, d) image vectors of the candidates.
+        similarities: (n,) similarities between the candidates and the query.
+        k: maximum number of images to select.
+        diversity: weight of the dissimilarity to images that are already selected, 0 to 1.
 
     Returns:
         Positions of the selected images, in the order of selection.

@@ -1,4 +1,4 @@
-"""Search in two steps: nearest images by cosine, reranked by the relevance model."""
+"""Search in two steps: find the nearest images by cosine, then rerank them with the relevance model."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -28,30 +28,30 @@ from kadr.search.results import (
 )
 
 ImageReference = str | bytes
-"""The ID of an image in the index, or the bytes of an image file."""
+"""The ID of an image in the index, or the content of an image file."""
 
-_DISLIKE_WEIGHT = 0.5  # relative to a liked image
+_DISLIKE_WEIGHT = 0.5  # weight of a disliked image; a liked image has the weight 1
 _CANDIDATES_PER_RECOMMENDATION = 10
 _FILTER_CACHE_SIZE = 8
 
 
 class RelevancePredictor(Protocol):
-    """The methods of a relevance model that search uses."""
+    """The interface of a relevance model that search requires."""
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> Scores:
-        """Return the relevance of n pairs of an image and a text: (n,) float64 in 0..1."""
+        """Predict the relevance of n pairs of an image and a text: (n,) float64 in 0..1."""
 
 
 @dataclass(frozen=True)
 class Searcher:
-    """Finds images by text and by example.
+    """Find images by text and by example images.
 
     Attributes:
-        index: collection to search.
-        encoders: text encoders by name: the search encoder of the index, and the encoders of the relevance model.
-        model: relevance model, None to rank by cosine alone.
-        rerank: number of nearest images that the relevance model reranks. 0 without a model.
-        image_encoder: encodes image files that the index does not contain.
+        index: index of the image collection to search.
+        encoders: text encoders by name: the search encoder of the index, and all encoders of the relevance model.
+        model: relevance model. None ranks by cosine alone.
+        rerank: number of nearest images that the relevance model reranks. 0 if there is no model.
+        image_encoder: encoder for image files that are not in the index.
         duplicate_bits: maximum number of differing bits in the perceptual hashes of near-duplicates.
     """
 
@@ -65,14 +65,15 @@ class Searcher:
     def search(self, query: Query | str, k: int, offset: int = 0) -> list[Match]:
         """Return the best images for a query.
 
-        The first `rerank` images by cosine are sorted by predicted relevance, the other images by cosine. Ties are
-        sorted by ID. The relevance model reranks queries that consist of texts. The relevance of several texts is the
-        product of their relevances. A subtracted text contributes 1 - relevance.
+        The `rerank` images with the highest cosine are sorted by predicted relevance. All other images are sorted by
+        cosine. Ties are sorted by image ID. The relevance model only reranks queries without images. If a query has
+        several texts, the relevance of an image is the product of its relevances for the texts. A subtracted text
+        contributes 1 - relevance.
 
         Args:
-            query: a query, or one text. A text is not parsed; use `parse_query` for + and -.
-            k: maximum number of images, at least 1.
-            offset: number of best images to skip.
+            query: a query or a plain text. Signs in a plain text have no meaning. Use `parse_query` to parse them.
+            k: maximum number of images to return, at least 1.
+            offset: number of images to skip at the top of the ranking.
 
         Returns:
             Matches, best first.
@@ -84,18 +85,18 @@ class Searcher:
         return self.search_many([query], k, offset)[0]
 
     def search_many(self, queries: Sequence[Query | str], k: int, offset: int = 0) -> list[list[Match]]:
-        """Run several searches at once. Texts are encoded together, and all pairs are predicted together.
+        """Search for several queries in one batch, which is faster than one search per query.
 
         Args:
-            queries: queries, as in `search`.
-            k: maximum number of images per query, at least 1.
-            offset: number of best images to skip.
+            queries: queries or plain texts, as in `search`.
+            k: maximum number of images to return per query, at least 1.
+            offset: number of images to skip at the top of each ranking.
 
         Returns:
-            Matches per query, best first.
+            One list of matches per query, best first.
         """
         if k < 1 or offset < 0:
-            raise SearchError(f"k is {k} and offset is {offset}, expected at least 1 and at least 0.")
+            raise SearchError(f"k is {k} and offset is {offset}, expected k of at least 1 and offset of at least 0.")
         parsed = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
         with self._threads.limit(limits=1):
             texts = self._text_encoder([term.text for query in parsed for term in query.terms if term.text is not None])
@@ -110,10 +111,10 @@ class Searcher:
         """Return the images that are most similar to an image.
 
         Args:
-            image: ID of an image in the index, or bytes of an image file.
-            k: maximum number of images, at least 1.
-            offset: number of best images to skip.
-            filters: conditions on the results.
+            image: ID of an image in the index, or content of an image file.
+            k: maximum number of images to return, at least 1.
+            offset: number of images to skip at the top of the ranking.
+            filters: filters for the results.
         """
         return self.search(Query((image_term(1.0, image),), filters or Filters()), k, offset)
 
@@ -125,20 +126,20 @@ class Searcher:
         diversity: float = 0.3,
         filters: Filters | None = None,
     ) -> list[Match]:
-        """Return images that are similar to liked images, but not to disliked images or to each other.
+        """Return images that are similar to the liked images, but not to the disliked images or to each other.
 
         Args:
-            likes: at least one image.
-            dislikes: any number of images.
-            k: maximum number of images, at least 1.
+            likes: liked images, at least one.
+            dislikes: disliked images.
+            k: maximum number of images to return, at least 1.
             diversity: weight of the dissimilarity between the results, 0 to 1.
-            filters: conditions on the results.
+            filters: filters for the results.
 
         Raises:
-            SearchError: no image is liked, or the diversity is not in 0..1.
+            SearchError: `likes` is empty, or `diversity` is not between 0 and 1.
         """
         if not likes:
-            raise SearchError("No image is liked, expected at least one.")
+            raise SearchError("No image is liked, expected at least one. Name an image that you like.")
         if not 0 <= diversity <= 1:
             raise SearchError(f"The diversity is {diversity}, expected 0 to 1.")
         terms = [
@@ -152,11 +153,11 @@ class Searcher:
         return [matches[position] for position in select_diverse(vectors, similarities, k, diversity)]
 
     def score(self, image: ImageReference, text: str) -> float:
-        """Predict the relevance of an image and a text, 0 to 1.
+        """Predict the relevance of an image for a text, 0 to 1.
 
         Args:
-            image: ID of an image in the index, or bytes of an image file.
-            text: a query or caption.
+            image: ID of an image in the index, or content of an image file.
+            text: a query or a caption.
 
         Raises:
             SearchError: no relevance model is loaded, or the text is empty.
@@ -177,7 +178,7 @@ class Searcher:
         return float(self.model.predict(images, texts, first, first)[0])
 
     def image_metadata(self, image_id: str) -> dict[str, Any]:
-        """Return the columns of INDEXED_IMAGES of one image.
+        """Return the metadata of one image: column of INDEXED_IMAGES -> value.
 
         Raises:
             SearchError: the index does not contain the image.
@@ -186,7 +187,7 @@ class Searcher:
         return metadata
 
     def find_row(self, image: ImageReference) -> int | None:
-        """Return the row of an image in the index, None for a file that the index does not contain.
+        """Return the row number of an image in the index, or None for an image file that is not in the index.
 
         Raises:
             SearchError: the index does not contain an image with this ID.
@@ -204,16 +205,16 @@ class Searcher:
 
     @cached_property
     def _threads(self) -> ThreadpoolController:
-        """Controls the threads of NumPy and FAISS: more than one would compete with the encoders for the cores."""
+        """Controller that limits NumPy and FAISS to one thread, so that they leave the CPU cores to the encoders."""
         return ThreadpoolController()
 
     @cached_property
     def _allowed_rows(self) -> Callable[[Filters], Rows | None]:
-        """`allowed_rows` with a cache, because consecutive queries often have the same filters."""
+        """The function `allowed_rows` with a cache, because consecutive queries often have the same filters."""
         return lru_cache(maxsize=_FILTER_CACHE_SIZE)(partial(allowed_rows, self.index))
 
     def _find_candidates(self, query: Query, texts: PendingTexts, n: int) -> Candidates:
-        """Find candidates as soon as the search encoder is ready, while other encoders still run."""
+        """Find the candidates of a query as soon as the search encoder is ready, while other encoders are running."""
         encoder = self.index.encoder
 
         def embed_term(term: Term) -> tuple[Vectors, int | None]:
@@ -227,8 +228,8 @@ class Searcher:
 
         if query.filters.min_relevance is not None and not self._is_reranked(query):
             raise SearchError(
-                "The filter min_relevance needs predictions of the relevance model. Use a query of texts, and set "
-                "index.rerank above 0 in params.yaml."
+                "The filter min_relevance needs predictions of the relevance model. Use a query without images, and "
+                "set index.rerank above 0 in params.yaml."
             )
         vector, query_rows = query_vector(query, embed_term)
         return Candidates(self.index, query, vector, query_rows, n, allowed=self._allowed_rows(query.filters))
@@ -237,9 +238,9 @@ class Searcher:
         return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
 
     def _predict(self, candidates: Sequence[Candidates], texts: PendingTexts) -> list[Scores]:
-        """Predict the relevance of the first candidates of each query. The array is empty if the model does not apply.
+        """Predict the relevance of the first candidates of each query. The array of a query with images is empty.
 
-        Image vectors are read while the encoders still run.
+        Image vectors are read while the encoders are running.
         """
         relevances = [np.empty(0) for _ in candidates]
         tasks = [
@@ -267,7 +268,7 @@ class Searcher:
         return relevances
 
     def _rank(self, candidates: Candidates, relevances: Scores, k: int) -> list[Match]:
-        """Return the best k matches. If grouping near-duplicates leaves fewer, more candidates are found."""
+        """Return the best k matches. If too few remain after near-duplicates are grouped, find more candidates."""
         query = candidates.query
         min_relevance = query.filters.min_relevance
         bits = self.duplicate_bits if query.fold_duplicates else -1

@@ -16,25 +16,25 @@ from kadr.search.searcher import Searcher
 
 logger = logging.getLogger(__name__)
 
-_PREPARED_MAX = 5000  # an index with more images is not prepared when it is loaded
+_PREPARED_MAX = 5000  # maximum number of images that are prepared when an index is loaded
 
 
 def load_searcher(
     artifacts: Artifacts, params: Params, *, text_queries: bool = True, many_queries: bool = True
 ) -> Searcher:
-    """Load the index, the text encoders and the relevance model.
+    """Load an index, its text encoders and the relevance model, and return a searcher.
 
-    Image encoders are loaded by the first query with an image file that the index does not contain.
+    Image encoders are not loaded until a query contains an image file that is not in the index.
 
     Args:
-        artifacts: folders of the index, the text encoders and the relevance model.
-        params: settings of the encoders, of stage index and of near-duplicates.
-        text_queries: whether queries will contain texts. If False, neither text encoders nor the relevance model are
+        artifacts: paths of the index, the text encoders and the relevance model.
+        params: settings from params.yaml.
+        text_queries: whether queries can contain texts. If False, the text encoders and the relevance model are not
             loaded.
-        many_queries: whether to prepare all images for the relevance model, which makes every query faster.
+        many_queries: whether to prepare all images for the relevance model in advance, which makes queries faster.
 
     Raises:
-        SearchError: the index or the relevance model is missing, or the search encoder has changed.
+        SearchError: the index or the relevance model is missing, or the search encoder differs from the index.
         EncoderError: a text encoder cannot be loaded.
     """
     index, texts, rerank = Index.load(artifacts.index), params.embed_texts, params.index.rerank
@@ -45,8 +45,8 @@ def load_searcher(
     names = list(texts.encoders) if rerank else [index.encoder]
     if index.encoder not in texts.encoders:
         raise SearchError(
-            f"{artifacts.index}: the images are embedded by encoder {index.encoder!r}, but embed_texts.encoders in "
-            f"params.yaml has only {', '.join(texts.encoders)}. Add that encoder, or build the index again."
+            f"{artifacts.index}: the images were embedded by encoder {index.encoder!r}, but embed_texts.encoders in "
+            f"params.yaml has only {', '.join(texts.encoders)}. Add this encoder, or rebuild the index."
         )
     encoders = {
         name: load_text_encoder(texts.encoders[name], texts.precision, artifacts.text_encoders / name) for name in names
@@ -61,12 +61,12 @@ def load_searcher(
 
 
 def _prepare_index(index: Index, model: RelevanceModel, folder: Path) -> Index:
-    """Prepare all images of a small index now. A large index without stored arrays is prepared by each search."""
+    """Prepare all images of a small index now. In a large index, each search prepares its own candidates."""
     if len(index.table) <= _PREPARED_MAX:
         return index.prepare(model.prepare, model.key)
     if index.prepared_for != model.key:
         logger.warning(
-            "%s: the index has no stored features for this relevance model, so every search computes them and is slow. "
+            "%s: the index does not store the features of this relevance model, so every search is slow. "
             "Run `kadr index FOLDER` after `dvc repro` to build an index that stores them.",
             folder,
         )
@@ -74,7 +74,7 @@ def _prepare_index(index: Index, model: RelevanceModel, folder: Path) -> Index:
 
 
 def _image_encoder_loaders(index: Index, params: EmbedImagesParams) -> dict[str, Callable[[], ImageEncoder]]:
-    """Return a function per encoder of the index that loads the encoder and checks its identity."""
+    """Return, for each encoder of the index, a function that loads the image encoder and checks its identity."""
 
     def load(name: str) -> ImageEncoder:
         encoder = load_image_encoder(params.encoders[name], params.precision)
@@ -87,17 +87,17 @@ def _image_encoder_loaders(index: Index, params: EmbedImagesParams) -> dict[str,
 def check_same_encoder(
     index: Index, metadata: Mapping[str, str], name: str | None = None, subject: str = "texts"
 ) -> None:
-    """Check that an encoder has the same weights as the encoder of the index.
+    """Check that an encoder is the same as the encoder that was used to build an index.
 
     Args:
-        index: the index.
-        metadata: identity of the encoder.
-        name: name of an image encoder, whose preprocessing is checked too. None for a text encoder, which is compared
+        index: index to compare with.
+        metadata: architecture, SHA-256 of the weights and preprocessing of the encoder to check.
+        name: name of an image encoder, whose preprocessing is also compared. None for a text encoder, which is compared
             with the search encoder of the index.
-        subject: input of the encoder, for the error message.
+        subject: input of the encoder in the error message.
 
     Raises:
-        SearchError: the encoder differs.
+        SearchError: the encoder differs from the encoder of the index.
     """
     fields = ["architecture", "weights_sha256"] if name is None else ["architecture", "weights_sha256", "preprocessing"]
     name = name or index.encoder

@@ -1,4 +1,4 @@
-"""Progress display."""
+"""Tests of the progress display."""
 
 import logging
 

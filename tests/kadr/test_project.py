@@ -1,4 +1,4 @@
-"""The artifacts of a project, and of one version of the champion."""
+"""Tests of the artifact paths of a project and of a champion version."""
 
 from pathlib import Path
 

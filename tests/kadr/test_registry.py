@@ -1,4 +1,4 @@
-"""The registry of implementations that packages register as entry points."""
+"""Tests of the registry of implementations, which packages register as entry points."""
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -38,6 +38,6 @@ def test_an_unknown_name_is_an_error() -> None:
 
 
 def test_a_missing_package_is_an_error_with_the_install_command() -> None:
-    message = "needs the package package_that_does_not_exist. Install it: pip install .*extra"
+    message = "requires the package package_that_does_not_exist. Install it: pip install .*extra"
     with pytest.raises(ParamsError, match=message):
         METHODS.load("broken")

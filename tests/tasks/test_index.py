@@ -1,4 +1,4 @@
-"""Stage index on a small project."""
+"""Tests of stage index on a small project."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Commands `kadr cache list`, `verify`, `compact` and `gc`."""
+"""Tests of the commands `kadr cache list`, `verify`, `compact` and `gc`."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ KEYS = [digit * 64 for digit in "abc"]
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddingCache:
-    """Return a cache of two shards with two vectors and one undecodable image."""
+    """Return a cache with two shards, which contain two vectors and one undecodable image."""
     monkeypatch.setenv("KADR_CACHE", str(tmp_path))
     cache = EmbeddingCache(tmp_path, IDENTITY, 3)
     cache.append(KEYS[:1], VECTORS[:1])

@@ -1,4 +1,4 @@
-"""The command line: output, files, exit codes and error messages."""
+"""Tests of the command line: output, files, exit codes and error messages."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ CAPTIONS = {"ball.jpg": "a red ball left of a tree", "boat.jpg": "a boat on the 
 
 @pytest.fixture
 def folder(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with the settings and presets of the project."""
+    """Create a folder with the settings and presets of the project."""
     shutil.copy(project / "params.yaml", tmp_path)
     shutil.copytree(project / "presets", tmp_path / "presets")
     monkeypatch.chdir(tmp_path)
@@ -112,7 +112,7 @@ def test_search_writes_a_grid(searchable: Path) -> None:
     json.loads(result.stdout)
     result = run("search", "a dog", "--grid", "grid.nothing")
     assert result.exit_code == 1
-    assert "Name a .png or .jpg file" in result.stderr
+    assert "Use a file name that ends in .png or .jpg" in result.stderr
 
 
 def test_a_missing_photo_is_an_error_after_the_results(searchable: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stages: metrics after success, and error messages after failure."""
+"""Tests of running a stage: metrics after success, and error messages after failure."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ from tasks import index, train
 
 @pytest.fixture
 def folder(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with the settings of the project."""
+    """Create a folder with the settings of the project."""
     shutil.copy(project / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -75,7 +75,7 @@ def test_a_value_that_is_not_json_keeps_the_old_file(tmp_path: Path) -> None:
 
 @contextmanager
 def limited_file_size(n_bytes: int) -> Iterator[None]:
-    """Let every write beyond `n_bytes` of a file fail, like on a full disk."""
+    """Make writes beyond the first `n_bytes` of a file fail, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
     try:
@@ -107,7 +107,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_partial_files(
 
 def test_a_file_with_the_name_of_a_folder_is_an_error(folder: Path) -> None:
     (folder / "metrics").write_text("")
-    with pytest.raises(SystemExit, match=r"^toy: .*metrics.*\. Move the file that has the name of a folder"):
+    with pytest.raises(SystemExit, match=r"^toy: .*metrics.*\. Move the file that is in the place of a folder"):
         run_stage("toy", lambda params: {})
 
 

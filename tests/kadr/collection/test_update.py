@@ -1,4 +1,4 @@
-"""Update an index: listing, scanning, embedding and publishing."""
+"""Tests of index updates: listing, scanning, embedding and publishing."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ class MeanColour(ImageEncoder):
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder of three images, a hidden image, a text file and an invalid image."""
+    """Create a folder with three images, a hidden image, a text file and an invalid image."""
     monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(update, "load_image_encoder", MeanColour)
     monkeypatch.setattr(MeanColour, "n_encoded", 0)
@@ -182,7 +182,7 @@ def test_a_damaged_index_is_built_again(
     with pytest.raises(SearchError, match="no index to update"):
         run(out)
     assert changed(run(out, photos)) == {"new": 3}
-    assert "The index cannot be read and is built again" in caplog.text
+    assert "The index cannot be read and will be rebuilt" in caplog.text
     assert len(Index.load(out).table) == MeanColour.n_encoded == 3
 
 
@@ -234,8 +234,8 @@ def test_skipped_names_and_links_are_logged(photos: Path, tmp_path: Path, caplog
     (photos / "link").symlink_to(tmp_path, target_is_directory=True)
     (photos / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert changed(run(tmp_path / "index", photos)) == {"new": 3}
-    assert "skipped 1 images whose names are not UTF-8" in caplog.text
-    assert f"skipped 1 linked folders (e.g. {photos}/link)" in caplog.text
+    assert "skipped 1 images whose names are not valid UTF-8" in caplog.text
+    assert f"skipped 1 linked folders, e.g. {photos}/link." in caplog.text
 
 
 def test_an_archive_is_indexed(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,9 +250,7 @@ def test_an_archive_is_indexed(photos: Path, tmp_path: Path, monkeypatch: pytest
     assert set(list_image_files(["zip://2024::album.zip"])[0]["path"]) < set(result.index.table["path"].to_pylist())
 
 
-def test_an_address_without_sizes_is_indexed(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_without_sizes_is_indexed(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = fsspec.filesystem("memory")
     memory.put(str(photos), "/album", recursive=True)
     listed = {path: {"name": path, "size": None} for path in memory.find("/album")}
@@ -268,7 +266,7 @@ def test_an_address_without_sizes_is_indexed(
 def test_an_interrupted_update_resumes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "index"
     for path in photos.rglob("*"):
-        os.utime(path, (1, 1))  # old enough to be remembered
+        os.utime(path, (1, 1))  # old enough for its hash to be saved
     with monkeypatch.context() as patched:
         patched.setattr(update, "build_index", interrupt)
         with pytest.raises(KeyboardInterrupt):

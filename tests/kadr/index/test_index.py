@@ -1,4 +1,4 @@
-"""Build, search, write and load an index."""
+"""Tests of building, searching, writing and loading an index."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ OTHERS = {
 
 
 def images_table(*rows: tuple[str, str]) -> pa.Table:
-    """Make a table IMAGES from pairs (image_id, status)."""
+    """Create an IMAGES table from pairs (image_id, status)."""
     others = {"split": "train", "sha256": None, "bytes": 1, "width": 4, "height": 3, "phash": None}
     return pa.Table.from_pylist(
         [{"image_id": name, "path": f"photos/{name}", "status": status, **others} for name, status in rows], IMAGES
@@ -113,7 +113,7 @@ def test_a_large_index_has_lists_and_reaches_the_target_recall() -> None:
     queries = embeddings.vectors[5:500:7]
     found = [[index.nearest(vector[None], 10)[0] for vector in queries] for index in (exact, lists)]
     recall = np.mean([len(np.intersect1d(*pair)) / 10 for pair in zip(*found, strict=True)])
-    assert recall > 0.95  # on other vectors than the ones that set nprobe
+    assert recall > 0.95  # measured on vectors that were not used to choose nprobe
 
 
 @pytest.mark.parametrize("exact_max", [1, 100_000])
@@ -153,7 +153,7 @@ def test_nprobe_is_close_to_the_necessary_number_of_lists(needed: int) -> None:
         nlist = 100
 
         def search(self, queries: Vectors, k: int, params: Any) -> tuple[None, np.ndarray]:
-            missed = min(1, max(0, needed - params.nprobe) / 20)  # share of the queries without a result
+            missed = min(1, max(0, needed - params.nprobe) / 20)  # share of queries without a result
             return None, np.where(np.arange(len(queries))[:, None] < missed * len(queries), -1, expected)
 
     expected = np.tile(np.arange(10), (512, 1))

@@ -1,4 +1,4 @@
-"""Export of an index to Qdrant."""
+"""Tests of the export of an index to Qdrant."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fingerprints: only new and changed files are read."""
+"""Tests of the fingerprint cache, which reads only new and changed files."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ def files(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the paths of the files that are read."""
+    """Record the path of each file that is read."""
     paths: list[str] = []
     original = fingerprints._sha256
 

@@ -1,4 +1,4 @@
-"""Decode image files: formats, bounds, orientation and errors."""
+"""Tests of image decoding: formats, size limits, orientation and errors."""
 
 import hashlib
 import io

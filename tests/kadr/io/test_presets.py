@@ -1,4 +1,4 @@
-"""Presets and single settings, written into params.yaml."""
+"""Tests of writing presets and single settings into params.yaml."""
 
 import shutil
 from pathlib import Path
@@ -77,7 +77,11 @@ def test_overrides_are_applied_after_the_preset(params_path: Path, presets: Path
         ("sample", "train.num_leaves=many", r"train\.num_leaves: .*got 'many'"),
         ("sample", "nothing.key=1", "no section 'nothing'"),
         ("sample", "seed={", "not valid YAML"),
-        ("flickr8k", "clip.ratings=0.5", r"clip\.ratings is 0\.5, which needs clip\.source: train, got local"),
+        (
+            "flickr8k",
+            "clip.ratings=0.5",
+            r"clip\.ratings is 0\.5, which requires clip\.source: train, but clip\.source is local",
+        ),
         ("sample", "clip.ratings=1", r"clip\.ratings: .*less than 1"),
     ],
 )

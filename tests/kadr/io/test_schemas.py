@@ -1,4 +1,4 @@
-"""Parquet tables: round trip, schema checks and damaged files."""
+"""Tests of Parquet tables: round trips, schema checks and damaged files."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_a_missing_table_or_another_schema_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_damaged_file_is_an_error_or_has_the_same_values(tmp_path: Path, seed: int) -> None:
-    """Damage of bytes outside the values, such as unused statistics, may stay unnoticed."""
+    """Damage to bytes that are not read, such as unused statistics, may remain undetected."""
     write_table(TABLE, tmp_path / "table", QUERIES)
     content = (tmp_path / "table").read_bytes()
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Normalisation of queries and captions."""
+"""Tests of the normalisation of queries and captions."""
 
 import numpy as np
 import pytest

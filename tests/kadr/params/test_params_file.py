@@ -1,4 +1,4 @@
-"""Validation of params.yaml, and its comments."""
+"""Tests of the validation of params.yaml, and of the comments in params.yaml."""
 
 import shutil
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ def descriptions(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str
 def comments(mapping: CommentedMap, prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in mapping.items():
         token = mapping.ca.items.get(name)
-        own = token and (token[2] or (token[3] or [None])[0])
-        if own:
-            yield f"{prefix}{name}", own.value.split("\n")[0].removeprefix("#").strip()
+        comment = token and (token[2] or (token[3] or [None])[0])
+        if comment:
+            yield f"{prefix}{name}", comment.value.split("\n")[0].removeprefix("#").strip()
         if isinstance(value, CommentedMap):
             yield from comments(value, f"{prefix}{name}.")
 

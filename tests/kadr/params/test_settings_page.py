@@ -1,4 +1,4 @@
-"""The generated page docs/settings.md."""
+"""Test that the generated page docs/settings.md is up to date."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Queries: syntax, weighted terms, filters, near-duplicates and recommendations."""
+"""Tests of query syntax, weighted terms, filters, near-duplicates and recommendations."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ ANGLES = {"east": 0, "north": 90, "west": 180, "northeast": 45}
 
 
 class Compass:
-    """An encoder whose vectors are directions: of a name, or of the brightness of a grey image in degrees."""
+    """An encoder that returns a direction in the plane, given by a text or by the brightness of an image in degrees."""
 
     shorter_side = None
 

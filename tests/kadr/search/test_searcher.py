@@ -1,4 +1,4 @@
-"""Searcher: ranking, errors, identity of encoders, and the grid image."""
+"""Tests of the searcher: ranking, errors, encoder identity, and the grid image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,9 +113,7 @@ def test_an_index_of_an_unknown_encoder_is_an_error(tmp_path: Path, index: Index
     params = sample_params()
     encoders = {name: spec for name, spec in params.embed_texts.encoders.items() if name != "clip"}
     params = params.model_copy(update={"embed_texts": params.embed_texts.model_copy(update={"encoders": encoders})})
-    with pytest.raises(
-        SearchError, match=r"encoder 'clip', but embed_texts\.encoders in params\.yaml has only sbert"
-    ):
+    with pytest.raises(SearchError, match=r"encoder 'clip', but embed_texts\.encoders in params\.yaml has only sbert"):
         load_searcher(artifacts(tmp_path), params)
 
 
