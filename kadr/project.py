@@ -241,7 +241,7 @@ PROJECT = Project()
 """The project in the working directory."""
 
 SEEN_TEXT = "seen_text"
-"""Name of the predictions of models that were trained on the query of each predicted pair, but not on its image."""
+"""Name of the predictions for pairs whose query, but not whose image, was in the training data."""
 
 SCORE_SUMMARY = "_summary.json"
 """File name of the summary that batch scoring writes to its output folder."""

@@ -66,7 +66,7 @@ class Index:
 
         Args:
             vector: (1, d) float32 query vector with unit norm, in the vector space of `encoder`.
-            k: number of images to return, at least 1. If the index contains fewer images, all are returned.
+            k: number of images to return, at least 1. An index of fewer than k images returns all images.
             rows: row numbers to search in, ascending. None searches all rows.
 
         Returns:
@@ -161,8 +161,8 @@ class Index:
             description = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
         except OSError as error:
             raise SearchError(
-                f"{folder}: the index does not exist. Build it with `dvc repro index`, or with `kadr index` for your "
-                "own photos."
+                f"{folder}: the index does not exist. Build an index with `dvc repro index`, or with `kadr index` for "
+                "your own photos."
             ) from error
         except ValueError as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error

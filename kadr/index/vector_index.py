@@ -188,7 +188,9 @@ def _recalls(expected: RowIds, found: RowIds) -> npt.NDArray[np.float64]:
 
 
 def _choose_nprobe(index: Any, queries: Vectors, expected: RowIds) -> tuple[int, float]:
-    """Return the number of lists needed to reach the target recall (at most 1/16 too high), and the measured recall.
+    """Choose the number of lists to probe, and return it with the measured recall.
+
+    The number is at most 1/16 larger than the smallest number of lists that reaches the target recall.
 
     The mean recall must exceed the target by its standard error, because other queries may have a lower recall.
     """

@@ -83,7 +83,7 @@ class Embeddings:
         if not isinstance(vector_type, pa.FixedSizeListType):
             raise SchemaError(
                 f"{path}: the file is not an embeddings table, expected a column `vector` of type fixed_size_list. "
-                "Delete it and run `dvc repro`."
+                "Delete the file and run `dvc repro`."
             )
         check_schema(table, embeddings_schema(vector_type.list_size), str(path))
         vector = table.column("vector").combine_chunks()

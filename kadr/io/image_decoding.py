@@ -166,7 +166,7 @@ def _header_size(image: Image.Image) -> tuple[int, int]:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return the width and height of an open image as they are after its EXIF orientation is applied."""
+    """Return the upright width and height of an open image, based on its EXIF orientation."""
     width, height = image.size
     return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
 

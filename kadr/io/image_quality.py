@@ -10,7 +10,7 @@ from PIL import Image
 from kadr.io.image_decoding import apply_orientation
 
 MEASURED_SIDE = 256
-"""Length of the longer side in pixels before blur is measured. Larger images are reduced to be comparable."""
+"""Maximum length of the longer side in pixels when blur is measured. Larger images are reduced to this size."""
 
 DRAFT_SIZE = (MEASURED_SIDE, MEASURED_SIDE)
 """Minimum width and height in pixels when a JPEG is decoded at a reduced size for these measurements."""
@@ -27,7 +27,7 @@ class ImageQuality:
 
     Attributes:
         phash: 64-bit perceptual hash as 16 hexadecimal digits.
-        blur: variance of the Laplacian (Pech-Pacheco et al. 2000). A lower value means a more blurred image.
+        blur: variance of the Laplacian (Pech-Pacheco et al. 2000). Lower values indicate more blur.
         exposure: mean luminance, 0 (black) to 1 (white).
     """
 

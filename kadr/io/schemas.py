@@ -35,7 +35,7 @@ IMAGES = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("phash", pa.string()),  # 64-bit perceptual hash, hexadecimal
-        pa.field("blur", pa.float64()),  # variance of the Laplacian; a lower value means a more blurred image
+        pa.field("blur", pa.float64()),  # variance of the Laplacian; lower values indicate more blur
         pa.field("exposure", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
         required("status", pa.string()),  # ok, or the reason why the image cannot be used
     ]
@@ -219,5 +219,5 @@ def read_parquet(path: Path) -> pa.Table:
         raise SchemaError(f"{path}: the table does not exist. Run `dvc repro` to create it.") from error
     except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for data that it cannot decompress
         raise SchemaError(
-            f"{path}: the Parquet file cannot be read ({error}). Delete it and run `dvc repro`."
+            f"{path}: the Parquet file cannot be read ({error}). Delete the file and run `dvc repro`."
         ) from error

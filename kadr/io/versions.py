@@ -53,7 +53,7 @@ class Versions:
         self.kept = kept
         if folder.exists() and not folder.is_symlink():
             raise SearchError(
-                f"{folder}: a file or folder with this name exists, expected a link to a version. Move it away, or use "
+                f"{folder}: a file or folder with this name exists, expected a link to a version. Move it, or use "
                 "another name."
             )
 

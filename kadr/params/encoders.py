@@ -20,19 +20,19 @@ TEXT_ENCODERS: Registry[Any] = Registry("kadr.text_encoders", "embed_texts.encod
 class EncoderParams(Section):
     """Settings of one encoder.
 
-    Each backend defines a subclass, which is the attribute `params_model` of its encoder classes.
+    Each backend defines a subclass. The encoder classes of the backend refer to it in the attribute `params_model`.
     """
 
     backend: str = Field(description="Name of a registered encoder backend.")
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Local files and folders that contain weights: name of the setting -> path."""
+        """Local files and folders that contain weights, by the name of the setting."""
         return {}
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Weights in installed packages: name of the setting -> `package:MODULE/PATH`."""
+        """Weights in installed packages, as `package:MODULE/PATH`, by the name of the setting."""
         return {}
 
     @property

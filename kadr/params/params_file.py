@@ -38,7 +38,7 @@ class Params(Section):
 
     seed: int = Field(description="Random seed of all stages.")
     ingest: IngestParams = Field(description="Stage ingest: raw data and validation limits.")
-    aggregate: AggregateParams = Field(description="Stage aggregate: method that aggregates the ratings of a pair.")
+    aggregate: AggregateParams = Field(description="Stage aggregate: aggregation of the ratings of each pair.")
     clip: ClipParams = Field(description="Stage clip: source and training of the CLIP model.")
     embed: EmbedParams = Field(description="Stages embed_images and embed_texts: embedding cache and engine.")
     embed_images: EmbedImagesParams = Field(description="Stage embed_images: image encoders.")

@@ -54,7 +54,7 @@ class IngestParams(Section):
 
 
 class AggregateParams(Section):
-    """Stage aggregate: method that aggregates the ratings of a pair."""
+    """Stage aggregate: aggregation of the ratings of each pair."""
 
     expert: Annotated[str, AfterValidator(_registered_aggregator)] = Field(
         description=(
@@ -209,7 +209,7 @@ class EvaluateParams(Section):
     """Stage evaluate: confidence intervals and gates."""
 
     n_bootstrap: Count = Field(description="Number of bootstrap resamples per confidence interval.")
-    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Confidence level of the confidence intervals.")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Level of the confidence intervals, e.g. 0.95.")
     gates: GateParams = Field(
         description="Quality gates. The stage fails if the model is significantly worse in a comparison."
     )

@@ -19,7 +19,7 @@ class Term:
     """One term of a query: a text, an image in the index, or an image file.
 
     Attributes:
-        weight: weight of the term, -1000 to 1000 but not 0. A negative weight subtracts the term.
+        weight: nonzero weight of the term, -1000 to 1000. A negative weight subtracts the term.
         text: description of the images to find.
         image_id: ID of an image in the index.
         content: bytes of an image file.
@@ -37,7 +37,7 @@ class Term:
         if self.text is not None and not self.text.strip():
             raise SearchError(_EMPTY)
         if not -1000 <= self.weight <= 1000 or self.weight == 0:
-            raise SearchError(f"The weight of a term is {self.weight}, expected -1000 to 1000 but not 0.")
+            raise SearchError(f"The weight of a term is {self.weight}, expected a nonzero number from -1000 to 1000.")
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _limit_cores(n_encoders: int) -> None:
 
 
 class ImageQueryEncoder:
-    """Encode image files that queries contain. The class is thread-safe.
+    """Encode image files used in queries. The class is thread-safe.
 
     Args:
         loaders: encoder name -> function that loads the encoder. The function is called once, for the first image.

@@ -22,7 +22,7 @@ class Match:
     Attributes:
         image_id: ID of the image.
         path: path or URI of the image file.
-        score: cosine of the query vector and the image vector, -1 to 1.
+        score: cosine between the query vector and the image vector, -1 to 1.
         relevance: relevance predicted by the relevance model, 0 to 1. None if the model was not applied.
         n_duplicates: number of near-duplicates of the image that are not in the results.
         width: width of the image in pixels, None if unknown.
@@ -72,7 +72,7 @@ def rank_by_relevance(rows: Rows, cosines: Cosines, relevances: Scores) -> Ranke
 
 
 def group_near_duplicates(ranked: Ranked, phashes: Sequence[str | None], bits: int) -> tuple[list[int], list[int]]:
-    """Group near-duplicates. The best candidate of each group represents the group.
+    """Group near-duplicates. Each group is represented by its best candidate.
 
     Args:
         ranked: n ranked candidates, best first.

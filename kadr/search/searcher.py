@@ -44,11 +44,11 @@ class RelevancePredictor(Protocol):
 
 @dataclass(frozen=True)
 class Searcher:
-    """Find images by text and by example images.
+    """Search for images by text or by example images.
 
     Attributes:
         index: index of the image collection to search.
-        encoders: text encoders by name: the search encoder of the index, and all encoders of the relevance model.
+        encoders: encoder name -> text encoder, for the search encoder and for all encoders of the relevance model.
         model: relevance model. None ranks by cosine alone.
         rerank: number of nearest images that the relevance model reranks. 0 if there is no model.
         image_encoder: encoder for image files that are not in the index.
@@ -66,12 +66,12 @@ class Searcher:
         """Return the best images for a query.
 
         The `rerank` images with the highest cosine are sorted by predicted relevance. All other images are sorted by
-        cosine. Ties are sorted by image ID. The relevance model only reranks queries without images. If a query has
+        cosine. Ties are sorted by image ID. Queries that contain an image are not reranked. If a query has
         several texts, the relevance of an image is the product of its relevances for the texts. A subtracted text
         contributes 1 - relevance.
 
         Args:
-            query: a query or a plain text. Signs in a plain text have no meaning. Use `parse_query` to parse them.
+            query: a query or a plain text. Use `parse_query` for a text with + and - signs.
             k: maximum number of images to return, at least 1.
             offset: number of images to skip at the top of the ranking.
 
@@ -238,7 +238,7 @@ class Searcher:
         return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
 
     def _predict(self, candidates: Sequence[Candidates], texts: PendingTexts) -> list[Scores]:
-        """Predict the relevance of the first candidates of each query. The array of a query with images is empty.
+        """Predict the relevance of the first candidates of each query. The array is empty for a query with images.
 
         Image vectors are read while the encoders are running.
         """

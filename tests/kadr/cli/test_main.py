@@ -177,7 +177,10 @@ def test_a_search_error_is_one_line(searchable: Path) -> None:
     shutil.rmtree(PROJECT.index)
     result = run("search", "a dog")
     assert result.exit_code == 1
-    assert result.stderr.startswith("kadr: models/index: the index does not exist. Build it with `dvc repro index`")
+    message = "kadr: models/index: the index does not exist. Build an index with `dvc repro index`"
+    assert result.stderr.startswith(message)
+        "kadr: models/index: the index does not exist. Build an index with `dvc repro index`"
+    )
     assert result.stderr.count("\n") == 1
 
 

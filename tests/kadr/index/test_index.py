@@ -179,7 +179,7 @@ def test_an_image_without_a_vector_is_an_error() -> None:
 
 
 def test_a_missing_or_damaged_index_is_an_error(tmp_path: Path, index: Index) -> None:
-    with pytest.raises(SearchError, match=r"the index does not exist\. Build it with `dvc repro index`"):
+    with pytest.raises(SearchError, match=r"the index does not exist\. Build an index with `dvc repro index`"):
         Index.load(tmp_path / "none")
     index.write(tmp_path)
     for name in ("clip.faiss", "vectors/clip.npy", "index.json"):
