@@ -1,6 +1,6 @@
-"""Compare aggregation methods by predicting left-out expert ratings. docs/ratings.md describes the protocol.
+"""Compare aggregation methods by how well they predict left-out expert ratings. See docs/ratings.md.
 
-python benchmarks/ratings.py                                        # ratings in data/tables/ratings.parquet
+python benchmarks/ratings.py                                        # use the ratings in data/tables/ratings.parquet
 python benchmarks/ratings.py --truth data/raw/sample/truth.parquet  # also compare with the sample's true relevance
 """
 
@@ -28,9 +28,9 @@ Statistic = Callable[[np.ndarray], float]
 
 
 def main() -> None:
-    """Print the prediction losses and, with --truth, the deviation from the true relevance."""
+    """Print the prediction losses and, with --truth, the comparison with the true relevance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--truth", type=Path, help="True relevance of the generated sample (truth.parquet).")
+    parser.add_argument("--truth", type=Path, help="Path of truth.parquet, the true relevance of the sample data.")
     truth = parser.parse_args().truth
     ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
     print(summarise_losses(compare_methods(ratings, N_FOLDS, SEED)).to_string(index=False))
@@ -39,7 +39,14 @@ def main() -> None:
 
 
 def summarise_losses(losses: pd.DataFrame) -> pd.DataFrame:
-    """Return log loss and RMSE of each method and their paired differences from REFERENCE, with intervals by image."""
+    """Return the log loss and RMSE of each method and their paired differences from REFERENCE.
+
+    Args:
+        losses: the result of `compare_methods`.
+
+    Returns:
+        One row per method. Values are formatted with bootstrap intervals by image.
+    """
     table = losses.pivot(index=PAIR, columns="method", values=["log_loss", "squared_error"])
     image_ids = table.index.get_level_values("image_id").tolist()
     rows = []
@@ -62,17 +69,21 @@ def summarise_losses(losses: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_interval(statistic: Statistic, image_ids: list[str]) -> str:
-    """Return a statistic with its bootstrap interval as text."""
+    """Format a statistic and its bootstrap interval, e.g. "0.1543 (0.1510 to 0.1570)"."""
     interval = bootstrap(statistic, image_ids, N_BOOTSTRAP, CONFIDENCE, SEED)
     return "-" if interval is None else f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
 
 
 def compare_with_truth(ratings: pd.DataFrame, truth_path: Path) -> pd.DataFrame:
-    """Compare the relevance of pairs that experts rated with the true relevance of the generated sample.
+    """Compare the aggregated relevance of expert-rated pairs with the true relevance of the sample data.
+
+    Args:
+        ratings: table RATINGS.
+        truth_path: path of truth.parquet.
 
     Returns:
-        One row per method: number of pairs, Pearson and Spearman correlation, RMSE, and the share of pairs whose truth
-        lies within the central COVERAGE of the posterior.
+        One row per method: number of pairs, Pearson and Spearman correlation, RMSE, and the share of pairs whose true
+        relevance lies within the central posterior interval with probability COVERAGE.
     """
     query_text = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
     truth = pd.read_parquet(truth_path).set_index(["img_id", "text"])["relevance"]
@@ -103,7 +114,10 @@ def compare_with_truth(ratings: pd.DataFrame, truth_path: Path) -> pd.DataFrame:
 
 
 def measure_deviation(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """Return correlations and error of the predicted relevance; the error refers to the truth on the expert scale."""
+    """Return the correlations and the RMSE between predicted and true relevance.
+
+    For the RMSE, the true relevance is converted to the expert scale.
+    """
     return {
         "pairs": len(true),
         "pearson": float(np.corrcoef(predicted, true)[0, 1]),
@@ -113,7 +127,14 @@ def measure_deviation(predicted: np.ndarray, true: np.ndarray) -> dict[str, floa
 
 
 def posterior_interval(ratings: pd.DataFrame) -> tuple[pd.Series, tuple[np.ndarray, np.ndarray]]:
-    """Return the posterior mean and the bounds of the central COVERAGE interval for pairs that experts rated."""
+    """Return the posterior mean and the central posterior interval of the relevance of expert-rated pairs.
+
+    Args:
+        ratings: table RATINGS.
+
+    Returns:
+        The posterior mean by image_id and query_id, and the lower and upper bounds of the interval.
+    """
     model = fit_graded_response(ratings)
     patterns = model.find_patterns(ratings)
     has_expert = patterns.stratum[patterns.pattern_of_pair] != Stratum.CROWD
@@ -126,7 +147,7 @@ def posterior_interval(ratings: pd.DataFrame) -> tuple[pd.Series, tuple[np.ndarr
 
 
 def to_expert_scale(true: np.ndarray) -> np.ndarray:
-    """Convert the true relevance to the mean rating by the sample's attentive experts, on 0..1."""
+    """Convert the true relevance to the mean rating by the simulated experts without lapses, scaled to 0..1."""
     total = np.zeros(len(true))
     for expert in EXPERTS:
         perceived = 1 + 3 * true + expert.bias

@@ -1,4 +1,4 @@
-"""Stage aggregate: aggregate ratings to one relevance per pair, and split the pairs for CLIP training."""
+"""Stage aggregate: compute a relevance score for each pair from its ratings, and select pairs for CLIP training."""
 
 import numpy as np
 import pandas as pd
@@ -38,10 +38,13 @@ N_NEXT_RATINGS = 1000
 
 
 def main(params: Params) -> Metrics:
-    """Aggregate the ratings and write the relevance, the pairs for CLIP training, and the tables of the report.
+    """Aggregate the ratings and write all output tables of the stage.
+
+    The tables contain the relevance of each pair, the pairs for CLIP training, the pairs withheld from the relevance
+    model, the pairs to rate next, and histograms of ratings and relevance.
 
     Returns:
-        The content of metrics/aggregate.json.
+        Metrics for metrics/aggregate.json.
     """
     images = read_table(PROJECT.images, IMAGES).to_pandas()
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
@@ -62,30 +65,45 @@ def main(params: Params) -> Metrics:
 
 
 def split_for_clip(relevance: pd.DataFrame, queries: pd.DataFrame, clip_share: float, seed: int) -> "pd.Series[str]":
-    """Split the rated pairs with `split_pairs`. Raise InputError if CLIP training or the model gets no pairs."""
+    """Split the rated pairs between CLIP training and the relevance model.
+
+    Args:
+        relevance: table RELEVANCE.
+        queries: table QUERIES.
+        clip_share: fraction of images and fraction of queries to use for CLIP training, in 0..1.
+        seed: seed of the split.
+
+    Returns:
+        (n_pairs,) CLIP, MODEL or UNUSED for each pair.
+
+    Raises:
+        InputError: the relevance model gets no pairs, or CLIP training gets no pairs although `clip_share` is above 0.
+    """
     captions = queries.dropna(subset="image_id")
     caption_images = dict(zip(captions["query_id"], captions["image_id"], strict=True))
     side = split_pairs(relevance, caption_images, clip_share, seed)
     n_model, n_clip = int((side == MODEL).sum()), int((side == CLIP).sum())
     if not n_model or (clip_share and not n_clip):
         raise InputError(
-            f"clip.ratings: {clip_share} leaves {n_clip} rated pairs for CLIP training and {n_model} for the relevance "
-            "model. Both need at least one. Use another share, or 0."
+            f"clip.ratings: {clip_share} assigns {n_clip} rated pairs to CLIP training and {n_model} to the relevance "
+            "model. Each needs at least one pair. Set clip.ratings to another value, or to 0 to train CLIP without "
+            "ratings."
         )
     return side
 
 
 def build_clip_pairs(pairs: pd.DataFrame, images: pd.DataFrame, queries: pd.DataFrame) -> pa.Table:
-    """Add image paths and query texts to rows of RELEVANCE, as table CLIP_PAIRS."""
+    """Convert rows of table RELEVANCE to table CLIP_PAIRS by adding image paths, image hashes and query texts."""
     joined = pairs.merge(images[["image_id", "path", "sha256"]]).merge(queries[["query_id", "text"]])
     return pa.Table.from_pandas(joined[CLIP_PAIRS.names], CLIP_PAIRS, preserve_index=False)
 
 
 def build_histograms(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataFrame:
-    """Count ratings by source, and pairs by relevance and by its standard deviation, in twentieths of 0..1.
+    """Compute histograms with 20 bins between 0 and 1.
 
     Returns:
-        Columns at (lower edge of the bin), expert, crowd, relevance and sd.
+        One row per bin. Column `at` is the lower edge of the bin. Columns expert and crowd count ratings, scaled to
+        0..1. Columns relevance and sd count pairs by relevance and by its standard deviation.
     """
     unit_rating = scale_to_unit(ratings)
     columns = {source: unit_rating[ratings["source"] == source] for source in ("expert", "crowd")}

@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 BASELINES = ("mean", "cosine", "concat")
 COMPARED_BASELINES = ("cosine", "concat")
 BASELINE_METRICS = {"mean": ERROR_METRICS, "cosine": RANKING_METRICS}
-"""Metrics that apply to a baseline; every other baseline has all metrics."""
-DEFAULT_N_RERANKED = 100  # candidates to rerank for metric `reordering` if index.rerank is 0
+"""Metrics to compute for a baseline. All metrics are computed for baselines that are not listed."""
+DEFAULT_N_RERANKED = 100  # number of images to rerank for the metrics `reordering` if index.rerank is 0
 
 
 def evaluate(params: Params) -> Metrics:
     """Evaluate the out-of-fold predictions and the retrieval of test images.
 
     Returns:
-        The content of metrics/evaluate.json.
+        Metrics for metrics/evaluate.json.
 
     Raises:
-        ParamsError: evaluate.gates names an unknown metric, or a champion without predictions.
-        GateError: the model does not pass evaluate.gates. The metrics are written first.
+        ParamsError: evaluate.gates contains an unknown metric or a champion folder without predictions.
+        GateError: the model does not pass the quality gates. The metrics are written before this error is raised.
     """
     check_gates(params.evaluate.gates)
     evaluator = Evaluator.read(params.evaluate, params.seed)
@@ -74,7 +74,8 @@ def evaluate(params: Params) -> Metrics:
     plots = {"reliability": reliability_plot(reliability), "predictions": predictions_plot(model)}
     record_run(params, estimates, references, plots)
     write_csv(PROJECT.reliability, reliability)
-    write_json(PROJECT.metrics / "evaluate.json", metrics)  # before the gates, so that a rejected model can be analysed
+    # Write the metrics before the gates are checked, so that a rejected model can be analysed.
+    write_json(PROJECT.metrics / "evaluate.json", metrics)
     gates.enforce(find_gate_failures(evaluator, model, estimates))
     return metrics
 
@@ -82,12 +83,12 @@ def evaluate(params: Params) -> Metrics:
 def build_metrics(
     estimates: Mapping[str, Estimates], references: Mapping[str, Estimates], reordered: Estimates
 ) -> Metrics:
-    """Build the content of metrics/evaluate.json.
+    """Build the metrics for metrics/evaluate.json.
 
     Args:
-        estimates: metrics of the model and of each baseline.
-        references: further metrics of the model and of human ratings.
-        reordered: retrieval metrics of cosine search with reranking by the model.
+        estimates: metrics of the model and of each baseline, by name.
+        references: additional groups of metrics, by name: `ceiling`, `human` and `seen_text`.
+        reordered: retrieval metrics of a search by cosine whose first results are reranked by the model.
     """
     model, cosine = estimates["model"], estimates["cosine"]
     return {
@@ -100,28 +101,31 @@ def build_metrics(
 
 
 def check_gates(params: GateParams) -> None:
-    """Raise ParamsError if evaluate.gates names an unknown metric or a champion without predictions."""
+    """Raise ParamsError if evaluate.gates contains an unknown metric or a champion folder without predictions."""
     known = missing_metrics()
     for name in params.figures:
         if name not in known:
-            raise ParamsError(f"evaluate.gates.figures: {name!r} is not a metric. Use any of {', '.join(known)}.")
+            raise ParamsError(f"evaluate.gates.figures: {name!r} is not a metric. Choose from {', '.join(known)}.")
     if params.champion and not (Path(params.champion) / "model.parquet").is_file():
         raise ParamsError(
-            f"evaluate.gates.champion: folder {params.champion} contains no model.parquet. Set it to a copy of "
-            f"{PROJECT.predictions} from an earlier run, or to null."
+            f"evaluate.gates.champion: folder {params.champion} contains no model.parquet. Set evaluate.gates.champion "
+            f"to a copy of {PROJECT.predictions} from an earlier run, or to null."
         )
 
 
 def find_gate_failures(evaluator: Evaluator, model: pd.DataFrame, estimates: Mapping[str, Estimates]) -> list[str]:
-    """Compare the model with the baseline and the champion of evaluate.gates.
+    """Compare the model with the baseline and the champion that are set in evaluate.gates.
 
     Args:
-        evaluator: ratings and settings.
+        evaluator: evaluator with the ratings, the bootstrap settings and the gates.
         model: predictions of the model.
-        estimates: metrics of the model and of each baseline.
+        estimates: metrics of the model and of each baseline, by name.
 
     Returns:
-        One message per metric on which the model is significantly worse.
+        One message for each metric on which the model is significantly worse.
+
+    Raises:
+        ParamsError: the champion's predictions contain none of the model's pairs.
     """
     params = evaluator.params.gates
     messages: list[str] = []
@@ -133,8 +137,8 @@ def find_gate_failures(evaluator: Evaluator, model: pd.DataFrame, estimates: Map
         tables = common_pairs(model, Path(params.champion))
         if tables[0].empty:
             raise ParamsError(
-                f"evaluate.gates.champion: the predictions in {params.champion} share no pair with this run. Set it "
-                "to predictions for the same images and queries, or to null."
+                f"evaluate.gates.champion: folder {params.champion} contains no predictions for the pairs of this run. "
+                "Set evaluate.gates.champion to predictions for the same images and queries, or to null."
             )
         current, champion = (evaluator.evaluate(table, names) for table in tables)
         messages += gates.find_regressions(current, f"champion {params.champion}", champion, params.figures)
@@ -142,11 +146,12 @@ def find_gate_failures(evaluator: Evaluator, model: pd.DataFrame, estimates: Map
 
 
 def evaluate_retrieval(params: Params) -> dict[str, Estimates]:
-    """Measure at which rank a test query finds its own image among all test images.
+    """Measure how highly each test query ranks its target image among all test images.
 
     Returns:
-        Retrieval metrics for the rankings `model`, `cosine`, and `reordered`. `reordered` ranks like a search: by
-        cosine, with the first index.rerank images reordered by the model. Empty without test queries.
+        Retrieval metrics of three rankings: `model`, `cosine` and `reordered`. Ranking `reordered` corresponds to a
+        search: images are ranked by cosine, and the model reranks the first index.rerank images. The result is empty
+        if there are no test queries.
     """
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     images = read_table(PROJECT.images, IMAGES).to_pandas()
@@ -169,13 +174,13 @@ def score_test_images(
     """Score every test image for every test query.
 
     Args:
-        params: project settings.
-        image_ids: test images.
-        queries: columns query_id and text of the test queries.
-        n_reranked: number of images per query that the model reorders in ranking `reordered`.
+        params: settings of the project.
+        image_ids: IDs of the test images.
+        queries: test queries, a table with columns query_id and text.
+        n_reranked: number of images per query that the model reranks in ranking `reordered`.
 
     Returns:
-        (n_queries, n_images) scores for the rankings `model`, `cosine` and `reordered`.
+        Scores, (n_queries, n_images), of the rankings `model`, `cosine` and `reordered`.
     """
     images = Images.select(Embeddings.read_all(PROJECT.image_embeddings, params.embed_images.encoders), image_ids)
     query_texts = dict(zip(queries["query_id"], queries["text"], strict=True))
@@ -195,7 +200,14 @@ def record_run(
     references: Mapping[str, Estimates],
     plots: Mapping[str, "Figure"],
 ) -> None:
-    """Log metrics and plots to the MLflow runs of stage train; `references` become `name.metric` of the model's run."""
+    """Log metrics and plots to the MLflow runs that stage train created.
+
+    Args:
+        params: settings of the project.
+        estimates: metrics of the model and of each baseline, by name.
+        references: additional groups of metrics, logged to the model's run as `group.metric`.
+        plots: figures to log to the model's run, by name.
+    """
     by_run = {("model" if name == "model" else f"baseline {name}"): table for name, table in estimates.items()}
     by_run["model"] |= {f"{name}.{key}": value for name, table in references.items() for key, value in table.items()}
     values = {

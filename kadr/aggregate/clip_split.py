@@ -1,4 +1,4 @@
-"""Split of the rated pairs between CLIP training and the relevance model."""
+"""Split the rated pairs between CLIP training and the relevance model."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,21 +19,21 @@ def split_pairs(
     """Assign each pair to the relevance model, to CLIP training, or to neither.
 
     Images and queries are split separately, so that the relevance model never sees an image or query that CLIP was
-    trained on. A model trained on such pairs would overestimate CLIP's features, and its metrics would not hold for
-    unrated images and queries. The hash of an ID decides the side, so that existing images and queries keep their side
-    when new ones are added.
+    trained on. A relevance model trained on such pairs would rely too much on CLIP's features, and its metrics would be
+    too high for unrated images and queries. Each image and query is assigned by a hash of its ID, so that the
+    assignment does not change when images or queries are added.
 
     Args:
-        pairs: columns image_id and query_id.
-        caption_images: image_id of the image that a query describes, by query_id, as far as known. Queries that
-            describe the same image are kept together.
-        clip_share: share of the images and of the queries for CLIP training, in 0..1.
-        seed: seed of the hashes.
+        pairs: table with columns image_id and query_id, one row per pair.
+        caption_images: mapping from query_id to the image_id of the image that the query describes. Queries without a
+            known image may be missing. Queries that describe the same image are assigned together.
+        clip_share: fraction of images and fraction of queries to use for CLIP training, in 0..1.
+        seed: integer that is hashed together with each ID.
 
     Returns:
-        (n_pairs,) MODEL, CLIP, or UNUSED if the image and the query are on different sides.
+        (n_pairs,) assignment of each pair: MODEL, CLIP, or UNUSED if its image and its query are assigned differently.
     """
-    # The salts "photo" and "text" determine the split: another salt would move existing pairs.
+    # Do not change the salts "photo" and "text": existing pairs would be assigned differently.
     image_to_clip = _below_share(pairs["image_id"].tolist(), clip_share, f"{seed} photo")
     query_to_clip = _below_share(query_groups(pairs["query_id"].tolist(), caption_images), clip_share, f"{seed} text")
     sides = np.select([image_to_clip & query_to_clip, image_to_clip | query_to_clip], [CLIP, UNUSED], MODEL)
@@ -41,11 +41,11 @@ def split_pairs(
 
 
 def _below_share(names: Sequence[str], share: float, salt: str) -> Mask:
-    """Return whether the hash of each name, scaled to 0..1, is below the share: (n,)."""
+    """Return (n,) booleans: whether the hash of each name, scaled to 0..1, is below the share."""
     is_below = {name: _hash_to_unit(f"{salt} {name}") < share for name in set(names)}
     return np.fromiter((is_below[name] for name in names), dtype=bool, count=len(names))
 
 
 def _hash_to_unit(text: str) -> float:
-    """Hash a text to a number in 0..1."""
+    """Hash a string to a number in 0..1."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

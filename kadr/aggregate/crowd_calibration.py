@@ -1,7 +1,8 @@
-"""Calibration of the crowd's votes to the expert scale.
+"""Calibrate the crowd's votes to the expert scale.
 
-Experts often rate a pair above the lowest level although no voter accepts it, so a share of 0 is not a relevance of 0.
-Isotonic regression (Barlow et al. 1972) learns the relevance for each share from pairs that both sources rated.
+Experts often rate a pair above the lowest level even if all crowd votes are no. Without yes votes, the relevance is
+therefore not always 0. Isotonic regression (Barlow et al. 1972) maps the share of yes votes to a relevance score. It is
+fitted to the pairs that both experts and the crowd rated.
 """
 
 import numpy as np
@@ -12,16 +13,16 @@ MIN_PAIRS = 30
 
 
 def calibrate_crowd(share: Values, votes: Values, expert: Values) -> Values:
-    """Convert shares of yes votes to the relevance that experts give to such pairs on average.
+    """Convert the share of yes votes of each pair to the mean expert relevance of pairs with that share.
 
     Args:
-        share: (n_pairs,) share of yes votes in 0..1; NaN without votes.
-        votes: (n_pairs,) number of votes, the weight of the pair.
-        expert: (n_pairs,) relevance by the experts in 0..1; NaN without expert ratings.
+        share: (n_pairs,) share of yes votes in 0..1. NaN for pairs without votes.
+        votes: (n_pairs,) number of votes, used as the weight of the pair.
+        expert: (n_pairs,) mean expert rating, scaled to 0..1. NaN for pairs without expert ratings.
 
     Returns:
-        (n_pairs,) relevance in 0..1; NaN without votes. If both sources rated fewer than MIN_PAIRS pairs, the shares
-        are returned unchanged.
+        (n_pairs,) calibrated relevance in 0..1. NaN for pairs without votes. The shares are returned unchanged if fewer
+        than MIN_PAIRS pairs have both votes and expert ratings.
     """
     from sklearn.isotonic import IsotonicRegression
 

@@ -1,11 +1,12 @@
-"""Response curve of the crowd: a beta-binomial distribution (Skellam 1948) whose mean rises with the latent relevance.
+"""Response curve of the crowd: the probability of a yes vote as a function of the latent relevance.
 
     p(u) = g + (1 - g - s) / (1 + exp(-a (u - c)))        u: grid point, 0..1
     yes votes among n ~ BetaBinomial(n, mean p(u), intraclass correlation rho)
 
-The guessing rate g is the share of yes votes for irrelevant images, and the slip rate s the share of no votes for
-relevant images. The correlation rho models errors that the voters of a pair share, so that many votes do not count as
-as many independent ratings.
+The number of yes votes follows a beta-binomial distribution (Skellam 1948). The guessing rate g is the share of yes
+votes for irrelevant images. The slip rate s is the share of no votes for relevant images. Votes on the same pair are
+correlated because voters make the same errors. The correlation rho prevents ten votes from counting as ten independent
+ratings.
 """
 
 from dataclasses import astuple, dataclass
@@ -18,19 +19,20 @@ from kadr.aggregate.rater_curves import GRID
 from kadr.aggregate.response_patterns import Matrix, Values
 
 _MAX_RATE = 0.2
-_PRIOR_SD = np.array([0.25, 1.0, 1.5, 1.5, 1.5])  # of the normal priors, whose means are CrowdCurve's defaults
+# Standard deviations of the normal priors. The prior means are the default values of CrowdCurve.
+_PRIOR_SD = np.array([0.25, 1.0, 1.5, 1.5, 1.5])
 
 
 @dataclass(frozen=True)
 class CrowdCurve:
-    """Parameters of the crowd's response curve. The defaults are the means of the priors.
+    """Parameters of the crowd's response curve. The default values are the prior means.
 
     Attributes:
-        centre: c, the grid point at which half of the crowd votes yes.
-        log_slope: logarithm of a.
-        guess: logit of g / 0.2.
-        slip: logit of s / 0.2.
-        logit_correlation: logit of rho.
+        centre: c, the position in 0..1 at which the curve is steepest.
+        log_slope: logarithm of the slope a.
+        guess: guessing rate g, as logit(g / 0.2).
+        slip: slip rate s, as logit(s / 0.2).
+        logit_correlation: logit of the intraclass correlation rho.
     """
 
     centre: float = 0.5
@@ -40,21 +42,23 @@ class CrowdCurve:
     logit_correlation: float = -2.0
 
     def yes_probability(self) -> Values:
-        """Return p(u) at each grid point: (N_GRID,)."""
+        """Return the probability of a yes vote, p(u), at each grid point: (N_GRID,)."""
         guess, slip = _MAX_RATE * expit(self.guess), _MAX_RATE * expit(self.slip)
         probability: Values = guess + (1 - guess - slip) * expit(np.exp(self.log_slope) * (GRID - self.centre))
         return probability
 
     @property
     def correlation(self) -> float:
-        """Intraclass correlation rho of the votes of a pair."""
+        """Intraclass correlation rho between votes on the same pair."""
         return float(expit(self.logit_correlation))
 
     def log_likelihood(self, votes: Matrix) -> Matrix:
-        """Return the log likelihood of votes at each grid point, up to a constant per row.
+        """Return the log likelihood of vote counts at each grid point.
+
+        The binomial coefficient, which is constant in each row, is omitted.
 
         Args:
-            votes: (n, 2) numbers of yes votes and of all votes.
+            votes: (n, 2) vote counts: yes votes and all votes.
 
         Returns:
             (n, N_GRID) log likelihoods.
@@ -66,12 +70,12 @@ class CrowdCurve:
         return log_likelihood
 
     def m_step(self, votes: Matrix, counts: Matrix, max_steps: int) -> "CrowdCurve":
-        """Update the parameters towards the posterior mode with L-BFGS.
+        """Return a curve with a higher posterior probability: the M-step of the EM algorithm, by L-BFGS.
 
         Args:
-            votes: (n, 2) distinct numbers of yes votes and of all votes.
-            counts: (n, N_GRID) expected number of pairs by votes and grid point.
-            max_steps: maximum number of optimiser steps.
+            votes: (n, 2) distinct vote counts: yes votes and all votes.
+            counts: (n, N_GRID) expected number of pairs with each vote count at each grid point.
+            max_steps: maximum number of L-BFGS iterations.
         """
         has_votes = votes[:, 1] > 0
         votes, counts = votes[has_votes], counts[has_votes]

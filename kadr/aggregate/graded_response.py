@@ -1,4 +1,4 @@
-"""Aggregation method `graded_response`."""
+"""Aggregation method `graded_response`: relevance estimates from the graded response model."""
 
 import pandas as pd
 
@@ -7,12 +7,15 @@ from kadr.aggregate.graded_response_model import fit_graded_response
 
 
 class GradedResponse(Aggregator):
-    """Posterior mean and standard deviation of the relevance in a joint model of expert and crowd ratings."""
+    """Aggregator that estimates the relevance of each pair with a joint model of expert and crowd ratings."""
 
     uses_crowd = True
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Return image_id, query_id, relevance and sd of each pair. See `Aggregator.fit_predict`."""
+        """Return the posterior mean (relevance) and posterior standard deviation (sd) of each pair.
+
+        The arguments and the columns of the result are documented in `Aggregator.fit_predict`.
+        """
         self.model_ = fit_graded_response(ratings)
         patterns = self.model_.find_patterns(ratings)
         mean, sd = self.model_.posterior_moments(patterns)

@@ -1,8 +1,9 @@
-"""Joint model of expert and crowd ratings with one latent relevance per pair, fitted by empirical Bayes.
+"""Joint model of expert and crowd ratings with a latent relevance variable for each pair.
 
-The EM algorithm (Dempster et al. 1977) runs on a fixed grid of the latent relevance. Experts follow `RaterCurves`, the
-crowd follows `CrowdCurve`. The prior of the latent relevance is nonparametric (Laird 1978), one per stratum of pairs:
-rated by experts, by the crowd, or by both. docs/ratings.md derives and evaluates the model.
+The model is fitted by empirical Bayes with the EM algorithm (Dempster et al. 1977) on a fixed grid of latent relevance
+values. `RaterCurves` models the ratings of experts, and `CrowdCurve` models the votes of the crowd. The prior is
+nonparametric (Laird 1978). Three strata of pairs have separate priors: pairs rated by experts only, by the crowd only,
+and by both. docs/ratings.md describes and evaluates the model.
 """
 
 from collections.abc import Iterator
@@ -25,10 +26,10 @@ from kadr.aggregate.response_patterns import (
 )
 
 _MAX_ITERATIONS = 500
-_TOLERANCE = 1e-6  # change of the log likelihood per pair at which EM stops
-_M_STEPS = 4  # optimiser steps per EM iteration
-_PRIOR_PAIRS = 5.0  # weight, in pairs, of the pooled prior in the prior of a stratum
-_CHUNK_SIZE = 50_000  # patterns per chunk of the E-step, which limits memory
+_TOLERANCE = 1e-6  # EM stops if the log likelihood per pair changes by less than this
+_M_STEPS = 4  # L-BFGS iterations in each M-step
+_PRIOR_PAIRS = 5.0  # number of pairs that the pooled prior counts as in the prior of each stratum
+_CHUNK_SIZE = 50_000  # number of patterns that the E-step processes at a time, to limit memory use
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class GradedResponseModel:
     """A fitted model of expert and crowd ratings.
 
     Attributes:
-        levels: (n_levels,) levels of the expert scale on 0..1.
-        raters: names of the known raters. Row 0 of all rater arrays stands for unknown raters.
+        levels: (n_levels,) levels of the expert scale, scaled to 0..1.
+        raters: IDs of the known raters. In all arrays by rater, row 0 belongs to the unknown raters.
         n_ratings: (n_raters + 1,) number of ratings by each rater.
         rater_curves: response curves of the experts.
         crowd_curve: response curve of the crowd.
-        prior: (3, N_GRID) prior of the latent relevance in each stratum.
+        prior: (3, N_GRID) prior probability of each grid point in each stratum.
     """
 
     levels: Values
@@ -53,14 +54,14 @@ class GradedResponseModel:
 
     @property
     def grid_relevance(self) -> Values:
-        """Relevance in 0..1 at each grid point, the mean rating by an attentive expert: (N_GRID,)."""
+        """Relevance at each grid point, (N_GRID,): the mean rating in 0..1 by a rater without leniency and lapses."""
         return self.rater_curves.expected_rating(self.levels)
 
     @property
     def rating_probabilities(self) -> Cube:
-        """Probability of each level by rater and grid point: (n_raters + 1, n_levels, N_GRID).
+        """Probability that a rater chooses a level at a grid point: (n_raters + 1, n_levels, N_GRID).
 
-        If every rater is known, an unknown rater has the mean probabilities of the known raters.
+        If every rater is known, row 0 (unknown raters) contains the mean probabilities of the known raters.
         """
         probabilities = self.rater_curves.probabilities()
         if self.n_ratings[0] == 0 and self.n_ratings.sum() > 0:
@@ -68,11 +69,11 @@ class GradedResponseModel:
         return probabilities
 
     def find_patterns(self, ratings: pd.DataFrame) -> ResponsePatterns:
-        """Group the pairs of a RATINGS table by response pattern."""
+        """Group the pairs of a ratings table (schema RATINGS) by response pattern."""
         return find_patterns(ratings, self.levels, self.raters)
 
     def posterior(self, patterns: ResponsePatterns) -> Matrix:
-        """Return the posterior of the latent relevance of each pattern: (n_patterns, N_GRID)."""
+        """Return the posterior probability of each grid point for each pattern: (n_patterns, N_GRID)."""
         log_probability = np.log(self.rating_probabilities).reshape(-1, N_GRID)
         log_votes = self.crowd_curve.log_likelihood(patterns.votes)
         posterior = patterns.rating_counts @ log_probability + log_votes[patterns.votes_row]
@@ -83,18 +84,18 @@ class GradedResponseModel:
         return np.asarray(posterior)
 
     def posterior_moments(self, patterns: ResponsePatterns) -> tuple[Values, Values]:
-        """Return posterior mean and standard deviation of the relevance of each pattern, both (n_patterns,)."""
+        """Return the posterior mean and standard deviation of the relevance of each pattern, both (n_patterns,)."""
         posterior, relevance = self.posterior(patterns), self.grid_relevance
         mean = posterior @ relevance
         return mean, np.sqrt(np.maximum(posterior @ relevance**2 - mean**2, 0.0))
 
 
 def fit_graded_response(ratings: pd.DataFrame, levels: Values | None = None) -> GradedResponseModel:
-    """Fit the model to ratings. The result does not depend on the order of the rows.
+    """Fit the graded response model to ratings. The order of the rows does not change the result.
 
     Args:
-        ratings: table RATINGS, with ratings by experts, by the crowd, or both.
-        levels: (n_levels,) levels of the expert scale on 0..1. By default, `find_levels` finds them.
+        ratings: table RATINGS with ratings by experts, by the crowd, or by both.
+        levels: (n_levels,) levels of the expert scale, scaled to 0..1. Default: the result of `find_levels`.
     """
     expert = ratings[ratings["source"] == "expert"]
     levels = find_levels(expert) if levels is None else levels
@@ -117,12 +118,12 @@ def fit_graded_response(ratings: pd.DataFrame, levels: Values | None = None) -> 
 
 @dataclass(frozen=True)
 class _ExpectedCounts:
-    """Expected counts at each grid point, each (n, N_GRID).
+    """Expected counts at each grid point, the result of the E-step.
 
     Attributes:
-        ratings: ratings by rater and level.
-        votes: pairs by their votes.
-        strata: pairs by stratum.
+        ratings: (n_raters * n_levels, N_GRID) expected number of ratings by each rater on each level.
+        votes: (n_vote_counts, N_GRID) expected number of pairs with each vote count.
+        strata: (3, N_GRID) expected number of pairs in each stratum.
     """
 
     ratings: Matrix
@@ -133,7 +134,7 @@ class _ExpectedCounts:
 def _e_step(
     patterns: ResponsePatterns, rater_curves: RaterCurves, crowd_curve: CrowdCurve, prior: Matrix
 ) -> tuple[_ExpectedCounts, float]:
-    """Return the expected counts and the log likelihood."""
+    """Return the expected counts and the log likelihood under the current parameters."""
     log_probability = np.log(np.maximum(rater_curves.probabilities(), 1e-300)).reshape(-1, N_GRID)
     log_votes, log_prior = crowd_curve.log_likelihood(patterns.votes), np.log(prior)
     counts = _ExpectedCounts(np.zeros_like(log_probability), np.zeros_like(log_votes), np.zeros_like(prior))
@@ -154,7 +155,7 @@ def _e_step(
 
 
 def _sum_by_group(joint: Matrix, group: Integers, n_groups: int) -> Matrix:
-    """Sum the rows of each group: (n_groups, N_GRID)."""
+    """Sum the rows of `joint` that belong to the same group: (n_groups, N_GRID)."""
     rows = np.arange(len(group))
     membership = sparse.coo_array((np.ones(len(group)), (group, rows)), shape=(n_groups, len(group))).tocsr()
     return np.asarray(membership @ joint)
@@ -165,7 +166,7 @@ def _chunks(n_patterns: int) -> Iterator[slice]:
 
 
 def _smooth_priors(strata: Matrix) -> Matrix:
-    """Shrink the prior of each stratum towards the pooled prior of all pairs."""
+    """Estimate the prior of each stratum from expected counts, shrunk towards the pooled prior of all pairs."""
     pooled = strata.sum(axis=0) + 1 / N_GRID
     smoothed = strata + _PRIOR_PAIRS * pooled / pooled.sum()
     return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Aggregation method `majority`."""
+"""Aggregation method `majority`: the most frequent rating of each pair."""
 
 import pandas as pd
 
@@ -7,10 +7,10 @@ from kadr.io.schemas import PAIR
 
 
 class Majority(Aggregator):
-    """Most frequent rating of each pair. Ties are resolved by the mean of the most frequent ratings."""
+    """Aggregator that returns the most frequent rating of each pair, or the mean of tied ratings."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
+        """Return columns image_id, query_id and relevance, one row per pair. See `Aggregator.fit_predict`."""
         count = ratings.groupby([*PAIR, "unit_rating"], observed=True).size().rename("count").reset_index()
         highest = count.groupby(PAIR, observed=True)["count"].transform("max")
         most_frequent = count[count["count"] == highest].groupby(PAIR, observed=True)["unit_rating"]

@@ -1,4 +1,4 @@
-"""Aggregation method `mean`."""
+"""Aggregation method `mean`: the mean rating of each pair."""
 
 import pandas as pd
 
@@ -7,10 +7,10 @@ from kadr.io.schemas import PAIR
 
 
 class Mean(Aggregator):
-    """Mean rating of each pair, weighted by votes."""
+    """Aggregator that returns the mean rating of each pair, weighted by the number of votes."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
+        """Return columns image_id, query_id and relevance, one row per pair. See `Aggregator.fit_predict`."""
         weighted = ratings.assign(unit_rating=ratings["unit_rating"] * ratings["votes"])
         sums = weighted.groupby(PAIR)[["unit_rating", "votes"]].sum()
         return (sums["unit_rating"] / sums["votes"]).rename("relevance").reset_index()

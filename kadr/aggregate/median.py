@@ -1,4 +1,4 @@
-"""Aggregation method `median`."""
+"""Aggregation method `median`: the median rating of each pair."""
 
 import pandas as pd
 
@@ -7,8 +7,8 @@ from kadr.io.schemas import PAIR
 
 
 class Median(Aggregator):
-    """Median rating of each pair."""
+    """Aggregator that returns the median rating of each pair."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Return image_id, query_id and relevance of each pair. See `Aggregator.fit_predict`."""
+        """Return columns image_id, query_id and relevance, one row per pair. See `Aggregator.fit_predict`."""
         return ratings.groupby(PAIR)["unit_rating"].median().rename("relevance").reset_index()

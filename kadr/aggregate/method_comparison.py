@@ -1,11 +1,11 @@
-"""Comparison of aggregation methods by leave-one-out prediction of expert ratings.
+"""Compare aggregation methods by leave-one-out prediction of expert ratings.
 
-Every expert rating of a pair with two or more expert ratings is predicted from the other ratings of the pair. All
-parameters are learned on other images. Each rating of a pair is left out in turn, because rating columns may be sorted.
+For each pair with two or more expert ratings, every expert rating is predicted from the other ratings of the pair. All
+parameters are learned on other images. All rating columns are left out in turn because the columns may be sorted.
 
-Methods that return a number are compared as distributions: the number is rounded to a twentieth, and its distribution
-is that of the ratings with the same rounded number on the other images, plus SMOOTHING ratings of the overall
-distribution.
+The comparison needs a predicted probability for each rating level. For a method that returns a single number, the
+probabilities are the frequencies of the left-out ratings of the other images for which the method returned the same
+number, rounded to a multiple of 0.05. SMOOTHING ratings with the overall distribution are added to these frequencies.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from kadr.aggregate.response_patterns import Matrix, Values, find_levels, neares
 from kadr.io.schemas import PAIR, scale_to_unit
 
 REFERENCE = "graded_response"
-"""Name of the method that benchmarks/ratings.py compares all others with."""
+"""Method that benchmarks/ratings.py compares every other method with."""
 
 SMOOTHING = 4.0
 CROWD_WEIGHT = 0.3
@@ -37,20 +37,20 @@ _NUMERIC_METHODS = {
     "mean and crowd": ["mean_and_crowd"],
     "table of mean and share": ["mean", "share"],
 }
-"""Methods that return numbers -> columns of `_aggregate_others` that the prediction depends on."""
+"""Name of each method that returns numbers -> columns of `_aggregate_others` that its prediction depends on."""
 
 
 def compare_methods(ratings: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
-    """Compute the prediction losses of all methods. The result does not depend on the order of the ratings.
+    """Compute the prediction losses of all methods. The order of the ratings does not change the result.
 
     Args:
         ratings: table RATINGS.
-        n_folds: number of groups of images that are held out in turn.
-        seed: random seed of the folds.
+        n_folds: number of cross-validation folds. Images are assigned to folds at random.
+        seed: random seed of the fold assignment.
 
     Returns:
-        One row per method and left-out rating: method, image_id, query_id, voted (whether the crowd rated the pair),
-        log_loss, and squared_error of the expected rating on 0..1.
+        One row per method and left-out rating, with columns method, image_id, query_id, voted (whether the crowd rated
+        the pair), log_loss, and squared_error (of the expected rating, scaled to 0..1).
     """
     ratings = ratings.sort_values([*PAIR, "source", "rater", "rating", "votes"], ignore_index=True)
     levels = find_levels(ratings[ratings["source"] == "expert"])
@@ -81,9 +81,9 @@ def leave_one_out_tasks(ratings: pd.DataFrame) -> pd.DataFrame:
         ratings: table RATINGS.
 
     Returns:
-        Columns of RATINGS, left_out (whether the rating is the one to predict) and voted (whether the crowd rated the
-        pair), sorted by image_id and query_id. The number of the task is appended to query_id, so that every task is a
-        pair.
+        Ratings of all tasks, sorted by image_id and query_id, with the columns of RATINGS, left_out (whether to predict
+        this rating) and voted (whether the crowd rated the pair). The task number is appended to query_id, so that
+        every task has its own pair of IDs.
     """
     is_expert = ratings["source"] == "expert"
     keys = [ratings[name] for name in PAIR]
@@ -97,19 +97,20 @@ def leave_one_out_tasks(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leave_out(numbered: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return the tasks that leave out the expert rating at position `number` of each pair."""
+    """Return one task per pair, in which the pair's expert rating at position `number` is left out."""
     ratings = numbered[numbered["n_expert"] > max(number, 1)]
     left_out = (ratings["source"] == "expert") & (ratings["position"] == number)
     return ratings.assign(left_out=left_out, query_id=ratings["query_id"] + f"\n{number}")
 
 
 def _predict_from_numbers(train: pd.DataFrame, test: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
-    """Yield the predicted distributions of the methods that return numbers."""
+    """Yield the name and the predicted probabilities of each method that returns numbers."""
     train_numbers, test_numbers = _aggregate_others(train), _aggregate_others(test)
     n_train = len(train_numbers)
     truth = nearest_level(levels, scale_to_unit(train[train["left_out"]]))
     numbers = pd.concat([train_numbers, test_numbers])
-    expert = np.append(train_numbers["mean"], np.full(len(test_numbers), np.nan))  # calibrates on training tasks only
+    # The expert means of the test tasks are NaN, so that the calibration uses training tasks only.
+    expert = np.append(train_numbers["mean"], np.full(len(test_numbers), np.nan))
     calibrated = calibrate_crowd(numbers["share"].to_numpy(), numbers["votes"].to_numpy(), expert)
     combined = (numbers["mean"] + CROWD_WEIGHT * calibrated) / (1 + CROWD_WEIGHT)
     numbers = numbers.assign(mean_and_crowd=combined.where(numbers["votes"] > 0, numbers["mean"]))
@@ -124,10 +125,11 @@ def _predict_from_numbers(train: pd.DataFrame, test: pd.DataFrame, levels: Value
 
 
 def _aggregate_others(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate the ratings of each task that are not left out.
+    """Aggregate all ratings of each task except the left-out rating.
 
     Returns:
-        One row per task: mean, median and majority of the other experts; share of yes (NaN without votes) and votes.
+        One row per task. Columns mean, median and majority aggregate the ratings of the other experts. Column share is
+        the share of yes votes (NaN without votes), and column votes is the number of votes.
     """
     others = tasks[~tasks["left_out"]].assign(unit_rating=scale_to_unit)
     expert, crowd = others[others["source"] == "expert"], others[others["source"] == "crowd"]
@@ -145,7 +147,10 @@ def _aggregate_others(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _predict_from_models(train: pd.DataFrame, test: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
-    """Yield the predicted distributions of the graded response model, with all or with less information."""
+    """Yield the name and the predicted probabilities of each variant of the graded response model.
+
+    The variants use all ratings, only the crowd's votes for prediction, no rater IDs, or only expert ratings.
+    """
     model = fit_graded_response(train, levels)
     yield REFERENCE, _predict_left_out(model, test)
     yield f"{REFERENCE}, crowd alone", _predict_left_out(model, test, crowd_only=True)
@@ -157,7 +162,7 @@ def _predict_from_models(train: pd.DataFrame, test: pd.DataFrame, levels: Values
 
 
 def _predict_left_out(model: GradedResponseModel, tasks: pd.DataFrame, *, crowd_only: bool = False) -> Matrix:
-    """Predict the probability of each level of the left-out ratings: (n_tasks, n_levels)."""
+    """Predict the probability of each level for each left-out rating: (n_tasks, n_levels)."""
     others, left_out = tasks[~tasks["left_out"]], tasks[tasks["left_out"]]
     patterns = model.find_patterns(others)
     if crowd_only:

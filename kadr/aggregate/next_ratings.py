@@ -1,7 +1,7 @@
-"""Selection of the pairs to rate next by expected variance reduction (MacKay 1992).
+"""Select the pairs to rate next by expected variance reduction (MacKay 1992).
 
-The criterion prefers pairs with few ratings to pairs on which experts disagree, because a further rating of a disputed
-pair changes little.
+The criterion prefers pairs with few ratings over pairs on which experts disagree, because another rating changes the
+estimate of a disputed pair only slightly.
 """
 
 import numpy as np
@@ -16,18 +16,18 @@ COLUMNS = ["image_id", "path", "query_id", "text", "relevance", "sd", "sd_after"
 def select_next_ratings(
     ratings: pd.DataFrame, model: GradedResponseModel, images: pd.DataFrame, queries: pd.DataFrame, n: int
 ) -> pd.DataFrame:
-    """Select the pairs whose next expert rating is expected to be most informative.
+    """Select the pairs for which another expert rating is expected to be most informative.
 
     Args:
         ratings: table RATINGS.
-        model: model that was fitted to the ratings.
-        images: columns image_id and path.
-        queries: columns query_id and text.
-        n: maximum number of pairs.
+        model: graded response model, fitted to the ratings.
+        images: table with columns image_id and path.
+        queries: table with columns query_id and text.
+        n: maximum number of pairs to select.
 
     Returns:
-        COLUMNS, the most informative pair first. `sd` is the current standard deviation of the relevance, and
-        `sd_after` the expected one after another expert rating.
+        Table with the columns COLUMNS, most informative pair first. Column `sd` is the current standard deviation of
+        the relevance. Column `sd_after` is the expected standard deviation after another expert rating.
     """
     patterns = model.find_patterns(ratings)
     posterior, relevance = model.posterior(patterns), model.grid_relevance

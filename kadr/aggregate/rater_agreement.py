@@ -1,4 +1,4 @@
-"""Agreement of experts with each other and with the crowd, and the noise of each rater."""
+"""Measure the agreement among experts, the agreement between experts and crowd, and the noise of each rater."""
 
 import numpy as np
 import pandas as pd
@@ -11,22 +11,23 @@ MAX_RATERS = 50
 
 
 def measure_agreement(ratings: pd.DataFrame, model: GradedResponseModel) -> dict[str, object]:
-    """Measure the agreement and the noise of ratings.
+    """Measure the agreement of raters and the noise of their ratings.
 
     Args:
         ratings: table RATINGS.
-        model: model that was fitted to the ratings.
+        model: graded response model, fitted to the ratings.
 
     Returns:
-        krippendorff_alpha: ordinal alpha of the experts (Krippendorff 2004).
-        icc, icc_mean: intraclass correlation of a single expert rating and of a pair's mean rating, one-way random
-            effects (ICC(1,1) of Shrout and Fleiss 1979).
-        crowd_correlation: intraclass correlation of the votes of a pair, given its relevance.
+        A dictionary with the following keys. Undefined values are None.
+
+        krippendorff_alpha: ordinal alpha of the expert ratings (Krippendorff 2004).
+        icc: intraclass correlation of single expert ratings, one-way random effects (Shrout and Fleiss 1979).
+        icc_mean: intraclass correlation of the mean expert rating of a pair.
+        crowd_correlation: intraclass correlation between votes on the same pair, given its relevance.
         sd: expected standard deviation of the relevance before any rating, after one expert rating, and after the
             median number of votes.
-        crowd_by_expert: number of pairs by the experts' mean, rounded to a level, and the crowd's majority.
+        crowd_by_expert: number of pairs for each mean expert rating, rounded to a level, and each crowd majority.
         raters: number of ratings, leniency, lapse rate and noise of the MAX_RATERS noisiest known raters.
-        Undefined values are None.
     """
     counts = _level_counts(ratings, model)
     rated_repeatedly = counts[counts.sum(axis=1) > 1]
@@ -41,7 +42,7 @@ def measure_agreement(ratings: pd.DataFrame, model: GradedResponseModel) -> dict
 
 
 def _level_counts(ratings: pd.DataFrame, model: GradedResponseModel) -> Matrix:
-    """Count the expert ratings of each pair by level: (n_pairs, n_levels)."""
+    """Count how many experts chose each level for each pair: (n_pairs, n_levels)."""
     patterns, n_levels = model.find_patterns(ratings), len(model.levels)
     sum_over_raters = np.tile(np.eye(n_levels), (patterns.rating_counts.shape[1] // n_levels, 1))
     return np.asarray(patterns.rating_counts @ sum_over_raters)[patterns.pattern_of_pair]
@@ -71,7 +72,11 @@ def _intraclass_correlation(counts: Matrix, levels: Values) -> dict[str, float |
 
 
 def _expected_sds(ratings: pd.DataFrame, model: GradedResponseModel) -> dict[str, float]:
-    """Compute the expected standard deviation before any rating, after one expert rating, and after typical votes."""
+    """Return the expected standard deviation of the relevance before and after ratings.
+
+    Returns:
+        Keys `before`, `after_one_expert`, and `after_N_votes`, with N the median number of votes per pair.
+    """
     crowd = ratings[ratings["source"] == "crowd"]
     has_crowd, has_expert = len(crowd) > 0, len(crowd) < len(ratings)
     rating_stratum = Stratum.EXPERTS if has_expert else Stratum.CROWD
@@ -96,10 +101,10 @@ def _binomial_coefficients(n: int) -> Values:
 
 
 def _expected_sd(joint: Matrix, relevance: Values) -> float:
-    """Return the root of the mean posterior variance.
+    """Return the square root of the expected posterior variance of the relevance.
 
     Args:
-        joint: (N_GRID, n_outcomes) joint probability of grid point and outcome.
+        joint: (N_GRID, n_outcomes) joint probability of each grid point and each rating outcome.
         relevance: (N_GRID,) relevance at each grid point.
     """
     total = joint.sum(axis=0)
@@ -108,7 +113,7 @@ def _expected_sd(joint: Matrix, relevance: Values) -> float:
 
 
 def _crowd_by_expert(ratings: pd.DataFrame, levels: Values) -> dict[str, dict[str, int]]:
-    """Count the pairs that both sources rated, by the experts' mean level and the crowd's majority."""
+    """Count the pairs that experts and crowd rated, by mean expert rating (nearest level) and majority vote."""
     weighted = ratings[[*PAIR, "source", "votes"]].assign(unit=scale_to_unit(ratings) * ratings["votes"])
     sums = weighted.groupby([*PAIR, "source"], observed=True)[["unit", "votes"]].sum()
     mean = (sums["unit"] / sums["votes"]).unstack("source").dropna()
@@ -122,10 +127,12 @@ def _crowd_by_expert(ratings: pd.DataFrame, levels: Values) -> dict[str, dict[st
 
 
 def _describe_raters(model: GradedResponseModel) -> dict[str, dict[str, float]]:
-    """Describe the known raters on the scale 0..1, the noisiest first.
+    """Describe the MAX_RATERS noisiest known raters, the noisiest first. Ratings are scaled to 0..1.
 
-    `leniency` is the mean rating minus the relevance. `lapses` is the lapse rate. `noise` is the root mean squared
-    deviation of a rating from the relevance.
+    Returns:
+        Values by rater ID: `n_ratings` is the number of ratings. `leniency` is the mean difference between the rating
+        and the relevance, without lapses. `lapses` is the lapse rate. `noise` is the root mean squared difference
+        between the rating and the relevance.
     """
     curves, probabilities, relevance = model.rater_curves, model.rater_curves.probabilities(), model.grid_relevance
     weight = model.prior[[Stratum.EXPERTS, Stratum.BOTH]].mean(axis=0)

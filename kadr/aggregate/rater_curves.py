@@ -1,13 +1,14 @@
 """Response curves of expert raters: the graded response model (Samejima 1969) with lapses.
 
 Rater r perceives the latent relevance theta of a pair with logistic noise and a leniency d_r. The rating is the highest
-level k whose threshold b_k lies below the perceived value. With probability e_r, a lapse, the rating is random:
+level k whose threshold b_k is below the perceived value. With probability e_r, the rater lapses and chooses one of the
+K levels at random:
 
     P(rating >= k | theta, r) = 1 / (1 + exp(b_k - theta - d_r))
     Q(rating = k | theta, r)  = (1 - e_r) P(rating = k | theta, r) + e_r / K
 
-Theta is measured in units of the noise, and the first threshold is 0. The latent grid reaches MARGIN beyond the first
-and the last threshold, and therefore moves with the thresholds.
+Theta is measured in units of the noise, and the first threshold is 0. The grid of theta values extends from MARGIN
+below the first threshold to MARGIN above the last threshold.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ Cube = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
 N_GRID = 41
 MARGIN = 4.5
 GRID = np.linspace(0.0, 1.0, N_GRID)
-"""Grid points of the latent relevance as shares of the grid's length."""
+"""Positions of the grid points: 0 is the lower end of the grid and 1 is the upper end."""
 
 _LOG_GAP, _LAPSE = np.log(3.0), -3.0  # means of the normal priors
 _LOG_GAP_SD, _LENIENCY_SD, _LAPSE_SD = 2.0, 1.0, 1.5
@@ -31,12 +32,12 @@ _LOG_GAP_SD, _LENIENCY_SD, _LAPSE_SD = 2.0, 1.0, 1.5
 
 @dataclass(frozen=True)
 class RaterCurves:
-    """Parameters of the response curves.
+    """Parameters of the experts' response curves.
 
     Attributes:
         log_gap: (n_levels - 2,) logarithms of the distances between neighbouring thresholds.
-        leniency: (n_raters,) d_r. The mean over all ratings is 0.
-        lapse: (n_raters,) logits of e_r.
+        leniency: (n_raters,) leniency d_r of each rater. The mean, weighted by the number of ratings, is 0.
+        lapse: (n_raters,) logit of the lapse rate e_r of each rater.
     """
 
     log_gap: Values
@@ -45,7 +46,7 @@ class RaterCurves:
 
     @classmethod
     def prior_mean(cls, n_levels: int, n_raters: int) -> "RaterCurves":
-        """Return the means of the priors: thresholds 3 noise units apart, no leniency, 5 % lapses."""
+        """Return the prior means: a distance of 3 between thresholds, leniency 0, and a lapse rate of 5 %."""
         return cls(np.full(n_levels - 2, _LOG_GAP), np.zeros(n_raters), np.full(n_raters, _LAPSE))
 
     @property
@@ -54,10 +55,10 @@ class RaterCurves:
         return len(self.log_gap) + 2
 
     def cumulative_probabilities(self, leniency: Values) -> Cube:
-        """Return P(rating >= k) without lapses for k = 0 to n_levels.
+        """Return P(rating >= k) for k = 0 to n_levels, without lapses.
 
         Args:
-            leniency: (n_raters,) leniencies of the raters.
+            leniency: (n_raters,) leniency of each rater.
 
         Returns:
             (n_raters, n_levels + 1, N_GRID) probabilities.
@@ -69,30 +70,31 @@ class RaterCurves:
         return np.concatenate([ends, above, 0 * ends], axis=1)
 
     def probabilities(self) -> Cube:
-        """Return the probability of each level, lapses included: (n_raters, n_levels, N_GRID)."""
+        """Return the probability of each level, including lapses: (n_raters, n_levels, N_GRID)."""
         lapse = expit(self.lapse)[:, None, None]
         attentive = -np.diff(self.cumulative_probabilities(self.leniency), axis=1)
         probabilities: Cube = (1 - lapse) * attentive + lapse / self.n_levels
         return probabilities
 
     def expected_rating(self, levels: Values) -> Values:
-        """Return the mean rating by a rater without leniency and lapses.
+        """Return the mean rating by a rater without leniency and lapses. This mean defines the relevance.
 
         Args:
-            levels: (n_levels,) levels on 0..1.
+            levels: (n_levels,) levels of the rating scale, scaled to 0..1.
 
         Returns:
-            (N_GRID,) mean rating at each grid point, which defines its relevance.
+            (N_GRID,) mean rating in 0..1 at each grid point.
         """
         attentive = -np.diff(self.cumulative_probabilities(np.zeros(1)), axis=1)[0]
         return np.asarray(levels @ attentive)
 
     def m_step(self, counts: Cube, max_steps: int) -> "RaterCurves":
-        """Update the parameters towards the posterior mode with L-BFGS.
+        """Return curves with a higher posterior probability: the M-step of the EM algorithm, by L-BFGS.
 
         Args:
-            counts: (n_raters, n_levels, N_GRID) expected number of ratings by rater, level and grid point.
-            max_steps: maximum number of optimiser steps.
+            counts: (n_raters, n_levels, N_GRID) expected number of ratings by each rater on each level at each grid
+                point.
+            max_steps: maximum number of L-BFGS iterations.
         """
         share = counts.sum(axis=(1, 2))
         share = share / max(share.sum(), 1e-300)
@@ -108,7 +110,7 @@ def _unpack(x: Values, n_levels: int, share: Values) -> RaterCurves:
 
 
 def _loss(x: Values, n_levels: int, counts: Cube, share: Values) -> tuple[float, Values]:
-    """Return the negative log posterior per rating and its gradient."""
+    """Return the negative log posterior, divided by the number of ratings, and its gradient."""
     curves = _unpack(x, n_levels, share)
     lapse = expit(curves.lapse)[:, None, None]
     above = curves.cumulative_probabilities(curves.leniency)

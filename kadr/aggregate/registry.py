@@ -1,4 +1,4 @@
-"""The registered aggregation methods, by the names of `aggregate.expert`."""
+"""Registry of the aggregation methods. Setting `aggregate.expert` selects a method by name."""
 
 from kadr.aggregate.aggregator import Aggregator
 from kadr.params import stages
@@ -8,5 +8,5 @@ AGGREGATORS: Registry[type[Aggregator]] = stages.AGGREGATORS
 
 
 def methods_without_raters() -> list[str]:
-    """Return the names of the methods that need no rater IDs, sorted."""
+    """Return the sorted names of the methods that do not require rater IDs."""
     return [name for name in AGGREGATORS.names if not AGGREGATORS.load(name).needs_raters]

@@ -1,4 +1,4 @@
-"""Aggregation of a ratings table to the training labels: one relevance and one weight per pair."""
+"""Aggregate a ratings table into training labels: a relevance score and a training weight for each pair."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ _EPSILON = 1e-6  # keeps weights positive if all pairs have the same relevance
 
 @dataclass(frozen=True)
 class Aggregation:
-    """Aggregated ratings.
+    """Result of aggregating a ratings table.
 
     Attributes:
         relevance: table RELEVANCE, sorted by image_id and query_id.
-        model: the model that the aggregation method fitted, if any.
+        model: fitted graded response model, or None if the aggregation method does not fit one.
     """
 
     relevance: pd.DataFrame
@@ -31,15 +31,15 @@ class Aggregation:
 
 
 def aggregate_ratings(ratings: pd.DataFrame, params: AggregateParams) -> Aggregation:
-    """Aggregate ratings to one relevance and one training weight per pair.
+    """Compute the relevance score and the training weight of each pair from its ratings.
 
     Args:
         ratings: table RATINGS.
-        params: aggregation method and weight of the crowd. A crowd of weight 0 is ignored.
+        params: aggregation method and crowd weight. With a crowd weight of 0, crowd ratings are ignored.
 
     Raises:
         ParamsError: `aggregate.expert` is not a registered method.
-        InputError: no ratings are left, or the method needs rater IDs that are missing.
+        InputError: there are no ratings to aggregate, or rater IDs that the method requires are missing.
     """
     aggregator = AGGREGATORS.load(params.expert)()
     ratings = add_unit_rating(select_ratings(ratings, params.crowd_weight))
@@ -53,7 +53,7 @@ def aggregate_ratings(ratings: pd.DataFrame, params: AggregateParams) -> Aggrega
 
 
 def select_ratings(ratings: pd.DataFrame, crowd_weight: float) -> pd.DataFrame:
-    """Drop the crowd's ratings if their weight is 0. Raise InputError if no ratings are left."""
+    """Drop the crowd's ratings if the crowd weight is 0. Raise InputError if no ratings remain."""
     if crowd_weight == 0:
         ratings = ratings[ratings["source"] != "crowd"]
         if ratings.empty:
@@ -67,28 +67,29 @@ def select_ratings(ratings: pd.DataFrame, crowd_weight: float) -> pd.DataFrame:
 
 
 def add_unit_rating(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Add column unit_rating, the rating on 0..1, and make the IDs categorical, which speeds up grouping."""
+    """Add column unit_rating, the rating scaled to 0..1, and make the ID columns categorical for faster grouping."""
     return ratings.assign(unit_rating=scale_to_unit(ratings)).astype(dict.fromkeys(PAIR, "category"))
 
 
 def check_raters(ratings: pd.DataFrame, aggregator: Aggregator, method: str) -> None:
-    """Raise InputError if the method needs rater IDs and an expert rating has none."""
+    """Raise InputError if the method requires rater IDs and an expert rating has none."""
     expert = ratings[ratings["source"] == "expert"]
     n_missing = int(expert["rater"].isna().sum()) if aggregator.needs_raters else 0
     if n_missing:
         raise InputError(
-            f"{n_missing:,} of {len(expert):,} expert ratings have no rater ID, but aggregate.expert: {method} needs "
-            "one for every rating. (Stage ingest drops the IDs of rating columns that are sorted in each row.) Add the "
-            f"rater IDs, or choose a method that needs none: {', '.join(methods_without_raters())}."
+            f"{n_missing:,} of {len(expert):,} expert ratings have no rater ID, but aggregate.expert: {method} "
+            "requires a rater ID for every rating. (If the rating columns are sorted in each row, stage ingest drops "
+            "their rater IDs.) Add the rater IDs, or set aggregate.expert to a method that does not require them: "
+            f"{', '.join(methods_without_raters())}."
         )
 
 
 def describe_pairs(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Count the ratings of each pair.
+    """Count the ratings of each pair and measure their spread.
 
     Returns:
-        Columns image_id, query_id, n_expert (expert ratings), n_crowd (votes) and spread (the standard deviation of
-        all ratings on 0..1, NaN for a single rating).
+        One row per pair, with columns image_id, query_id, n_expert (number of expert ratings), n_crowd (number of
+        votes) and spread (standard deviation of the ratings, scaled to 0..1; NaN for a single rating).
     """
     is_expert = ratings["source"] == "expert"
     counted = ratings.assign(n_expert=is_expert.astype("int32"), n_crowd=ratings["votes"].mask(is_expert, 0))
@@ -100,10 +101,10 @@ def describe_pairs(ratings: pd.DataFrame) -> pd.DataFrame:
 def add_joint_relevance(
     pairs: pd.DataFrame, ratings: pd.DataFrame, aggregator: Aggregator, crowd_weight: float
 ) -> pd.DataFrame:
-    """Add relevance, sd and weight of a method that aggregates experts and crowd together.
+    """Add columns relevance, sd and weight, for a method that aggregates expert and crowd ratings together.
 
-    The weight is the reliability v / (v + sd^2) of the pair's relevance, with v the variance of the relevance over all
-    pairs. Pairs that only the crowd rated count `crowd_weight` times as much.
+    The weight of a pair is the reliability of its relevance, v / (v + sd^2), where v is the variance of the relevance
+    over all pairs. The weight of pairs without expert ratings is multiplied by `crowd_weight`.
     """
     pairs = pairs.merge(aggregator.fit_predict(ratings), on=PAIR)
     if "sd" not in pairs:
@@ -116,10 +117,11 @@ def add_joint_relevance(
 def add_relevance_by_source(
     pairs: pd.DataFrame, ratings: pd.DataFrame, aggregator: Aggregator, crowd_weight: float
 ) -> pd.DataFrame:
-    """Add relevance, sd and weight of a method that aggregates expert ratings only.
+    """Add columns relevance, sd and weight, for a method that aggregates expert ratings only.
 
-    The crowd's share of yes votes is calibrated to the expert scale. The relevance is the weighted mean of the experts
-    (weight 1) and the crowd (`crowd_weight`). The weight of the pair is the sum of both weights, and sd is NaN.
+    The crowd's share of yes votes is calibrated to the expert scale. The relevance is the weighted mean of the
+    aggregated expert rating (weight 1) and the calibrated share (weight `crowd_weight`). The weight of the pair is the
+    sum of both weights, and its sd is NaN.
     """
     is_expert = ratings["source"] == "expert"
     expert = aggregator.fit_predict(ratings[is_expert]).rename(columns={"relevance": "expert"})
@@ -134,13 +136,13 @@ def add_relevance_by_source(
 
 
 def to_relevance_table(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of RELEVANCE, sorted by image_id and query_id."""
+    """Convert the pairs to table RELEVANCE, sorted by image_id and query_id."""
     columns: list[str] = RELEVANCE.names
     return pairs[columns].astype(dict.fromkeys(PAIR, "str")).sort_values(PAIR, ignore_index=True)
 
 
 def summarise_relevance(relevance: pd.DataFrame) -> dict[str, object]:
-    """Return the counts, means and histogram of table RELEVANCE for metrics/aggregate.json."""
+    """Summarise table RELEVANCE for metrics/aggregate.json: pair counts, means, and a histogram of the relevance."""
     counts, _ = np.histogram(relevance["relevance"], bins=10, range=(0.0, 1.0))
     spread, sd = relevance["spread"].mean(), relevance["sd"].mean()
     return {

@@ -1,6 +1,7 @@
-"""Response patterns: pairs with the same ratings are grouped, so that a million pairs become a few hundred rows.
+"""Group pairs that have the same ratings, so that a million pairs become a few hundred response patterns.
 
-A response pattern counts how often each rater chose each level, and the crowd's votes. The order of ratings is ignored.
+A response pattern contains the number of ratings by each rater on each level, and the crowd's votes. The order of the
+ratings is ignored.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ _MAX_VOTES = 12
 
 
 class Stratum(IntEnum):
-    """The sources that rated a pair. Each stratum has its own distribution of relevance."""
+    """Sources that rated a pair: experts only, the crowd only, or both."""
 
     EXPERTS = 0
     CROWD = 1
@@ -36,14 +37,14 @@ class ResponsePatterns:
     """The distinct response patterns of a ratings table.
 
     Attributes:
-        pairs: image_id and query_id of every pair, sorted.
-        pattern_of_pair: (n_pairs,) row of each pair's pattern.
+        pairs: table with columns image_id and query_id, sorted, one row per pair.
+        pattern_of_pair: (n_pairs,) pattern number of each pair.
         n_pairs: (n_patterns,) number of pairs with each pattern.
-        rating_counts: sparse (n_patterns, n_raters * n_levels). Column r * n_levels + k counts ratings of level k by
-            rater r.
-        votes: (n_vote_counts, 2) distinct pairs of yes votes and all votes. The first row is (0, 0).
-        votes_row: (n_patterns,) row of `votes` of each pattern.
-        stratum: (n_patterns,) values of Stratum.
+        rating_counts: sparse (n_patterns, n_raters * n_levels) number of ratings. Column r * n_levels + k counts the
+            ratings by rater r on level k.
+        votes: (n_vote_counts, 2) distinct vote counts: yes votes and all votes. The first row is (0, 0).
+        votes_row: (n_patterns,) row number in `votes` of each pattern.
+        stratum: (n_patterns,) Stratum value of each pattern.
     """
 
     pairs: pd.DataFrame
@@ -58,14 +59,14 @@ class ResponsePatterns:
 def find_levels(expert: pd.DataFrame) -> Values:
     """Find the levels of the expert rating scale.
 
-    Every whole step of a scale with at most 11 levels is a level, and so is every other rating that occurs. If there
-    are more than 11 levels, the scale is divided into tenths.
+    A scale from 1 to 4 has the levels 1, 2, 3 and 4. Other ratings that occur, such as 2.5, are additional levels. If
+    there are more than 11 levels, the levels are 0, 0.1, ..., 1 instead.
 
     Args:
-        expert: expert rows of RATINGS. Without rows, the scale has four levels.
+        expert: expert ratings, rows of table RATINGS. For an empty table, four levels are returned.
 
     Returns:
-        (n_levels,) levels on 0..1, ascending.
+        (n_levels,) levels, scaled to 0..1, in ascending order.
     """
     levels = {0.0, 1.0} if len(expert) else set(np.linspace(0, 1, 4))
     for low, high in expert[["scale_min", "scale_max"]].drop_duplicates().itertuples(index=False):
@@ -76,12 +77,12 @@ def find_levels(expert: pd.DataFrame) -> Values:
 
 
 def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) -> ResponsePatterns:
-    """Group pairs by their ratings.
+    """Group the pairs of a ratings table by response pattern.
 
     Args:
         ratings: table RATINGS.
-        levels: (n_levels,) levels of the expert scale on 0..1. A rating counts as the nearest level.
-        raters: known raters. Rater i has number i + 1; number 0 stands for all other raters.
+        levels: (n_levels,) levels of the expert scale, scaled to 0..1. Ratings are rounded to the nearest level.
+        raters: IDs of the known raters, which get the rater numbers 1, 2, and so on. All other raters get number 0.
     """
     pairs = ratings[PAIR].astype("str")
     pair_number = _group_numbers(pairs, PAIR)
@@ -106,26 +107,26 @@ def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) 
 
 
 def nearest_level(levels: Values, ratings: "pd.Series[float]") -> Integers:
-    """Return the number of the level nearest to each rating, both on 0..1."""
+    """Return the number of the level that is nearest to each rating. Levels and ratings are scaled to 0..1."""
     boundaries = (levels[:-1] + levels[1:]) / 2
     return np.searchsorted(boundaries, ratings.to_numpy(dtype=float)).astype(np.int64)
 
 
 def _group_numbers(table: pd.DataFrame, columns: list[Any]) -> Integers:
-    """Number the distinct values of some columns in ascending order; return the number of each row."""
+    """Number the distinct combinations of column values in ascending order, and return the number of each row."""
     numbers: Integers = table.groupby(columns, sort=True).ngroup().to_numpy().astype(np.int64)
     return numbers
 
 
 def _expert_responses(expert: pd.DataFrame, levels: Values, raters: Sequence[str]) -> Integers:
-    """Return the column of `rating_counts` of each expert rating."""
+    """Return, for each expert rating, its column number in `rating_counts`."""
     rater_number = {name: number for number, name in enumerate(raters, start=1)}
     rater = expert["rater"].map(rater_number).fillna(0).to_numpy(dtype=np.int64)
     return np.asarray(rater * len(levels) + nearest_level(levels, scale_to_unit(expert)), dtype=np.int64)
 
 
 def _responses_by_pair(pair_number: Integers, responses: Integers, n_pairs: int) -> IntegerMatrix:
-    """Return the responses of each pair in ascending order, padded with -1: (n_pairs, most ratings of a pair)."""
+    """Return the responses of each pair in ascending order, padded with -1: (n_pairs, max_ratings_per_pair)."""
     order = np.lexsort((responses, pair_number))
     pair_number, responses = pair_number[order], responses[order]
     count = np.bincount(pair_number, minlength=n_pairs)
@@ -136,7 +137,7 @@ def _responses_by_pair(pair_number: Integers, responses: Integers, n_pairs: int)
 
 
 def _count_votes(crowd: pd.DataFrame, pair_number: Integers, n_pairs: int) -> tuple[Matrix, Integers]:
-    """Return the distinct (yes, all) vote counts, starting with (0, 0), and the row of each pair in them."""
+    """Return the distinct vote counts (yes votes, all votes), starting with (0, 0), and the row number of each pair."""
     share, count = crowd["rating"].to_numpy(dtype=float), crowd["votes"].to_numpy(dtype=float)
     count = infer_votes(share, count)
     yes = np.bincount(pair_number, share * count, minlength=n_pairs)
@@ -146,18 +147,18 @@ def _count_votes(crowd: pd.DataFrame, pair_number: Integers, n_pairs: int) -> tu
 
 
 def infer_votes(share: Values, votes: Values) -> Values:
-    """Infer the number of votes behind each share of yes if the ratings do not contain it.
+    """Infer the number of votes from the share of yes votes if the dataset does not record the number.
 
-    The numbers of votes are unknown if every row counts as one vote and some shares are neither 0 nor 1. Each of these
-    shares then stands for the smallest number of votes, at most 12, that yields the share to two decimals. Shares of 0
-    and 1 stand for the most common of these numbers.
+    The number is unknown if every row records one vote and some shares are neither 0 nor 1. For each of these shares,
+    the inferred number is the smallest number of votes, at most 12, that gives this share within 0.01. For shares of 0
+    and 1, the inferred number is the most common one of the other shares.
 
     Args:
-        share: (n,) shares of yes in 0..1.
-        votes: (n,) recorded numbers of votes.
+        share: (n,) share of yes votes in 0..1.
+        votes: (n,) recorded number of votes.
 
     Returns:
-        (n,) inferred numbers of votes, or `votes` if they are known.
+        (n,) inferred number of votes, or `votes` if the number is known.
     """
     is_mixed = (share > 0) & (share < 1)
     if (votes != 1).any() or not is_mixed.any():

@@ -1,4 +1,4 @@
-"""Evaluation metrics: agreement with ratings, prediction errors, retrieval, and bootstrap intervals."""
+"""Evaluation metrics: rating agreement, prediction error, retrieval metrics, and bootstrap confidence intervals."""
 
 from kadr.metrics.benchmark_ratings import crowd_ratings, expert_ratings, leave_one_out_ratings
 from kadr.metrics.bootstrap import Interval, bootstrap

@@ -1,4 +1,4 @@
-"""Selection of ratings by the protocol of the public benchmark (Hodosh et al. 2013; CLIPScore, Hessel et al. 2021)."""
+"""Select ratings as in the public Flickr8k benchmark (Hodosh et al. 2013; CLIPScore, Hessel et al. 2021)."""
 
 import pandas as pd
 
@@ -6,14 +6,14 @@ from kadr.io.schemas import PAIR
 
 
 def expert_ratings(ratings: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
-    """Select all expert ratings except ratings of an image with one of its own captions.
+    """Select the expert ratings, but exclude pairs of an image and its own caption.
 
     Args:
         ratings: table RATINGS.
-        queries: columns query_id and image_id; image_id is null if the captioned image is unknown.
+        queries: table with columns query_id and image_id (ID of the image that the query describes, or null).
 
     Returns:
-        Columns image_id, query_id and rating, one row per rating.
+        Table with columns image_id, query_id and rating, one row per rating.
     """
     expert = ratings.loc[ratings["source"] == "expert", [*PAIR, "rating"]]
     captioned_image = expert["query_id"].map(queries.set_index("query_id")["image_id"])
@@ -21,7 +21,14 @@ def expert_ratings(ratings: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame
 
 
 def crowd_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Select all crowd ratings: columns image_id, query_id and rating, the share of yes votes."""
+    """Select the crowd ratings.
+
+    Args:
+        ratings: table RATINGS.
+
+    Returns:
+        Table with columns image_id, query_id and rating (the share of yes votes).
+    """
     return ratings.loc[ratings["source"] == "crowd", [*PAIR, "rating"]].reset_index(drop=True)
 
 
@@ -29,10 +36,11 @@ def leave_one_out_ratings(expert: pd.DataFrame) -> pd.DataFrame:
     """Add to each expert rating the mean of the other expert ratings of the same pair.
 
     Args:
-        expert: the result of `expert_ratings`.
+        expert: expert ratings, as returned by `expert_ratings`.
 
     Returns:
-        Columns image_id, query_id, rating and others (the mean). Pairs with a single rating are left out.
+        Table with columns image_id, query_id, rating and others (the mean of the other ratings). Pairs with only one
+        rating are excluded.
     """
     by_pair = expert.groupby(PAIR)["rating"]
     n_others = by_pair.transform("size") - 1

@@ -1,4 +1,7 @@
-"""Confidence intervals by the cluster bootstrap (Efron 1979): clusters of rows, e.g. images, are resampled."""
+"""Confidence intervals by the cluster bootstrap (Efron 1979).
+
+The cluster bootstrap resamples groups of rows, e.g. all pairs of an image.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +13,14 @@ from kadr.io.embeddings import Rows
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its percentile bootstrap interval.
+    """An estimate with a percentile bootstrap interval.
 
-    Two intervals that were computed on the same rows with the same seed share their resamples. Their difference
-    (`a - b`) and ratio (`a.percent_of(b)`) are therefore paired bootstrap intervals.
+    Two intervals that are computed on the same rows with the same seed use the same resamples. Their difference
+    (`a - b`) and their ratio (`a.percent_of(b)`) are therefore paired bootstrap intervals.
 
     Attributes:
         value: estimate on all rows.
-        resamples: estimate on each resample; NaN if the metric is undefined there.
+        resamples: estimate on each resample. NaN if the statistic is undefined on a resample.
         confidence: confidence level, e.g. 0.95.
     """
 
@@ -27,19 +30,19 @@ class Interval:
 
     @property
     def low(self) -> float:
-        """Lower bound of the interval."""
+        """Lower bound of the confidence interval."""
         return self._quantile((1 - self.confidence) / 2)
 
     @property
     def high(self) -> float:
-        """Upper bound of the interval."""
+        """Upper bound of the confidence interval."""
         return self._quantile((1 + self.confidence) / 2)
 
     def __sub__(self, other: "Interval") -> "Interval":
         return Interval(self.value - other.value, _combine(np.subtract, self, other), self.confidence)
 
     def percent_of(self, other: "Interval") -> "Interval":
-        """Return this estimate as a percentage of another estimate."""
+        """Return this estimate as a percentage of the other estimate."""
         return Interval(_percentage(self.value, other.value), _combine(_percentage, self, other), self.confidence)
 
     def _quantile(self, level: float) -> float:
@@ -58,17 +61,18 @@ def _percentage(value: float, base: float) -> float:
 def bootstrap(
     statistic: Callable[[Rows], float | None], clusters: Sequence[str], n_bootstrap: int, confidence: float, seed: int
 ) -> Interval | None:
-    """Estimate a statistic and its confidence interval by drawing clusters with replacement.
+    """Compute a statistic and its bootstrap confidence interval.
 
     Args:
-        statistic: function of row numbers, which may repeat. The result is None or NaN if the statistic is undefined.
-        clusters: the cluster of each row, e.g. its image_id. Rows of a cluster are resampled together.
+        statistic: function that computes the statistic for an array of row numbers. A row number may occur several
+            times. The function returns None or NaN if the statistic is undefined.
+        clusters: (n_rows,) cluster name of each row, e.g. its image_id. The rows of a cluster are resampled together.
         n_bootstrap: number of resamples.
         confidence: confidence level, e.g. 0.95.
         seed: random seed. The same seed and the same clusters give the same resamples.
 
     Returns:
-        The interval, or None if the statistic is undefined on all rows.
+        The estimate with its interval, or None if the statistic is undefined for the full set of rows.
     """
     value = statistic(np.arange(len(clusters)))
     if value is None or np.isnan(value):

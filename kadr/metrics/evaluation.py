@@ -1,4 +1,4 @@
-"""Metrics with bootstrap intervals for one set of predictions. docs/quality.md describes the protocol."""
+"""Compute evaluation metrics with bootstrap intervals. docs/quality.md describes the evaluation protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from kadr.metrics.retrieval import RETRIEVAL_METRICS, Ranks, ndcg_by_query
 from kadr.params import EvaluateParams
 
 Estimates = dict[str, Interval | None]
-"""Bootstrap intervals by metric name; None if the metric is undefined."""
+"""Estimate and bootstrap interval of each metric, by metric name. Undefined metrics are None."""
 
 NDCG, NDCG_CUTOFF = "ndcg_at_10", 10
 RANKING_METRICS = ("tau_c", "tau_b", "spearman", "auc", "average_precision", NDCG)
@@ -29,19 +29,20 @@ def agreement_metrics(
     *,
     names: Sequence[str] = RANKING_METRICS + ERROR_METRICS,
 ) -> Estimates:
-    """Measure how well out-of-fold scores agree with ratings and with the aggregated relevance.
+    """Measure how well predicted scores agree with the ratings and with the aggregated relevance.
 
     Args:
-        predictions: columns image_id, query_id, relevance and score, one row per pair.
-        expert: the result of `kadr.metrics.expert_ratings`; `tau_c` compares the scores with these ratings.
-        crowd: the result of `kadr.metrics.crowd_ratings`; `tau_b` compares the scores with these ratings.
+        predictions: table with columns image_id, query_id, relevance and score, one row per pair.
+        expert: expert ratings, as returned by `kadr.metrics.expert_ratings`. Metric `tau_c` uses these ratings.
+        crowd: crowd ratings, as returned by `kadr.metrics.crowd_ratings`. Metric `tau_b` uses these ratings.
         params: number of resamples and confidence level.
         seed: random seed of the bootstrap.
-        names: metrics to compute. Scores that are not on the scale of the relevance, such as cosines, have
-            RANKING_METRICS only. Scores that are constant within a fold have ERROR_METRICS only.
+        names: names of the metrics to compute. Use RANKING_METRICS for scores on another scale than the relevance, such
+            as cosines. Use ERROR_METRICS for scores that are constant within each fold.
 
     Returns:
-        One interval per metric. `ndcg_at_10` resamples queries; all other metrics resample images.
+        Estimate and interval of each metric. The bootstrap resamples queries for `ndcg_at_10`, and images for all other
+        metrics.
     """
     predictions = predictions.sort_values(PAIR)
     score = predictions[[*PAIR, "score"]]
@@ -61,7 +62,7 @@ def agreement_metrics(
 
 
 def _bootstrap_by_image(metric: Metric, sample: pd.DataFrame, params: EvaluateParams, seed: int) -> Interval | None:
-    """Estimate a metric of the columns target and score."""
+    """Compute a metric from columns target and score, and bootstrap it by image."""
     target, score = sample["target"].to_numpy(dtype=float), sample["score"].to_numpy(dtype=float)
 
     def statistic(rows: Rows) -> float | None:
@@ -71,7 +72,7 @@ def _bootstrap_by_image(metric: Metric, sample: pd.DataFrame, params: EvaluatePa
 
 
 def _mean_over_queries(by_query: "pd.Series[float]", params: EvaluateParams, seed: int) -> Interval | None:
-    """Estimate the mean of one value per query, with query_id as the index."""
+    """Compute the mean of a series with one value per query_id, and bootstrap it by query."""
     values = by_query.to_numpy(dtype=float)
     if not len(values):
         return None
@@ -81,11 +82,11 @@ def _mean_over_queries(by_query: "pd.Series[float]", params: EvaluateParams, see
 
 
 def retrieval_metrics(rank: Ranks, image_ids: list[str], params: EvaluateParams, seed: int) -> Estimates:
-    """Compute recall@k and the mean reciprocal rank of the queries' own images.
+    """Compute recall@k and the mean reciprocal rank of the target images.
 
     Args:
-        rank: (n_queries,) rank of each query's own image, by `kadr.metrics.target_ranks`.
-        image_ids: (n_queries,) the queries' own images, which the bootstrap resamples.
+        rank: (n_queries,) rank of each query's target image, as returned by `kadr.metrics.target_ranks`.
+        image_ids: (n_queries,) ID of each query's target image. The bootstrap resamples images.
         params: number of resamples and confidence level.
         seed: random seed of the bootstrap.
     """
@@ -97,29 +98,36 @@ def retrieval_metrics(rank: Ranks, image_ids: list[str], params: EvaluateParams,
 
 
 def ceiling(expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Estimates:
-    """Compute `tau_c` of the experts' mean rating on the same ratings, an upper bound for any score."""
+    """Compute `tau_c` of the mean expert rating of each pair. It is an upper bound for any score.
+
+    Args:
+        expert: expert ratings, as returned by `kadr.metrics.expert_ratings`.
+        params: number of resamples and confidence level.
+        seed: random seed of the bootstrap.
+    """
     mean = expert.groupby(PAIR)["rating"].transform("mean")
     sample = expert.rename(columns={"rating": "target"}).assign(score=mean)
     return {"tau_c": _bootstrap_by_image(PAIR_METRICS["tau_c"], sample, params, seed)}
 
 
 def human_agreement(predictions: pd.DataFrame, expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Estimates:
-    """Compare the model with leave-one-out expert agreement.
+    """Compare the model's agreement with experts to the agreement among experts.
 
-    Every expert rating of a pair with two or more is compared with the mean of the pair's other expert ratings, and
-    with the model's score.
+    The function uses all pairs with at least two expert ratings. Each expert rating is compared with the mean of the
+    other expert ratings of the pair, and with the model's score.
 
     Args:
-        predictions: columns image_id, query_id and score, one row per pair.
-        expert: the result of `kadr.metrics.expert_ratings`.
+        predictions: table with columns image_id, query_id and score, one row per pair.
+        expert: expert ratings, as returned by `kadr.metrics.expert_ratings`.
         params: number of resamples and confidence level.
         seed: random seed of the bootstrap.
 
     Returns:
-        tau_c: Kendall's tau-c of the other experts' mean.
-        model: Kendall's tau-c of the model's score on the same ratings.
+        A dictionary with the following keys. All values are None if no pair has two expert ratings.
+
+        tau_c: Kendall's tau-c between the expert ratings and the mean of the other experts.
+        model: Kendall's tau-c between the same expert ratings and the model's score.
         share: `model` as a percentage of `tau_c`.
-        All are None if no pair has two expert ratings.
     """
     ratings = leave_one_out_ratings(expert).rename(columns={"rating": "target"})
     sample = ratings.merge(predictions[[*PAIR, "score"]], on=PAIR)
@@ -130,15 +138,15 @@ def human_agreement(predictions: pd.DataFrame, expert: pd.DataFrame, params: Eva
 
 
 def differences(model: Estimates, baseline: Estimates) -> dict[str, Interval]:
-    """Return the paired bootstrap difference of model and baseline for each metric that both define.
+    """Return the difference between model and baseline, with a paired bootstrap interval, for each shared metric.
 
-    Both estimates must come from the same rows and the same seed.
+    Both sets of estimates must be computed on the same rows with the same seed.
     """
     return {name: value - other for name, value in model.items() if value and (other := baseline.get(name))}
 
 
 def as_json(estimates: Mapping[str, Interval | None]) -> dict[str, dict[str, float] | None]:
-    """Return each estimate as `{value, low, high}`, rounded to six digits; undefined metrics are null."""
+    """Convert each estimate to `{value, low, high}`, rounded to six decimals. Undefined metrics stay None."""
     return {
         name: None if interval is None else {key: round(getattr(interval, key), 6) for key in ("value", "low", "high")}
         for name, interval in estimates.items()
@@ -146,5 +154,5 @@ def as_json(estimates: Mapping[str, Interval | None]) -> dict[str, dict[str, flo
 
 
 def missing_metrics() -> Estimates:
-    """Return None for every metric name, as the default of metrics that a baseline or a dataset cannot have."""
+    """Return a dictionary with the names of all metrics and the value None, for metrics that do not apply."""
     return dict.fromkeys([*RANKING_METRICS, *ERROR_METRICS, *RETRIEVAL_METRICS])

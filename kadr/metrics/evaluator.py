@@ -1,4 +1,4 @@
-"""Evaluation of predictions on the ratings of a project."""
+"""Evaluate predictions against the ratings of the current project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from kadr.project import PROJECT
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Benchmark ratings and bootstrap settings, shared by all predictions that are compared.
+    """Evaluate sets of predictions with the same ratings and bootstrap settings, so that they can be compared.
 
     Attributes:
-        expert: expert ratings, by `kadr.metrics.expert_ratings`.
-        crowd: crowd ratings, by `kadr.metrics.crowd_ratings`.
+        expert: expert ratings, as returned by `kadr.metrics.expert_ratings`.
+        crowd: crowd ratings, as returned by `kadr.metrics.crowd_ratings`.
         params: number of resamples and confidence level.
         seed: random seed of the bootstrap.
     """
@@ -31,36 +31,42 @@ class Evaluator:
 
     @classmethod
     def read(cls, params: EvaluateParams, seed: int) -> "Evaluator":
-        """Read the project's ratings and select the benchmark ratings."""
+        """Read the project's ratings and select the ratings to evaluate on."""
         queries = read_table(PROJECT.queries, QUERIES).to_pandas()
         ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
         return cls(expert_ratings(ratings, queries), crowd_ratings(ratings), params, seed)
 
     def evaluate(self, predictions: pd.DataFrame, names: Sequence[str] = RANKING_METRICS + ERROR_METRICS) -> Estimates:
-        """Compute metrics of predictions.
+        """Compute metrics for a set of predictions. See `agreement_metrics`.
 
         Args:
-            predictions: columns image_id, query_id, relevance and score, one row per pair.
-            names: metrics to compute.
+            predictions: table with columns image_id, query_id, relevance and score, one row per pair.
+            names: names of the metrics to compute.
         """
         return agreement_metrics(predictions, self.expert, self.crowd, self.params, self.seed, names=names)
 
 
 def read_predictions(folder: Path, name: str) -> pd.DataFrame:
-    """Read the out-of-fold predictions of a model or baseline."""
+    """Read out-of-fold predictions from `folder`.
+
+    Args:
+        folder: predictions folder, e.g. data/predictions.
+        name: file name without `.parquet`: `model` or the name of a baseline.
+    """
     predictions: pd.DataFrame = read_table(folder / f"{name}.parquet", PREDICTIONS).to_pandas()
     return predictions
 
 
 def common_pairs(predictions: pd.DataFrame, champion: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the model's and the champion's predictions for the pairs that both scored.
+    """Select the pairs that both the model and the champion scored.
 
     Args:
-        predictions: the model's predictions, with the current relevance of each pair.
-        champion: predictions folder of the champion.
+        predictions: predictions of the current model, with the relevance of each pair.
+        champion: folder that contains the champion's predictions.
 
     Returns:
-        Two tables with the same pairs and relevance; `score` is the model's and the champion's.
+        Two tables with the same pairs and the same relevance. Column `score` of the first table contains the scores of
+        the current model. Column `score` of the second table contains the scores of the champion.
     """
     champion_score = read_predictions(champion, "model")[[*PAIR, "score"]]
     both = predictions.merge(champion_score, on=PAIR, suffixes=("", "_champion"))

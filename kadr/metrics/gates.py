@@ -1,4 +1,4 @@
-"""Quality gates: reject a model that is significantly worse than a baseline or the champion."""
+"""Quality gates, which reject a model that is significantly worse than a baseline or a champion."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -17,26 +17,29 @@ def find_regressions(
 ) -> Iterator[str]:
     """Yield a message for each metric on which the model is significantly worse than the reference.
 
-    A metric is significantly worse if the whole interval of the paired difference lies on the worse side of 0.
+    The model is significantly worse if the confidence interval of the paired difference excludes 0 and the difference
+    is in favour of the reference.
 
     Args:
-        model: the model's metrics.
+        model: metrics of the model.
         reference_name: name of the reference in messages, e.g. "baseline cosine".
-        reference: metrics of a baseline or champion, computed on the same rows.
-        names: metrics to compare. A metric that one side lacks is skipped with a warning.
+        reference: metrics of a baseline or a champion, computed on the same rows as the model's metrics.
+        names: names of the metrics to compare. A metric that is undefined for the model or the reference is skipped
+            with a warning.
     """
     by_metric = differences(model, reference)
     for name in names:
         if name not in by_metric:
             logger.warning(
-                "evaluate.gates: %s is not compared with %s, because one of the two does not have this metric",
+                "evaluate.gates: metric %s is not compared with %s, because it is undefined for the model or for %s",
                 name,
+                reference_name,
                 reference_name,
             )
     for name, difference in by_metric.items():
         if name in names and (difference.low > 0 if name in LOWER_IS_BETTER else difference.high < 0):
             yield (
-                f"{name} of the model is {_format(model[name])}, {reference_name} has {_format(reference[name])}; "
+                f"{name} is {_format(model[name])} for the model and {_format(reference[name])} for {reference_name}: "
                 f"difference {difference.value:+.3g} "
                 f"({difference.confidence:.0%} interval {difference.low:+.3g} to {difference.high:+.3g})"
             )
@@ -47,11 +50,11 @@ def _format(interval: Interval | None) -> str:
 
 
 def enforce(regressions: Sequence[str]) -> None:
-    """Raise GateError if `find_regressions` found any."""
+    """Raise GateError if there are messages from `find_regressions`."""
     if regressions:
         raise GateError(
-            "The model does not pass evaluate.gates.\n"
+            "The model does not pass the quality gates in evaluate.gates:\n"
             + "\n".join(f"  {message}" for message in regressions)
-            + "\nThe metrics are saved in metrics/evaluate.json. Improve the model (train.*, encoders or ratings) and "
-            "run `dvc repro`. To accept this model, change evaluate.gates."
+            + "\nThe metrics are saved in metrics/evaluate.json. To improve the model, change the encoders, ratings "
+            "or train settings, and run `dvc repro`. To accept the model, change evaluate.gates."
         )

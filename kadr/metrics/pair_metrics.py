@@ -1,4 +1,4 @@
-"""Metrics of predicted scores against target values: rank correlation, ranking, error and calibration."""
+"""Metrics that compare predicted scores with target values: rank correlation, classification, error, calibration."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 Bins = np.ndarray[tuple[int], np.dtype[np.int64]]
 Metric = Callable[[Values, Values], float | None]
 
-RELEVANCE_THRESHOLD = 0.5  # a pair at or above it counts as relevant in auc and average_precision
+RELEVANCE_THRESHOLD = 0.5  # auc and average_precision count a pair as relevant if its target is at least this
 N_BINS = 10
 
 
@@ -46,7 +46,8 @@ def _r2(target: Values, score: Values) -> float | None:
 def _auc(target: Values, score: Values) -> float | None:
     """Return the area under the ROC curve, computed as the Mann-Whitney U statistic (Mann and Whitney 1947).
 
-    The result equals `sklearn.metrics.roc_auc_score` and takes less than half of its time, which counts in a bootstrap.
+    The result is the same as that of `sklearn.metrics.roc_auc_score`, but this function is more than twice as fast. The
+    speed matters because the bootstrap calls it many times.
     """
     relevant = target >= RELEVANCE_THRESHOLD
     n_relevant, n_other = int(relevant.sum()), int((~relevant).sum())
@@ -57,9 +58,10 @@ def _auc(target: Values, score: Values) -> float | None:
 
 
 def _average_precision(target: Values, score: Values) -> float | None:
-    """Return the average precision (Salton and McGill 1983); a random score reaches the share of relevant pairs.
+    """Return the average precision (Salton and McGill 1983).
 
-    The result equals `sklearn.metrics.average_precision_score` and takes less than half of its time.
+    The result is the same as that of `sklearn.metrics.average_precision_score`, but this function is more than twice as
+    fast. The expected value for random scores is the share of relevant pairs.
     """
     relevant = target >= RELEVANCE_THRESHOLD
     if not relevant.any() or relevant.all():
@@ -74,8 +76,9 @@ def _average_precision(target: Values, score: Values) -> float | None:
 def _expected_calibration_error(target: Values, score: Values) -> float | None:
     """Return the expected calibration error (Naeini et al. 2015).
 
-    The error is the mean gap between predicted and observed value of N_BINS bins, weighted by their number of pairs.
-    `sklearn.calibration.calibration_curve` accepts binary targets only.
+    Pairs are grouped into N_BINS bins by score. The error is the mean absolute difference between the mean score and
+    the mean target of a bin, weighted by the number of pairs in the bin. scikit-learn's `calibration_curve` is not used
+    because it accepts binary targets only.
     """
     if not len(target):
         return None
@@ -97,22 +100,22 @@ PAIR_METRICS: dict[str, Metric] = {
     "average_precision": _average_precision,
     "ece": _expected_calibration_error,
 }
-"""Metric functions by name. A function takes targets and scores, both (n,), and returns None if it is undefined.
+"""Metric functions by name. Each function takes targets and scores, both (n,), and returns None if undefined.
 
-`tau_c` and `tau_b` are Kendall's rank correlation coefficients times 100.
+`tau_c` and `tau_b` are Kendall's rank correlation coefficients, multiplied by 100.
 """
 
 
 def reliability_table(target: Values, score: Values, n_bins: int = N_BINS) -> pd.DataFrame:
-    """Return the values of a reliability diagram (Murphy and Winkler 1977).
+    """Compute the points of a reliability diagram (Murphy and Winkler 1977).
 
     Args:
         target: (n,) observed values in 0..1.
         score: (n,) predicted values in 0..1.
-        n_bins: number of bins of equal width on 0..1.
+        n_bins: number of bins of equal width between 0 and 1.
 
     Returns:
-        One row per non-empty bin, with columns predicted (mean score), observed (mean target) and n (pairs).
+        One row per non-empty bin, with columns predicted (mean score), observed (mean target) and n (number of pairs).
     """
     table = pd.DataFrame({"bin": _bin_numbers(score, n_bins), "predicted": score, "observed": target, "n": 1})
     means = table.groupby("bin").agg({"predicted": "mean", "observed": "mean", "n": "sum"})

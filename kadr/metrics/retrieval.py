@@ -1,4 +1,4 @@
-"""Retrieval metrics: the rank of a query's own image, and the order of the rated images of each query."""
+"""Retrieval metrics: recall@k and mean reciprocal rank of target images, and NDCG over rated images."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,14 +12,14 @@ Ranks = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def target_ranks(scores: np.ndarray[tuple[int, int], np.dtype[np.floating]], target: Rows) -> Ranks:
-    """Return the rank of each query's target image; rank 1 is the best.
+    """Return the rank of each query's target image. Rank 1 is the best.
 
     Args:
-        scores: (n_queries, n_images); a higher score ranks first.
-        target: (n_queries,) column of the image that the query describes.
+        scores: (n_queries, n_images) score of each image for each query. Higher scores rank first.
+        target: (n_queries,) column number of each query's target image, the image that the query describes.
 
     Returns:
-        (n_queries,) ranks. Half of the images with the same score as the target rank before it.
+        (n_queries,) ranks. Of the images with the same score as the target, half are ranked above the target.
     """
     target_score = scores[np.arange(len(target)), target][:, None]
     n_better = (scores > target_score).sum(axis=1)
@@ -41,20 +41,21 @@ RETRIEVAL_METRICS: dict[str, Callable[[Ranks], float | None]] = {
     "recall_at_10": partial(_recall, 10),
     "mrr": _mean_reciprocal_rank,
 }
-"""Metric functions by name. A function takes target ranks (n_queries,) and returns None without queries."""
+"""Metric functions by name. Each function takes the target ranks, (n_queries,), and returns None for no queries."""
 
 
 def ndcg_by_query(predictions: pd.DataFrame, k: int) -> "pd.Series[float]":
     """Compute NDCG@k over the rated images of each query (Jarvelin and Kekalainen 2002).
 
-    The gain is the aggregated relevance. Images with equal scores share the mean of their gains.
+    The gain is the aggregated relevance. If images have the same score, the mean of their gains is used for each.
 
     Args:
-        predictions: columns query_id, relevance and score, one row per pair.
-        k: number of top ranks that count.
+        predictions: table with columns query_id, relevance and score, one row per pair.
+        k: number of top-ranked images to include.
 
     Returns:
-        NDCG with index query_id, sorted. Queries whose rated images are all equally relevant are left out.
+        NDCG of each query, with query_id as the sorted index. A query is excluded if all its rated images have the same
+        relevance.
     """
     from sklearn.metrics import ndcg_score
 

@@ -1,4 +1,4 @@
-"""Stage aggregate reads the ratings and writes relevance, pairs for CLIP training, and tables of the report."""
+"""Test stage aggregate: relevance scores, pairs for CLIP training, and the tables for the report."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def params(project: Path) -> Params:
 
 @pytest.fixture
 def rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write the tables that the stage reads."""
+    """Write the input tables of the stage."""
     monkeypatch.chdir(tmp_path)
     write_ratings(ROWS)
     write_images([{"image_id": name, "path": name, **IMAGE} for name in ("a.jpg", "b.jpg")])
@@ -111,7 +111,7 @@ def with_clip_share(params: Params, share: float) -> Params:
 
 
 def write_grid(n: int) -> None:
-    """Write ratings of n images, each with all of n queries."""
+    """Write n images, n queries, and an expert rating for each combination of image and query."""
     write_queries([{"query_id": f"t{i}", "text": f"a dog of {i} years", "split": "train"} for i in range(n)])
     write_images([{"image_id": f"{i}.jpg", "path": f"photos/{i}.jpg", **IMAGE} for i in range(n)])
     write_ratings(
@@ -146,7 +146,7 @@ def test_pairs_for_clip_training_are_withheld_from_the_model(params: Params) -> 
 def test_share_that_leaves_one_side_without_pairs_is_an_error(
     params: Params, share: float, n_clip: int, n_model: int
 ) -> None:
-    message = rf"clip\.ratings: {share} leaves {n_clip} rated pairs for CLIP training and {n_model} for the relevance"
+    message = rf"clip\.ratings: {share} assigns {n_clip} rated pairs to CLIP training and {n_model} to the relevance"
     with pytest.raises(InputError, match=message):
         aggregate.main(with_clip_share(params, share))
 

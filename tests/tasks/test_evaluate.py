@@ -1,6 +1,6 @@
-"""Stage evaluate on a small project: names and values of the metrics, quality gates, and MLflow runs.
+"""Test stage evaluate on a small project: metrics, quality gates, and MLflow runs.
 
-In the small project the ratings are the cosine, so no model is better than the cosine.
+The ratings of the small project are computed from the cosine, so no model can be better than the cosine baseline.
 """
 
 import json
@@ -72,7 +72,7 @@ def test_model_below_the_cosine_is_rejected_after_metrics_are_written(
     small_project: Path, small_params: Params
 ) -> None:
     train(small_params)
-    with pytest.raises(GateError, match=r"tau_c of the model is \d.*, baseline cosine has \d.*; difference -"):
+    with pytest.raises(GateError, match=r"tau_c is \d.* for the model and \d.* for baseline cosine: difference -"):
         evaluate(with_gates(small_params, above="cosine"))
     assert json.loads((PROJECT.metrics / "evaluate.json").read_text())["tau_c"]["value"] > 50
     evaluate(with_gates(small_params, above="concat"))
@@ -85,12 +85,12 @@ def test_model_below_the_champion_is_rejected(
     train(small_params)
     champion = shutil.copytree(PROJECT.predictions, small_project / "champion")
     evaluate(with_gates(small_params, champion=str(champion), figures=("tau_c", "mrr")))
-    assert f"evaluate.gates: mrr is not compared with champion {champion}" in caplog.text
+    assert f"evaluate.gates: metric mrr is not compared with champion {champion}" in caplog.text
     assert "tau_c is not" not in caplog.text
     better = read_table(PROJECT.predictions / "model.parquet", PREDICTIONS).to_pandas()
     better["score"] = better["relevance"]
     write_table(pa.Table.from_pandas(better), champion / "model.parquet", PREDICTIONS)
-    with pytest.raises(GateError, match=r"tau_c of the model is .*, champion .*champion has .*; difference -"):
+    with pytest.raises(GateError, match=r"tau_c is .* for the model and .* for champion .*champion: difference -"):
         evaluate(with_gates(small_params, champion=str(champion)))
 
 

@@ -1,4 +1,4 @@
-"""Split of rated pairs between CLIP training and the relevance model."""
+"""Test the split of rated pairs between CLIP training and the relevance model."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""crowd-kit's methods find reliable raters and need the ID of every rater."""
+"""Test that the methods of crowd-kit give more weight to reliable raters and require rater IDs."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ SLOW = ("glad", "mace")
 
 @pytest.fixture(scope="module")
 def rated() -> pd.DataFrame:
-    """Ratings by three reliable raters and two who guess, with the true relevance in column `truth`."""
+    """Return ratings by three reliable and two random raters. Column `truth` contains the true relevance."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 4, N_PAIRS)
     tables = []
@@ -55,7 +55,9 @@ def test_result_does_not_depend_on_the_order_of_ratings(rated: pd.DataFrame, nam
 def test_missing_rater_ids_are_an_error(rated: pd.DataFrame, name: str) -> None:
     ratings = rated.assign(rating=rated["unit_rating"], scale_min=0.0, scale_max=1.0)
     ratings["rater"] = ratings["rater"].where(ratings["rater"] != "c", None)
-    with pytest.raises(InputError, match=rf"40 of 200 expert ratings have no rater ID.*{name} needs.*graded_response"):
+    with pytest.raises(
+        InputError, match=rf"40 of 200 expert ratings have no rater ID.*{name} requires.*graded_response"
+    ):
         aggregate_ratings(ratings, AggregateParams(expert=name, crowd_weight=0.0))
 
 

@@ -1,4 +1,4 @@
-"""The graded response model recovers simulated parameters and estimates calibrated uncertainty."""
+"""Test that the graded response model recovers simulated parameters and estimates calibrated uncertainties."""
 
 from dataclasses import replace
 
@@ -38,9 +38,13 @@ def aggregate(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def simulate(n: int, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
-    """Simulate ratings of n pairs, and return them with the true relevance.
+    """Simulate the ratings of n pairs.
 
-    Raters are a (strict), b (lenient) and c (inattentive). Five voters rate the second half of the pairs, too.
+    All pairs are rated by experts a (strict), b (lenient) and c (inattentive). The second half of the pairs also has
+    five crowd votes per pair.
+
+    Returns:
+        The ratings, and the true relevance by image_id.
     """
     rng = np.random.default_rng(seed)
     point = rng.choice(len(GRID), n, p=np.exp(-3 * GRID) / np.exp(-3 * GRID).sum())

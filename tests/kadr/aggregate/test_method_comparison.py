@@ -1,4 +1,4 @@
-"""Leave-one-out comparison of aggregation methods."""
+"""Test the leave-one-out comparison of aggregation methods."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ N_IMAGES = 300
 
 
 def simulate_ratings(n: int, seed: int = 0) -> pd.DataFrame:
-    """Simulate n pairs, each rated by two experts and three voters with the same truth."""
+    """Simulate n pairs. Two experts and three voters rate each pair, based on the same true relevance."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(1, 5, n)
     pairs = pd.DataFrame({"image_id": [f"{number:03d}.jpg" for number in range(n)], "query_id": "t", "rater": None})

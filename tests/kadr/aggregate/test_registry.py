@@ -1,4 +1,4 @@
-"""Aggregation methods of other packages are found, selected by name, and aggregated like kadr's own."""
+"""Test the contract that every registered aggregation method fulfils, and methods from other packages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +9,13 @@ from pydantic import ValidationError
 
 from kadr import registry
 from kadr.aggregate import AGGREGATORS, aggregate_ratings, methods_without_raters
+from kadr.aggregate.relevance import add_unit_rating
+from kadr.io.schemas import PAIR
 from kadr.params import AggregateParams
 from tests.test_docs import read_blocks
 
+N_PAIRS = 8
+IMAGE_IDS = [f"{number}.jpg" for number in range(N_PAIRS)]
 JOINT_METHOD = """
 
 class JointHighest(Highest):
@@ -27,7 +31,7 @@ joint_highest = other_package.highest:JointHighest
 
 @pytest.fixture
 def other_package(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Install a package with the aggregation method of docs/ratings.md, `highest`, and a joint method."""
+    """Install a package with two aggregation methods: `highest` from docs/ratings.md, and `joint_highest`."""
     (example,) = read_blocks(project / "docs/ratings.md", "python")
     (tmp_path / "other_package").mkdir()
     (tmp_path / "other_package/__init__.py").touch()
@@ -47,6 +51,33 @@ def ratings(rater: str | None = "a") -> pd.DataFrame:
     rows = [("expert", 2.0, 1.0, 4.0, 1), ("expert", 3.0, 1.0, 4.0, 1), ("crowd", 1.0, 0.0, 1.0, 5)]
     table = pd.DataFrame(rows, columns=["source", "rating", "scale_min", "scale_max", "votes"])
     return table.assign(image_id="a.jpg", query_id="t", rater=rater)
+
+
+def rated_pairs(*, with_raters: bool, with_crowd: bool) -> pd.DataFrame:
+    """Return ratings of eight pairs by three experts and, if `with_crowd`, by the crowd. Pair 0 has one rating only."""
+    tables = []
+    for number, rater in enumerate("abc"):
+        levels = [1.0 + (pair * (number + 1) + number) % 4 for pair in range(N_PAIRS)]
+        expert = pd.DataFrame({"image_id": IMAGE_IDS, "rating": levels, "rater": rater if with_raters else None})
+        tables.append(expert.assign(source="expert", scale_min=1.0, scale_max=4.0, votes=1)[0 if number == 0 else 1 :])
+    if with_crowd:
+        crowd = pd.DataFrame({"image_id": IMAGE_IDS[4:], "rating": [0.0, 1 / 3, 2 / 3, 1.0], "rater": None})
+        tables.append(crowd.assign(source="crowd", scale_min=0.0, scale_max=1.0, votes=3))
+    return pd.concat(tables, ignore_index=True).assign(query_id="t")
+
+
+@pytest.mark.parametrize("name", AGGREGATORS.names)
+def test_every_method_returns_one_relevance_per_rated_pair_in_any_row_order(name: str) -> None:
+    method = AGGREGATORS.load(name)
+    table = add_unit_rating(rated_pairs(with_raters=method.needs_raters, with_crowd=method.uses_crowd))
+    aggregated, from_shuffled = (
+        method().fit_predict(rows).astype(dict.fromkeys(PAIR, "str")).sort_values(PAIR, ignore_index=True)
+        for rows in (table, table.sample(frac=1, random_state=1))
+    )
+    assert aggregated[PAIR].values.tolist() == [[image_id, "t"] for image_id in IMAGE_IDS]
+    assert aggregated["relevance"].between(0, 1).all()
+    assert aggregated["relevance"].nunique() > 1
+    pd.testing.assert_frame_equal(from_shuffled, aggregated)
 
 
 @pytest.mark.usefixtures("other_package")

@@ -1,4 +1,4 @@
-"""Aggregation of small ratings tables with known results, and calibration of the crowd to the expert scale."""
+"""Test aggregation on small ratings tables with known results, and the calibration of crowd votes."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Metrics on small tables with known results, bootstrap intervals, and quality gates."""
+"""Test metrics on small tables with known results, bootstrap intervals, and quality gates."""
 
 import numpy as np
 import pandas as pd
@@ -234,7 +234,9 @@ def test_gate_rejects_a_significantly_worse_model(
     messages = list(gates.find_regressions(estimates, "champion old", baseline, [name]))
     assert bool(messages) is is_worse
     if is_worse:
-        with pytest.raises(GateError, match=rf"{name} of the model is .*, champion old has .*100% interval .* to "):
+        with pytest.raises(
+            GateError, match=rf"{name} is .* for the model and .* for champion old: .*100% interval .* to "
+        ):
             gates.enforce(messages)
     else:
         gates.enforce(messages)
@@ -245,7 +247,7 @@ def test_gate_skips_missing_metrics_with_a_warning(caplog: pytest.LogCaptureFixt
     reference = {"tau_c": None, "tau_b": None}
     assert list(gates.find_regressions(model, "baseline cosine", reference, ["tau_c", "tau_b", "mrr"])) == []
     assert [message.split(" is not")[0] for message in caplog.messages] == [
-        f"evaluate.gates: {name}" for name in ("tau_c", "tau_b", "mrr")
+        f"evaluate.gates: metric {name}" for name in ("tau_c", "tau_b", "mrr")
     ]
 
 
