@@ -179,8 +179,6 @@ def test_a_search_error_is_one_line(searchable: Path) -> None:
     assert result.exit_code == 1
     message = "kadr: models/index: the index does not exist. Build an index with `dvc repro index`"
     assert result.stderr.startswith(message)
-        "kadr: models/index: the index does not exist. Build an index with `dvc repro index`"
-    )
     assert result.stderr.count("\n") == 1
 
 
