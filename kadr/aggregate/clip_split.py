@@ -19,8 +19,8 @@ def split_pairs(
     """Assign each pair to the relevance model, to CLIP training, or to neither.
 
     Images and queries are split separately, so that the relevance model never sees an image or query that CLIP was
-    trained on. A relevance model trained on such pairs would rely too much on CLIP's features, and its metrics would be
-    too high for unrated images and queries. Each image and query is assigned by a hash of its ID, so that the
+    trained on. A relevance model trained on such pairs would rely too much on CLIP's features, and its metrics would
+    overestimate its quality on unrated images and queries. Each image and query is assigned by a hash of its ID, so that the
     assignment does not change when images or queries are added.
 
     Args:

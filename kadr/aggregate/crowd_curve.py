@@ -70,7 +70,7 @@ class CrowdCurve:
         return log_likelihood
 
     def m_step(self, votes: Matrix, counts: Matrix, max_steps: int) -> "CrowdCurve":
-        """Return a curve with a higher posterior probability: the M-step of the EM algorithm, by L-BFGS.
+        """Run the M-step of the EM algorithm: improve the parameters with L-BFGS and return the new curve.
 
         Args:
             votes: (n, 2) distinct vote counts: yes votes and all votes.

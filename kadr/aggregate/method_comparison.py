@@ -5,7 +5,8 @@ parameters are learned on other images. All rating columns are left out in turn 
 
 The comparison needs a predicted probability for each rating level. For a method that returns a single number, the
 probabilities are the frequencies of the left-out ratings of the other images for which the method returned the same
-number, rounded to a multiple of 0.05. SMOOTHING ratings with the overall distribution are added to these frequencies.
+number, rounded to a multiple of 0.05. These frequencies are smoothed by adding SMOOTHING ratings that have the overall
+distribution of ratings.
 """
 
 from collections.abc import Iterator

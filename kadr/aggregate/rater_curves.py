@@ -89,7 +89,7 @@ class RaterCurves:
         return np.asarray(levels @ attentive)
 
     def m_step(self, counts: Cube, max_steps: int) -> "RaterCurves":
-        """Return curves with a higher posterior probability: the M-step of the EM algorithm, by L-BFGS.
+        """Run the M-step of the EM algorithm: improve the parameters with L-BFGS and return the new curves.
 
         Args:
             counts: (n_raters, n_levels, N_GRID) expected number of ratings by each rater on each level at each grid

@@ -33,7 +33,7 @@ def crowd_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def leave_one_out_ratings(expert: pd.DataFrame) -> pd.DataFrame:
-    """Add to each expert rating the mean of the other expert ratings of the same pair.
+    """Add a column with the mean of the other expert ratings of the same pair.
 
     Args:
         expert: expert ratings, as returned by `expert_ratings`.
