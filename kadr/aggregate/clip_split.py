@@ -20,8 +20,8 @@ def split_pairs(
 
     Images and queries are split separately, so that the relevance model never sees an image or query that CLIP was
     trained on. A relevance model trained on such pairs would rely too much on CLIP's features, and its metrics would
-    overestimate its quality on unrated images and queries. Each image and query is assigned by a hash of its ID, so that the
-    assignment does not change when images or queries are added.
+    overestimate its quality on unrated images and queries. Each image and query is assigned by a hash of its ID, so
+    that the assignment does not change when images or queries are added.
 
     Args:
         pairs: table with columns image_id and query_id, one row per pair.

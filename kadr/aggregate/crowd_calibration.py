@@ -1,8 +1,8 @@
 """Calibrate the crowd's votes to the expert scale.
 
 Experts often rate a pair above the lowest level even if all crowd votes are no. A pair without yes votes can therefore
-have a relevance above 0. Isotonic regression (Barlow et al. 1972) maps the share of yes votes to a relevance score. It is
-fitted to the pairs that both experts and the crowd rated.
+have a relevance above 0. Isotonic regression (Barlow et al. 1972) maps the share of yes votes to a relevance score. The
+regression is fitted to the pairs that both experts and the crowd rated.
 """
 
 import numpy as np
