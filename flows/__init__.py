@@ -1,1 +1,1 @@
-"""Prefect flows: they decide when and where DVC stages and kadr commands run, and compute nothing themselves."""
+"""Prefect flows that run DVC stages and kadr commands. The flows compute no results themselves."""

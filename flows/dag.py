@@ -1,4 +1,4 @@
-"""Read the stage graph from DVC, with the changes of each stage since its last run."""
+"""Read the stage graph and the changes of each stage since its last run from DVC."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from kadr.operations.doctor.dvc_status import describe_changes, stage_changes
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage before a run of the pipeline.
+    """A DVC stage with its upstream stages and its changes.
 
     Attributes:
-        upstream: addresses of the stages whose outputs the stage reads.
-        changes: changes since the last run of the stage, e.g. (`params.yaml: seed`, `modified`). Empty if the stage is
-            up to date.
+        upstream: DVC addresses of the stages whose outputs the stage reads.
+        changes: (name, change) pairs since the last run of the stage, e.g. (`params.yaml: seed`, `modified`). Empty if
+            the stage is up to date.
     """
 
     upstream: tuple[str, ...]
@@ -27,15 +27,15 @@ class PlannedStage:
 
 
 Plan = dict[str, PlannedStage]
-"""The stages by address. A stage follows all stages whose outputs it reads."""
+"""Stages by DVC address, in execution order. Each stage comes after its upstream stages."""
 
 
 def read_plan(targets: Sequence[str] | None = None) -> Plan:
     """Read the stages of the DVC project in the working directory.
 
     Args:
-        targets: stages to include, together with the stages that they need. `embed_images` includes all instances of
-            that stage. None includes every stage.
+        targets: names of the stages to include, together with their upstream stages. `embed_images` includes this stage
+            for every encoder. None includes all stages.
 
     Returns:
         The stages that `dvc repro TARGETS` would check.
@@ -55,7 +55,7 @@ def read_plan(targets: Sequence[str] | None = None) -> Plan:
 
 
 def reason_to_run(plan: Plan, stage: str) -> str:
-    """Return why a stage will run, empty if the stage is up to date.
+    """Return the reason why a stage will run, or an empty string if the stage is up to date.
 
     >>> reason_to_run({"train": PlannedStage((), (("params.yaml: seed", "modified"),))}, "train")
     'params.yaml: seed modified'

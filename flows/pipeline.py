@@ -1,7 +1,6 @@
-"""Flow `pipeline`: run each DVC stage as soon as its upstream stages are done, independent stages in parallel.
+"""Flow `pipeline`: run each DVC stage as soon as its upstream stages are done, with independent stages in parallel.
 
-Run the flow with `python -m flows.pipeline`. The flow starts a temporary Prefect server if
-$PREFECT_API_URL is not set.
+Run the flow with `python -m flows.pipeline`. The flow starts a temporary Prefect server if $PREFECT_API_URL is not set.
 """
 
 import asyncio
@@ -26,13 +25,13 @@ StageTask = Task[[str, bool], Coroutine[Any, Any, Outcome]]
 
 @dataclass(frozen=True)
 class StageRun:
-    """The result of one stage in a run of the flow.
+    """Result of one stage in a flow run.
 
     Attributes:
-        stage: address of the stage.
-        status: ran, from cache, unchanged, failed or skipped.
-        seconds: duration.
-        message: error message of a failed stage.
+        stage: DVC address of the stage.
+        status: `ran`, `from cache`, `unchanged`, `failed` or `skipped`.
+        seconds: duration of the stage in seconds.
+        message: error message, or reason why the stage was skipped. Empty if the stage succeeded.
     """
 
     stage: str
@@ -52,12 +51,12 @@ async def pipeline(
     """Bring the stages of dvc.yaml up to date.
 
     Args:
-        targets: stages to run, together with the stages that they need, e.g. `[evaluate]`. None runs every stage.
+        targets: names of the stages to run, e.g. `[evaluate]`. Their upstream stages run too. None runs all stages.
         max_parallel: maximum number of stages that run at the same time.
-        retries: number of retries, every 5 s, for a stage whose files another DVC process is using. A stage that
-            fails with an error is not retried.
+        retries: maximum number of retries, 5 s apart, while another DVC process is using the files of a stage. A stage
+            that fails with an error is not retried.
         stage_timeout_s: maximum duration of a stage in seconds. A stage that takes longer is stopped and fails.
-        force: run every stage, even if nothing has changed.
+        force: run all stages, even stages that are up to date.
     """
     try:
         plan = read_plan(targets)
@@ -66,12 +65,12 @@ async def pipeline(
     await _publish_plan(plan, force)
     stage_task = run_stage.with_options(retries=retries, timeout_seconds=stage_timeout_s)
     runs = await _run_stages(plan, stage_task, max_parallel, force)
-    await acreate_table_artifact([asdict(run) for run in runs], key="pipeline", description="The result of each stage")
+    await acreate_table_artifact([asdict(run) for run in runs], key="pipeline", description="Result of each stage")
     return _final_state(runs)
 
 
 async def _publish_plan(plan: Plan, force: bool) -> None:
-    """Log which stages will run and why, and store the plan as an artifact."""
+    """Log the reason to run each stage, and store the plan as a Prefect artifact."""
     logger = get_run_logger()
     reasons = {stage: "force" if force else reason_to_run(plan, stage) for stage in plan}
     for stage, reason in reasons.items():
@@ -79,13 +78,13 @@ async def _publish_plan(plan: Plan, force: bool) -> None:
             logger.info("%s will run: %s", stage, reason)
     logger.info("%d of %d stages are up to date", sum(not reason for reason in reasons.values()), len(plan))
     table = [{"stage": stage, "why": reason or "up to date"} for stage, reason in reasons.items()]
-    await acreate_table_artifact(table, key="plan", description="The stages that will run, and why")
+    await acreate_table_artifact(table, key="plan", description="Reason to run each stage")
 
 
 async def _run_stages(plan: Plan, stage_task: StageTask, max_parallel: int, force: bool) -> list[StageRun]:
-    """Run each stage after its upstream stages succeeded. Stages after a failed stage are skipped.
+    """Run each stage as soon as all its upstream stages have succeeded, and skip stages downstream of a failed stage.
 
-    A stage without changes is not passed to DVC if all its upstream stages are unchanged too.
+    A stage without changes is not started if all its upstream stages are unchanged too.
     """
     slots = asyncio.Semaphore(max_parallel)
     started: dict[str, asyncio.Task[tuple[State[Outcome] | None, StageRun]]] = {}
@@ -117,7 +116,7 @@ async def _stage_run(stage: str, state: State[Outcome], seconds: float) -> Stage
 
 
 def _final_state(runs: list[StageRun]) -> State[Any]:
-    """Return the state of the flow run, with the messages of the failed stages or the number of stages by status."""
+    """Return the final state of the flow run. The message contains the errors, or the number of stages by status."""
     failed = [run for run in runs if run.status == "failed"]
     if failed:
         return Failed(message="\n".join(f"stage {run.stage} failed: {run.message}" for run in failed))
@@ -127,7 +126,8 @@ def _final_state(runs: list[StageRun]) -> State[Any]:
 
 MaxParallel = Annotated[int, typer.Option(min=1, help="Maximum number of stages that run at the same time.")]
 Retries = Annotated[
-    int, typer.Option(min=0, help="Retries, every 5 s, for a stage whose files another DVC process is using.")
+    int,
+    typer.Option(min=0, help="Number of retries, every 5 s, while another DVC process is using the files of a stage."),
 ]
 StageTimeout = Annotated[float, typer.Option(min=1, help="Maximum duration of a stage in seconds.")]
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -137,14 +137,16 @@ app = typer.Typer(pretty_exceptions_enable=False)
 def main(
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Stage to run, together with the stages that it needs. Repeat the option for more stages."),
+        typer.Option(
+            help="Stage to run, after its upstream stages. Repeat the option for more stages. Default: all stages."
+        ),
     ] = None,
     max_parallel: MaxParallel = 2,
     retries: Retries = 60,
     stage_timeout_s: StageTimeout = 6 * 3600,
-    force: Annotated[bool, typer.Option("--force", help="Run every stage, even if nothing has changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run all stages, even stages that are up to date.")] = False,
 ) -> None:
-    """Bring the stages of dvc.yaml up to date, independent stages in parallel."""
+    """Bring the stages of dvc.yaml up to date. Independent stages run in parallel."""
     run_flow(pipeline(target, max_parallel, retries, stage_timeout_s, force))
 
 

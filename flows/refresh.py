@@ -1,7 +1,7 @@
-"""Flow `refresh`: take a new snapshot, run the pipeline on it, and promote its model or reject it.
+"""Flow `refresh`: fetch a data snapshot, run the pipeline, and promote or reject the new models.
 
-Run the flow with `python -m flows.refresh SNAPSHOT`. The flow starts a temporary Prefect server if
-$PREFECT_API_URL is not set.
+Run the flow with `python -m flows.refresh SNAPSHOT`. The flow starts a temporary Prefect server if $PREFECT_API_URL is
+not set.
 """
 
 from typing import Annotated, Any
@@ -24,14 +24,15 @@ async def refresh(
     retries: Annotated[int, Field(ge=0)] = 60,
     stage_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600,
 ) -> State[Any]:
-    """Take a snapshot of images, texts and ratings, run the pipeline on it, and promote its model or reject it.
+    """Fetch a snapshot of images, texts and ratings, run the pipeline, and promote or reject the new models.
 
-    A completed run has the state Promoted, Rejected, or Unchanged if nothing is new since the last run.
+    A completed run ends in the state Promoted, Rejected or Unchanged. Unchanged means that the new models needed no
+    comparison.
 
     Args:
-        snapshot: a folder, or an fsspec address such as s3://bucket/photos.
+        snapshot: local folder, or fsspec address such as s3://bucket/photos.
         max_parallel: maximum number of stages that run at the same time.
-        retries: number of retries, every 5 s, for a stage whose files another DVC process is using.
+        retries: maximum number of retries, 5 s apart, while another DVC process is using the files of a stage.
         stage_timeout_s: maximum duration of a stage in seconds. A stage that takes longer is stopped and fails.
     """
     try:
@@ -48,28 +49,32 @@ async def refresh(
 
 
 async def _publish_report(report: Report) -> None:
-    """Store the verdict and the drift as artifacts."""
-    await acreate_markdown_artifact(to_markdown(report), key="refresh", description="The verdict and its reason")
+    """Store the verdict and the drift as Prefect artifacts."""
+    await acreate_markdown_artifact(
+        to_markdown(report), key="refresh", description="Verdict on the challenger, with the reason"
+    )
     if drift := report.get("drift"):
-        await acreate_table_artifact(drift, key="drift", description="Drift of the snapshot from the champion's")
+        await acreate_table_artifact(
+            drift, key="drift", description="Drift between the champion's data and the snapshot"
+        )
 
 
 def to_markdown(report: Report) -> str:
     """Return the report of a challenge as a Markdown page."""
     run, url = report["mlflow_run"], report["mlflow_url"]
-    facts = {
+    properties = {
         "Champion": report["champion"],
         "Snapshot": f"`{report['snapshot']}`",
         "MLflow run": f"[{run}]({url})" if url else f"`{run}`",
         "Model": f"`{report['model_sha256']}` (tag `kadr.model_sha256` of the MLflow run)",
     }
     if pairs := report.get("compared_pairs"):
-        facts["Compared on"] = (
+        properties["Compared on"] = (
             f"{pairs['n']:,} pairs that both models predicted out of fold (sha256 `{pairs['sha256']}`). "
             f"{pairs['n_excluded']:,} more pairs have no prediction by the champion."
         )
     lines = [f"# {report['verdict'].capitalize()}", "", report["reason"], ""]
-    lines += [f"- {name}: {value}" for name, value in facts.items()]
+    lines += [f"- {name}: {value}" for name, value in properties.items()]
     if metrics := report.get("metrics"):
         lines += ["", "| metric | challenger | champion | difference | low | high |", "|---|---|---|---|---|---|"]
         lines += [
@@ -85,13 +90,13 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command()
 def main(
     snapshot: Annotated[
-        str, typer.Argument(metavar="SNAPSHOT", help="Folder, or fsspec address such as s3://bucket/photos.")
+        str, typer.Argument(metavar="SNAPSHOT", help="Local folder, or fsspec address such as s3://bucket/photos.")
     ],
     max_parallel: MaxParallel = 2,
     retries: Retries = 60,
     stage_timeout_s: StageTimeout = 6 * 3600,
 ) -> None:
-    """Take a snapshot, run the pipeline on it, and promote its model if it is not worse than the champion."""
+    """Fetch a data snapshot, run the pipeline, and promote the new models unless they are significantly worse."""
     run_flow(refresh(snapshot, max_parallel, retries, stage_timeout_s))
 
 

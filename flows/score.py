@@ -1,7 +1,7 @@
-"""Flow `score`: predict the relevance of a table of images and texts with the model in use.
+"""Flow `score`: predict the relevance of the image-text pairs in a table.
 
-Run the flow with `python -m flows.score PAIRS OUT`. The flow starts a temporary Prefect server if
-$PREFECT_API_URL is not set.
+Run the flow with `python -m flows.score PAIRS OUT`. The flow starts a temporary Prefect server if $PREFECT_API_URL is
+not set.
 """
 
 import json
@@ -20,14 +20,14 @@ from kadr.project import SCORE_SUMMARY
 
 @flow
 async def score(pairs: str, out: str, latest: bool = False) -> State[Any]:
-    """Predict the relevance of every pair in a table that the model has not scored yet.
+    """Predict the relevance of all image-text pairs in a table that have no score from this model yet.
 
-    The scores are written in parts, so a cancelled run can be repeated and continues after the last part.
+    The scores are written in parts. If a run is cancelled, the next run continues after the last complete part.
 
     Args:
-        pairs: Parquet or CSV file with the columns photo (a path or URI) and text. A path or an fsspec address.
-        out: folder of the scores.
-        latest: use the model of the last pipeline run instead of the champion.
+        pairs: path or fsspec address of a Parquet or CSV file with the columns photo (path or URI) and text.
+        out: folder for the scores.
+        latest: use the models of the last pipeline run instead of the champion.
     """
     try:
         await run_command("score", [pairs, out, *(["--latest"] if latest else [])])
@@ -35,8 +35,10 @@ async def score(pairs: str, out: str, latest: bool = False) -> State[Any]:
         return Failed(message=str(error))
     summary = json.loads((Path(out) / SCORE_SUMMARY).read_text(encoding="utf-8"))
     rows = [{"what": name.removeprefix("n_"), "n": n} for name, n in summary.items() if name.startswith("n_")]
-    rows += [{"what": f"set aside: {reason}", "n": n} for reason, n in summary["reasons"].items()]
-    await acreate_table_artifact(rows, key="score", description=f"Number of pairs by result; model {summary['model']}")
+    rows += [{"what": f"not scored: {reason}", "n": n} for reason, n in summary["reasons"].items()]
+    await acreate_table_artifact(
+        rows, key="score", description=f"Number of pairs by result for model {summary['model']}"
+    )
     return Completed(message=", ".join(f"{row['n']:,} {row['what']}" for row in rows))
 
 
@@ -45,7 +47,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 @app.command()
 def main(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
-    """Predict the relevance of every pair in a table that the model in use has not scored yet."""
+    """Predict the relevance of all image-text pairs in a table that have no score from this model yet."""
     run_flow(score(pairs, str(out), latest))
 
 

@@ -22,13 +22,13 @@ Logger = logging.Logger | logging.LoggerAdapter[Any]
 Outcome = Literal["ran", "from cache", "unchanged"]
 
 RETRY_DELAY_S = 5.0
-"""Seconds between two attempts to run a stage whose files another DVC process is using."""
+"""Seconds to wait before a retry if another DVC process is using the files of the stage."""
 
 GRACE_PERIOD_S = 10.0
-"""Seconds between the interrupt of a cancelled subprocess and its kill."""
+"""Seconds between SIGINT and SIGKILL when a subprocess is stopped."""
 
 MAX_LINE_BYTES = 2**20
-"""Maximum length of a log line."""
+"""Maximum length of a log line in bytes."""
 
 _OUTCOMES: dict[str, Outcome] = {"' didn't change, skipping": "unchanged", "' is cached - skipping run": "from cache"}
 _BUSY = re.compile(r"^ERROR: .*(is busy, it is being blocked by|Unable to acquire lock)")
@@ -36,11 +36,11 @@ _STAGE_FAILED = re.compile(r"^ERROR: failed to reproduce .*: failed to run: ")
 
 
 class StageError(Exception):
-    """A stage or command failed. The message is its last message."""
+    """A stage or command failed. The error message is the last message in its log."""
 
 
 class StageBusyError(StageError):
-    """Another DVC process is using the files of the stage. Retrying can help."""
+    """Another DVC process is using the files of the stage, so a retry can succeed."""
 
 
 def run_flow(flow: Coroutine[Any, Any, object]) -> None:
@@ -68,10 +68,10 @@ async def run_stage(stage: str, force: bool = False) -> Outcome:
 
     Args:
         stage: DVC address of the stage, e.g. `embed_images@clip`.
-        force: run the stage even if nothing has changed.
+        force: run the stage even if it is up to date.
 
     Returns:
-        Whether the stage ran, was restored from DVC's run cache, or was up to date.
+        `ran`, `from cache` if DVC restored the outputs from its run cache, or `unchanged` if the stage was up to date.
 
     Raises:
         StageError: the stage failed.
@@ -98,7 +98,10 @@ async def run_command(command: str, arguments: list[str]) -> None:
 
 
 async def _run(module: str, arguments: list[str]) -> tuple[int, list[str]]:
-    """Run a module, and return its exit code and its output. Stop all its processes if the task is cancelled."""
+    """Run a Python module as a subprocess, and return its exit code and output lines.
+
+    If the task is cancelled, the subprocess and all its child processes are stopped.
+    """
     process = await _start(module, arguments)
     try:
         lines = await _log_lines(cast(asyncio.StreamReader, process.stdout), get_run_logger())
@@ -108,7 +111,7 @@ async def _run(module: str, arguments: list[str]) -> tuple[int, list[str]]:
 
 
 async def _start(module: str, arguments: list[str]) -> asyncio.subprocess.Process:
-    """Start a module in a new process group, with this interpreter first on the PATH."""
+    """Start a Python module in a new process group, with the folder of this interpreter first in PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     page = flow_run.ui_url if PREFECT_API_URL.value() else None  # a temporary server disappears after the run
     lineage = {"PREFECT__FLOW_RUN_ID": flow_run.id or "", "KADR_FLOW_RUN_URL": page or ""}
@@ -125,7 +128,7 @@ async def _start(module: str, arguments: list[str]) -> asyncio.subprocess.Proces
 
 
 async def _log_lines(output: asyncio.StreamReader, logger: Logger) -> list[str]:
-    """Log each line of the output as it arrives, and return the lines. Overwritten text of a line is dropped."""
+    """Log each output line as it arrives, and return all lines. Text before a carriage return is dropped."""
     lines: list[str] = []
     async for raw in output:
         line = raw.decode(errors="replace").rstrip().rpartition("\r")[2]
@@ -136,7 +139,7 @@ async def _log_lines(output: asyncio.StreamReader, logger: Logger) -> list[str]:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Stop the process group: DVC, the stage and its child processes. An interrupt lets DVC release its locks first."""
+    """Stop DVC, the stage and its child processes. SIGINT comes first, so that DVC can release its locks."""
     with suppress(ProcessLookupError):
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGINT)
@@ -147,9 +150,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def last_message(lines: list[str]) -> str:
-    r"""Return the last message in the log of a stage: its last line, and the line that any indented lines belong to.
+    r"""Return the last message in the log of a stage.
 
-    DVC's own message about the failed command is dropped if the stage printed a message.
+    Indented lines belong to the message in the line above them. DVC's own message about the failed command is ignored
+    if the stage printed a message.
 
     >>> last_message(["> python -m tasks.ingest", "ingest: params.yaml is not valid:", "  seed: missing key"])
     'ingest: params.yaml is not valid:\n  seed: missing key'

@@ -137,11 +137,11 @@ def test_the_commands_of_the_flow_page_score_only_new_pairs(copy: Path, environm
     run(write, copy, environment)
     assert "10 scored, 0 known, 0 set_aside" in run(first, copy, environment)
     assert "0 scored, 10 known, 0 set_aside" in run(second, copy, environment)
-    assert "10 had a score" in run(latest, copy, environment)
+    assert "10 already scored" in run(latest, copy, environment)
     assert "[10 rows" in run(read, copy, environment)
     with (copy / "data/pairs.csv").open("a") as pairs:
         pairs.write("missing.jpg,a tree\n")
-    assert re.search(r"1 rows are set aside: .*No such file", run(latest, copy, environment))
+    assert re.search(r"Rows without a score: 1 \(.*No such file", run(latest, copy, environment))
 
 
 # Servers

@@ -8,7 +8,7 @@ from rich.table import Table
 from kadr.cli.console import console, share_cores
 from kadr.project import PROJECT
 
-app = typer.Typer(help="List, replace and roll back the models in use.", no_args_is_help=True)
+app = typer.Typer(help="List, replace or roll back the champion (the models in use).", no_args_is_help=True)
 
 
 @app.command("list")
@@ -33,7 +33,7 @@ def rollback(
         str | None, typer.Argument(help="Version to use, e.g. v000001. Default: the previous version.")
     ] = None,
 ) -> None:
-    """Use an older version again: for search (models/champion) and in MLflow (alias `champion`)."""
+    """Switch models/champion and the MLflow alias `champion` back to an older version."""
     from kadr.operations.champion.champion_versions import roll_back
 
     previous, current = roll_back(version)
@@ -42,7 +42,7 @@ def rollback(
 
 @app.command()
 def challenge() -> None:
-    """Compare the models of the last pipeline run with the champion, and promote them if they are not worse."""
+    """Promote the models of the last pipeline run unless they are significantly worse than the champion."""
     from kadr.operations.champion.challenge import challenge as challenge_champion
     from kadr.params import load_params
 
@@ -53,12 +53,12 @@ def challenge() -> None:
 
 def snapshot(
     address: Annotated[
-        str, typer.Argument(metavar="ADDRESS", help="Folder, or fsspec address such as s3://bucket/photos.")
+        str, typer.Argument(metavar="ADDRESS", help="Local folder, or fsspec address such as s3://bucket/photos.")
     ],
 ) -> None:
-    """Fetch and validate a new version of the raw dataset, and make it the input of the pipeline."""
+    """Fetch and validate a snapshot of the raw dataset, and use it as the pipeline input."""
     from kadr.operations.champion.snapshot import take_snapshot
     from kadr.params import load_params
 
     folder, is_new = take_snapshot(address, load_params().ingest)
-    console().print(f"{folder}: {'new snapshot' if is_new else 'snapshot exists already'}", highlight=False)
+    console().print(f"{folder}: {'new snapshot' if is_new else 'snapshot already exists'}", highlight=False)

@@ -10,11 +10,11 @@ from rich.markup import escape
 from kadr.cli.console import console
 
 STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
-"""Style of each state of a finding."""
+"""Rich text style for each finding state."""
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Check the project and the machine. Print each problem with the command that fixes it; exit code 1 if any."""
+    """Check the project and the machine, and print a fix for each problem. The exit code is 1 if there is a problem."""
     from kadr.operations.doctor.diagnosis import diagnose
 
     output = console()

@@ -12,18 +12,18 @@ from kadr.project import PROJECT, SCORE_SUMMARY
 logger = logging.getLogger(__name__)
 
 PairsFile = Annotated[
-    str, typer.Argument(help="Parquet or CSV file with the columns photo and text: a path or an fsspec address.")
+    str, typer.Argument(help="Path or fsspec address of a Parquet or CSV file with the columns photo and text.")
 ]
 ScoresFolder = Annotated[
-    Path, typer.Argument(help="Folder for the scores. Pairs that this model has scored there are not scored again.")
+    Path, typer.Argument(help="Folder for the scores. Pairs that already have a score from this model are skipped.")
 ]
 Latest = Annotated[
-    bool, typer.Option("--latest", help="Score with the model of the last pipeline run instead of the champion.")
+    bool, typer.Option("--latest", help="Use the models of the last pipeline run instead of the champion.")
 ]
 
 
 def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
-    """Predict the relevance of every pair of image and text in a table that this model has not scored yet."""
+    """Predict the relevance of all image-text pairs in a table that have no score from this model yet."""
     from kadr.io.text_files import write_json
     from kadr.operations.scoring.batch_scoring import QUARANTINE_FILE, score_pairs
     from kadr.operations.scoring.scorer_loading import load_batch_scorer
@@ -35,6 +35,6 @@ def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> Non
     summary = score_pairs(pairs, out, load_batch_scorer(artifacts))
     write_json(out / SCORE_SUMMARY, summary)
     for reason, n in summary["reasons"].items():
-        logger.warning("%d rows are set aside: %s. See %s", n, reason, out / QUARANTINE_FILE)
-    template = "{n_scored:,} pairs scored, {n_known:,} had a score, {n_set_aside:,} rows set aside; model {model}"
+        logger.warning("Rows without a score: %d (%s). See %s", n, reason, out / QUARANTINE_FILE)
+    template = "{n_scored:,} pairs scored, {n_known:,} already scored, {n_set_aside:,} rows not scored; model {model}"
     console().print(template.format_map(summary), highlight=False)

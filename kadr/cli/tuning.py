@@ -9,13 +9,14 @@ from kadr.cli.console import console, share_cores
 
 def tune(
     trials: Annotated[
-        int, typer.Option(min=1, help="Number of finished trials per outer cell, including trials of earlier runs.")
+        int,
+        typer.Option(min=1, help="Number of finished trials for each outer cell, including trials from earlier runs."),
     ],
 ) -> None:
-    """Search for better LightGBM settings in nested cross-validation.
+    """Search for better LightGBM settings with nested cross-validation.
 
-    The settings are compared in inner folds. The best settings are evaluated on outer test pairs, which the search does
-    not use.
+    The search compares settings in inner folds. The best settings are then evaluated on outer test pairs, which the
+    search does not use.
     """
     from kadr.model.training_settings import TrainingSettings
     from kadr.operations.tuning.nested_search import tune

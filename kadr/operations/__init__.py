@@ -1,4 +1,4 @@
-"""Operate a project over time: MLflow runs, champion models, tuning, batch scoring and diagnosis.
+"""MLflow runs, champion models, hyperparameter tuning, batch scoring and project diagnosis.
 
-This package is the only part of kadr that imports mlflow, dvc or optuna.
+No other package of kadr imports mlflow, dvc or optuna.
 """

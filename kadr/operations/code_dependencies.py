@@ -1,7 +1,7 @@
 """Generate the code dependencies of dvc.yaml from the imports of each stage.
 
-DVC runs a stage again when a file in its `deps` changes, and does not notice changes of code files outside `deps`.
-`make deps` generates the code files in `deps`, and a test checks that they are up to date.
+DVC reruns a stage when a file in its `deps` changes. DVC does not notice changes to files outside `deps`. `make deps`
+updates the code files in `deps`, and a test checks that they are up to date.
 """
 
 import io
@@ -18,7 +18,7 @@ PACKAGES = ("kadr", "tasks", "flows")
 
 @cache
 def import_graph() -> Any:
-    """Return the import graph of `PACKAGES` (a grimp.ImportGraph), without type-checking imports."""
+    """Return the import graph of `PACKAGES` (a grimp.ImportGraph), without imports for type checking."""
     import grimp
 
     return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
@@ -26,7 +26,7 @@ def import_graph() -> Any:
 
 @cache
 def registered_modules() -> dict[str, list[str]]:
-    """Return package -> its modules that kadr registers as entry points (encoders, aggregators, input formats)."""
+    """Return the modules that are registered as entry points of kadr (e.g. encoders), by package."""
     packages: dict[str, list[str]] = defaultdict(list)
     for entry in distribution("kadr").entry_points:
         if entry.group.startswith("kadr."):
@@ -35,10 +35,10 @@ def registered_modules() -> dict[str, list[str]]:
 
 
 def modules_used(module: str) -> set[str]:
-    """Return every module of `PACKAGES` that importing `module` can execute, `module` included.
+    """Return all modules in `PACKAGES` that can be executed when `module` is imported, including `module` itself.
 
-    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions count. A package can import
-    every one of its modules that is registered as an entry point.
+    Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions are included. A package is
+    assumed to import all its modules that are registered as entry points.
     """
     graph = import_graph()
     modules: set[str] = set()
@@ -55,15 +55,20 @@ def modules_used(module: str) -> set[str]:
 
 
 def source_file(module: str, root: Path) -> Path:
-    """Return the source file of a module, relative to the project."""
+    """Return the path of a module's source file, relative to the project folder."""
     path = Path(module.replace(".", "/"))
     return path.with_suffix(".py") if (root / path.with_suffix(".py")).is_file() else path / "__init__.py"
 
 
 def code_dependencies(module: str, root: Path) -> list[str]:
-    """Return the files and folders of code that a stage depends on, sorted, relative to the project.
+    """Return the code files and folders that a stage depends on, sorted, as paths relative to the project folder.
 
-    A package is listed as a folder if the module uses at least half of its files. Otherwise its files are listed.
+    If the stage uses at least half of the files of a package, the package is listed as a folder. Otherwise, the used
+    files are listed.
+
+    Args:
+        module: name of the module that runs the stage, e.g. tasks.train.
+        root: project folder.
     """
     used: dict[Path, set[Path]] = defaultdict(set)
     for name in modules_used(module):
@@ -84,7 +89,7 @@ def _folded(folder: Path, files: set[Path], root: Path) -> Iterator[str]:
 
 
 def _is_empty(path: Path) -> bool:
-    """Return whether a file is an `__init__.py` with only a docstring and constants."""
+    """Return whether a file is an `__init__.py` that contains only a docstring and constants."""
     import ast
 
     return path.name == "__init__.py" and all(
@@ -103,17 +108,17 @@ def is_code(dependency: str) -> bool:
 
 
 def with_code_dependencies(dag: Any, root: Path) -> Any:
-    """Set the code dependencies of every stage, in place. Other dependencies keep their order.
+    """Update the code dependencies of every stage in place. The other dependencies keep their order.
 
     Args:
         dag: content of dvc.yaml.
-        root: the project folder.
+        root: project folder.
 
     Returns:
-        The changed content of dvc.yaml.
+        The updated content of dvc.yaml.
     """
     for stage in dag["stages"].values():
-        stage = stage.get("do", stage)  # noqa: PLW2901  # a template of `foreach`
+        stage = stage.get("do", stage)  # noqa: PLW2901  # `do` is the template of a `foreach` stage
         (module,) = re.findall(r"python -m (\S+)", stage["cmd"])
         others: Iterable[str] = [path for path in stage["deps"] if not is_code(path)]
         stage["deps"][:] = [*code_dependencies(module, root), *others]
@@ -121,7 +126,7 @@ def with_code_dependencies(dag: Any, root: Path) -> Any:
 
 
 def main() -> None:
-    """Rewrite the code dependencies in dvc.yaml of the working directory."""
+    """Update the code dependencies in the dvc.yaml of the working directory."""
     from ruamel.yaml import YAML
 
     yaml = YAML()

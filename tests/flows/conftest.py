@@ -1,6 +1,6 @@
-"""A Prefect server and small DVC projects for the tests of the flows.
+"""Fixtures for the flow tests: a Prefect server and small DVC projects.
 
-Prefect runs only in subprocesses. Resources that it leaves open would make later tests fail.
+Prefect runs only in subprocesses, because resources that Prefect leaves open would make later tests fail.
 """
 
 import os
@@ -37,14 +37,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def server(environment: dict[str, str]) -> Iterator[str]:
-    """Address of a Prefect server with an empty database."""
+    """API address of a Prefect server with an empty database."""
     with run_server(environment) as (_, api):
         yield api
 
 
 @contextmanager
 def run_server(environment: dict[str, str], port: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run a Prefect server on the loopback interface, and yield its process and its address.
+    """Run a Prefect server on the loopback interface, and yield the server process and the API address.
 
     Args:
         environment: environment variables of the server.
@@ -76,7 +76,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
 
 @pytest.fixture
 def make_dvc_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> MakeDvcProject:
-    """Return a function that creates a DVC project with an input.txt, and makes it the working directory."""
+    """Return a function that creates a DVC project with a file input.txt and changes to its folder."""
 
     def make(stages: dict[str, Any]) -> Path:
         command = [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"]

@@ -1,4 +1,4 @@
-"""The plan that the pipeline flow reads from DVC."""
+"""Tests of the plan that the pipeline flow reads from DVC."""
 
 import subprocess
 import sys
@@ -9,7 +9,9 @@ from dvc.exceptions import DvcException
 from flows.dag import PlannedStage, read_plan, reason_to_run
 from tests.flows.conftest import MakeDvcProject
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # pygtrie under DVC
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:_NoneStep.value:DeprecationWarning"
+)  # raised by pygtrie, which DVC uses
 
 STAGES = {
     "join": {"cmd": "cat left@a.txt right.txt > join.txt", "deps": ["left@a.txt", "right.txt"], "outs": ["join.txt"]},

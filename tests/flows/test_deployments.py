@@ -1,4 +1,4 @@
-"""The deployments in prefect.yaml match the flows and work with a local worker."""
+"""Tests that the deployments in prefect.yaml match the flows and work with a local worker."""
 
 import inspect
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A killed flow, worker or server: the running stage continues, and the next run completes the pipeline."""
+"""Tests that a stage survives a killed flow, worker or server, and that the next run completes the pipeline."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ TIMEOUT_S = 120
 
 @pytest.fixture
 def folder(make_dvc_project: MakeDvcProject) -> Path:
-    """A project whose first stage waits for the file go.txt."""
+    """A DVC project whose first stage waits for the file go.txt."""
     folder = make_dvc_project(STAGES)
     (folder / "wait.py").write_text(WAITING_SCRIPT)
     (folder / "prefect.yaml").write_bytes((PROJECT / "prefect.yaml").read_bytes())
@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], object], event: str) -> None:
 
 @contextmanager
 def started(folder: Path, environment: dict[str, str], *module: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m MODULE` in the folder, and yield the process when the waiting stage has started."""
+    """Run `python -m MODULE` in the folder, and yield the process as soon as the waiting stage has started."""
     with subprocess.Popen(
         [sys.executable, "-m", *module], cwd=folder, env=environment, stderr=subprocess.DEVNULL
     ) as process:

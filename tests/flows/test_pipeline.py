@@ -1,4 +1,4 @@
-"""The pipeline flow on small DVC projects with a Prefect server: files, states and exit codes."""
+"""Tests of the pipeline flow on small DVC projects with a Prefect server: files, states and exit codes."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def stages_run(project: Path) -> list[str]:
 
 
 def latest_artifact(server: str, key: str) -> list[dict[str, str]]:
-    """Return the rows of the latest table artifact with a key."""
+    """Return the rows of the latest table artifact with the given key."""
     artifacts = httpx.post(f"{server}/artifacts/latest/filter", json={"artifacts": {"key": {"any_": [key]}}}).json()
     return list(json.loads(artifacts[0]["data"]))
 
@@ -69,7 +69,7 @@ def wait_for(path: Path) -> None:
 
 
 def remaining_processes(project: Path) -> list[list[str]]:
-    """Return the commands of processes that still run in the project folder after ten seconds."""
+    """Return the command lines of processes that are still running in the project folder after ten seconds."""
     processes = []
     for process in psutil.process_iter():
         try:
@@ -132,7 +132,7 @@ def test_the_plan_is_published_and_only_changed_stages_are_passed_to_dvc(
     assert {row["stage"]: row["why"] for row in latest_artifact(server, "plan")} == why
     assert "root will run: input.txt modified" in done.stderr
     assert "1 of 4 stages are up to date" in done.stderr
-    assert stages_run(project)[3:] == ["root"]  # the output of root does not change
+    assert stages_run(project)[3:] == ["root"]  # the output of root did not change
     assert "Stage 'left' didn't change" in done.stderr
     assert "Stage 'right'" not in done.stderr  # right reads only the unchanged output of left
     assert summary(server) == {"root": "ran", "left": "unchanged", "right": "unchanged", "other": "unchanged"}

@@ -1,4 +1,4 @@
-"""The commands of docs/refresh.md with a small pipeline and two snapshots."""
+"""Tests of the commands in docs/refresh.md with a small pipeline and two snapshots."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from tests.flows.test_worker import commands
 
 pytestmark = pytest.mark.slow
 
-# The stages of a champion run in one process, which imports the libraries only once.
+# All stages run in one process, so that the libraries are imported only once.
 STAGES = """
 import runpy, sys
 embedding = ("embed_images clip", "embed_texts clip", "embed_texts tfidf")
@@ -79,7 +79,7 @@ def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeyp
 
 @pytest.fixture
 def worker(home: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
-    """Environment variables of a shell while the worker of docs/flows.md is running."""
+    """Environment variables for commands. The worker of docs/flows.md runs until the end of the test."""
     variables = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
     _, pool, deploy, start, *_ = (command for command in commands() if command[0] == "prefect")
     subprocess.run([sys.executable, "-m", *pool, "--overwrite"], env=variables, check=True, capture_output=True)
@@ -93,7 +93,7 @@ def worker(home: Path, environment: dict[str, str], server: str) -> Iterator[dic
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:
-    """Run a command of the page and return its output."""
+    """Run a command of the docs page, and return its output."""
     path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     arguments = [str(shutil.which(command[0], path=path)), *command[1:]]
     process = subprocess.run(arguments, env=environment | {"PATH": path}, capture_output=True, text=True, check=False)
@@ -131,13 +131,13 @@ def test_the_commands_of_the_page_work(home: Path, worker: dict[str, str], serve
     assert "v000002*" in run(list_, worker)
     assert "models/champion now uses v000001 instead of v000002" in run(rollback, worker)
     output = run([*later[:-1], str(new)], worker)
-    assert "3 of 3 stages are up to date" in output  # each snapshot is a DVC stage too
+    assert "3 of 3 stages are up to date" in output  # DVC counts each snapshot as a stage
     assert "in state Unchanged('this model is v000002, which was rolled back. " in output
     assert champion_link() == ".champion/v000001"
 
 
 def _check_lineage(server: str) -> None:
-    """Check the links from the artifact to the MLflow run, and from there to the flow run on the server."""
+    """Check that the artifact names the MLflow run, and that the MLflow run names the flow runs on the server."""
     report = read_report()
     verdict = latest_artifact(server, "refresh")
     assert verdict.startswith("# Promoted\n\nnot significantly worse than champion v000001: tau_c ")

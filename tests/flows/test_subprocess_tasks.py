@@ -1,4 +1,4 @@
-"""The error message that the flow takes from the log of a stage."""
+"""Tests of the error message that the flow takes from the log of a stage."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The commands of docs/flows.md with a Prefect server and a worker."""
+"""Tests of the commands in docs/flows.md with a Prefect server and a worker."""
 
 import shlex
 import subprocess
@@ -18,7 +18,7 @@ STAGES = {
 
 
 def commands(page: str = "flows.md") -> list[list[str]]:
-    """Return the commands of a page in order, without comments."""
+    """Return the commands of a docs page in order, without comments."""
     script = "".join(read_blocks(PROJECT / "docs" / page, "bash"))
     return [shlex.split(line, comments=True) for line in script.splitlines()]
 
@@ -29,7 +29,7 @@ def prefect(arguments: list[str]) -> list[str]:
 
 @pytest.fixture
 def folder(make_dvc_project: MakeDvcProject) -> Path:
-    """A DVC project of two stages with the flows and deployments of this project."""
+    """A DVC project with two stages and the flows and deployments of kadr."""
     folder = make_dvc_project(STAGES)
     (folder / "prefect.yaml").write_bytes((PROJECT / "prefect.yaml").read_bytes())
     (folder / "flows").symlink_to(PROJECT / "flows")
@@ -38,7 +38,7 @@ def folder(make_dvc_project: MakeDvcProject) -> Path:
 
 @pytest.fixture
 def worker(folder: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
-    """Environment variables of a shell while the worker of the page is running."""
+    """Environment variables for commands. The worker of docs/flows.md runs until the end of the test."""
     variables = environment | {"PREFECT_API_URL": server}
     create_pool, deploy, start_worker = [command for command in commands() if command[0] == "prefect"][1:4]
     for command in ([*create_pool, "--overwrite"], deploy):  # another test may have created the pool on this server

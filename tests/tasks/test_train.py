@@ -76,7 +76,7 @@ def test_a_broken_mlflow_store_does_not_stop_the_training(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///broken.db")
     train(small_params)
     assert (PROJECT.relevance_model / "model.txt").is_file()
-    assert "MLflow did not record the training" in caplog.text
+    assert "MLflow did not record the training run" in caplog.text
 
 
 @pytest.mark.parametrize(

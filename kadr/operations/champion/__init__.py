@@ -1,1 +1,1 @@
-"""Manage the models in use: snapshots, drift, comparison, promotion and rollback."""
+"""Manage the champion (the models in use): data snapshots, drift, model comparison, promotion and rollback."""

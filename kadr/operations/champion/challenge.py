@@ -1,7 +1,7 @@
-"""Challenge the champion with the models of the last pipeline run: promote them, or reject them with a reason.
+"""Promote or reject the challenger, which consists of the models from the last pipeline run.
 
-The two models are compared with a paired bootstrap on the pairs that both predicted out of fold. The challenger is
-promoted unless it is significantly worse. An interrupted challenge can be repeated.
+A paired bootstrap compares the challenger with the champion on the pairs that both models predicted out of fold. The
+challenger is promoted unless it is significantly worse. If a challenge is interrupted, run it again.
 """
 
 import hashlib
@@ -31,15 +31,15 @@ from kadr.project import PROJECT
 
 
 def challenge(params: Params) -> Report:
-    """Compare the challenger with the champion, publish it if it passes, and write the report.
+    """Compare the challenger with the champion, publish the challenger if it passes, and write the report.
 
     Returns:
-        verdict: promoted, rejected, or unchanged if nothing has changed since the last verdict.
-        reason: reason of the verdict.
-        champion: name of the version in use afterwards.
-        snapshot: folder of the challenger's raw dataset.
-        model_sha256, mlflow_run, mlflow_url: the challenger's model and its MLflow run.
-        drift, compared_pairs, metrics: results of the comparison. Missing if there was no champion.
+        verdict: `promoted`, `rejected`, or `unchanged` if the challenger needs no comparison.
+        reason: reason for the verdict.
+        champion: name of the champion version after the challenge.
+        snapshot: folder of the raw dataset that the challenger was trained on.
+        model_sha256, mlflow_run, mlflow_url: digest of the challenger's model, and ID and URL of its MLflow run.
+        drift, compared_pairs, metrics: results of the comparison. These keys are missing if there was no champion.
     """
     version, key = current_version(), challenger_key()
     if version and (report := find_earlier_verdict(version, key)):
@@ -69,30 +69,30 @@ def find_earlier_verdict(version: Path, key: str) -> Report | None:
     A challenger needs no comparison if it is the champion, was rolled back, or was rejected by the last challenge.
 
     Args:
-        version: folder of the version in use.
-        key: key of the challenger.
+        version: folder of the champion version in use.
+        key: sha256 that identifies the challenger, from `challenger_key`.
     """
     record = read_record(version)
     if record["challenger"] == key:
-        set_alias(record["mlflow"])  # an interruption or a failing store may have left the alias behind
-        reason = f"{version.name} is already this model"
+        set_alias(record["mlflow"])  # an interruption or a store error may have prevented the alias update
+        reason = f"this model is already in use as {version.name}"
         return record | {"verdict": "unchanged", "champion": version.name, "reason": reason}
     for other in Versions(PROJECT.champion).list_versions():
         record = read_record(other)
         if record["withdrawn"] and record["challenger"] == key:
             reason = (
                 f"this model is {other.name}, which was rolled back. "
-                f"Use it again with `kadr champion rollback {other.name}`"
+                f"To use it again, run `kadr champion rollback {other.name}`"
             )
             return record | {"verdict": "unchanged", "champion": version.name, "reason": reason}
     last = read_report()
     if last.get("rejected") and (last["challenger"], last["champion"]) == (key, version.name):
-        return last | {"verdict": "unchanged", "reason": f"rejected before: {last['rejected']}"}
+        return last | {"verdict": "unchanged", "reason": f"this model was already rejected: {last['rejected']}"}
     return None
 
 
 def _promote(report: Report, params: Params) -> Report:
-    """Register and publish the challenger, and return the report of the new version."""
+    """Register and publish the challenger. Return the report with the name of the new champion version."""
     mlflow_model = None
     with tolerate_store_errors("the registered model"):
         mlflow_model = register_model(params.train.experiment, params.embed_images, params.embed_texts)
@@ -101,10 +101,10 @@ def _promote(report: Report, params: Params) -> Report:
 
 
 def challenger_key() -> str:
-    """Return the sha256 of the settings and of the DVC checksums of the models from the last pipeline run.
+    """Return a sha256 that identifies the settings and the models of the last pipeline run.
 
     Raises:
-        ModelError: a model folder is missing, on disk or in dvc.lock.
+        ModelError: a model folder does not exist, or dvc.lock does not list it.
     """
     outs = read_lock_outs(DVC_LOCK) if DVC_LOCK.is_file() else {}
     checksums: dict[str, str] = {}
@@ -118,7 +118,7 @@ def challenger_key() -> str:
 
 
 def _model_lineage(experiment: str) -> Report:
-    """Return the digest of the challenger's model, and the ID and page of its MLflow run if there is one."""
+    """Return the digest of the challenger's model, and the ID and URL of its MLflow run (None without a run)."""
     report: Report = {"model_sha256": folder_digest(PROJECT.relevance_model), "mlflow_run": None, "mlflow_url": None}
     with tolerate_store_errors("the verdict"):
         import mlflow
@@ -131,7 +131,7 @@ def _model_lineage(experiment: str) -> Report:
 
 
 def _tag_run(report: Report) -> None:
-    """Add the verdict to the challenger's MLflow run, as tags."""
+    """Tag the challenger's MLflow run with the verdict."""
     if report["mlflow_run"] is None:
         return
     with tolerate_store_errors("the verdict"):

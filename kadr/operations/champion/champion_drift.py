@@ -1,4 +1,4 @@
-"""Measure the drift of the project's tables and embeddings from those of a champion version."""
+"""Measure the drift between a champion version and the current tables and embeddings."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,18 +13,19 @@ from kadr.project import PROJECT
 
 
 def read_lock_outs(lock: Path) -> dict[str, str]:
-    """Return the md5 of every stage output in a dvc.lock, by path."""
+    """Return the md5 of each stage output in a dvc.lock file, by output path."""
     stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
 def drift_from_champion(version: Path, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> list[Drift]:
-    """Compare ratings, texts and embeddings with those of a champion version.
+    """Measure the drift of the ratings, texts and embeddings since a champion version was published.
 
-    The champion's embeddings are read from the DVC cache. If the cache no longer has them, the result says so.
+    The champion's embeddings are read from the DVC cache. If the cache no longer contains them, `Drift.result` says
+    that the embeddings were not compared.
 
     Args:
-        version: folder of the version.
+        version: folder of the champion version.
         image_encoders: names of the image encoders.
         text_encoders: names of the text encoders.
     """
@@ -44,14 +45,14 @@ def _embedding_drift(label: str, folder: Path, encoders: Iterable[str], lock: Pa
         path = folder / f"{name}.parquet"
         current, reference = Embeddings.read(path), _cached_file(md5.get(path.as_posix()))
         if reference is None:
-            result = "not compared: the DVC cache no longer has the champion's vectors"
+            result = "not compared: the DVC cache no longer contains the champion's vectors"
             yield Drift.not_compared(f"{label}, {name}", 0, len(current.ids), result)
         else:
             yield vector_drift(f"{label}, {name}", Embeddings.read(reference), current)
 
 
 def _cached_file(md5: str | None) -> Path | None:
-    """Return the path of a file in the DVC cache, or None if the cache does not have it."""
+    """Return the path of a file in the DVC cache, or None if the cache does not contain the file."""
     from dvc.repo import Repo
 
     if md5 is None:

@@ -1,7 +1,7 @@
-"""Publish versions of the champion, the models in use, and roll back to an older version.
+"""Publish new versions of the champion (the models in use), and roll back to older versions.
 
-A version is a complete copy of the models, predictions, tables and settings of one pipeline run, so later runs cannot
-change it. The link models/champion switches from one version to the next in one atomic step.
+A version contains copies of the models, predictions, tables and settings of one pipeline run, so that later runs do not
+change it. The symbolic link models/champion is switched atomically to a new version.
 """
 
 import json
@@ -22,13 +22,13 @@ from kadr.params import load_params
 from kadr.project import PROJECT
 
 N_KEPT = 3
-"""Number of versions to keep: the version in use, the previous one, and the one before that."""
+"""Number of champion versions to keep, including the version in use."""
 
 ALIAS = "champion"
-"""Alias of the registered model in MLflow."""
+"""MLflow alias of the registered model version in use."""
 
 MODEL_FOLDERS = (PROJECT.index, PROJECT.text_encoders, PROJECT.relevance_model, PROJECT.clip, PROJECT.predictions)
-"""Folders that a version copies."""
+"""Folders that are copied into each champion version."""
 
 REFERENCE_TABLES = {
     "images": (PROJECT.images, IMAGES),
@@ -36,7 +36,7 @@ REFERENCE_TABLES = {
     "ratings": (PROJECT.ratings, RATINGS),
     "relevance": (PROJECT.relevance, RELEVANCE),
 }
-"""Tables that a version copies, with their schemas. Later snapshots are compared with these tables."""
+"""Path and schema of each table that is copied into a champion version. The copies are the reference for drift."""
 
 DVC_LOCK = Path("dvc.lock")
 Record = dict[str, Any]
@@ -51,31 +51,34 @@ def current_version() -> Path | None:
 
 
 def read_record(version: Path) -> Record:
-    """Return the record of a version.
+    """Read champion.json, the record of a champion version.
+
+    The record also contains the keys of the report from `challenge`.
 
     Returns:
-        previous: name of the version that was in use before.
-        published: time of the publication, in UTC.
+        previous: name of the version that was in use before, None for the first version.
+        published: publication time in UTC, in ISO 8601 format.
         snapshot: folder of the raw dataset.
-        mlflow: name and version of the registered model, null if MLflow failed.
-        withdrawn: whether a rollback took the version out of use.
-        Further keys are those of the challenge that promoted the version.
+        mlflow: name and version of the registered model, None if the MLflow store failed.
+        withdrawn: whether a rollback replaced the version by an older one.
     """
     return dict(json.loads((version / _RECORD_FILE).read_text(encoding="utf-8")))
 
 
 def publish(record: Record, mlflow_model: Sequence[str] | None) -> Path:
-    """Make the models of the last pipeline run the champion. The last step switches the link atomically.
+    """Publish the models of the last pipeline run as a new champion version.
+
+    The last step switches the link models/champion atomically.
 
     Args:
-        record: further keys for the record of the version.
-        mlflow_model: name and version of the registered model, None if MLflow failed.
+        record: additional entries for champion.json.
+        mlflow_model: name and version of the registered model, None if the MLflow store failed.
 
     Returns:
         Folder of the new version.
 
     Raises:
-        SearchError: models/champion is not a link to a version, or another process is publishing.
+        SearchError: models/champion is not a link to a version, or another process is publishing a version.
     """
     versions, previous = Versions(PROJECT.champion, N_KEPT), current_version()
     with versions.lock(), versions.publish() as folder:
@@ -100,16 +103,16 @@ def publish(record: Record, mlflow_model: Sequence[str] | None) -> Path:
 
 
 def version_params(version: Path) -> str:
-    """Return the text of params.yaml with the encoders reading the CLIP of the version instead of models/clip."""
+    """Return the text of params.yaml, with the path models/clip replaced by the CLIP folder of the version."""
     reference = re.compile(rf"{re.escape(f'{LOCAL_DIR}{PROJECT.clip}')}(?![\w./-])")
     return reference.sub(f"{LOCAL_DIR}{version / PROJECT.clip.name}", PROJECT.params.read_text(encoding="utf-8"))
 
 
 def set_alias(mlflow_model: Sequence[str] | None) -> None:
-    """Point the MLflow alias `champion` to a registered model. If the store fails, log a warning.
+    """Assign the MLflow alias `champion` to a registered model version. If the store fails, log a warning.
 
     Args:
-        mlflow_model: name and version of the registered model. With None, the alias does not change.
+        mlflow_model: name and version of the registered model. None leaves the alias unchanged.
     """
     if mlflow_model is not None:
         with tolerate_store_errors(f"the alias {ALIAS}"):
@@ -119,15 +122,16 @@ def set_alias(mlflow_model: Sequence[str] | None) -> None:
 
 
 def roll_back(version_name: str | None = None) -> tuple[str, str]:
-    """Use an older version again, first in MLflow and then for search. An interrupted rollback can be repeated.
+    """Switch back to an older version: first the MLflow alias, then the link models/champion.
 
-    Versions that are newer than the selected one are withdrawn. A refresh does not promote a withdrawn version again.
+    Versions that are newer than the selected version are withdrawn. A refresh does not promote a withdrawn version
+    again. If a rollback is interrupted, run it again.
 
     Args:
-        version_name: name of the version. The default is the version that was in use before the current one.
+        version_name: name of the version, e.g. v000001. The default is the version before the current version.
 
     Returns:
-        Name of the version that was in use, and name of the version that is in use now.
+        Names of the versions in use before and after the rollback.
 
     Raises:
         ModelError: there is no champion, or the version does not exist.

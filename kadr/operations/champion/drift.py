@@ -1,4 +1,4 @@
-"""Measure the drift between a reference dataset and the current one."""
+"""Measure the drift between a reference dataset and the current dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,31 +14,31 @@ from kadr.io.schemas import scale_to_unit
 Values = npt.NDArray[np.float64]
 
 N_BINS = 10
-"""Number of bins of the population stability index: the deciles of the reference."""
+"""Number of bins for the population stability index. The deciles of the reference sample are the bin edges."""
 
 MIN_P_VALUE = 0.01
-"""A difference with at least this p-value counts as noise."""
+"""Differences with a p-value of at least MIN_P_VALUE count as noise."""
 
 MAX_VECTORS = 20_000
-"""Maximum number of vectors to compare. Larger samples are drawn at random with a fixed seed."""
+"""Maximum number of vectors to compare. Larger sets of vectors are subsampled at random with a fixed seed."""
 
-_MIN_SHARE = 1e-4  # share of an empty bin, to keep the index finite
-_MODERATE, _LARGE = 0.1, 0.25  # conventional limits of the index (Siddiqi 2006)
+_MIN_SHARE = 1e-4  # lower limit for the share of a bin, which keeps the index finite
+_MODERATE, _LARGE = 0.1, 0.25  # conventional thresholds of the population stability index (Siddiqi 2006)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The drift of one variable.
+    """Drift of one variable.
 
     Attributes:
         variable: name of the variable.
-        n_before: size of the reference sample.
-        n_now: size of the current sample.
+        n_before: number of reference values or vectors.
+        n_now: number of current values or vectors.
         psi: population stability index, None for vectors.
-        ks: Kolmogorov-Smirnov statistic, 0 to 1. For vectors, the largest statistic of any component.
-        p: p-value of the Kolmogorov-Smirnov test.
+        ks: Kolmogorov-Smirnov statistic, 0 to 1. For vectors, the maximum over all components.
+        p: p-value of the Kolmogorov-Smirnov test. For vectors, with a Bonferroni correction over all components.
         wasserstein: Wasserstein distance in the unit of the variable, None for vectors.
-        result: within noise, small, moderate, large, differs, or why the variable was not compared.
+        result: `within noise`, `small`, `moderate`, `large`, `differs`, or the reason why no comparison was possible.
     """
 
     variable: str
@@ -52,20 +52,20 @@ class Drift:
 
     @classmethod
     def not_compared(cls, variable: str, n_before: int, n_now: int, reason: str) -> "Drift":
-        """Return the drift of a variable that cannot be compared."""
+        """Return a result without statistics, for a variable that cannot be compared."""
         return cls(variable, n_before, n_now, None, None, None, None, reason)
 
 
 def value_drift(variable: str, reference: Values, current: Values) -> Drift:
-    """Compare two samples of numbers.
+    """Measure the drift between two samples of scalar values.
 
-    The population stability index (Siddiqi 2006) and the Wasserstein distance measure the size of a difference. The
-    Kolmogorov-Smirnov test decides whether the difference is more than noise. The test is conservative for values
-    that repeat, such as ratings.
+    The population stability index (Siddiqi 2006) and the Wasserstein distance measure the size of the difference. The
+    Kolmogorov-Smirnov test decides whether the difference is more than noise. The test is conservative for samples
+    with many repeated values, such as ratings.
 
     Args:
         variable: name of the variable.
-        reference: (n_before,) values of the reference.
+        reference: (n_before,) reference values.
         current: (n_now,) current values.
     """
     if not len(reference) or not len(current):
@@ -86,7 +86,9 @@ def value_drift(variable: str, reference: Values, current: Values) -> Drift:
 
 
 def population_stability_index(reference: Values, current: Values) -> float:
-    """Return the symmetric Kullback-Leibler divergence of the shares in the deciles of the reference.
+    """Return the symmetric Kullback-Leibler divergence between the histograms of two samples.
+
+    The bin edges of both histograms are the deciles of the reference sample.
 
     >>> population_stability_index(np.array([1.0, 2.0]), np.array([2.0, 1.0]))
     0.0
@@ -100,20 +102,20 @@ def population_stability_index(reference: Values, current: Values) -> float:
 
 
 def vector_drift(variable: str, reference: Embeddings, current: Embeddings) -> Drift:
-    """Compare two samples of embeddings, component by component.
+    """Measure the drift between two sets of embeddings, component by component.
 
-    Embeddings by different models are not comparable. The p-value has a Bonferroni correction over the components,
-    which Rabanser et al. (2019) found best among shift detectors.
+    Embeddings from different encoders are not compared. As in Rabanser et al. (2019), each component is tested
+    separately, and the smallest p-value is multiplied by the number of components (Bonferroni correction).
 
     Args:
         variable: name of the variable.
-        reference: embeddings of the reference.
+        reference: reference embeddings.
         current: current embeddings.
     """
     n_before, n_now = len(reference.ids), len(current.ids)
     identity = ("architecture", "weights_sha256")
     if any(reference.metadata.get(field) != current.metadata.get(field) for field in identity):
-        return Drift.not_compared(variable, n_before, n_now, "not compared: another model")
+        return Drift.not_compared(variable, n_before, n_now, "not compared: the encoders differ")
     if not n_before or not n_now:
         return Drift.not_compared(variable, n_before, n_now, "not compared: a sample is empty")
     test = stats.ks_2samp(_sample(reference.vectors), _sample(current.vectors), method="asymp", axis=0)
@@ -129,11 +131,11 @@ def _sample(vectors: Vectors) -> Vectors:
 
 
 def table_drift(reference: Mapping[str, pd.DataFrame], current: Mapping[str, pd.DataFrame]) -> list[Drift]:
-    """Compare the ratings, relevances and text lengths of two snapshots.
+    """Measure the drift of the ratings, relevance scores and text lengths between two snapshots.
 
     Args:
-        reference: the tables ratings, relevance and queries of the reference, as in kadr/io/schemas.py.
-        current: the same tables of the current snapshot.
+        reference: tables ratings, relevance and queries of the reference snapshot (see kadr/io/schemas.py).
+        current: the same tables for the current snapshot.
     """
     reference_samples, current_samples = _table_samples(reference), _table_samples(current)
     return [
@@ -150,5 +152,5 @@ def _table_samples(tables: Mapping[str, pd.DataFrame]) -> dict[str, Values]:
 
 
 def _unit_ratings(ratings: pd.DataFrame, source: str) -> Values:
-    """Return the ratings of one source, scaled to 0..1."""
+    """Return the ratings from one source (expert or crowd), scaled to 0..1."""
     return np.asarray(scale_to_unit(ratings[ratings["source"] == source]), dtype=np.float64)

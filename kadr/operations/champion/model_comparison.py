@@ -16,19 +16,21 @@ from kadr.project import PROJECT
 
 
 def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> dict[str, Any]:
-    """Evaluate both models on the pairs that both predicted out of fold, with the current ratings.
+    """Evaluate the challenger and the champion on the pairs that both models predicted out of fold.
+
+    Both models are evaluated with the current ratings.
 
     Args:
         version: folder of the champion version.
-        params: settings of the evaluation. `gates` lists the metrics to compare.
+        params: settings of stage evaluate. `gates.figures` lists the metrics to compare.
         seed: random seed of the bootstrap.
 
     Returns:
-        compared_pairs: number of compared pairs (n), number of challenger pairs without a prediction by the champion
-            (n_excluded), and sha256 of the compared pairs with their relevance.
-        metrics: one entry per metric that both models have.
-        rejected: why the challenger is rejected, empty if it passes.
-        accepted: why the challenger passes.
+        compared_pairs: number of compared pairs (`n`), number of challenger pairs that the champion did not predict
+            (`n_excluded`), and checksum of the compared pairs and their relevance (`sha256`).
+        metrics: value of each metric for both models, with the difference and its confidence interval.
+        rejected: reason why the challenger is rejected, empty if the challenger passes.
+        accepted: reason why the challenger is accepted.
     """
     evaluator, predictions = Evaluator.read(params, seed), read_predictions(PROJECT.predictions, "model")
     names = [name for name in params.gates.figures if name in RANKING_METRICS + ERROR_METRICS]
@@ -38,7 +40,7 @@ def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> d
     rows = [_metric_row(name, challenger, champion, difference) for name, difference in by_metric.items()]
     regressions = list(gates.find_regressions(challenger, f"champion {version.name}", champion, list(by_metric)))
     if not by_metric:
-        regressions = [f"champion {version.name} predicted too few of these pairs for a comparison: {len(both[0]):,}"]
+        regressions = [f"too few pairs for a comparison: champion {version.name} predicted {len(both[0]):,} of them"]
     summary = ", ".join(
         f"{row['metric']} {row['difference']:+.3g} ({row['low']:+.3g} to {row['high']:+.3g})" for row in rows
     )
@@ -57,10 +59,10 @@ def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> d
 def select_same_content(predictions: pd.DataFrame, version: Path) -> pd.DataFrame:
     """Return the predictions whose image and text have the same ID and content in a champion version.
 
-    Another snapshot can use the same ID for another image or text.
+    Different snapshots can use the same ID for different images or texts.
 
     Args:
-        predictions: columns image_id and query_id.
+        predictions: one row per pair, with the columns image_id and query_id.
         version: folder of the champion version.
     """
     for table, id_column, content in (("images", "image_id", "sha256"), ("queries", "query_id", "text")):
@@ -78,7 +80,7 @@ def _pairs_sha256(pairs: pd.DataFrame) -> str:
 
 
 def _metric_row(name: str, challenger: Estimates, champion: Estimates, difference: Interval) -> dict[str, object]:
-    """Return the values of one metric and the interval of their difference."""
+    """Return one metric of both models, with the confidence interval of the difference."""
     estimates = {"challenger": as_json(challenger)[name], "champion": as_json(champion)[name]}
     values = {model: estimate and estimate["value"] for model, estimate in estimates.items()}
     return {"metric": name, **values, "difference": difference.value, "low": difference.low, "high": difference.high}

@@ -11,12 +11,12 @@ Report = dict[str, Any]
 
 
 def read_report() -> Report:
-    """Return the report of the last challenge, empty if there was none."""
+    """Return the report of the last challenge, or an empty report if there was no challenge."""
     report: Report = json.loads(REFRESH_REPORT.read_text(encoding="utf-8")) if REFRESH_REPORT.is_file() else {}
     return report
 
 
 def write_report(report: Report) -> Report:
-    """Write the report of a challenge, and return it."""
+    """Write the report of a challenge to REFRESH_REPORT, and return the report."""
     write_json(REFRESH_REPORT, report)
     return report

@@ -1,7 +1,7 @@
-"""Make a new snapshot of images, texts and ratings the input of the pipeline: fetch, validate, add to DVC.
+"""Fetch a snapshot of images, texts and ratings, validate it, add it to DVC, and use it as the pipeline input.
 
-`kadr snapshot ADDRESS` runs this code. An interrupted run can be repeated. No DVC stage does this, because it sets the
-input of the first stage.
+`kadr snapshot ADDRESS` runs this code. If the command is interrupted, run it again. This code is not a DVC stage,
+because it sets the input of the first stage.
 """
 
 import filecmp
@@ -24,20 +24,24 @@ from kadr.project import PROJECT
 logger = logging.getLogger(__name__)
 
 SNAPSHOTS_FILE = PROJECT.raw / ".snapshots.json"
-"""Folder of each snapshot by the key of its file listing. Without this file, a snapshot is fetched once more."""
+"""JSON file with the folder of each snapshot, by the key of its file listing.
+
+If this file is missing, snapshots are fetched again.
+"""
 
 
 def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
-    """Make a snapshot the input of the pipeline. A folder directly in data/raw stays where it is.
+    """Use a snapshot as the input of the pipeline.
 
-    The project does not change unless the snapshot passes all checks of stage ingest.
+    The project changes only if the snapshot passes all checks of stage ingest. A folder directly in data/raw is used
+    without copying it.
 
     Args:
-        address: a folder, or an fsspec address such as s3://bucket/photos.
-        params: the current ingest settings.
+        address: local folder, or fsspec address such as s3://bucket/photos.
+        params: current ingest settings.
 
     Returns:
-        Folder of the snapshot, and whether it is new.
+        Folder of the snapshot in data/raw, and whether the snapshot is new.
 
     Raises:
         InputError: the address cannot be read, the snapshot fails a check, or another process is taking a snapshot.
@@ -60,12 +64,12 @@ def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
 
 
 def _lock_snapshots() -> AbstractContextManager[None]:
-    busy = InputError(f"{PROJECT.raw}: another process is taking a snapshot. Wait until it ends.")
+    busy = InputError(f"{PROJECT.raw}: another process is taking a snapshot. Wait until that process ends.")
     return exclusive_lock(PROJECT.raw / ".snapshots.lock", busy)
 
 
 def _read_snapshots() -> dict[str, str]:
-    """Return the folder of each snapshot by the key of its listing, empty if the file is missing or damaged."""
+    """Return the content of SNAPSHOTS_FILE, or an empty dictionary if the file is missing or damaged."""
     try:
         snapshots = json.loads(SNAPSHOTS_FILE.read_text(encoding="utf-8"))
         return {str(key): str(folder) for key, folder in snapshots.items()}
@@ -79,13 +83,13 @@ def _is_in_raw(address: str) -> bool:
 
 
 def _fetch_snapshot(address: str, key: str, source: Path) -> Path:
-    """Return a folder in data/raw with all files of the snapshot, or `source` if it has the same content."""
+    """Fetch a snapshot and return its folder in data/raw. Return `source` if that folder has the same content."""
     if _is_in_raw(address):
         return PROJECT.raw / Path(address).resolve().name
     name = re.sub(r"[^\w.-]+", "_", address.rstrip("/").rsplit("/", 1)[-1])
     folder = PROJECT.raw / f"{name}-{key}"
     for partial in PROJECT.raw.glob(f".{name}-*.partial"):
-        if partial.name != f".{folder.name}.partial":  # an interrupted copy of an older listing
+        if partial.name != f".{folder.name}.partial":  # left by an interrupted copy of an older listing
             shutil.rmtree(partial)
     if not folder.is_dir():
         fetch(address, folder)
@@ -101,7 +105,7 @@ def _fetch_snapshot(address: str, key: str, source: Path) -> Path:
 
 
 def _has_same_files(folder: Path, other: Path) -> bool:
-    """Return whether two folders have the same files with the same bytes."""
+    """Return whether two folders contain the same files with identical bytes."""
     names, other_names = (
         sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file()) for root in (folder, other)
     )
@@ -114,7 +118,7 @@ def _validate(address: str, folder: Path, params: IngestParams) -> None:
         ingested = ingest(params.model_copy(update={"source": folder.as_posix()}), PROJECT.expectations)
     except InputError as error:
         raise InputError(
-            f"Snapshot {address} fails the checks of stage ingest, so the project keeps its input.\n{error}\n"
+            f"Snapshot {address} fails the checks of stage ingest, so the pipeline input was not changed.\n{error}\n"
             f"The fetched files are in {folder}."
         ) from error
     counts = ", ".join(f"{len(table):,} {name}" for name, table in ingested.tables.items())
@@ -130,4 +134,4 @@ def _add_to_dvc(folder: Path) -> None:
         with Repo(_wait_for_lock=True) as repo:
             repo.add(str(folder))
     except DvcException as error:
-        raise InputError(f"{folder}: `dvc add` failed ({error}). `kadr doctor` shows how to fix it.") from error
+        raise InputError(f"{folder}: `dvc add` failed ({error}). Run `kadr doctor` to find a fix.") from error

@@ -1,1 +1,1 @@
-"""Check the machine and the project, and name the command that fixes each problem. The checks change nothing."""
+"""Checks of the machine and the project, with a fix for each problem. The checks do not change any files."""

@@ -13,11 +13,11 @@ from kadr.project import PROJECT
 LOCK_FILE = Path("requirements.lock")
 WRITTEN_FOLDERS = (Path(), Path("data"), PROJECT.models, Path("reports"), PROJECT.metrics, Path(".dvc/tmp"))
 INDEX_COMMANDS = {PROJECT.index: "dvc repro index", PROJECT.models / "photos": "kadr index PHOTOS"}
-"""The command that creates each index, by folder."""
+"""Command that creates the index in each folder."""
 
 
 def diagnose() -> Iterator[Finding]:
-    """Yield the findings of all checks. Checks that need params.yaml are skipped if it is not valid."""
+    """Yield the findings of all checks. Checks that need params.yaml are skipped if that file is not valid."""
     yield from machine_checks.check_python()
     yield from machine_checks.check_packages(LOCK_FILE)
     params, findings = project_checks.check_params(PROJECT.params)

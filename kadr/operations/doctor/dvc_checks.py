@@ -1,4 +1,4 @@
-"""Check the DVC project: outdated stages, missing files and stale locks."""
+"""Check the DVC project: outdated stages, missing files and leftover lock entries."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from kadr.operations.doctor.dvc_status import NOT_RUN, describe_changes, stage_c
 from kadr.operations.doctor.finding import Finding, note, ok, problem
 
 RWLOCK = Path(".dvc/tmp/rwlock")
-"""DVC's list of the files that its running processes read and write."""
+"""File in which DVC lists the paths that its running processes read and write."""
 
 
 def check_dvc() -> Iterator[Finding]:
@@ -30,10 +30,14 @@ def check_dvc() -> Iterator[Finding]:
             has_remote = bool(repo.config["core"].get("remote"))
     except NotDvcRepoError:
         yield problem(
-            "dvc", "This folder is not a DVC project.", "git checkout .dvc, or `dvc init` (without git: --no-scm)"
+            "dvc",
+            "This folder is not a DVC project.",
+            "git checkout .dvc, or dvc init (without git: dvc init --no-scm)",
         )
     except LockError:
-        yield note("dvc", "Another DVC process is running, so the stages were not checked.", "wait until it ends")
+        yield note(
+            "dvc", "Another DVC process is running, so the stages were not checked.", "wait until that process ends"
+        )
     except DvcException as error:
         yield problem("dvc", _one_line(error), _fix_for(str(error)))
     else:
@@ -53,7 +57,12 @@ def _check_stages(changes: dict[str, list[tuple[str, str]]], has_remote: bool) -
 
 
 def _fix_for_states(states: set[str], has_remote: bool) -> str:
-    """Return the command that brings a stage up to date, by the states of its files."""
+    """Return the command that brings a stage up to date.
+
+    Args:
+        states: DVC states of the changed files, e.g. `modified` or `deleted`.
+        has_remote: whether the project has a default DVC remote.
+    """
     if states == {"deleted"}:
         return "dvc checkout (the files are in the cache)"
     if states <= {"deleted", "not in cache"}:
@@ -62,19 +71,19 @@ def _fix_for_states(states: set[str], has_remote: bool) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    """Return the message of a DVC error and of its cause, which has the position in a damaged file, on one line."""
+    """Return the messages of a DVC error and its cause on one line. The cause names the position in a damaged file."""
     message = " ".join(str(error).split())
     return f"{message} ({' '.join(str(error.__cause__).split())})" if error.__cause__ else message
 
 
 def _fix_for(message: str) -> str:
     if "dvc.lock" in message:
-        return "git checkout dvc.lock; without git: rm dvc.lock; dvc repro (it restores the results from the cache)"
-    return "correct the file that the message names, or `git checkout` it"
+        return "git checkout dvc.lock; without git: rm dvc.lock; dvc repro (restores the results from the DVC cache)"
+    return "correct the file that the message names, or restore it with `git checkout FILE`"
 
 
 def _check_rwlock(path: Path) -> Finding | None:
-    """Return a finding if DVC's list of used files blocks DVC. DVC removes entries of ended processes itself."""
+    """Return a finding if RWLOCK is damaged or names a process that is not DVC. DVC itself removes ended processes."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         writers, readers = entries.get("write", {}).values(), entries.get("read", {}).values()
@@ -84,9 +93,11 @@ def _check_rwlock(path: Path) -> Finding | None:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         message = f"{path} is damaged ({error}): DVC was killed while it wrote this file."
         return problem("dvc", message, f"rm {path}")
-    strangers = [pid for pid in pids if psutil.pid_exists(pid) and not _is_dvc(pid)]
-    if strangers:
-        message = f"{path} names process {strangers[0]}, which is not a DVC process. DVC would wait for it."
+    other_pids = [pid for pid in pids if psutil.pid_exists(pid) and not _is_dvc(pid)]
+    if other_pids:
+        message = (
+            f"{path} names process {other_pids[0]}, which is not a DVC process. DVC would wait until that process ends."
+        )
         return problem("dvc", message, f"rm {path}")
     return None
 

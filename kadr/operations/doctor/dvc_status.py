@@ -1,10 +1,10 @@
-"""Read from DVC what has changed for a stage since its last run."""
+"""Ask DVC which inputs and outputs of a stage have changed since its last run."""
 
 from collections.abc import Sequence
 from typing import Any
 
 NOT_RUN = "not run yet"
-"""Change of a stage without a previous run."""
+"""Description of the change for a stage that has never run."""
 
 _MAX_LISTED = 4
 _PLAIN_WORDS = {"always changed": "always runs", "changed command": "cmd modified"}
@@ -14,11 +14,11 @@ def stage_changes(stage: Any) -> list[tuple[str, str]]:
     """Return the changes of a stage since its last run.
 
     Args:
-        stage: a `dvc.stage.Stage`.
+        stage: DVC stage (`dvc.stage.Stage`).
 
     Returns:
-        Pairs of a file or params key and its change, e.g. ("params.yaml: seed", "modified"). The first element is
-        empty if the change concerns the stage itself.
+        (name, change) pairs, e.g. ("params.yaml: seed", "modified"). The name is a file or a key of params.yaml. For a
+        change of the stage itself, the name is empty.
 
     Raises:
         DvcException: DVC cannot determine the changes.
@@ -37,7 +37,7 @@ def stage_changes(stage: Any) -> list[tuple[str, str]]:
 
 
 def describe_changes(changes: Sequence[tuple[str, str]]) -> str:
-    """Return the first changes as text, with the number of further changes.
+    """Return a comma-separated list of the first changes, followed by the number of further changes.
 
     >>> describe_changes([("params.yaml: seed", "modified"), ("", "cmd modified")])
     'params.yaml: seed modified, cmd modified'

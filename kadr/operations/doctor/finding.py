@@ -1,4 +1,4 @@
-"""The result of one check."""
+"""The result type of the `kadr doctor` checks."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,13 +6,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check.
+    """Result of one check.
 
     Attributes:
-        subject: what was checked, in one or two words.
-        state: `ok`; `note` if nothing fails but the user should know it; `problem` if something fails or is outdated.
-        message: the result.
-        fix: the command or action that fixes the problem, empty if there is nothing to do.
+        subject: subject of the check, in one or two words.
+        state: `ok`, `note` (the user should know about the finding), or `problem` (something fails or is outdated).
+        message: description of the result.
+        fix: command or action that fixes the problem, empty if no action is needed.
     """
 
     subject: str
@@ -22,12 +22,12 @@ class Finding:
 
 
 def ok(subject: str, message: str) -> Finding:
-    """Return a finding without a problem."""
+    """Return a finding for a passed check."""
     return Finding(subject, "ok", message)
 
 
 def note(subject: str, message: str, fix: str = "") -> Finding:
-    """Return a finding that the user should know."""
+    """Return a finding that the user should know about."""
     return Finding(subject, "note", message, fix)
 
 

@@ -13,10 +13,10 @@ from packaging.specifiers import SpecifierSet
 from kadr.operations.doctor.finding import Finding, note, ok, problem
 
 MAX_LISTED = 5
-"""Number of packages that a message lists. Further packages are counted."""
+"""Maximum number of packages that a message lists by name. The message gives the number of further packages."""
 
 MIN_FREE_BYTES = 2e9
-"""Free space that a stage of a small dataset needs, with the copy in the DVC cache."""
+"""Minimum free disk space in bytes. One stage of a small dataset needs this space, including the DVC cache."""
 
 
 def check_python() -> Iterator[Finding]:
@@ -27,7 +27,7 @@ def check_python() -> Iterator[Finding]:
     else:
         yield problem(
             "python",
-            f"This is Python {running}, expected {supported}.",
+            f"The Python version is {running}, expected {supported}.",
             "make clean; make PYTHON=python3.11 setup",
         )
 
@@ -58,7 +58,7 @@ def check_packages(lock: Path) -> Iterator[Finding]:
 
 
 def _version_difference(pin: Requirement) -> str:
-    """Return how the installed version differs from a pin, empty if it matches."""
+    """Return a description of the version difference, or an empty string if the installed version matches the pin."""
     try:
         installed = version(pin.name)
     except PackageNotFoundError:
@@ -69,10 +69,10 @@ def _version_difference(pin: Requirement) -> str:
 
 
 def check_cores(num_threads: int) -> Iterator[Finding]:
-    """Check that the machine has as many cores as the training uses threads.
+    """Check that the machine has at least one core for each training thread.
 
     Args:
-        num_threads: value of train.num_threads.
+        num_threads: number of training threads, from train.num_threads.
     """
     from kadr.encoders.torch_models import available_cores
 
@@ -81,11 +81,11 @@ def check_cores(num_threads: int) -> Iterator[Finding]:
         yield note(
             "cores",
             f"train.num_threads is {num_threads}, but this machine has {n} cores. "
-            "Training is slower, with the same result.",
-            f"kadr use PRESET -S train.num_threads={n} (the model is then trained again)",
+            "Training takes longer but gives the same model.",
+            f"kadr use PRESET -S train.num_threads={n} (the model is then retrained)",
         )
     else:
-        yield ok("cores", f"{n} cores; training uses {num_threads} (train.num_threads)")
+        yield ok("cores", f"{n} cores; training uses {num_threads} threads (train.num_threads)")
 
 
 def check_precision() -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def check_precision() -> Iterator[Finding]:
 
 
 def check_disks(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Check that the disks of the folders have free space."""
+    """Check that the disk of each folder has at least MIN_FREE_BYTES of free space."""
     folder_by_disk = {os.stat(folder).st_dev: folder for folder in map(_nearest_existing, reversed(folders))}
     for folder in folder_by_disk.values():
         free = shutil.disk_usage(folder).free
@@ -126,7 +126,7 @@ def check_disks(folders: Sequence[Path]) -> Iterator[Finding]:
 
 
 def check_folders(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Check that this user can write to the folders. A missing folder is checked by its nearest existing parent."""
+    """Check that this user can write to the folders. For a missing folder, check its nearest existing parent."""
     read_only = [folder for folder in folders if not os.access(_nearest_existing(folder), os.W_OK | os.X_OK)]
     for folder in map(_nearest_existing, read_only):
         yield problem(
@@ -135,7 +135,7 @@ def check_folders(folders: Sequence[Path]) -> Iterator[Finding]:
             f"chmod -R u+w {folder}, or ask the owner of the folder",
         )
     if not read_only:
-        yield ok("folders", f"{', '.join(map(str, folders))} can be written")
+        yield ok("folders", f"this user can write to {', '.join(map(str, folders))}")
 
 
 def _nearest_existing(folder: Path) -> Path:

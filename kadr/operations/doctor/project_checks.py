@@ -15,7 +15,7 @@ from kadr.project import PROJECT
 
 
 def check_params(path: Path) -> tuple[Params | None, list[Finding]]:
-    """Return the settings, or None if the file is not valid, and the findings."""
+    """Return the settings (None if the file is not valid) and the findings."""
     try:
         return load_params(path), [ok("params", f"{path} is valid")]
     except ParamsError as error:
@@ -41,14 +41,14 @@ def check_source(params: IngestParams) -> Iterator[Finding]:
 
 
 def check_encoders(images: EmbedImagesParams, texts: EmbedTextsParams, clip: ClipParams) -> Iterator[Finding]:
-    """Check that the weights which params.yaml names by a folder, file or package are on this machine.
+    """Check that the encoder weights that params.yaml gives as a folder, file or package exist on this machine.
 
     Weights from a model hub are not checked.
 
     Args:
-        images: the image encoders.
-        texts: the text encoders.
-        clip: settings of the CLIP.
+        images: settings of the image encoders.
+        texts: settings of the text encoders.
+        clip: settings of the CLIP model.
     """
     sections = {"embed_images": images.encoders, "embed_texts": texts.encoders}
     weights = {
@@ -61,13 +61,13 @@ def check_encoders(images: EmbedImagesParams, texts: EmbedTextsParams, clip: Cli
         weights["clip.init"] = clip.init
     missing = {key: path for key, path in weights.items() if not _weights_exist(path)}
     for key, path in missing.items():
-        yield problem("encoders", f"{key}: {path} does not exist.", f"copy the weights there, or change {key}")
+        yield problem("encoders", f"{key}: {path} does not exist.", f"copy the weights to {path}, or change {key}")
     if not missing:
-        yield ok("encoders", f"all {len(weights)} local weights exist; weights from a hub were not checked")
+        yield ok("encoders", f"all {len(weights)} local weights exist; weights from model hubs were not checked")
 
 
 def _weights_exist(path: str) -> bool:
-    """Return whether weights exist on this machine, or are written by stage clip."""
+    """Return whether the weights exist on this machine or are an output of stage clip."""
     try:
         return Path(path) == PROJECT.clip or Path(resolve_package_path(path)).exists()
     except EncoderError:
@@ -75,7 +75,7 @@ def _weights_exist(path: str) -> bool:
 
 
 def check_cache(root: str) -> Iterator[Finding]:
-    """Check the header and the end of every shard in the embedding cache.
+    """Check the schema and the footer of every shard in the embedding cache.
 
     Args:
         root: folder or address of the cache.
@@ -93,26 +93,28 @@ def check_cache(root: str) -> Iterator[Finding]:
                     yield problem(
                         "cache",
                         f"{folder}/{name} is damaged ({reason}).",
-                        "kadr cache verify (its vectors are then computed again)",
+                        "kadr cache verify (the vectors of this shard are then recomputed)",
                     )
             renamed = [entry for entry in folder.list_entries() if entry.base_name.endswith(DAMAGED)]
             if renamed:
                 yield note(
-                    "cache", f"{folder} has {len(renamed)} damaged shards that are no longer used.", "kadr cache gc"
+                    "cache",
+                    f"{folder} contains {len(renamed)} damaged shards that are no longer used.",
+                    "kadr cache gc",
                 )
     except CacheError as error:
-        yield problem("cache", str(error), "kadr cache list shows details")
+        yield problem("cache", str(error), "run `kadr cache list` to see the details")
         return
     yield ok("cache", f"{root}: {n_shards} shards; `kadr cache verify` checks every byte")
 
 
 def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapping[Path, str]) -> Iterator[Finding]:
-    """Check that the indexes are undamaged and use the current encoders. Every byte of an index is read.
+    """Check that the indexes are undamaged and use the current encoders. The checksums of all files are verified.
 
     Args:
         encoders: names of the image encoders in params.yaml.
         shared: names of the encoders that embed both images and texts.
-        commands: the command that creates each index, by folder.
+        commands: command that creates each index, by folder.
     """
     from kadr.index import damaged_files
 
@@ -123,7 +125,7 @@ def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapp
             keys = {str(name): str(encoder["key"]) for name, encoder in description["encoders"].items()}
             damaged = damaged_files(folder.resolve(), description.get("sha256", {}))
         except FileNotFoundError:
-            yield note("index", f"{folder} has no index.", command)
+            yield note("index", f"{folder} does not contain an index.", command)
             continue
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             yield problem("index", f"{folder}/index.json cannot be read ({error}).", command)
@@ -137,11 +139,17 @@ def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapp
 
 
 def _encoder_difference(keys: Mapping[str, str], current_keys: Mapping[str, str | None], shared: Sequence[str]) -> str:
-    """Return how the encoders of an index differ from the current encoders, empty if they match."""
+    """Return a description of how the encoders of an index differ from the current encoders, empty if they match.
+
+    Args:
+        keys: key of each encoder that the index uses, by encoder name.
+        current_keys: key of each current encoder, by encoder name. None if the embeddings table cannot be read.
+        shared: names of the encoders that embed both images and texts.
+    """
     if unknown := [name for name in keys if name not in current_keys]:
         return f"the index uses encoder {', '.join(unknown)}, which is not in embed_images.encoders."
     if not any(name in keys for name in shared):
-        return f"the index has none of the encoders that images and texts share ({', '.join(shared)})."
+        return f"the index contains none of the encoders that embed both images and texts ({', '.join(shared)})."
     changed = [name for name, key in keys.items() if current_keys[name] not in (None, key)]
     return f"the weights or the preprocessing of encoder {', '.join(changed)} have changed." if changed else ""
 

@@ -1,1 +1,1 @@
-"""Predict the relevance of images and texts, one by one or in large tables."""
+"""Predict the relevance of image-text pairs, in memory or in large tables."""

@@ -1,7 +1,7 @@
-"""Score a table of images and texts, with embeddings from the embedding cache.
+"""Score a table of image-text pairs, using embeddings from the embedding cache.
 
-The scores are in OUT/model=<key>/part-*.parquet. OUT/_quarantine.parquet contains the rows of the last input that got
-no score. Each part is written atomically, so an interrupted scoring loses only the current part.
+Scores are written to OUT/model=<key>/part-*.parquet. Rows of the last input that cannot be scored are written to
+OUT/_quarantine.parquet. Each part is written atomically, so an interruption loses only the current part.
 """
 
 import hashlib
@@ -33,22 +33,22 @@ from kadr.progress import progress
 logger = logging.getLogger(__name__)
 
 PAIRS_PER_PART = 4096
-"""Number of pairs in memory at a time. Each pair needs its embeddings and about a hundred features."""
+"""Number of pairs that are scored at a time and written to one file. This number limits the memory usage."""
 
-QUARANTINE_FILE = "_quarantine.parquet"  # readers of a Parquet folder skip names that start with an underscore
+QUARANTINE_FILE = "_quarantine.parquet"  # Parquet readers skip files whose names start with an underscore
 _N_THREADS = 8
 _BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
 class BatchScorer:
-    """Scores pairs with embeddings from the embedding cache. Missing embeddings are computed and cached.
+    """Scores image-text pairs with embeddings from the cache. Missing embeddings are computed and cached.
 
     Attributes:
-        scorer: the encoders and the relevance model.
-        model_digest: digest of the model folder.
+        scorer: scorer with the encoders and the relevance model.
+        model_digest: sha256 of the model folder, from `folder_digest`.
         cache_root: folder or address of the embedding cache.
-        dtype: storage type of the cached vectors.
+        dtype: data type of the cached vectors.
     """
 
     scorer: Scorer
@@ -58,19 +58,19 @@ class BatchScorer:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that identify the model and its encoders. Equal keys mean equal scores."""
+        """Key of 16 hexadecimal digits for the model and its encoders. Equal keys guarantee identical scores."""
         images = [(name, encoder.identity.key) for name, encoder in self.scorer.images.items()]
         texts = [(name, encoder.identity.key) for name, encoder in self.scorer.texts.items()]
         return hashlib.sha256(repr((self.model_digest, images, texts)).encode()).hexdigest()[:16]
 
     def score(self, pairs: pa.Table) -> tuple[pa.Table, dict[str, str]]:
-        """Predict the relevance of pairs.
+        """Predict the relevance of image-text pairs. Pairs whose image cannot be decoded are not scored.
 
         Args:
-            pairs: columns photo, sha256 and text.
+            pairs: table with the columns photo (path or URI of an image), sha256 (of the image file) and text.
 
         Returns:
-            The pairs whose image can be decoded, in the schema SCORES, and the status of the other images by sha256.
+            The scored pairs in the schema SCORES, and the status of each undecodable image, by sha256.
 
         Raises:
             InputError: an image file is missing or has changed since its sha256 was computed.
@@ -96,7 +96,7 @@ class BatchScorer:
         return valid.append_column(RELEVANCE_COLUMN, pa.array(scores, pa.float64())), undecodable
 
     def _embed_images(self, pairs: pa.Table) -> tuple[dict[str, Embeddings], dict[str, str]]:
-        """Return the embeddings of the images by encoder, and the status of undecodable images by sha256."""
+        """Return the image embeddings by encoder name, and the status of each undecodable image by sha256."""
         paths = dict(zip(pairs[SHA256].to_pylist(), pairs[IMAGE_COLUMN].to_pylist(), strict=True))
         columns = {"image_id": list(paths), "path": list(paths.values()), SHA256: list(paths)}
         table = pa.table(columns | {"status": ["ok"] * len(paths)})
@@ -113,22 +113,22 @@ class BatchScorer:
 
 
 def score_pairs(source: str, out: Path, scorer: BatchScorer) -> dict[str, Any]:
-    """Score the pairs of a table that have no score in the output folder yet.
+    """Score all pairs of a table that have no score in the output folder yet.
 
     Args:
-        source: Parquet or text file with the columns photo (a path or URI) and text. A path or an fsspec address.
-        out: folder of the scores.
-        scorer: the models.
+        source: path or fsspec address of a Parquet or text file with the columns photo (path or URI) and text.
+        out: folder for the scores.
+        scorer: models that predict the scores.
 
     Returns:
         model: key of the model and its encoders.
-        n_scored: pairs scored now.
-        n_known: pairs that had a score already.
-        n_set_aside: rows without a score.
-        reasons: number of rows without a score, by reason.
+        n_scored: number of pairs scored by this call.
+        n_known: number of pairs that already had a score.
+        n_set_aside: number of rows that cannot be scored.
+        reasons: number of rows that cannot be scored, by reason.
 
     Raises:
-        InputError: the input or a file of scores cannot be read, or another process writes to the folder.
+        InputError: the input or an earlier score file cannot be read, or another process writes to the folder.
     """
     folder = out / f"model={scorer.key}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def _exclusive_work_folder(out: Path) -> Iterator[Path]:
     """Lock the output folder for this process, and yield an empty work folder inside it."""
     work = out / "_work"
     busy = InputError(
-        f"{out}: another process is scoring into this folder. Wait until it ends, or choose another folder."
+        f"{out}: another process is scoring into this folder. Wait until that process ends, or choose another folder."
     )
     with exclusive_lock(out / "_lock", busy):
         shutil.rmtree(work, ignore_errors=True)
@@ -168,7 +168,7 @@ def _exclusive_work_folder(out: Path) -> Iterator[Path]:
 
 
 def _read_images(paths: Sequence[str], fingerprints: Path) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield the path, the sha256 and the read error of each image. Unchanged local files are not read again."""
+    """Yield (path, sha256, read error) for each image. Local files that have not changed are not read again."""
     local = [path for path in paths if "://" not in path]
     known = dict(zip(local, Fingerprints(fingerprints).sha256(local), strict=True))
     with progress("read images", len(paths)) as advance:
@@ -183,4 +183,4 @@ def _read_image(path: str, known_sha256: str | None) -> tuple[str, str | None, s
     try:
         return path, hashlib.sha256(read_bytes(path)).hexdigest(), None
     except (OSError, ValueError, ImportError) as error:
-        return path, None, f"the photo cannot be read: {getattr(error, 'strerror', None) or error}"
+        return path, None, f"the image cannot be read: {getattr(error, 'strerror', None) or error}"

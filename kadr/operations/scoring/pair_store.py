@@ -1,6 +1,6 @@
-"""Store the pairs of a batch scoring in DuckDB, and select the pairs that have no score yet.
+"""Store image-text pairs in a temporary DuckDB database, and select the pairs that have no score yet.
 
-The database is a file, so that a table can be larger than the memory.
+The database is a file on disk, so the table of pairs can be larger than the available memory.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from kadr.io.storage import list_remote_files
 from kadr.operations.scoring.scorer import IMAGE_COLUMN, RELEVANCE_COLUMN, TEXT_COLUMN
 
 SHA256 = "sha256"
-"""Column of the sha256 of the image file."""
+"""Column with the sha256 of the image file."""
 
-_MEMORY_LIMIT = "2GB"  # DuckDB moves larger tables to its file
+_MEMORY_LIMIT = "2GB"  # DuckDB moves data beyond this limit to disk
 
 SCORES = pa.schema(
     [
@@ -46,10 +46,10 @@ from input left join images using (photo) where reason is not null order by row
 
 @dataclass(frozen=True)
 class PairStore:
-    """The pairs of one input table, in a temporary database.
+    """Temporary database with the image-text pairs of one input table.
 
     Attributes:
-        db: the DuckDB connection. Its table `input` has the columns row, photo and text.
+        db: DuckDB connection. The table `input` has the columns row, photo and text.
     """
 
     db: Any
@@ -60,11 +60,11 @@ class PairStore:
         """Read a table of pairs into a new database.
 
         Args:
-            source: Parquet or text file: a path or an fsspec address.
-            work: empty folder for the database.
+            source: path or fsspec address of a Parquet or text file.
+            work: empty folder for the database file.
 
         Raises:
-            InputError: the file cannot be read, or lacks a column.
+            InputError: the input file cannot be read, or a column is missing.
         """
         import duckdb
 
@@ -97,15 +97,15 @@ class PairStore:
             ) from error
 
     def image_paths(self) -> list[str]:
-        """Return the distinct paths of the images, sorted."""
+        """Return the distinct image paths of the input table, sorted."""
         rows = self.db.execute("select distinct photo from input where photo is not null order by photo").fetchall()
         return [path for (path,) in rows]
 
     def add_images(self, images: Iterable[tuple[str, str | None, str | None]]) -> None:
-        """Add the images of the input.
+        """Add the checksum or the read error of each image in the input table.
 
         Args:
-            images: path, sha256 and error of each image. The error is None if the file can be read.
+            images: (path, sha256, error) of each image. The error is None if the file can be read.
         """
         columns = zip(*images, strict=True)
         arrays = [pa.array(column, pa.string()) for column in columns] or [pa.array([], pa.string())] * 3
@@ -120,13 +120,13 @@ class PairStore:
         """Select the valid pairs that have no score yet.
 
         Args:
-            scores: folder of Parquet files with earlier scores.
+            scores: folder with Parquet files of earlier scores.
 
         Returns:
             Number of valid pairs, and number of valid pairs without a score.
 
         Raises:
-            InputError: a file in the folder is damaged.
+            InputError: a score file in the folder is damaged.
         """
         import duckdb
 
@@ -140,8 +140,8 @@ class PairStore:
                 )
             except duckdb.Error as error:
                 raise InputError(
-                    f"{scores}: a file of scores is damaged ({str(error).splitlines()[0]}). "
-                    "Delete that file and run the scoring again, which replaces its scores."
+                    f"{scores}: a score file is damaged ({str(error).splitlines()[0]}). "
+                    "Delete that file, then run the command again to recompute its scores."
                 ) from error
         counts = "select (select count(*) from valid), (select count(*) from unscored)"
         (row,) = self.db.execute(counts).fetchall()
@@ -150,27 +150,27 @@ class PairStore:
     def unscored_batches(self, n: int) -> Iterator[pa.Table]:
         """Yield the selected pairs in tables of at most n rows, with the columns photo, sha256 and text.
 
-        All pairs of an image follow one another.
+        Pairs with the same image are adjacent.
         """
         with closing(self.db.cursor()) as cursor:
             for batch in cursor.sql("from unscored order by photo, text").to_arrow_reader(n):
                 yield pa.Table.from_batches([batch])
 
     def quarantined_rows(self, undecodable: Mapping[str, str]) -> pa.Table:
-        """Return the rows that get no score, with the reason, in the schema QUARANTINE.
+        """Return the rows that cannot be scored, with the reasons, in the schema QUARANTINE.
 
         Args:
-            undecodable: why an image cannot be decoded, by the sha256 of its file.
+            undecodable: status of each image that cannot be decoded, by the sha256 of its file.
         """
         for sha256, status in undecodable.items():
             self.db.execute(
-                "update images set error = ? where sha256 = ?", [f"the photo cannot be decoded: {status}", sha256]
+                "update images set error = ? where sha256 = ?", [f"the image cannot be decoded: {status}", sha256]
             )
         return self.db.sql(_SELECT_QUARANTINED).to_arrow_table()
 
 
 def _download(source: str, work: Path) -> Path:
-    """Return a local path of a file. A remote file is copied into the folder `work`."""
+    """Return the local path of a file. A remote file is first downloaded to the folder `work`."""
     if "://" not in source:
         return Path(source)
     system, root, _ = list_remote_files(source)
@@ -183,6 +183,6 @@ def _download(source: str, work: Path) -> Path:
 
 
 def pairs_digest(scores: pa.Table) -> str:
-    """Return 16 hexadecimal digits that identify the pairs of a table, for the name of its file."""
+    """Return 16 hexadecimal digits that identify the pairs of a table. The digits are used in the file name."""
     rows = zip(*(scores[name].to_pylist() for name in (IMAGE_COLUMN, SHA256, TEXT_COLUMN)), strict=True)
     return hashlib.sha256("\0".join(map("\0".join, rows)).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Score images and texts from their content, without tables or caches of the project."""
+"""Score image-text pairs from image files and texts, without the tables and caches of the project."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,20 +21,20 @@ from kadr.model import RelevanceModel
 from kadr.params import EmbedImagesParams, EmbedTextsParams
 
 IMAGE_COLUMN = "photo"
-"""Column of a table of pairs: the path or URI of an image."""
+"""Input column with the path or URI of an image."""
 
 IMAGE_BYTES_COLUMN = "photo_bytes"
-"""Column of a table of pairs: the bytes of an image file, instead of its path."""
+"""Input column with the bytes of an image file, as an alternative to its path."""
 
 TEXT_COLUMN = "text"
-"""Column of a table of pairs: the text."""
+"""Input column with the text."""
 
 RELEVANCE_COLUMN = "relevance"
-"""Column of a table of scores: the predicted relevance, 0 to 1."""
+"""Output column with the predicted relevance, 0 to 1."""
 
 PairScores = np.ndarray[tuple[int], np.dtype[np.float64]]
 ImageSource = str | bytes
-"""An image: the path or URI of its file, or the bytes of the file."""
+"""Path or URI of an image file, or the bytes of the file."""
 
 Item = TypeVar("Item", str, ImageSource)
 _BATCH_SIZE = 16
@@ -43,12 +43,12 @@ _MAX_THREADS = 8
 
 @dataclass(frozen=True)
 class Scorer:
-    """Predicts the relevance of any pair of image and text.
+    """Predicts the relevance of image-text pairs.
 
     Attributes:
-        images: image encoders of the model, by name.
-        texts: text encoders of the model, by name.
-        model: the relevance model.
+        images: image encoders, by name.
+        texts: text encoders, by name.
+        model: relevance model that was trained on the embeddings from these encoders.
     """
 
     images: Mapping[str, ImageEncoder]
@@ -69,12 +69,12 @@ class Scorer:
         Args:
             images: settings of the image encoders.
             texts: settings of the text encoders.
-            text_encoders: folder that stage embed_texts wrote, with one folder per text encoder.
+            text_encoders: output folder of stage embed_texts, with one subfolder per text encoder.
             model: folder of the relevance model.
-            identities: metadata of the embeddings that the model was trained on, by image encoder.
+            identities: metadata of the embeddings that the model was trained on, by image encoder name.
 
         Raises:
-            EncoderError: an encoder cannot be loaded, or its weights differ from those of the training.
+            EncoderError: an encoder cannot be loaded, or an image encoder differs from the encoder used for training.
             ModelError: the model is missing or damaged.
         """
         image_encoders = {name: load_image_encoder(spec, images.precision) for name, spec in images.encoders.items()}
@@ -90,14 +90,14 @@ class Scorer:
         )
 
     def score(self, images: Sequence[ImageSource], texts: Sequence[str]) -> PairScores:
-        """Predict the relevance of pairs. Equal images and equal texts are embedded once.
+        """Predict the relevance of n image-text pairs. Identical images and texts are embedded only once.
 
         Args:
-            images: n images.
-            texts: n texts. `texts[i]` belongs to `images[i]`.
+            images: image of each pair, as a path, URI or file content: n items.
+            texts: text of each pair: n items.
 
         Returns:
-            Relevances, 0 to 1: (n,) float64.
+            Predicted relevance of each pair, 0 to 1: (n,) float64.
 
         Raises:
             InputError: an image cannot be read or decoded, or a text is empty.
@@ -106,7 +106,7 @@ class Scorer:
             return np.empty(0, dtype=np.float64)
         for row, text in enumerate(texts):
             if not text.strip():
-                raise InputError(f"Row {row} has an empty text. Describe the image in the column `{TEXT_COLUMN}`.")
+                raise InputError(f"Row {row}: the text is empty. Enter a text in the column `{TEXT_COLUMN}`.")
         distinct_images, image_rows = _distinct(images)
         distinct_texts, text_rows = _distinct([normalise_text(text) for text in texts])
         image_vectors = {name: _embed(encoder, distinct_images) for name, encoder in self.images.items()}
@@ -118,23 +118,23 @@ class Scorer:
 
 
 def _check_identity(name: str, encoder: ImageEncoder, trained: Mapping[str, str]) -> None:
-    """Raise EncoderError if an encoder is not the one that the model was trained with."""
+    """Raise EncoderError if an image encoder differs from the encoder used for training the model."""
     for field in ("architecture", "weights_sha256", "preprocessing"):
         if getattr(encoder.identity, field) != trained.get(field):
             raise EncoderError(
-                f"Image encoder {name!r} ({encoder.identity.encoder}) has a different {field} than in the training of "
-                "the model. Restore the weights of the training, or run `dvc repro` to train with the new ones."
+                f"Image encoder {name!r} ({encoder.identity.encoder}) has a different {field} than the encoder used "
+                "for training. Restore the original weights, or run `dvc repro` to retrain with the new weights."
             )
 
 
 def _distinct(items: Sequence[Item]) -> tuple[list[Item], Rows]:
-    """Return the distinct items in the order of their first occurrence, and the row of each item among them."""
+    """Return the distinct items in the order of first occurrence, and the index of each item in this list."""
     rows = {item: row for row, item in enumerate(dict.fromkeys(items))}
     return list(rows), np.fromiter((rows[item] for item in items), dtype=np.int64, count=len(items))
 
 
 def _embed(encoder: ImageEncoder, images: Sequence[ImageSource]) -> Vectors:
-    """Embed n images: (n, d) float32, unit norm. Threads decode a few batches in advance."""
+    """Embed n images as unit vectors: (n, d) float32. Threads decode the next images in advance."""
 
     def preprocess(image: ImageSource) -> Pixels:
         return encoder.preprocess(decode_image(_read(image), _display_name(image), encoder.shorter_side))

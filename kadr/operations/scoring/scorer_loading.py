@@ -10,10 +10,13 @@ from kadr.project import Artifacts
 
 
 def load_batch_scorer(artifacts: Artifacts) -> BatchScorer:
-    """Load the encoders and the relevance model of the last pipeline run or of a champion version.
+    """Load the encoders and the relevance model for batch scoring.
+
+    Args:
+        artifacts: file paths of the last pipeline run or of a champion version.
 
     Raises:
-        EncoderError: an encoder cannot be loaded, or its weights differ from those of the training.
+        EncoderError: an encoder cannot be loaded, or an image encoder differs from the encoder used for training.
         ModelError: the relevance model is missing or damaged.
     """
     params = load_params(artifacts.params)

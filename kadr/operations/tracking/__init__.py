@@ -1,1 +1,1 @@
-"""Record runs in MLflow, compare them, and register models."""
+"""Record and compare MLflow runs, and register models in MLflow."""

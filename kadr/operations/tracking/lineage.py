@@ -1,4 +1,4 @@
-"""Link an MLflow run to its code, data, settings and machine, and a model folder to its run."""
+"""Describe the code, data, settings and machine of an MLflow run, and identify models by a digest."""
 
 import hashlib
 import os
@@ -13,13 +13,13 @@ from kadr.params import Params
 MODEL_TAG = "kadr.model_sha256"
 ROLE_TAG = "kadr.role"
 MODEL_ROLE = "model"
-"""Role of the run of a training. The roles of its child runs are `fold <n>` and `baseline <name>`."""
+"""Role of a training run. Its child runs have the roles `fold <n>` and `baseline <name>`."""
 
 PACKAGES = ("lightgbm", "numpy", "open-clip-torch", "sentence-transformers", "timm", "torch")
 
 
 def folder_digest(folder: Path) -> str:
-    """Return the sha256 over the names and bytes of all files in a folder, sorted by name."""
+    """Return a sha256 of the names and contents of all files in a folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(path.relative_to(folder).as_posix().encode())
@@ -28,12 +28,12 @@ def folder_digest(folder: Path) -> str:
 
 
 def dvc_md5(path: Path) -> str:
-    """Return the md5 of a file, as dvc.lock records it."""
+    """Return the md5 of a file, as recorded in dvc.lock."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def flatten_params(params: Params) -> dict[str, object]:
-    """Return every setting by its dotted key, as in `dvc exp run -S train.num_leaves=7`."""
+    """Return all settings by dotted key, e.g. `train.num_leaves`."""
 
     def flatten(prefix: str, value: object) -> Iterator[tuple[str, object]]:
         if isinstance(value, dict):
@@ -52,7 +52,7 @@ def run_name(params: Params) -> str:
 
 
 def lineage_tags(inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Return tags that name the code, data, machine and Prefect run of an MLflow run.
+    """Return MLflow tags that describe the code, data, machine and Prefect run of this process.
 
     Args:
         inputs: input files by name. The tag `dvc.md5.<name>` is the md5 of the file.
@@ -70,24 +70,24 @@ def lineage_tags(inputs: Mapping[str, Path]) -> dict[str, str]:
 
 
 def prefect_run() -> dict[str, str]:
-    """Return the Prefect run that started this process, empty if there is none.
+    """Return the Prefect flow run that started this process, or an empty dictionary if there is none.
 
     Returns:
         flow_run_id: ID of the flow run.
-        flow_run_url: page of the flow run. Only if a Prefect server shows it.
+        flow_run_url: URL of the flow run. This key is missing if the flow run used a temporary Prefect server.
     """
     variables = {"flow_run_id": "PREFECT__FLOW_RUN_ID", "flow_run_url": "KADR_FLOW_RUN_URL"}
     return {key: value for key, name in variables.items() if (value := os.environ.get(name))}
 
 
 def reproduction_note(tags: Mapping[str, str]) -> str:
-    """Return the description of a run: the commands that restore its code, settings and files, in Markdown.
+    """Return a run description in Markdown, with the commands that restore the code, settings and files of the run.
 
     Args:
-        tags: tags of the run, from `lineage_tags`, and its `MODEL_TAG`.
+        tags: tags of the run, including MODEL_TAG and the tags from `lineage_tags`.
     """
     if tags["git.commit"] == "unknown":
-        return "This model was trained outside of a git repository. The artifact `params.yaml` has its settings."
+        return "This model was trained outside of a git repository. The artifact `params.yaml` contains its settings."
     settings = (
         "The working tree had uncommitted changes. Take the settings from the artifact `params.yaml`.\n\n"
         if tags["git.dirty"] == "True"

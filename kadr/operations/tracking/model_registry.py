@@ -1,8 +1,8 @@
-"""Register the relevance model with MLflow, packaged with its encoders.
+"""Package the relevance model with its encoders, and register the package in MLflow.
 
-A training run keeps only small files in MLflow. `register_model` packages the model of the last pipeline run, checks
-that the package predicts the same as the pipeline, and registers it as a version of `kadr-<train.experiment>`. No DVC
-stage does this, because DVC does not notice when the MLflow store loses a model.
+A training run logs only small files to MLflow. `register_model` packages the model of the last pipeline run, checks
+that the package and the pipeline predict the same relevance, and registers the package as a version of
+`kadr-<train.experiment>`. This code is not a DVC stage, because DVC cannot detect that a model is missing in MLflow.
 """
 
 import io
@@ -38,13 +38,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 N_CHECK_PAIRS = 16
-"""Number of rated pairs that the package must score like the pipeline."""
+"""Number of rated pairs on which the predictions of the package and the pipeline are compared."""
 
 TOLERANCE = 0.02
-"""Largest accepted difference. Another batch size changes the last bits of a vector, and a tree may split there."""
+"""Maximum accepted difference in relevance between the package and the pipeline.
+
+A different batch size changes the last bits of a vector, so a pair can end up in a different leaf of a tree.
+"""
 
 THUMBNAIL_SIDE = 64
-"""Side of the image in the input example, in pixels."""
+"""Side length of the image in the input example, in pixels."""
 
 HEADLINE_METRICS = ("tau_c", "tau_b", "spearman", "rmse", "recall_at_1")
 
@@ -53,16 +56,16 @@ def register_model(experiment: str, images: EmbedImagesParams, texts: EmbedTexts
     """Package, check and register the model of the last pipeline run.
 
     Args:
-        experiment: name of the experiment that has the training run.
-        images: the image encoders of the model.
-        texts: the text encoders of the model.
+        experiment: name of the experiment that contains the training run.
+        images: settings of the model's image encoders.
+        texts: settings of the model's text encoders.
 
     Returns:
-        Name and version of the registered model. A model that is registered already keeps its version.
+        Name and version of the registered model. If the model is already registered, its existing version is returned.
 
     Raises:
         ModelError: the package does not predict the same relevance as the pipeline.
-        TrackingError: the store has no run of this model.
+        TrackingError: the MLflow store does not contain a training run of this model.
     """
     import mlflow
 
@@ -74,8 +77,8 @@ def register_model(experiment: str, images: EmbedImagesParams, texts: EmbedTexts
     run = find_run(experiment, digest)
     if run is None:
         raise TrackingError(
-            f"MLflow has no run of the model in {PROJECT.relevance_model}. "
-            "Record one with `dvc repro --force --single-item train`."
+            f"MLflow has no training run of the model in {PROJECT.relevance_model}. "
+            "Run `dvc repro --force --single-item train` to record a run."
         )
     pairs = read_check_pairs()
     check_predictions(images, texts, pairs)
@@ -85,7 +88,7 @@ def register_model(experiment: str, images: EmbedImagesParams, texts: EmbedTexts
 
 
 def read_check_pairs() -> pd.DataFrame:
-    """Return the first rated pairs, with the columns image_id, query_id, photo (a path) and text."""
+    """Return the first N_CHECK_PAIRS rated pairs, with the columns image_id, query_id, photo (a path) and text."""
     pairs: pd.DataFrame = read_table(PROJECT.relevance, RELEVANCE).to_pandas().head(N_CHECK_PAIRS)[PAIR]
     paths = read_table(PROJECT.images, IMAGES).to_pandas().set_index("image_id")["path"]
     texts = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
@@ -93,12 +96,12 @@ def read_check_pairs() -> pd.DataFrame:
 
 
 def log_model(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> "ModelInfo":
-    """Log the model package to the current run.
+    """Log the model package to the active MLflow run.
 
     Args:
-        images: the image encoders of the model.
-        texts: the text encoders of the model.
-        pairs: pairs from `read_check_pairs`. The first one becomes the input example.
+        images: settings of the model's image encoders.
+        texts: settings of the model's text encoders.
+        pairs: pairs from `read_check_pairs`. The first pair becomes the input example.
     """
     import mlflow
 
@@ -117,11 +120,11 @@ def log_model(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.Data
 
 
 def check_predictions(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> None:
-    """Check that the package predicts the same relevance as the pipeline.
+    """Check that the package and the pipeline predict the same relevance.
 
     Args:
-        images: the image encoders of the model.
-        texts: the text encoders of the model.
+        images: settings of the model's image encoders.
+        texts: settings of the model's text encoders.
         pairs: pairs from `read_check_pairs`.
 
     Raises:
@@ -132,13 +135,13 @@ def check_predictions(images: EmbedImagesParams, texts: EmbedTextsParams, pairs:
     if not difference <= TOLERANCE:
         raise ModelError(
             f"The packaged model differs from the pipeline by up to {difference:.3g} in relevance, expected at most "
-            f"{TOLERANCE}. The encoders have changed since the training. Run `dvc repro`, then register again."
+            f"{TOLERANCE}. The encoders have changed since training. Run `dvc repro`, then `kadr register`."
         )
-    logger.info("The package scores %d pairs like the pipeline (largest difference %.1g)", len(pairs), difference)
+    logger.info("The package and the pipeline agree on %d pairs (maximum difference %.1g)", len(pairs), difference)
 
 
 def _predict_with_package(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
-    """Return the relevance of the pairs from their image files and texts: (n_pairs,)."""
+    """Predict the relevance of the pairs with the package, from image files and texts: (n_pairs,)."""
     from mlflow.pyfunc.model import PythonModelContext
 
     from kadr.operations.tracking.pyfunc import RelevancePredictor
@@ -152,7 +155,7 @@ def _predict_with_package(images: EmbedImagesParams, texts: EmbedTextsParams, pa
 
 
 def _predict_with_pipeline(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
-    """Return the relevance of the pairs from the embeddings of the pipeline: (n_pairs,)."""
+    """Predict the relevance of the pairs with the pipeline, from its embeddings: (n_pairs,)."""
     image_ids, image_rows = np.unique(pairs["image_id"].to_numpy(dtype=str), return_inverse=True)
     query_ids, text_rows = np.unique(pairs["query_id"].to_numpy(dtype=str), return_inverse=True)
     text_by_query = pairs.set_index("query_id")[TEXT_COLUMN].to_dict()
@@ -191,7 +194,7 @@ def _signature() -> "ModelSignature":
 
 
 def _input_example(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the first pair with the bytes of a small image, so that the example needs no file."""
+    """Return the first pair as the input example, with the bytes of a thumbnail instead of a path."""
     pair = pairs.iloc[0]
     content = io.BytesIO()
     open_thumbnail(Path(pair[IMAGE_COLUMN]), THUMBNAIL_SIDE).save(content, format="JPEG")

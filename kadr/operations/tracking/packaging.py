@@ -25,18 +25,19 @@ LIBRARIES = (
     ),
     *("rich", "scikit-learn", "scipy"),
 )
-"""Distributions that every model package needs for scoring. An encoder requires further distributions."""
+"""Python distributions that every model package requires. An encoder can require additional distributions."""
 
 
 def package_artifacts(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, str]:
-    """Return the paths to package, by artifact name.
+    """Return the paths of the files and folders to include in the package, by artifact name.
 
-    The package contains the relevance model, the text encoders, and weights that params.yaml names by a folder or a
-    file. Weights from a model hub or a Python package are not copied. The machine that loads the model gets them.
+    The package contains the relevance model, the text encoders, and the encoder weights that params.yaml gives as a
+    local path. Weights from a model hub or a Python package are not included. The machine that loads the package must
+    be able to download or install these weights.
 
     Args:
-        images: the image encoders.
-        texts: the text encoders.
+        images: settings of the image encoders.
+        texts: settings of the text encoders.
     """
     weights = {f"weights_{i}": path for i, path in enumerate(_local_weights(images, texts))}
     return {"relevance": str(PROJECT.relevance_model), "text_encoders": str(PROJECT.text_encoders), **weights}
@@ -46,12 +47,13 @@ def package_config(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[s
     """Return the configuration that `kadr.operations.tracking.pyfunc` reads when it loads the package.
 
     Args:
-        images: the image encoders.
-        texts: the text encoders.
+        images: settings of the image encoders.
+        texts: settings of the text encoders.
 
     Returns:
-        embed_images, embed_texts: sections of params.yaml with `{artifact}` in place of local paths.
-        identities: metadata of the embeddings that the model was trained on, by image encoder.
+        embed_images, embed_texts: sections of params.yaml, with artifact names such as `{weights_0}` in place of local
+            paths.
+        identities: metadata of the embeddings that the model was trained on, by image encoder name.
     """
     artifacts = {path: f"{{weights_{i}}}" for i, path in enumerate(_local_weights(images, texts))}
 
@@ -75,21 +77,21 @@ def package_requirements(images: EmbedImagesParams, texts: EmbedTextsParams) -> 
     """Return the requirements of the package, pinned to the installed versions.
 
     Args:
-        images: the image encoders.
-        texts: the text encoders.
+        images: settings of the image encoders.
+        texts: settings of the text encoders.
     """
     names = {*LIBRARIES}.union(*(encoder.distributions for encoder in _encoders(images, texts)))
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
 def write_distribution_metadata(folder: Path) -> Path:
-    """Copy the metadata of the installed kadr, so that its entry points are found next to a copy of the package.
+    """Copy the distribution metadata of kadr, so that a copy of the code can find its entry points.
 
     Args:
-        folder: folder in which the metadata folder is created.
+        folder: parent folder of the new metadata folder.
 
     Returns:
-        The metadata folder, `kadr-<version>.dist-info`.
+        Path of the metadata folder, `kadr-<version>.dist-info`.
     """
     installed = distribution("kadr")
     metadata = folder / f"kadr-{installed.version}.dist-info"
@@ -105,5 +107,5 @@ def _encoders(images: EmbedImagesParams, texts: EmbedTextsParams) -> Iterator[En
 
 
 def _local_weights(images: EmbedImagesParams, texts: EmbedTextsParams) -> list[str]:
-    """Return the distinct folders and files that encoders are loaded from."""
+    """Return the distinct local folders and files from which encoders load their weights."""
     return list(dict.fromkeys(path for encoder in _encoders(images, texts) for path in encoder.weight_paths.values()))

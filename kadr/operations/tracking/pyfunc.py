@@ -1,7 +1,7 @@
-"""The relevance model as an MLflow pyfunc: rows of image and text in, relevance out.
+"""MLflow pyfunc model that predicts the relevance of image-text pairs.
 
-MLflow keeps this file and a copy of the package kadr inside the model package ("models from code"). A registered model
-therefore always runs with the code that it was registered with, and nothing is pickled.
+MLflow stores this file and a copy of the kadr package in the model package ("models from code"). A registered model
+therefore runs with the code that it was registered with, and no objects are pickled.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from kadr.params import EmbedImagesParams, EmbedTextsParams
 
 
 class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Predicts the relevance of pairs of image and text, 0 to 1."""
+    """Predicts the relevance of image-text pairs, 0 to 1."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the encoders and the relevance model from the artifacts of the package."""
@@ -38,12 +38,16 @@ class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-
         )
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """Return one relevance per row, in the order of the rows.
+        """Predict the relevance of each input row.
 
         Args:
             context: not used.
-            model_input: rows with the column text, and either photo (a path or URI) or photo_bytes (an image file).
+            model_input: one row per pair, with the column text and either photo (path or URI of an image) or
+                photo_bytes (bytes of an image file).
             params: not used.
+
+        Returns:
+            Table with the column relevance, 0 to 1, in the order of the input rows.
 
         Raises:
             InputError: a row has no image, two images or no text, or its image cannot be read.
@@ -54,7 +58,7 @@ class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-
 
 
 def _fill_section(section: dict[str, Any], artifacts: dict[str, str]) -> dict[str, Any]:
-    """Replace each `{artifact}` in the encoders of a section by the path of the artifact."""
+    """Replace each `{artifact}` in the encoder settings of a section by the path of the artifact."""
     encoders = {
         name: {key: _fill_value(value, artifacts) for key, value in spec.items()}
         for name, spec in section["encoders"].items()

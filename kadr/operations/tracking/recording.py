@@ -1,6 +1,6 @@
-"""Record trainings and evaluations as MLflow runs.
+"""Record training runs and evaluations in MLflow.
 
-A failing MLflow store never stops a stage: the functions log a warning and return.
+If the MLflow store fails, the functions log a warning, and the stage continues.
 """
 
 import logging
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOGGED_MODEL_FILES = ("model.txt", "model.json")
-"""Files of a model folder that MLflow keeps. The other files can exceed 100 MB, so only DVC keeps them."""
+"""Model files that are logged to MLflow. The other model files can exceed 100 MB, so only DVC stores them."""
 
 
 def record_training(
@@ -42,16 +42,16 @@ def record_training(
     child_metrics: Mapping[str, Mapping[str, float]],
     plots: Mapping[str, "Figure"],
 ) -> None:
-    """Record one training as a run with child runs, one for each fold and baseline.
+    """Record a training run, with one child run for each fold and baseline.
 
     Args:
         params: all settings.
-        model: folder of the model. Stage evaluate finds the run by the digest of this folder.
-        inputs: input files of the training by name. The file `relevance` becomes the dataset of the run.
-        child_metrics: metrics of each child run, by the name of the child run.
-        plots: plots of the run by name.
+        model: model folder. Stage evaluate uses the digest of this folder to find the run.
+        inputs: paths of the input files, by name. The file `relevance` is logged as the dataset of the run.
+        child_metrics: metrics of each child run, by child run name.
+        plots: plots of the training run, by name.
     """
-    with tolerate_store_errors("the training"):
+    with tolerate_store_errors("the training run"):
         import mlflow
 
         tags = lineage_tags(inputs) | {MODEL_TAG: folder_digest(model)}
@@ -74,13 +74,13 @@ def record_training(
 def record_evaluation(
     experiment: str, model: Path, metrics: Mapping[str, Mapping[str, float]], plots: Mapping[str, "Figure"]
 ) -> None:
-    """Add metrics to the newest runs of a model.
+    """Add evaluation metrics to the newest training run of a model and its child runs.
 
     Args:
         experiment: name of the experiment.
-        model: folder of the model.
-        metrics: metrics of each run, by role: `model` or the name of a child run.
-        plots: plots of the training run by name.
+        model: model folder.
+        metrics: metrics of each run, by role. The role is `model` or the name of a child run.
+        plots: plots of the training run, by name.
     """
     with tolerate_store_errors("the evaluation"):
         import mlflow
@@ -100,11 +100,11 @@ def record_evaluation(
 
 
 def record_children(experiment: str, model: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """Add child runs to the newest run of a model. An existing child run gets the new metrics.
+    """Add child runs to the newest training run of a model, and update existing child runs.
 
     Args:
         experiment: name of the experiment.
-        model: folder of the model.
+        model: model folder.
         metrics: metrics of each child run, by role.
     """
     with tolerate_store_errors("the child runs"):
@@ -113,7 +113,9 @@ def record_children(experiment: str, model: Path, metrics: Mapping[str, Mapping[
         digest = folder_digest(model)
         parent = find_run(experiment, digest)
         if parent is None:
-            logger.warning("MLflow has no run of this model. The metrics of its child runs are only in metrics/.")
+            logger.warning(
+                "MLflow has no training run of this model. The metrics of the child runs are stored only in metrics/."
+            )
             return
         for role, values in metrics.items():
             child = find_run(experiment, digest, role)
@@ -125,10 +127,10 @@ def record_children(experiment: str, model: Path, metrics: Mapping[str, Mapping[
 
 
 def _retry_once(write: Callable[[], object]) -> None:
-    """Write a row that trainings share, and try once more if it fails.
+    """Write a row that several training runs share, and retry once if the write fails.
 
-    MLflow first looks for the row and then inserts it. The insert fails if another training inserted the row in
-    between. The second attempt then finds the row.
+    MLflow first looks for the row and then inserts it. The insert fails if another process has inserted the row in the
+    meantime. The retry then finds the row.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

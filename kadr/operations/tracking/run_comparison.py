@@ -16,7 +16,7 @@ COMPARED_METRICS = ("tau_c", "tau_b", "spearman", "rmse", "auc", "recall_at_1", 
 
 
 def differing_params(params: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the keys whose values are not the same in all runs. A missing key counts as a different value.
+    """Return the parameter names whose values differ between runs. A missing parameter counts as a different value.
 
     Args:
         params: the parameters of each run.
@@ -33,7 +33,7 @@ def comparison_table(runs: "Sequence[Run]", model_sha256: str | None) -> Table:
 
     Args:
         runs: the runs to compare.
-        model_sha256: digest of the model in models/relevance. An asterisk marks the run of this model.
+        model_sha256: digest of the model in models/relevance, or None. An asterisk marks the run of this model.
     """
     keys = differing_params([run.data.params for run in runs])
     names = [name for name in COMPARED_METRICS if any(name in run.data.metrics for run in runs)]

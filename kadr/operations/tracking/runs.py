@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MAX_RUNS = 1000
-"""Number of the newest runs among which `kadr compare` looks for run IDs."""
+"""Number of newest runs that `kadr compare RUN` searches for the given run IDs."""
 
 
 def find_run(experiment: str, model_sha256: str, role: str = MODEL_ROLE) -> "Run | None":
@@ -19,7 +19,7 @@ def find_run(experiment: str, model_sha256: str, role: str = MODEL_ROLE) -> "Run
     Args:
         experiment: name of the experiment.
         model_sha256: digest of the model folder.
-        role: `model` for the run of the training, or the name of one of its child runs.
+        role: `model` for the training run, or the name of a child run.
     """
     import mlflow
 
@@ -54,10 +54,10 @@ def latest_runs(experiment: str, n: int) -> "list[Run]":
 
 
 def select_runs(runs: "Sequence[Run]", prefixes: Sequence[str]) -> "list[Run]":
-    """Return one run for each prefix of a run ID, in the order of the prefixes.
+    """Return the run that matches each run ID prefix, in the order of the prefixes.
 
     Raises:
-        TrackingError: a prefix matches no run, or more than one.
+        TrackingError: a prefix matches no run, or more than one run.
     """
     selected = []
     for prefix in prefixes:
@@ -65,7 +65,7 @@ def select_runs(runs: "Sequence[Run]", prefixes: Sequence[str]) -> "list[Run]":
         if len(matches) != 1:
             raise TrackingError(
                 f"{len(matches)} training runs have an ID that starts with {prefix!r}, expected 1. "
-                "`kadr compare` lists the run IDs."
+                "Run `kadr compare` to list the run IDs."
             )
         selected += matches
     return selected

@@ -17,7 +17,7 @@ _MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS
 _NEW_STORE = "Move the file away. MLflow then creates a new store."
 _EXPLANATIONS = {  # part of the original error message -> explanation
     "out-of-date database schema": "another version of MLflow wrote this store. If that version was older, copy the "
-    "file and run `mlflow db upgrade {store}`. If that version was newer, install it.",
+    "file and run `mlflow db upgrade {store}`. If that version was newer, install that version.",
     "database is locked": "another process has locked the store. Wait until that process ends, or stop it.",
     "not a database": f"the file is not an SQLite database. {_NEW_STORE}",
     "disk I/O error": "the disk is full or faulty. Free some space, or check the disk.",
@@ -27,7 +27,7 @@ _EXPLANATIONS = {  # part of the original error message -> explanation
 
 
 class TrackingError(KadrError):
-    """The MLflow store cannot be read or written, or it lacks a requested run."""
+    """The MLflow store cannot be read or written, or does not contain a requested run."""
 
 
 def store_address() -> str:
@@ -37,10 +37,10 @@ def store_address() -> str:
 
 @contextmanager
 def open_store() -> Iterator[None]:
-    """Make the tracking store available inside a `with` block.
+    """Connect MLflow to the tracking store inside a `with` block.
 
     Raises:
-        TrackingError: the store fails inside the block.
+        TrackingError: an MLflow call inside the block fails.
     """
     for name, value in _MLFLOW_SETTINGS.items():  # MLflow reads these variables when it is imported
         os.environ.setdefault(name, value)
@@ -70,10 +70,10 @@ def explain_store_error(store: str, error: Exception) -> TrackingError:
 
 @contextmanager
 def tolerate_store_errors(subject: str) -> Iterator[None]:
-    """Open the store inside a `with` block. If the store fails, log a warning and leave the block.
+    """Connect MLflow to the tracking store in a `with` block. If the store fails, log a warning and leave the block.
 
     Args:
-        subject: what the block records, for the warning, e.g. "the training".
+        subject: object of the warning "MLflow did not record ...", e.g. "the training run".
     """
     try:
         with open_store():

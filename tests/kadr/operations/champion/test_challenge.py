@@ -1,4 +1,4 @@
-"""Promotion, rejection and rollback of the champion, also with interruptions and a failing MLflow store."""
+"""Tests of champion promotion, rejection and rollback, including interruptions and MLflow store errors."""
 
 import shutil
 import subprocess
@@ -60,7 +60,7 @@ def set_image_checksums(prefix: str) -> None:
 
 
 def register_version(experiment: str, _images: EmbedImagesParams, _texts: EmbedTextsParams) -> tuple[str, str]:
-    """Register a version for each relevance model, without logging a package of 30 MB."""
+    """Stand-in for `register_model` that does not log a model package of 30 MB."""
     client, digest = mlflow.MlflowClient(), folder_digest(PROJECT.relevance_model)
     name = f"kadr-{experiment}"
     for version in client.search_model_versions(f"name = '{name}'"):
@@ -73,7 +73,7 @@ def register_version(experiment: str, _images: EmbedImagesParams, _texts: EmbedT
 
 @pytest.fixture
 def run(home: Path) -> Run:
-    """Write the files of a challenger whose predictions are the relevance plus noise, and challenge the champion."""
+    """Write the files of a challenger that predicts the relevance plus noise, and challenge the champion."""
 
     def run(noise: float) -> dict[str, Any]:
         for folder in champion_versions.MODEL_FOLDERS[:-1]:
@@ -94,7 +94,7 @@ def alias() -> str:
 
 
 def noise_in_use() -> str:
-    """Return the noise of the version that a search would read. All its folders must be of the same version."""
+    """Return the noise of the champion version in use, and check that its folders belong to the same version."""
     artifacts = PROJECT.champion_artifacts()
     assert artifacts is not None
     folders = (artifacts.index, artifacts.text_encoders, artifacts.relevance, artifacts.clip)
@@ -111,7 +111,7 @@ def test_a_challenger_is_promoted_rejected_or_unchanged_and_can_be_rolled_back(r
     assert params.embed_images.encoders["clip"].model == "local-dir:models/.champion/v000001/clip"
     assert params.shared_encoders == ["clip"]
     again = run(0.3)
-    assert (again["verdict"], again["reason"]) == ("unchanged", "v000001 is already this model")
+    assert (again["verdict"], again["reason"]) == ("unchanged", "this model is already in use as v000001")
     assert [version.name for version in Versions(PROJECT.champion).list_versions()] == ["v000001"]
 
     worse = run(3)
@@ -119,7 +119,7 @@ def test_a_challenger_is_promoted_rejected_or_unchanged_and_can_be_rolled_back(r
     assert "champion v000001" in worse["reason"]
     assert (noise_in_use(), alias(), current_version().name) == ("0.3", "1", "v000001")
     again = run(3)
-    assert (again["verdict"], again["reason"]) == ("unchanged", f"rejected before: {worse['reason']}")
+    assert (again["verdict"], again["reason"]) == ("unchanged", f"this model was already rejected: {worse['reason']}")
 
     better = run(0.1)
     assert better["verdict"] == "promoted"
@@ -147,7 +147,7 @@ def test_a_challenger_is_promoted_rejected_or_unchanged_and_can_be_rolled_back(r
         roll_back("v000009")
     roll_back("v000002")
     assert (noise_in_use(), alias()) == ("0.1", "2")
-    assert run(0.1)["reason"] == "v000002 is already this model"
+    assert run(0.1)["reason"] == "this model is already in use as v000002"
 
     for noise in (0.09, 0.08, 0.07):
         run(noise)
@@ -187,7 +187,7 @@ def test_an_interrupted_challenge_leaves_the_champion_complete_and_can_be_repeat
                 run(0.1)
         expected = "0.3" if step < len(points) - 1 else "0.1"
         assert noise_in_use() == expected, name
-    assert run(0.1)["verdict"] == "unchanged"  # the last interruption came after the switch to the new version
+    assert run(0.1)["verdict"] == "unchanged"  # the last interruption happened after the switch to the new version
     assert (noise_in_use(), alias()) == ("0.1", "2")
     assert not list(Versions(PROJECT.champion).home.glob("*.partial"))
     assert read_record(PROJECT.champion)["previous"] == "v000001"
@@ -203,10 +203,10 @@ def test_a_challenger_without_common_pairs_is_rejected(run: Run, home: Path) -> 
     (PROJECT.champion / "dvc.lock").write_text(yaml.safe_dump(lock))
     report = run(0.1)
     assert [row["result"] for row in report["drift"][-2:]] == [
-        "not compared: the DVC cache no longer has the champion's vectors"
+        "not compared: the DVC cache no longer contains the champion's vectors"
     ] * 2
     assert report["verdict"] == "rejected"
-    assert report["reason"] == "champion v000001 predicted too few of these pairs for a comparison: 0"
+    assert report["reason"] == "too few pairs for a comparison: champion v000001 predicted 0 of them"
     assert report["compared_pairs"]["n_excluded"] == len(read_table(PROJECT.relevance, RELEVANCE))
     shutil.rmtree(PROJECT.clip)
     with pytest.raises(ModelError, match=r"models/clip is missing, or dvc\.lock does not list it"):

@@ -1,4 +1,4 @@
-"""Drift of values, vectors and tables."""
+"""Tests of the drift of values, vectors and tables."""
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def test_vectors_of_the_same_model_are_compared_by_component() -> None:
     assert shifted.ks > same.ks
     for another in (make_embeddings(0, "b"), make_embeddings(0, "a", architecture="net layer4")):
         other = vector_drift("v", make_embeddings(0, "a"), another)
-        assert (other.result, other.ks) == ("not compared: another model", None)
+        assert (other.result, other.ks) == ("not compared: the encoders differ", None)
     assert (
         vector_drift("v", make_embeddings(0, "a"), make_embeddings(0, "a", 0)).result
         == "not compared: a sample is empty"

@@ -1,4 +1,4 @@
-"""Snapshots: valid ones become the input, invalid ones change nothing, and interrupted ones can be repeated."""
+"""Tests of `take_snapshot` with valid and invalid snapshots, and with interruptions."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ from kadr.sample import write_sample
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),  # pygtrie under DVC
+    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),  # raised by pygtrie, which DVC uses
 ]
 
 
@@ -34,7 +34,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def arrived(generated: Path, tmp_path: Path) -> Path:
-    """A new dataset outside of the project."""
+    """A new dataset outside the project."""
     return Path(shutil.copytree(generated, tmp_path / "arrived" / "batch"))
 
 
@@ -44,7 +44,10 @@ def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     home = tmp_path / "home"
     shutil.copytree(project / "expectations", home / "expectations")
     shutil.copy(project / "params.yaml", home)
-    for limit in ("max_bad_rows", "max_bad_images"):  # the generated defects are a large share of a small dataset
+    for limit in (
+        "max_bad_rows",
+        "max_bad_images",
+    ):  # a small sample dataset contains too many defects for the default limits
         set_value(f"ingest.{limit}", "0.5", home / "params.yaml")
     monkeypatch.chdir(home)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
@@ -63,7 +66,7 @@ def current_source() -> str:
 
 
 def test_a_snapshot_becomes_the_input(home: Path, arrived: Path) -> None:
-    (PROJECT.raw / ".batch-0123456789abcdef.partial").mkdir(parents=True)  # an interrupted copy of an older listing
+    (PROJECT.raw / ".batch-0123456789abcdef.partial").mkdir(parents=True)  # left by an interrupted copy
     folder, is_new = take_snapshot(str(arrived), load_params().ingest)
     assert is_new
     assert not list(PROJECT.raw.glob("*.partial"))
@@ -76,7 +79,7 @@ def test_a_snapshot_becomes_the_input(home: Path, arrived: Path) -> None:
     assert take_snapshot(f"file://{arrived}", load_params().ingest) == (folder, False)
     assert project_files(home) == before
 
-    (arrived / "sample.json").touch()  # the listing changes, the content does not
+    (arrived / "sample.json").touch()  # the listing changes, but not the content
     assert take_snapshot(str(arrived), load_params().ingest) == (folder, False)
     assert {name for name in project_files(home) if name not in before} == set()
     (arrived / "more.txt").write_text("new")
@@ -139,7 +142,7 @@ def test_an_interrupted_snapshot_can_be_repeated(
     home: Path, arrived: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, n: int
 ) -> None:
     params = load_params()
-    monkeypatch.setattr(snapshot, "ingest", lambda *_: IngestResult({}, {}, {}))  # every snapshot is valid
+    monkeypatch.setattr(snapshot, "ingest", lambda *_: IngestResult({}, {}, {}))  # accept every snapshot
     with monkeypatch.context() as patch:
         patch.setattr(module, name, interrupt_after(n, getattr(module, name)))
         with pytest.raises(Killed):

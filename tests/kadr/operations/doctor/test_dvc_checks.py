@@ -1,4 +1,4 @@
-"""Checks of small DVC projects."""
+"""Tests of the DVC checks with small DVC projects."""
 
 import json
 import os
@@ -12,7 +12,9 @@ import yaml
 
 from kadr.operations.doctor.dvc_checks import check_dvc
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # pygtrie under DVC
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:_NoneStep.value:DeprecationWarning"
+)  # raised by pygtrie, which DVC uses
 
 
 def dvc(*arguments: str) -> None:

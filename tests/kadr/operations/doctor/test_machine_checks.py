@@ -1,4 +1,4 @@
-"""Checks of the machine, with and without problems."""
+"""Tests of the machine checks, with and without problems."""
 
 import os
 from pathlib import Path

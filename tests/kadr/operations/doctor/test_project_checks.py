@@ -1,4 +1,4 @@
-"""Checks of the project, with and without problems."""
+"""Tests of the project checks, with and without problems."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Checks of the MLflow store and the Prefect server."""
+"""Tests of the checks of the MLflow store and the Prefect server."""
 
 import shutil
 import sqlite3

@@ -1,4 +1,4 @@
-"""Fake encoders: the vector of an image is its mean colour, and the vector of a text is the colour that it names."""
+"""Fake encoders that map an image to its mean colour and a text to the colour that the text names."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ class ColourImageEncoder(ImageEncoder):
 
 
 class ColourNameEncoder:
-    """Encodes a text, the name of a colour, as that colour."""
+    """Encodes the name of a colour as that colour."""
 
     identity = Identity("colour names", "a", "b", "c", "fp32")
     dim = 3

@@ -1,4 +1,4 @@
-"""Batch scoring with fake encoders."""
+"""Tests of batch scoring with fake encoders."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tests.kadr.operations.scoring.fake_encoders import COLOURS, ColourImageEnco
 
 
 class Cosine:
-    """A model that predicts the cosine, counts the pairs, and fails after `max_calls` calls."""
+    """Fake model that predicts the cosine similarity, counts the pairs, and fails after `max_calls` calls."""
 
     def __init__(self, max_calls: int = 1000) -> None:
         self.n_pairs, self.calls_left = 0, max_calls
@@ -32,7 +32,7 @@ class Cosine:
 
 @pytest.fixture
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The output folder, next to three images. A part has two pairs."""
+    """Output folder for scores, next to three image files. Each part contains two pairs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kadr.operations.scoring.batch_scoring.PAIRS_PER_PART", 2)
     for name, colour in COLOURS.items():
@@ -105,11 +105,11 @@ def test_invalid_rows_are_quarantined_with_a_reason(out: Path) -> None:
     assert (summary["n_scored"], summary["n_set_aside"]) == (1, 5)
     quarantine = pd.read_parquet(out / "_quarantine.parquet")
     assert dict(zip(quarantine["row"], quarantine["reason"], strict=True)) == {
-        2: "the photo cannot be read: No such file or directory",
+        2: "the image cannot be read: No such file or directory",
         3: "no photo",
         4: "no text",
         5: "no text",
-        6: "the photo cannot be decoded: not_an_image",
+        6: "the image cannot be decoded: not_an_image",
     }
     assert sum(summary["reasons"].values()) == 5
     assert score_pairs(write_pairs(PAIRS[0]), out, make_scorer())["n_set_aside"] == 0

@@ -1,4 +1,4 @@
-"""The scorer with fake encoders."""
+"""Tests of the scorer with fake encoders."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.kadr.operations.scoring.fake_encoders import COLOURS, ColourImageEnco
 
 
 class Cosine:
-    """A model whose relevance is the cosine."""
+    """Fake model that predicts the cosine similarity."""
 
     def predict(self, images, texts, image_rows, text_rows):
         return np.einsum("nd,nd->n", images.vectors["a"][image_rows], texts.vectors["a"][text_rows])
@@ -26,7 +26,7 @@ def scorer() -> Scorer:
 
 @pytest.fixture
 def images(tmp_path: Path) -> dict[str, str]:
-    """The path of an image of each colour."""
+    """Paths of images with a single colour, by colour name."""
     for name, colour in COLOURS.items():
         Image.new("RGB", (8, 6), colour).save(tmp_path / f"{name}.png")
     return {name: str(tmp_path / f"{name}.png") for name in COLOURS}
@@ -64,7 +64,7 @@ def test_invalid_images_and_texts_are_named(scorer: Scorer, images: dict[str, st
         scorer.score([str(tmp_path / "gone.jpg")], ["red"])
     with pytest.raises(UndecodableError, match="image of 3 bytes"):
         scorer.score([b"abc"], ["red"])
-    with pytest.raises(InputError, match="Row 1 has an empty text"):
+    with pytest.raises(InputError, match="Row 1: the text is empty"):
         scorer.score([images["red"], images["red"]], ["red", " "])
 
 

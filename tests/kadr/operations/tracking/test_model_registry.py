@@ -1,4 +1,4 @@
-"""The registered model of a small real pipeline predicts the same relevance as kadr."""
+"""Tests that the registered model of a small pipeline predicts the same relevance as kadr."""
 
 import hashlib
 import json
@@ -56,7 +56,7 @@ def params(small_params: Params) -> Params:
 
 @pytest.fixture
 def real_project(small_project: Path, project: Path, params: Params) -> Path:
-    """A trained project with images of one colour, texts that name a colour, and a small CLIP with random weights."""
+    """A trained project with single-colour images, texts that name a colour, and a small CLIP with random weights."""
     torch.manual_seed(0)
     name = f"local-dir:{project / 'presets' / 'clip-tiny'}"
     config = read_config(project / "presets" / "clip-tiny")["model_cfg"]
@@ -89,7 +89,7 @@ def real_project(small_project: Path, project: Path, params: Params) -> Path:
 
 
 def predict_with_pipeline(pairs: pd.DataFrame) -> np.ndarray:
-    """Predict the relevance of pairs from the embeddings of the stages."""
+    """Predict the relevance of pairs from the embeddings that the pipeline stages wrote."""
     texts_by_id = {f"q-{colour}": f"a {colour} wall" for colour in COLOURS}
     images = Images.select(Embeddings.read_all(PROJECT.image_embeddings, ["clip"]), COLOURS)
     texts = Texts.select(Embeddings.read_all(PROJECT.text_embeddings, ["clip", "tfidf"]), texts_by_id)

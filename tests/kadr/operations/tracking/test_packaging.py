@@ -1,4 +1,4 @@
-"""The requirements of a model package, and the metadata that it carries."""
+"""Tests of the requirements and the metadata of a model package."""
 
 import ast
 import subprocess

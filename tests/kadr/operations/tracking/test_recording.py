@@ -1,4 +1,4 @@
-"""Recording trainings and evaluations, with an intact, locked, damaged, deleted and shared MLflow store."""
+"""Tests of recording training runs and evaluations in an intact, locked, damaged, deleted or shared MLflow store."""
 
 import os
 import sqlite3
@@ -36,7 +36,7 @@ recording.record_training(load_params(), PROJECT.relevance_model, inputs, child_
 
 @pytest.fixture
 def trained(small_project: Path, project: Path) -> Path:
-    """A project with the files of a relevance model."""
+    """A project that contains the files of a relevance model."""
     PROJECT.relevance_model.mkdir(parents=True)
     (PROJECT.relevance_model / "model.txt").write_text("trees")
     (PROJECT.relevance_model / "large.bin").write_text("vectors")

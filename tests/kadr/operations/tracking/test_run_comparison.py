@@ -1,4 +1,4 @@
-"""The comparison of training runs."""
+"""Tests of the comparison of training runs."""
 
 from pathlib import Path
 from types import SimpleNamespace
