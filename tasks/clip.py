@@ -1,4 +1,4 @@
-"""Stage clip: write the CLIP of the run to models/clip."""
+"""Stage clip: write the CLIP model of the run to models/clip."""
 
 from kadr.cli.stage import Metrics, run_stage
 from kadr.clip import ClipTables, build_clip
@@ -9,7 +9,7 @@ from kadr.project import PROJECT
 
 
 def stage(params: Params) -> Metrics:
-    """Load, copy or train the CLIP that section `clip` describes, and return its metrics."""
+    """Download, copy or train the CLIP model, as set in section `clip` of params.yaml, and return its metrics."""
     keep_freed_memory()
     tables = ClipTables(
         corpus=read_table(PROJECT.corpus, IMAGES),

@@ -1,4 +1,4 @@
-"""Stage embed_images@<encoder>: embed the images of the tables images and corpus."""
+"""Stage embed_images@<encoder>: embed the images in the tables `images` and `corpus` with one encoder."""
 
 import sys
 from functools import partial
@@ -15,23 +15,24 @@ from kadr.io.schemas import IMAGES, read_table
 from kadr.params import Params
 from kadr.project import PROJECT
 
-_MAX_EXAMPLES = 5  # undecodable images in the error message
+_MAX_EXAMPLES = 5  # maximum number of undecodable images listed in the error message
 
 
 def stage(params: Params, name: str) -> Metrics:
-    """Embed all valid images with one encoder, write the table, and return the metrics.
+    """Embed all valid images with one encoder, write the embeddings, and return the metrics.
 
     Args:
-        params: all settings.
+        params: settings from params.yaml.
         name: name of the encoder in `embed_images.encoders`.
 
     Raises:
         ParamsError: the encoder is not in `embed_images.encoders`.
-        InputError: an image has changed since ingest or cannot be decoded. All other images are then in the cache.
+        InputError: an image has changed since the ingest stage, or an image cannot be decoded.
     """
     section = params.embed_images
     if name not in section.encoders:
-        raise ParamsError(f"embed_images.encoders has no {name!r}, expected one of {', '.join(section.encoders)}.")
+        known = ", ".join(section.encoders)
+        raise ParamsError(f"embed_images.encoders has no encoder {name!r}. Use one of these encoders: {known}.")
     keep_freed_memory()
     load = partial(load_image_encoder, section.encoders[name], section.precision)
     encoder = load()
@@ -44,7 +45,7 @@ def stage(params: Params, name: str) -> Metrics:
         n_images = len(undecodable) + len(embeddings.ids)
         raise InputError(
             f"{len(undecodable)} of {n_images} images cannot be decoded: {examples}. Fix or remove these images and "
-            "run `dvc repro`, or run `kadr cache gc --undecodable` to try them again. All other images are in the cache."
+            "run `dvc repro`. To decode unchanged images again, first run `kadr cache gc --undecodable`."
         )
     embeddings.write(PROJECT.image_embeddings / f"{name}.parquet")
     return {
@@ -56,7 +57,7 @@ def stage(params: Params, name: str) -> Metrics:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the stage for the encoder in the command line arguments."""
+    """Run the stage for the encoder that is named on the command line."""
     if len(arguments) != 1:
         sys.exit("usage: python -m tasks.embed_images ENCODER (a name in embed_images.encoders of params.yaml)")
     run_stage(f"embed_images@{arguments[0]}", lambda params: stage(params, arguments[0]))

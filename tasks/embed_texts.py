@@ -17,19 +17,20 @@ from kadr.project import PROJECT
 
 
 def stage(params: Params, name: str) -> Metrics:
-    """Embed all texts with one encoder, write the table and the encoder, and return the metrics.
+    """Embed all texts with one encoder, write the embeddings and the encoder, and return the metrics.
 
     Args:
-        params: all settings.
+        params: settings from params.yaml.
         name: name of the encoder in `embed_texts.encoders`.
 
     Raises:
         ParamsError: the encoder is not in `embed_texts.encoders`.
-        InputError: a query and a caption with different texts have the same ID.
+        InputError: two different texts have the same ID.
     """
     section = params.embed_texts
     if name not in section.encoders:
-        raise ParamsError(f"embed_texts.encoders has no {name!r}, expected one of {', '.join(section.encoders)}.")
+        known = ", ".join(section.encoders)
+        raise ParamsError(f"embed_texts.encoders has no encoder {name!r}. Use one of these encoders: {known}.")
     queries, captions = read_table(PROJECT.queries, QUERIES), read_table(PROJECT.captions, CAPTIONS)
     keep_freed_memory()
     train_texts = training_texts(queries, captions)
@@ -57,7 +58,7 @@ def training_texts(queries: pa.Table, captions: pa.Table) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the stage for the encoder in the command line arguments."""
+    """Run the stage for the encoder that is named on the command line."""
     if len(arguments) != 1:
         sys.exit("usage: python -m tasks.embed_texts ENCODER (a name in embed_texts.encoders of params.yaml)")
     run_stage(f"embed_texts@{arguments[0]}", lambda params: stage(params, arguments[0]))

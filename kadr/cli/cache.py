@@ -15,7 +15,7 @@ app = typer.Typer(help="Maintain the embedding cache ($KADR_CACHE or ~/.cache/ka
 
 @app.command("list")
 def list_() -> None:
-    """Show the vectors, shards, size and last use of each encoder."""
+    """List the number of vectors, the number of shards, the size and the last use of each cached encoder."""
     from kadr.embed.maintenance import count_rows
 
     table = Table("encoder", "key", "precision", "format", "vectors", "undecodable", "shards", "size (MB)", "last used")
@@ -38,21 +38,21 @@ def list_() -> None:
 
 @app.command()
 def verify() -> None:
-    """Read all shards and set aside damaged ones. The exit code is 1 if a shard is damaged."""
+    """Check all shards, and rename damaged shards. The exit code is 1 if a shard is damaged."""
     from kadr.embed.maintenance import verify_shards
 
     n_damaged = 0
     for cached in _list_caches():
         valid, damaged = verify_shards(cached)
         n_damaged += damaged
-        typer.echo(f"{cached.identity['encoder']}: {valid} shards valid, {damaged} damaged")
+        typer.echo(f"{cached.identity['encoder']}: {valid} valid and {damaged} damaged shards")
     if n_damaged:
         raise typer.Exit(1)
 
 
 @app.command()
 def compact() -> None:
-    """Merge small shards. Other processes can use the cache at the same time."""
+    """Merge small shards into larger ones. Other processes can use the cache at the same time."""
     from kadr.embed.compaction import compact as compact_shards
 
     for cached in _list_caches():
@@ -65,19 +65,20 @@ def gc(
     *,
     unused_days: Annotated[
         float | None,
-        typer.Option(min=0, help="Also delete the vectors of encoders that no run has used for this number of days."),
+        typer.Option(min=0, help="Also delete the vectors of encoders that were not used for this number of days."),
     ] = None,
     undecodable: Annotated[
         bool,
         typer.Option(
-            "--undecodable", help="Also forget images that could not be decoded, so that the next run tries them again."
+            "--undecodable",
+            help="Also delete the entries of undecodable images. The next run then tries to decode the images again.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be deleted, without deleting it.")
+        bool, typer.Option("--dry-run", help="Show the files that would be deleted, but do not delete them.")
     ] = False,
 ) -> None:
-    """Delete damaged shards and partial files of killed processes."""
+    """Delete damaged shards and incomplete files from killed processes."""
     from kadr.embed.cache import cache_root
     from kadr.embed.maintenance import delete_garbage, find_garbage, forget_undecodable
 
@@ -88,11 +89,12 @@ def gc(
         return
     delete_garbage(cache_root(), paths)
     for cached in _list_caches() if undecodable else ():
-        typer.echo(f"{cached.identity['encoder']}: forgot {forget_undecodable(cached)} undecodable images")
+        n_entries = forget_undecodable(cached)
+        typer.echo(f"{cached.identity['encoder']}: deleted the entries of {n_entries} undecodable images")
 
 
 def _list_caches() -> "list[CachedEncoder]":
-    """Return all caches, and print a message if the cache is empty."""
+    """Return the cache of each encoder. Print a message if there are none."""
     from kadr.embed.cache import cache_root
     from kadr.embed.maintenance import list_caches
 

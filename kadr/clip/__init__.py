@@ -1,4 +1,4 @@
-"""The CLIP of a run: loaded from a hub, copied from a folder, or trained on captioned images and ratings."""
+"""Provide the CLIP model of a run: download it, copy it, or train it on captioned images and ratings."""
 
 from kadr.clip.source import ClipTables, build_clip
 

@@ -1,4 +1,4 @@
-"""Captioned images for CLIP training, decoded once, and batches sampled from them."""
+"""Read captioned images for CLIP training, and sample batches of images and captions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NO_CAPTION = -1
 
 CAPTIONS_PER_IMAGE = 2
-"""Captions of each image in a batch. Encoding an image costs most, so each one is paired with several captions."""
+"""Number of captions per image in a batch. Several captions share the cost of encoding one image."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class CaptionPairs:
     """Images with one or more captions each.
 
     Attributes:
-        pixels: (n_images, 3, height, width) uint8, resized to the input size of the model.
-        tokens: (n_captions, context) int64, one row per distinct caption.
-        captions: (n_images, max_captions) int64, rows of `tokens` for each image, padded with NO_CAPTION.
+        pixels: images of the model's input size, (n_images, 3, height, width) uint8.
+        tokens: token IDs of the distinct captions, (n_captions, context_length) int64.
+        captions: captions of each image as rows of `tokens`, (n_images, max_captions) int64. Images with fewer captions
+            are padded with NO_CAPTION.
     """
 
     pixels: "torch.Tensor"
@@ -40,7 +41,7 @@ class CaptionPairs:
         return len(self.captions)
 
     def select(self, rows: Rows) -> "CaptionPairs":
-        """Return the pairs of some images. The tokens are shared."""
+        """Return the pairs of the images in `rows`. The tokens are not copied."""
         return CaptionPairs(self.pixels[rows], self.tokens, self.captions[rows])
 
 
@@ -49,10 +50,10 @@ class CaptionBatch:
     """A batch of images and captions.
 
     Attributes:
-        pixels: (n_images, 3, height, width) uint8.
-        tokens: (CAPTIONS_PER_IMAGE, n_images, context) int64. `tokens[k, i]` is a caption of image i.
-        false_negatives: (CAPTIONS_PER_IMAGE, n_images, n_images) bool. `false_negatives[k, i, j]` is True if the
-            caption `tokens[k, j]` of another image also describes image i.
+        pixels: images of the batch, (n_images, 3, height, width) uint8.
+        tokens: token IDs, (CAPTIONS_PER_IMAGE, n_images, context_length) int64. `tokens[k, i]` is a caption of image i.
+        false_negatives: bool mask, (CAPTIONS_PER_IMAGE, n_images, n_images). `false_negatives[k, i, j]` is True if the
+            caption `tokens[k, j]` of another image is also a caption of image i.
     """
 
     pixels: "torch.Tensor"
@@ -66,13 +67,13 @@ def read_caption_pairs(
     resize: Callable[[Image.Image], "torch.Tensor"],
     tokenize: Callable[[list[str]], "torch.Tensor"],
 ) -> CaptionPairs:
-    """Decode the valid images that have captions, sorted by ID, and tokenize the captions.
+    """Decode all valid images that have captions, and tokenize the captions. The images are sorted by ID.
 
     Args:
-        corpus: table IMAGES.
-        captions: table CAPTIONS.
-        resize: function from an image to (3, height, width) float32 in 0..1.
-        tokenize: function from texts to (n_texts, context) int64.
+        corpus: captioned images, in the schema IMAGES.
+        captions: captions of the images, in the schema CAPTIONS.
+        resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
+        tokenize: function that converts texts to token IDs, (n_texts, context_length) int64.
 
     Raises:
         InputError: no image has a caption, or an image cannot be read.
@@ -94,13 +95,13 @@ def read_caption_pairs(
 
 
 def sample_batch(pairs: CaptionPairs, rows: Rows, rng: np.random.Generator) -> CaptionBatch:
-    """Sample captions for some images.
+    """Sample captions for the images of a batch.
 
-    An image with fewer captions than CAPTIONS_PER_IMAGE repeats them.
+    If an image has fewer than CAPTIONS_PER_IMAGE captions, some of its captions are repeated.
 
     Args:
         pairs: all captioned images.
-        rows: rows of the images in the batch.
+        rows: rows in `pairs` of the images of the batch.
         rng: random number generator.
     """
     import torch

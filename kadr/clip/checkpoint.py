@@ -1,4 +1,4 @@
-"""Checkpoint folders in open_clip's local-dir layout, which include the preprocessing of the model."""
+"""Copy and save open_clip checkpoints: folders with the weights, configuration and preprocessing of a model."""
 
 import json
 import shutil
@@ -18,14 +18,14 @@ def has_weights(folder: Path) -> bool:
 
 
 def copy_checkpoint(source: Path, folder: Path) -> None:
-    """Copy a checkpoint without its file permissions, and check that it loads.
+    """Copy a checkpoint without its file permissions, and check that the copy can be loaded.
 
     Args:
-        source: folder of the checkpoint.
-        folder: folder to write.
+        source: folder that contains the checkpoint.
+        folder: folder to write the copy to.
 
     Raises:
-        EncoderError: `source` has no config or no weights, or the weights do not fit the config.
+        EncoderError: `source` has no configuration or no weights, or the weights do not fit the configuration.
     """
     read_config(source)
     if not has_weights(source):
@@ -41,16 +41,16 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
 
 
 def save_checkpoint(model: Any, model_config: dict[str, Any], tokenizer: Any, folder: Path) -> None:
-    """Write a CLIP with its preprocessing, and check that it loads.
+    """Save a CLIP model and its preprocessing as a checkpoint, and check that the checkpoint can be loaded.
 
     Args:
-        model: CLIP of open_clip.
-        model_config: configuration of the architecture.
-        tokenizer: tokenizer of the model. It is saved unless open_clip contains it.
-        folder: folder to write.
+        model: CLIP model of open_clip.
+        model_config: open_clip configuration of the architecture.
+        tokenizer: tokenizer of the model. Tokenizers that are part of open_clip are not saved.
+        folder: folder to write the checkpoint to.
 
     Raises:
-        EncoderError: the written checkpoint does not load.
+        EncoderError: the saved checkpoint cannot be loaded.
     """
     from safetensors.torch import save
 
@@ -58,7 +58,7 @@ def save_checkpoint(model: Any, model_config: dict[str, Any], tokenizer: Any, fo
     config = {"model_cfg": model_config, "preprocess_cfg": dict(model.visual.preprocess_cfg)}
     (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    (folder / WEIGHTS_NAME).write_bytes(save(tensors))  # `save_file` makes the file readable only by this user
+    (folder / WEIGHTS_NAME).write_bytes(save(tensors))  # `save_file` would make the file unreadable for others
     if hasattr(tokenizer, "save_pretrained"):
         tokenizer.save_pretrained(folder)
     load_clip(f"{LOCAL_DIR}{folder}", None)

@@ -1,4 +1,4 @@
-"""Recall of held-out captions: how often the caption of an image retrieves the image."""
+"""Recall of held-out captions: how often a caption retrieves the image that it describes."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ def held_out_recall(model: Any, pairs: CaptionPairs) -> tuple[float, float]:
     """Return recall@1 and recall@5 of text-to-image retrieval.
 
     Args:
-        model: CLIP of open_clip. It is switched to evaluation mode.
-        pairs: captioned images. The images of all pairs are the candidates.
+        model: CLIP model of open_clip. The function switches the model to evaluation mode.
+        pairs: held-out images with their captions. Each caption is compared with all images.
     """
     import torch
 

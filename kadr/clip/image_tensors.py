@@ -1,4 +1,4 @@
-"""Images as tensors for CLIP training: decoding, augmentation and normalisation."""
+"""Decode, augment and normalise image tensors for CLIP training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,11 +26,11 @@ def read_pixels(
 
     Args:
         label: label of the progress bar.
-        images: rows with the keys path and sha256.
-        resize: function from an image to (3, height, width) float32 in 0..1.
+        images: path and SHA-256 hash of each image, with the keys `path` and `sha256`.
+        resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
 
     Returns:
-        (n_images, 3, height, width) uint8.
+        Images, (n_images, 3, height, width) uint8.
 
     Raises:
         InputError: an image cannot be read.
@@ -49,17 +49,17 @@ def read_pixels(
 
 
 def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
-    """Augment images with a random crop, brightness and contrast.
+    """Crop each image randomly, and change its brightness and contrast randomly.
 
-    Images are never flipped, because captions mention left and right. Images are never tinted, because captions mention
-    colours.
+    Images are never flipped, because captions may mention left and right. Colours are never changed, because captions
+    may mention them.
 
     Args:
-        pixels: (n_images, 3, height, width) uint8.
+        pixels: images, (n_images, 3, height, width) uint8.
         rng: random number generator.
 
     Returns:
-        (n_images, 3, height, width) float32 in 0..1.
+        Augmented images, (n_images, 3, height, width) float32 in 0..1.
     """
     import torch
     from torch.nn.functional import affine_grid, grid_sample
@@ -80,11 +80,11 @@ def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
 
 
 def normalise_pixels(model: Any, images: "torch.Tensor") -> "torch.Tensor":
-    """Subtract the mean and divide by the standard deviation of the model's preprocessing.
+    """Normalise images with the mean and standard deviation from the model's preprocessing.
 
     Args:
-        model: CLIP of open_clip.
-        images: (n_images, 3, height, width) in 0..1.
+        model: CLIP model of open_clip.
+        images: images with values in 0..1, (n_images, 3, height, width).
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Losses of CLIP training: the contrastive loss of captions, and the loss of rated pairs."""
+"""Loss functions of CLIP training: a contrastive loss for captions, and a cross-entropy loss for rated pairs."""
 
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ def contrastive_loss(
 ) -> "torch.Tensor":
     """Return the contrastive loss of CLIP (Radford et al. 2021, arXiv:2103.00020) for several captions per image.
 
-    False negatives are excluded from the softmax, so that they are neither positives nor negatives.
+    False negatives are excluded from the softmax, so they count neither as positives nor as negatives.
 
     Args:
-        images: (n_images, d) unit norm.
-        texts: (n_captions, n_images, d) unit norm.
-        false_negatives: (n_captions, n_images, n_images) bool.
-        logit_scale: inverse temperature, a scalar.
+        images: unit vectors of the images, (n_images, d).
+        texts: unit vectors of the captions, (n_captions, n_images, d).
+        false_negatives: bool mask of the pairs to exclude, (n_captions, n_images, n_images).
+        logit_scale: inverse temperature, scalar.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -40,14 +40,14 @@ def rating_loss(
 ) -> "torch.Tensor":
     """Return the weighted cross-entropy between the relevance and `sigmoid(logit_scale * cosine + logit_bias)`.
 
-    This is the loss of SigLIP (Zhai et al. 2023, arXiv:2303.15343) with graded instead of binary labels.
+    SigLIP (Zhai et al. 2023, arXiv:2303.15343) uses the same loss with binary labels.
 
     Args:
-        cosine: (n_pairs,) cosine similarities of images and texts.
-        relevance: (n_pairs,) in 0..1.
-        weight: (n_pairs,) positive weights.
-        logit_scale: a scalar.
-        logit_bias: a scalar.
+        cosine: cosine similarity of the image and the text of each pair, (n_pairs,).
+        relevance: rated relevance of each pair, (n_pairs,), in 0..1.
+        weight: positive weight of each pair, (n_pairs,).
+        logit_scale: factor by which the cosine is multiplied, scalar.
+        logit_bias: bias that is added to the scaled cosine, scalar.
     """
     from torch.nn.functional import binary_cross_entropy_with_logits
 

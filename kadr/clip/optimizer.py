@@ -1,4 +1,4 @@
-"""Optimizer and learning rate schedule of CLIP training."""
+"""Optimizer and learning rate schedule for CLIP training."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,17 +9,17 @@ from kadr.params import ClipParams
 if TYPE_CHECKING:
     import torch
 
-_WARM_UP = 0.1  # share of the steps
+_WARM_UP = 0.1  # fraction of the steps in which the learning rate rises
 _LOGIT_LEARNING_RATE = 0.05  # peak learning rate of the logit scale and the logit bias of the rating loss
 
 
 def build_optimizer(
     model: Any, params: ClipParams, logit_parameters: "Sequence[torch.nn.Parameter]"
 ) -> "torch.optim.Optimizer":
-    """Return AdamW, with weight decay for matrices only.
+    """Return an AdamW optimizer that applies weight decay only to matrices.
 
     Args:
-        model: CLIP whose locked parameters need no gradient.
+        model: CLIP model to train. Parameters that do not require a gradient are not optimized.
         params: section `clip` of params.yaml.
         logit_parameters: logit scale and logit bias of the rating loss.
     """
@@ -36,7 +36,14 @@ def build_optimizer(
 
 
 def warm_up_and_cosine(n_steps: int) -> Callable[[int], float]:
-    """Return the factor of the learning rate by step: a linear warm-up, then a cosine decay to 0."""
+    """Return a learning rate schedule: a linear warm-up, followed by a cosine decay to 0.
+
+    Args:
+        n_steps: total number of training steps.
+
+    Returns:
+        Function from a step to the factor by which the learning rate is multiplied.
+    """
     warm_up = max(1, round(n_steps * _WARM_UP))
 
     def factor(step: int) -> float:

@@ -1,4 +1,4 @@
-"""Rated pairs for CLIP training, decoded once, and batches sampled from them."""
+"""Read rated pairs of images and texts for CLIP training, and sample batches of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_PAIRS_PER_IMAGE = 8
-"""Maximum number of pairs of one image in a batch."""
+"""Maximum number of pairs per image in a batch."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class ClipRatedPairs:
     """Rated pairs of images and texts, grouped by image.
 
     Attributes:
-        pixels: (n_images, 3, height, width) uint8, resized to the input size of the model.
-        tokens: (n_texts, context) int64.
-        starts: (n_images + 1,) first pair of each image, followed by the number of pairs.
-        text: (n_pairs,) row of the text in `tokens`.
-        relevance: (n_pairs,) float32 in 0..1.
-        weight: (n_pairs,) float32, positive.
+        pixels: images of the model's input size, (n_images, 3, height, width) uint8.
+        tokens: token IDs of the texts, (n_texts, context_length) int64.
+        starts: row of the first pair of each image, followed by the total number of pairs, (n_images + 1,).
+        text: text of each pair as a row of `tokens`, (n_pairs,).
+        relevance: rated relevance of each pair, (n_pairs,) float32 in 0..1.
+        weight: positive weight of each pair, (n_pairs,) float32.
     """
 
     pixels: "torch.Tensor"
@@ -43,16 +43,16 @@ class ClipRatedPairs:
         return len(self.starts) - 1
 
     def sample(self, n_images: int, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
-        """Sample images and some pairs of each.
+        """Sample images, and up to MAX_PAIRS_PER_IMAGE pairs of each image.
 
         Args:
-            n_images: number of images.
+            n_images: number of images to sample.
             rng: random number generator.
 
         Returns:
-            images: (n_images,) rows of the images.
-            positions: (n,) position in `images` of the image of each sampled pair.
-            pairs: (n,) row of each sampled pair.
+            images: rows of the sampled images in `pixels`, (n_images,).
+            positions: index into `images` for each sampled pair, (n,).
+            pairs: rows of the sampled pairs, (n,).
         """
         images = rng.choice(len(self), n_images, replace=False)
         rows_by_image = [np.arange(self.starts[image], self.starts[image + 1]) for image in images]
@@ -66,15 +66,15 @@ def read_clip_rated_pairs(
     resize: Callable[[Image.Image], "torch.Tensor"],
     tokenize: Callable[[list[str]], "torch.Tensor"],
 ) -> ClipRatedPairs | None:
-    """Decode the images of rated pairs and tokenize the texts.
+    """Decode the images of rated pairs, and tokenize their texts.
 
     Args:
-        pairs: table CLIP_PAIRS.
-        resize: function from an image to (3, height, width) float32 in 0..1.
-        tokenize: function from texts to (n_texts, context) int64.
+        pairs: rated pairs, in the schema CLIP_PAIRS.
+        resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
+        tokenize: function that converts texts to token IDs, (n_texts, context_length) int64.
 
     Returns:
-        The pairs, or None for an empty table.
+        The rated pairs, or None if the table is empty.
 
     Raises:
         InputError: an image cannot be read.

@@ -1,4 +1,4 @@
-"""Write the CLIP of a run to a folder: from a hub, from a local checkpoint, or by training."""
+"""Write the CLIP model of a run to a folder: download it, copy a local checkpoint, or train it."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,12 +24,12 @@ ClipMetrics = dict[str, object]
 
 @dataclass(frozen=True)
 class ClipTables:
-    """Training data of `clip.source: train`.
+    """Tables with the training data for `clip.source: train`.
 
     Attributes:
-        corpus: table IMAGES of captioned images.
-        captions: table CAPTIONS.
-        rated: table CLIP_PAIRS. Empty to train on captions alone.
+        corpus: captioned images, in the schema IMAGES.
+        captions: captions of the images, in the schema CAPTIONS.
+        rated: rated pairs, in the schema CLIP_PAIRS. If the table is empty, only captions are used for training.
     """
 
     corpus: pa.Table
@@ -38,20 +38,20 @@ class ClipTables:
 
 
 def build_clip(params: ClipParams, seed: int, tables: ClipTables, folder: Path) -> ClipMetrics:
-    """Write the CLIP that the settings describe, in open_clip's local-dir layout.
+    """Download, copy or train a CLIP model, and write it to a folder as an open_clip checkpoint.
 
     Args:
         params: section `clip` of params.yaml.
-        seed: random seed of the training.
-        tables: training data, used only by `clip.source: train`.
-        folder: folder to write.
+        seed: random seed for training.
+        tables: training data. Only `clip.source: train` uses them.
+        folder: folder to write the checkpoint to.
 
     Returns:
-        The source. After a training also loss, rating_loss (None without ratings), n_photos, n_held_out, and
-        recall_at_1 and recall_at_5 of the held-out images.
+        Metrics: the source of the model, its name if it comes from a hub, and the fields of `TrainingResult` if it
+        was trained.
 
     Raises:
-        EncoderError: the CLIP cannot be found or loaded.
+        EncoderError: the CLIP model cannot be found or loaded.
         InputError: the training data are missing or cannot be read.
     """
     return {"source": params.source, **_SOURCES[params.source](params, seed, tables, folder)}
@@ -95,7 +95,7 @@ def _by_training(params: ClipParams, seed: int, tables: ClipTables, folder: Path
 
 
 def _resize_function(model: Any) -> "Callable[[Image.Image], torch.Tensor]":
-    """Return the preprocessing of the model without the normalisation."""
+    """Return a function that applies the model's image preprocessing without the normalisation."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     settings = {**model.visual.preprocess_cfg, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}

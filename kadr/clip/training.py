@@ -1,4 +1,7 @@
-"""Train a CLIP on captions and ratings, from scratch or from given weights. The same seed gives identical weights."""
+"""Train a CLIP model on captions and ratings, from random or pretrained weights.
+
+The same seed produces identical weights.
+"""
 
 import logging
 import math
@@ -26,24 +29,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.05
-"""Share of the captioned images that are held out to measure the recall."""
+"""Fraction of the captioned images that is held out to measure recall."""
 
 _MAX_LOG_SCALE = math.log(100)
-_THREADS = 2  # a fixed number, because the order of additions and therefore the weights depend on it
-_LOG_EVERY = 25  # steps
+_THREADS = 2  # a fixed number, because a different number of threads would change the weights slightly
+_LOG_EVERY = 25  # number of steps between two log messages
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Metrics of a training.
+    """Metrics of a training run.
 
     Attributes:
-        loss: mean contrastive loss of the last epoch.
-        rating_loss: mean rating loss of the last epoch, None without ratings.
-        n_photos: number of images that were trained on.
+        loss: mean contrastive loss in the last epoch.
+        rating_loss: mean rating loss in the last epoch, or None if there are no ratings.
+        n_photos: number of training images.
         n_held_out: number of held-out images.
-        recall_at_1: share of held-out captions whose image is ranked first.
-        recall_at_5: share of held-out captions whose image is among the first five.
+        recall_at_1: share of held-out captions that rank their own image first.
+        recall_at_5: share of held-out captions that rank their own image among the first five.
     """
 
     loss: float
@@ -55,12 +58,14 @@ class TrainingResult:
 
 
 def lock_towers(model: Any, params: ClipParams) -> None:
-    """Lock all but the last `image_layers` and `text_layers` layer groups of the towers (LiT, Zhai et al. 2022).
+    """Lock the early layers of the image tower and of the text tower (LiT, Zhai et al. 2022).
 
-    open_clip's `freeze_bn_stats` is not used, because it drops the activations inside timm's batch normalisations.
+    The last `image_layers` and `text_layers` layer groups remain trainable. A tower whose setting is None is not
+    locked. The option `freeze_bn_stats` of open_clip is not used, because it removes the activation functions inside
+    the batch normalisations of timm.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # open_clip uses deprecated names of timm
+        warnings.simplefilter("ignore", FutureWarning)  # open_clip uses deprecated timm names
         if params.image_layers is not None:
             model.lock_image_tower(unlocked_groups=params.image_layers)
         if params.text_layers is not None:
@@ -76,22 +81,22 @@ def train(
     *,
     from_scratch: bool,
 ) -> TrainingResult:
-    """Train a CLIP in place.
+    """Train a CLIP model in place.
 
-    Each step adds the loss of a batch of captioned images and, with ratings, the loss of a batch of rated images. Each
-    rated image is sampled about once per epoch.
+    The loss of a step is the contrastive loss of a batch of captioned images, plus the rating loss of a batch of rated
+    images if there are ratings. Each rated image is sampled about once per epoch.
 
     Args:
-        model: CLIP of open_clip whose towers may be locked.
+        model: CLIP model of open_clip. Its towers may be locked.
         pairs: captioned images.
-        rated: rated images, or None to train on captions alone.
+        rated: rated pairs, or None to train only on captions.
         params: section `clip` of params.yaml.
         seed: random seed.
-        from_scratch: whether the weights are random. If not, the statistics of batch normalisation are kept, because
-            small batches estimate them worse than the original training set.
+        from_scratch: whether the initial weights are random. Pretrained weights keep their batch normalisation
+            statistics, because small batches would yield less accurate statistics.
 
     Raises:
-        InputError: fewer than 3 captioned images.
+        InputError: the dataset has fewer than 3 captioned images.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(pairs))
@@ -99,7 +104,8 @@ def train(
     held_out, trained = pairs.select(np.sort(order[:n_held_out])), pairs.select(np.sort(order[n_held_out:]))
     if len(trained) < 2:
         raise InputError(
-            f"clip.source: train needs at least 3 captioned images, but the dataset has {len(pairs)}. See ingest.corpus."
+            f"clip.source: train needs at least 3 captioned images, but the dataset has {len(pairs)}. "
+            "Add captioned images to the folder ingest.corpus."
         )
     with _deterministic():
         loss, rated_loss = _run_epochs(model, trained, rated, params, rng, from_scratch=from_scratch)
@@ -130,7 +136,7 @@ def _run_epochs(
     *,
     from_scratch: bool,
 ) -> tuple[float, float | None]:
-    """Run all epochs and return the mean contrastive loss and rating loss of the last one."""
+    """Run all epochs. Return the mean contrastive loss and the mean rating loss of the last epoch."""
     import torch
 
     batch_size = min(params.batch_size, len(pairs))

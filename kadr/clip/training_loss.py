@@ -1,4 +1,4 @@
-"""The training loss of one batch: contrastive loss of captioned images plus rating loss of rated images."""
+"""Compute the training loss of a batch: contrastive loss of captioned images, and rating loss of rated images."""
 
 import math
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _INITIAL_LOGIT_SCALE, _INITIAL_LOGIT_BIAS = 10.0, -5.0
 
 @dataclass(frozen=True)
 class TrainingLoss:
-    """The loss of one batch.
+    """Training loss with its training data and its learned parameters.
 
     Attributes:
         pairs: captioned images.
-        rated: rated images, or None to train on captions alone.
+        rated: rated pairs, or None to train only on captions.
         n_rated: number of rated images in a batch.
-        logit_scale: scale from a cosine to the logit of a relevance. It is learned, and not part of the CLIP.
-        logit_bias: bias of the logit of a relevance. It is learned, and not part of the CLIP.
+        logit_scale: learned factor that converts a cosine to a relevance logit. The CLIP model does not contain it.
+        logit_bias: learned bias of the relevance logit. The CLIP model does not contain it.
     """
 
     pairs: CaptionPairs
@@ -38,13 +38,13 @@ class TrainingLoss:
 
     @classmethod
     def create(cls, model: Any, pairs: CaptionPairs, rated: ClipRatedPairs | None, batch_size: int) -> Self:
-        """Create the loss of batches in which each rated image occurs about once per epoch.
+        """Create the training loss. Choose `n_rated` so that each rated image is sampled about once per epoch.
 
         Args:
-            model: CLIP of open_clip.
+            model: CLIP model of open_clip.
             pairs: captioned images.
-            rated: rated images, or None.
-            batch_size: number of captioned images in a batch, and maximum number of rated images.
+            rated: rated pairs, or None to train only on captions.
+            batch_size: number of captioned images in a batch. A batch contains at most this number of rated images.
         """
         import torch
 
@@ -58,15 +58,15 @@ class TrainingLoss:
     def compute(self, model: Any, rows: Rows, rng: np.random.Generator) -> "list[torch.Tensor]":
         """Compute the losses of one batch.
 
-        All images pass the model in one forward pass, because batch normalisation depends on the whole batch.
+        One forward pass encodes all images, because batch normalisation depends on the whole batch.
 
         Args:
-            model: CLIP of open_clip.
-            rows: rows of the captioned images.
+            model: CLIP model of open_clip.
+            rows: rows in `pairs` of the captioned images of the batch.
             rng: random number generator.
 
         Returns:
-            The contrastive loss, and the rating loss if there are rated images.
+            The contrastive loss, followed by the rating loss if there are rated images.
         """
         import torch
 

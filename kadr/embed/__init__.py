@@ -1,4 +1,4 @@
-"""Embed images and texts, with a cache that is keyed by their content."""
+"""Embed images and texts, and cache each vector under the hash of its image or text."""
 
 from kadr.embed.cache import EmbeddingCache, cache_root
 from kadr.embed.ray_engine import choose_engine

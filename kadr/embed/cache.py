@@ -1,7 +1,7 @@
-"""The embedding cache: one vector per content and encoder, so that nothing is embedded twice.
+"""The embedding cache, which stores the vectors that each encoder has computed, so that nothing is embedded twice.
 
-The folder `<root>/vectors/<identity key>/` contains shards and a readable `identity.json`. Several processes can write
-at the same time. A killed process loses only the batch that it was computing.
+Each encoder has a folder `<root>/vectors/<identity key>/` with shards and a readable `identity.json`. Several processes
+can write to the cache at the same time. A killed process loses only the batch that it was computing.
 """
 
 import json
@@ -22,17 +22,18 @@ from kadr.io.embeddings import Rows, Vectors
 from kadr.io.storage import Folder, Location
 
 VECTORS, IDENTITY = "vectors", "identity.json"
-_MAX_KEYS = 4_000_000  # keys of shards in memory at the same time, about 100 bytes each with their hash table
+_MAX_KEYS = 4_000_000  # number of shard keys in memory at the same time, about 100 bytes per key
 _MAX_TRIES = 10
 
 
 @dataclass(frozen=True)
 class CacheLookup:
-    """Result of a lookup of n keys.
+    """Result of looking up n keys in the cache.
 
     Attributes:
-        status: (n,) strings: `ok`, the reason why a vector is missing, or an empty string for an unknown key.
-        vectors: (n, d) float32. Zero unless the status is `ok`.
+        status: status of each key, (n,) strings: `ok`, the reason why the image cannot be decoded, or an empty string
+            if the cache does not contain the key.
+        vectors: vector of each key, (n, d) float32. The vector is zero unless the status is `ok`.
     """
 
     status: npt.NDArray[np.object_]
@@ -45,7 +46,7 @@ class CacheLookup:
 
 
 def cache_root() -> str:
-    """Return the folder or URI of the cache: $KADR_CACHE, or $XDG_CACHE_HOME/kadr, or ~/.cache/kadr."""
+    """Return the folder or URI of the cache: $KADR_CACHE if set, otherwise $XDG_CACHE_HOME/kadr or ~/.cache/kadr."""
     configured = os.environ.get("KADR_CACHE")
     return configured or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kadr")
 
@@ -56,11 +57,11 @@ class EmbeddingCache:
     Args:
         root: folder or URI of the cache.
         identity: identity of the encoder.
-        dim: length of a vector.
-        dtype: float32 or float16.
+        dim: length of each vector.
+        dtype: number format of the stored vectors: float32 or float16.
 
     Raises:
-        CacheError: the folder cannot be written.
+        CacheError: the folder is not writable.
     """
 
     def __init__(self, root: Location, identity: Identity, dim: int, dtype: str = "float32") -> None:
@@ -74,15 +75,15 @@ class EmbeddingCache:
             self.shards.folder.write(IDENTITY, json.dumps(description, indent=2, ensure_ascii=False).encode())
 
     def append(self, keys: Sequence[str], vectors: Vectors, statuses: Sequence[str] | None = None) -> str:
-        """Write a shard.
+        """Write vectors to a new shard.
 
         Args:
-            keys: n hexadecimal SHA-256 hashes.
-            vectors: (n, d).
-            statuses: n statuses. None means that all are `ok`.
+            keys: SHA-256 hashes of n images or texts, as hexadecimal strings.
+            vectors: vector of each key, (n, d).
+            statuses: status of each key. None means that all statuses are `ok`.
 
         Returns:
-            Name of the shard.
+            Name of the new shard.
 
         Raises:
             CacheError: the shard cannot be written.
@@ -92,14 +93,14 @@ class EmbeddingCache:
     def lookup(self, keys: Sequence[str]) -> CacheLookup:
         """Look up the status and the vector of each key.
 
-        Memory holds the result, the keys of both sides, and one row group. A damaged shard is set aside with a warning,
-        and its keys are reported as missing.
+        The lookup reads shards one row group at a time to save memory. A damaged shard is renamed with a warning, and
+        its keys are reported as missing.
 
         Args:
-            keys: n hexadecimal SHA-256 hashes.
+            keys: SHA-256 hashes of n images or texts, as hexadecimal strings.
 
         Raises:
-            CacheError: files disappear repeatedly during the lookup.
+            CacheError: shards disappear repeatedly during the lookup.
         """
         wanted = pack_keys(keys)
         for _ in range(_MAX_TRIES):
@@ -108,14 +109,14 @@ class EmbeddingCache:
                 for names, shard_keys in self._read_keys() if len(keys) else ():
                     self._fill(lookup, names, shard_keys, wanted)
             except FileNotFoundError:
-                continue  # another process has compacted a shard, so its rows are in a new shard
+                continue  # another process has merged the shard into a new shard
             return lookup
         raise CacheError(
-            f"{self.shards.folder}: files disappear during the lookup. Stop the process that deletes them."
+            f"{self.shards.folder}: shards were deleted during the lookup. Stop the process that deletes them."
         )
 
     def _read_keys(self) -> "Iterator[tuple[list[str], list[pa.ChunkedArray]]]":
-        """Yield the names of some shards and the keys of each, at most about _MAX_KEYS at a time."""
+        """Yield the names and the keys of all shards, in groups of about _MAX_KEYS keys."""
         names: list[str] = []
         keys: list[pa.ChunkedArray] = []
         for name, _ in self.shards.sizes():
@@ -133,7 +134,7 @@ class EmbeddingCache:
     def _fill(
         self, lookup: CacheLookup, names: list[str], shard_keys: "list[pa.ChunkedArray]", wanted: pa.Array
     ) -> None:
-        """Copy the rows of the wanted keys from some shards to the lookup."""
+        """Copy the rows of the requested keys from a group of shards to the lookup."""
         keys = pa.concat_arrays([chunk for column in shard_keys for chunk in column.chunks])
         rows = pc.index_in(wanted, value_set=keys)
         targets = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False))
@@ -147,7 +148,7 @@ class EmbeddingCache:
                 self._copy(lookup, name, targets[first:last], sources[first:last] - start)
 
     def _copy(self, lookup: CacheLookup, name: str, targets: Rows, sources: Rows) -> None:
-        """Copy the sorted rows `sources` of a shard to the rows `targets`, one row group at a time."""
+        """Copy the sorted rows `sources` of a shard to the rows `targets` of the lookup, one row group at a time."""
         groups = sources // ROW_GROUP
         for group in np.unique(groups):
             first, last = np.searchsorted(groups, [group, group + 1])

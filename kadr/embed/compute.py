@@ -1,4 +1,4 @@
-"""Compute embeddings in batches. Each batch is written to the cache before it is yielded."""
+"""Compute embeddings in batches, and write each batch to the cache before yielding it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import UndecodableError
 from kadr.io.embeddings import Vectors
 
-_READ_AHEAD = 2  # batches that are preprocessed in advance, in addition to one batch per worker
+_READ_AHEAD = 2  # number of batches to preprocess in advance, in addition to one batch per worker
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class EmbeddedBatch:
-    """A batch that was computed and written to the cache.
+    """A batch of embeddings that has been written to the cache.
 
     Attributes:
-        keys: n cache keys.
-        vectors: (n, d) float32. Zero unless the status is `ok`.
-        statuses: n statuses.
+        keys: cache keys of n images or texts.
+        vectors: vector of each key, (n, d) float32. The vector is zero unless the status is `ok`.
+        statuses: status of each key: `ok`, or the reason why the image cannot be decoded.
     """
 
     keys: list[str]
@@ -37,22 +37,22 @@ class EmbeddedBatch:
 def embed_image_batches(
     encoder: ImageEncoder, images: Iterable[ImageToEmbed], writer: ShardWriter, batch_size: int
 ) -> Iterator[EmbeddedBatch]:
-    """Embed images and yield the batches in order.
+    """Embed images, and yield the batches in the order of the images.
 
     Args:
         encoder: image encoder.
         images: images to embed.
-        writer: writer of the cache.
-        batch_size: images per forward pass.
+        writer: writer that stores the batches in the cache.
+        batch_size: number of images per forward pass.
 
     Raises:
-        InputError: an image is missing or has changed since ingest.
+        InputError: an image file is missing or has changed since the ingest stage.
     """
 
     def encode(group: list[PreprocessedImage]) -> EmbeddedBatch:
         try:
             vectors, statuses = _encode(encoder, group)
-        except UndecodableError:  # the decoder of a device rejects the whole batch
+        except UndecodableError:  # a device rejects the whole batch if it cannot decode one image
             vectors, statuses = _encode(encoder, [preprocess_on_cpu(item.image, encoder) for item in group])
         batch = EmbeddedBatch([item.image.sha256 for item in group], vectors, statuses)
         writer.add(batch.keys, batch.vectors, batch.statuses)
@@ -67,13 +67,13 @@ def embed_image_batches(
 def embed_text_batches(
     encoder: TextEncoder, text_by_key: Mapping[str, str], writer: ShardWriter, batch_size: int
 ) -> Iterator[EmbeddedBatch]:
-    """Embed texts in the order of their length, which minimises the padding.
+    """Embed texts in order of length, which minimises padding, and yield the batches.
 
     Args:
         encoder: text encoder.
-        text_by_key: texts by cache key.
-        writer: writer of the cache.
-        batch_size: texts per forward pass.
+        text_by_key: text to embed, by cache key.
+        writer: writer that stores the batches in the cache.
+        batch_size: number of texts per forward pass.
     """
     keys_by_length = sorted(text_by_key, key=lambda key: (len(text_by_key[key]), text_by_key[key]))
     for keys in _batched(keys_by_length, batch_size):
@@ -83,7 +83,7 @@ def embed_text_batches(
 
 
 def _encode(encoder: ImageEncoder, group: list[PreprocessedImage]) -> tuple[Vectors, list[str]]:
-    """Return the vectors (n, d) and the statuses of n images."""
+    """Encode the decodable images. Return vectors (n, d), which are zero for all other images, and n statuses."""
     vectors = np.zeros((len(group), encoder.dim), dtype=np.float32)
     pixels = {row: item.pixels for row, item in enumerate(group) if item.pixels is not None}
     if pixels:

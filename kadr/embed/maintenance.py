@@ -1,4 +1,4 @@
-"""Maintenance of the embedding cache: list, verify and clean up."""
+"""List, verify and clean up the embedding cache."""
 
 import json
 import time
@@ -15,9 +15,9 @@ from kadr.errors import CacheError
 from kadr.io.storage import Folder, Location
 
 PARTIAL = ".partial"
-_PARTIAL_DAYS = 1  # age above which no process can still be writing a partial file
+_PARTIAL_DAYS = 1  # age in days after which no process can still be writing a partial file
 _SECONDS_PER_DAY = 86_400
-_MAX_NORM_ERROR = 2e-3  # rounding error of the norm of a float16 vector
+_MAX_NORM_ERROR = 2e-3  # maximum rounding error of the norm of a float16 vector
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class CachedEncoder:
     """The cache of one encoder.
 
     Attributes:
-        name: name of the folder: the identity key, and the type of the numbers unless it is float32.
-        identity: content of identity.json.
-        shards: the shards.
-        last_used: time of the last run that opened the cache, in seconds since 1970.
+        name: name of the cache folder: the identity key, followed by the number format unless it is float32.
+        identity: content of `identity.json`.
+        shards: shards of the encoder.
+        last_used: Unix time in seconds when a run last opened the cache.
     """
 
     name: str
@@ -38,7 +38,7 @@ class CachedEncoder:
 
 
 def list_caches(root: Location) -> list[CachedEncoder]:
-    """Return the caches under `root`, sorted by name.
+    """Return the cache of each encoder under `root`, sorted by name.
 
     Raises:
         CacheError: a cache cannot be read.
@@ -56,17 +56,17 @@ def _read_caches(folder: Folder) -> Iterator[CachedEncoder]:
             shard_format = ShardFormat(int(identity["dim"]), str(identity["dtype"]))
             modified = next(file.mtime_ns or 0 for file in subfolder.list_entries() if file.base_name == IDENTITY)
         except (ValueError, LookupError, TypeError, OSError) as error:
-            raise CacheError(f"{subfolder}/{IDENTITY} cannot be read ({error}). Delete the folder.") from error
+            raise CacheError(f"{subfolder}/{IDENTITY} cannot be read ({error}). Delete {subfolder}.") from error
         if shard_format.dtype not in DTYPES:
             expected = " or ".join(DTYPES)
             raise CacheError(
-                f"{subfolder}/{IDENTITY}: dtype is {shard_format.dtype}, expected {expected}. Delete the folder."
+                f"{subfolder}/{IDENTITY}: dtype is {shard_format.dtype}, expected {expected}. Delete {subfolder}."
             )
         yield CachedEncoder(entry.base_name, identity, Shards(subfolder, shard_format), modified / 1e9)
 
 
 def count_rows(cached: CachedEncoder) -> dict[str, int]:
-    """Return the number of rows by status. A key that occurs in two shards counts twice."""
+    """Return the number of rows with each status. A key that occurs in two shards is counted twice."""
     counts: dict[str, int] = {OK: 0}
     for name, _ in cached.shards.sizes():
         table = cached.shards.read(name, ["status"])
@@ -76,10 +76,12 @@ def count_rows(cached: CachedEncoder) -> dict[str, int]:
 
 
 def verify_shards(cached: CachedEncoder) -> tuple[int, int]:
-    """Read every shard with its checksums. Set aside shards that are damaged or have a vector without unit norm.
+    """Check every shard, and rename damaged shards.
+
+    A shard is damaged if it cannot be read, if a checksum is wrong, or if a vector does not have unit norm.
 
     Returns:
-        Number of valid shards, and number of shards that were set aside.
+        Number of valid shards, and number of damaged shards.
     """
     sizes = cached.shards.sizes()
     n_valid = 0
@@ -101,11 +103,11 @@ def find_garbage(root: Location, unused_days: float | None) -> list[str]:
 
     Args:
         root: folder or URI of the cache.
-        unused_days: also report encoders that no run has opened for this number of days. None keeps all encoders.
+        unused_days: number of days after which an unused encoder is garbage. If None, unused encoders are kept.
 
     Returns:
-        Paths relative to the folder of all caches: damaged shards, partial files of killed processes, and folders of
-        unused encoders, which end with `/`.
+        Paths relative to the `vectors` folder of the cache: damaged shards, incomplete files from killed processes, and
+        folders of unused encoders. Paths of folders end with `/`.
     """
     paths = []
     now = time.time()
@@ -121,7 +123,7 @@ def find_garbage(root: Location, unused_days: float | None) -> list[str]:
 
 
 def delete_garbage(root: Location, paths: list[str]) -> None:
-    """Delete files and folders that `find_garbage` returned."""
+    """Delete the files and folders that `find_garbage` returned."""
     folder = Folder(root) / VECTORS
     for path in paths:
         if path.endswith("/"):
@@ -131,10 +133,10 @@ def delete_garbage(root: Location, paths: list[str]) -> None:
 
 
 def forget_undecodable(cached: CachedEncoder) -> int:
-    """Remove images that could not be decoded, so that the next run tries them again.
+    """Delete the entries of undecodable images, so that the next run tries to decode the images again.
 
     Returns:
-        Number of removed rows.
+        Number of deleted entries.
     """
     n_removed = 0
     for name, _ in cached.shards.sizes():

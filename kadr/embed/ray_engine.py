@@ -1,7 +1,7 @@
-"""Embed on Ray: actors on one machine or on a cluster fill the embedding cache.
+"""Fill the embedding cache with Ray actors, on one machine or on a cluster.
 
-The local engine then computes everything that is still missing. Every node needs `kadr[ray]`, the project folder at the
-same path, and access to the cache and the images.
+Afterwards, the local engine computes all vectors that are still missing. Every node needs `kadr[ray]`, the project
+folder at the same path, and access to the cache and the images.
 """
 
 import logging
@@ -26,20 +26,20 @@ from kadr.errors import EncoderError
 from kadr.params import EmbedParams, RayParams
 from kadr.progress import progress
 
-_BATCHES_PER_CALL = 8  # enough to decode images next to the forward pass, and few enough to lose little with a node
+_BATCHES_PER_CALL = 8  # enough to decode images during the forward pass, and few enough to lose little if a node dies
 
 LoadEncoder = Callable[[], ImageEncoder] | Callable[[], TextEncoder]
 RayBatch = dict[str, np.ndarray[Any, Any]]
 
 
 class RayWorker:
-    """Ray actor with an encoder, which it loads once, and the cache.
+    """Ray actor that loads an encoder once, and writes the vectors of its batches to the cache.
 
     Args:
         load: function that loads the encoder.
         cache: cache of the same encoder.
-        batch_size: images or texts per forward pass.
-        folder: project folder, to which paths are relative.
+        batch_size: number of images or texts per forward pass.
+        folder: project folder. Relative paths of images start there.
 
     Raises:
         EncoderError: the encoder on this node differs from the encoder of the driver.
@@ -53,19 +53,20 @@ class RayWorker:
         if self._encoder.identity.key != cache.identity.key:
             raise EncoderError(
                 f"{self._encoder.identity.encoder} on this node differs from the encoder of the driver. Install the "
-                "same weights and the same kadr on all nodes, and set `precision` explicitly if their processors differ."
+                "same weights and the same version of kadr on all nodes. If the nodes have different processors, set "
+                "`precision: fp32`."
             )
         self._writer = ShardWriter(cache)
         self._batch_size = batch_size
 
     def __call__(self, rows: RayBatch) -> RayBatch:
-        """Embed images or texts into the cache.
+        """Embed images or texts, and write their vectors to the cache.
 
         Args:
-            rows: columns key and content. A content is a path or a text.
+            rows: table with the columns `key` and `content`. The content is the path of an image or a text.
 
         Returns:
-            Column key of the rows that are in the cache.
+            Table with the column `key`: the keys that are now in the cache.
         """
         content_by_key = dict(zip(rows["key"].tolist(), rows["content"].tolist(), strict=True))
         keys = [key for batch in self._embed(content_by_key) for key in batch.keys]
@@ -85,10 +86,10 @@ def choose_engine(params: EmbedParams, load: LoadEncoder, cache: EmbeddingCache,
         params: section `embed` of params.yaml.
         load: function that loads the encoder.
         cache: cache of the encoder.
-        batch_size: images or texts per forward pass.
+        batch_size: number of images or texts per forward pass.
 
     Returns:
-        The function for `embed.engine: ray`, None for `embed.engine: local`.
+        `fill_cache_with_ray` with these arguments if `embed.engine` is `ray`, or None if it is `local`.
     """
     if params.engine == "local":
         return None
@@ -103,13 +104,13 @@ def fill_cache_with_ray(
     batch_size: int,
     params: RayParams,
 ) -> None:
-    """Compute on Ray the embeddings that the cache does not contain.
+    """Use Ray to compute the embeddings that the cache does not contain.
 
     Args:
-        content_by_key: path or URI of an image, or text, by cache key.
-        load: function that loads the encoder on any node. It must be picklable.
-        cache: cache of the encoder, on a disk that all nodes share or in object storage.
-        batch_size: images or texts per forward pass.
+        content_by_key: path or URI of each image, or each text, by cache key.
+        load: picklable function that loads the encoder on any node.
+        cache: cache of the encoder, on a shared disk or in object storage.
+        batch_size: number of images or texts per forward pass.
         params: section `embed.ray` of params.yaml.
 
     Raises:
@@ -130,7 +131,7 @@ def fill_cache_with_ray(
         ray.init(address=params.address, logging_level=logging.WARNING, log_to_driver=False, include_dashboard=False)
     try:
         table = pa.table({"key": missing, "content": [content_by_key[key] for key in missing]})
-        with progress("embed by ray", len(missing)) as advance:
+        with progress("embed on Ray", len(missing)) as advance:
             for rows in _run_actors(table, (load, cache, batch_size, os.getcwd()), params):
                 advance(len(rows["key"]))
     finally:
@@ -140,7 +141,7 @@ def fill_cache_with_ray(
 
 
 def _run_actors(table: pa.Table, arguments: tuple[Any, ...], params: RayParams) -> Iterable[RayBatch]:
-    """Yield the keys that actors have computed. Ray repeats the call of an actor that dies."""
+    """Embed the rows of a table with Ray actors, and yield the computed keys. Ray repeats calls of actors that die."""
     import ray.data
 
     rows_per_call = arguments[2] * _BATCHES_PER_CALL

@@ -1,4 +1,4 @@
-"""Read and preprocess images in threads, a bounded number ahead of the forward pass."""
+"""Read and preprocess images in threads while earlier images are encoded."""
 
 import os
 from collections import deque
@@ -27,7 +27,7 @@ class ImageToEmbed:
 
     Attributes:
         path: path or URI of the file.
-        sha256: SHA-256 of the file at ingest, which is the cache key.
+        sha256: SHA-256 hash of the file, computed by the ingest stage. The hash is the cache key.
     """
 
     path: str
@@ -36,12 +36,12 @@ class ImageToEmbed:
 
 @dataclass(frozen=True)
 class PreprocessedImage:
-    """An image that is ready for the forward pass, or the reason why it is not.
+    """An image that is ready for the forward pass, or the reason why it cannot be decoded.
 
     Attributes:
-        image: the image.
-        pixels: input of the encoder, None if the image cannot be decoded.
-        status: `ok`, or why the image cannot be decoded.
+        image: path and hash of the image.
+        pixels: input array of the encoder, or None if the image cannot be decoded.
+        status: `ok`, or the reason why the image cannot be decoded.
     """
 
     image: ImageToEmbed
@@ -52,13 +52,13 @@ class PreprocessedImage:
 def map_in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, ahead: int
 ) -> Iterator[Result]:
-    """Apply a function to items in threads and yield the results in order.
+    """Apply a function to items in threads, and yield the results in the order of the items.
 
     Args:
-        function: function of one item.
-        items: items, consumed lazily.
+        function: function to apply to each item.
+        items: items to process. The iterable is consumed lazily.
         n_threads: number of threads.
-        ahead: maximum number of items that are in work or whose results wait.
+        ahead: maximum number of items whose results are being computed or have not been yielded yet.
     """
     with ThreadPoolExecutor(n_threads) as pool:
         waiting: deque[Future[Result]] = deque()
@@ -74,25 +74,25 @@ def map_in_threads(
 
 
 def preprocess_images(images: Iterable[ImageToEmbed], encoder: ImageEncoder, ahead: int) -> Iterator[PreprocessedImage]:
-    """Read and preprocess images in threads, in order.
+    """Read and preprocess images in threads, and yield them in their original order.
 
     Args:
         images: images to embed.
         encoder: encoder whose preprocessing is applied.
-        ahead: maximum number of images that are preprocessed in advance.
+        ahead: maximum number of images to preprocess in advance.
 
     Raises:
-        InputError: an image is missing or has changed since ingest.
+        InputError: an image file is missing or has changed since the ingest stage.
     """
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     return map_in_threads(partial(_preprocess, encoder.preprocess_bytes), images, threads, ahead)
 
 
 def preprocess_on_cpu(image: ImageToEmbed, encoder: ImageEncoder) -> PreprocessedImage:
-    """Decode and preprocess an image that the decoder of the device cannot decode.
+    """Decode and preprocess an image on the CPU, even if the encoder decodes JPEGs on a GPU.
 
     Raises:
-        InputError: the image is missing or has changed since ingest.
+        InputError: the image file is missing or has changed since the ingest stage.
     """
 
     def preprocess(content: bytes, path: Location) -> Pixels:

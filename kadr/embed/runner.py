@@ -1,4 +1,4 @@
-"""Embed images and texts: look up the cache, compute the missing vectors, and return one table for the given IDs."""
+"""Embed images and texts: read known vectors from the cache, compute the missing vectors, and return all of them."""
 
 import hashlib
 import logging
@@ -32,21 +32,23 @@ def embed_images(
 ) -> Embeddings:
     """Embed the valid images of a table.
 
-    An image that cannot be decoded is left out with a warning. The cache remembers its status, so that the next run
-    does not try it again. `undecodable_images` returns these images.
+    Images that cannot be decoded are left out with a warning. The cache stores their status, so that the next run does
+    not try to decode them again. Call `undecodable_images` to list these images.
 
     Args:
         encoder: image encoder.
-        images: table IMAGES in any order. Identical images with different IDs are computed once.
+        images: images in any order, in the schema IMAGES. Identical images with different IDs are encoded only once.
         cache: cache of the encoder.
-        batch_size: images per forward pass.
-        fill: function that first fills the cache, given the paths by SHA-256 (see kadr/embed/ray_engine.py).
+        batch_size: number of images per forward pass.
+        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument is the path of each
+            image, by SHA-256 hash.
 
     Returns:
-        Embeddings, sorted by image_id.
+        Embeddings of the decodable images, sorted by image_id.
 
     Raises:
-        InputError: an image is missing or has changed since ingest, or an ID occurs with two different images.
+        InputError: an image file is missing or has changed since the ingest stage, or two different images have the
+            same ID.
     """
     ids, keys, path_by_key = _select_valid(images)
 
@@ -72,17 +74,18 @@ def embed_texts(
 
     Args:
         encoder: text encoder.
-        ids: n IDs.
-        texts: n texts. Texts that are equal after `normalise_text` are computed once.
+        ids: ID of each text.
+        texts: texts to embed. Texts that are identical after `normalise_text` are encoded only once.
         cache: cache of the encoder.
-        batch_size: texts per forward pass.
-        fill: function that first fills the cache, given the texts by cache key (see kadr/embed/ray_engine.py).
+        batch_size: number of texts per forward pass.
+        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument is each text, by
+            cache key.
 
     Returns:
-        Embeddings, sorted by ID.
+        Embeddings of the texts, sorted by ID.
 
     Raises:
-        InputError: an ID occurs with two different texts.
+        InputError: two different texts have the same ID.
     """
     normalised = [normalise_text(text) for text in texts]
     keys = [hashlib.sha256(text.encode()).hexdigest() for text in normalised]
@@ -97,15 +100,15 @@ def embed_texts(
 
 
 def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
-    """Return the images that passed ingest but that `embed_images` could not decode.
+    """Return the valid images that `embed_images` could not decode.
 
     Args:
-        images: table IMAGES that was embedded.
+        images: table that was passed to `embed_images`.
         embeddings: result of `embed_images`.
         cache: cache of the encoder.
 
     Returns:
-        Status in the cache, by image_id.
+        The reason why each image cannot be decoded, by image_id.
     """
     embedded = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
     ids, keys, _ = _select_valid(images.filter(pc.invert(embedded)))
@@ -113,27 +116,27 @@ def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: Embeddin
 
 
 def _select_valid(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:
-    """Return the IDs and SHA-256 hashes of the valid images, sorted by ID, and a path for each hash."""
+    """Return the IDs and SHA-256 hashes of the valid images, sorted by ID, and the path of an image for each hash."""
     valid = images.filter(pc.equal(images.column("status"), OK))
     ids, keys, paths = (valid.column(name).to_pylist() for name in ("image_id", "sha256", "path"))
     return *_drop_repeated_ids(ids, keys), dict(zip(keys, paths, strict=True))
 
 
 def _drop_repeated_ids(ids: Sequence[str], keys: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the distinct IDs, sorted, and the key of each. Raise InputError if an ID has two different keys."""
+    """Return the distinct IDs in sorted order, and the key of each ID. Raise InputError if an ID has several keys."""
     key_by_id = dict(zip(ids, keys, strict=True))
     if len(key_by_id) < len(ids):
         for id_, key in zip(ids, keys, strict=True):
             if key_by_id[id_] != key:
                 raise InputError(
-                    f"The ID {id_!r} occurs with two different contents. Use different IDs and run `dvc repro`."
+                    f"Two different images or texts have the ID {id_!r}. Give them different IDs and run `dvc repro`."
                 )
     sorted_ids = sorted(key_by_id)
     return sorted_ids, [key_by_id[id_] for id_ in sorted_ids]
 
 
 def _embed(label: str, ids: Sequence[str], keys: Sequence[str], compute: Compute, cache: EmbeddingCache) -> Embeddings:
-    """Look up the keys of all IDs, compute the missing ones, and return the vectors with their IDs."""
+    """Look up the vectors of all IDs, compute the missing vectors, and return the embeddings."""
     lookup = cache.lookup(keys)
     rows_by_key: dict[str, list[int]] = {}
     for row in lookup.missing.tolist():
@@ -143,7 +146,8 @@ def _embed(label: str, ids: Sequence[str], keys: Sequence[str], compute: Compute
     if valid.all():
         return Embeddings(ids, lookup.vectors, cache.identity.metadata)
     counts = Counter(lookup.status[~valid])
-    logger.warning("%s: left out %s", label, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))
+    reasons = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+    logger.warning("%s: images that cannot be decoded were left out: %s", label, reasons)
     valid_ids = [ids[row] for row in np.flatnonzero(valid).tolist()]
     return Embeddings(valid_ids, lookup.vectors[valid], cache.identity.metadata)
 
@@ -151,7 +155,7 @@ def _embed(label: str, ids: Sequence[str], keys: Sequence[str], compute: Compute
 def _compute_missing(
     label: str, lookup: CacheLookup, rows_by_key: Mapping[str, list[int]], compute: Compute, cache: EmbeddingCache
 ) -> None:
-    """Compute the missing keys and write them to the cache and to their rows of the lookup."""
+    """Compute the missing vectors, and write them to the cache and to the lookup."""
     start = time.monotonic()
     with progress(label, len(rows_by_key)) as advance, ShardWriter(cache) as writer:
         for batch in compute(list(rows_by_key), writer):
@@ -161,4 +165,4 @@ def _compute_missing(
                 lookup.status[rows_by_key[key]] = status
             advance(len(batch.keys))
     seconds = time.monotonic() - start
-    logger.info("%s: %d computed in %.1f s, all others were in the cache", label, len(rows_by_key), seconds)
+    logger.info("%s: %d computed in %.1f s. All other vectors were in the cache.", label, len(rows_by_key), seconds)

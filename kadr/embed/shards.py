@@ -1,7 +1,7 @@
-"""Shards of the embedding cache: immutable Parquet files with the columns key, status and vector.
+"""Shards of the embedding cache: immutable Parquet files with the columns `key`, `status` and `vector`.
 
-A key is the SHA-256 of an image file or of a text. A vector is zero unless the status is `ok`. Vectors are stored
-without compression and dictionaries, because decoding costs more time than reading the extra bytes.
+The key is the SHA-256 hash of an image file or a text. The vector is zero unless the status is `ok`. Vectors are stored
+without compression or dictionary encoding, because decompressing them takes longer than reading the extra bytes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 OK = "ok"
 SUFFIX, DAMAGED = ".parquet", ".damaged"
-ROW_GROUP = 8192  # rows that are read together
+ROW_GROUP = 8192  # number of rows in a row group of a Parquet file
 DTYPES: dict[str, Any] = {"float32": np.float32, "float16": np.float16}
 
 
@@ -34,8 +34,8 @@ class ShardFormat:
     """Schema of a shard.
 
     Attributes:
-        dim: length of a vector.
-        dtype: float32 or float16.
+        dim: length of each vector.
+        dtype: number format of the vectors: float32 or float16.
     """
 
     dim: int
@@ -43,34 +43,34 @@ class ShardFormat:
 
     @property
     def schema(self) -> pa.Schema:
-        """Arrow schema with the columns key, status and vector, without nulls."""
+        """Arrow schema with the columns `key`, `status` and `vector`, which contain no nulls."""
         number = pa.field("element", pa.from_numpy_dtype(DTYPES[self.dtype]), nullable=False)
         types = {"key": pa.binary(32), "status": pa.string(), "vector": pa.list_(number, self.dim)}
         return pa.schema([pa.field(name, type_, nullable=False) for name, type_ in types.items()])
 
     @property
     def row_bytes(self) -> int:
-        """Approximate size of a row in bytes."""
+        """Approximate size of one row in bytes."""
         return 32 + self.dim * int(np.dtype(DTYPES[self.dtype]).itemsize)
 
     def round(self, vectors: Vectors) -> Vectors:
-        """Round vectors (n, dim) to the precision of a shard, as float32."""
+        """Round vectors (n, dim) to the precision of the shard, and return them as float32."""
         return np.asarray(vectors, dtype=DTYPES[self.dtype]).astype(np.float32)
 
     def to_table(self, keys: Sequence[str], statuses: Sequence[str], vectors: Vectors) -> pa.Table:
-        """Return a table of n keys, n statuses and vectors (n, dim)."""
+        """Convert n keys, n statuses and vectors (n, dim) to a table with the schema of the shard."""
         flat = pa.array(np.ascontiguousarray(vectors, dtype=DTYPES[self.dtype]).reshape(-1))
         vector = pa.FixedSizeListArray.from_arrays(flat, type=self.schema.field("vector").type)
         return pa.Table.from_arrays([pack_keys(keys), pa.array(statuses, pa.string()), vector], schema=self.schema)
 
     def to_vectors(self, rows: pa.Table) -> Vectors:
-        """Return the column vector of a table as (n, dim)."""
+        """Return the column `vector` of a table as an array (n, dim)."""
         flat = rows.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(-1, self.dim)  # type: ignore[no-any-return]
 
 
 def pack_keys(keys: Sequence[str]) -> pa.Array:
-    """Convert keys of 64 hexadecimal digits to an array of 32 bytes each."""
+    """Convert keys from 64 hexadecimal digits to 32 bytes each."""
     content = pa.py_buffer(bytes.fromhex("".join(keys)))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(keys), [None, content])
 
@@ -79,7 +79,7 @@ class Shards:
     """The shards of one encoder.
 
     Args:
-        folder: folder of the shards.
+        folder: folder that contains the shards.
         shard_format: schema of the shards.
     """
 
@@ -88,14 +88,14 @@ class Shards:
         self.format = shard_format
 
     def sizes(self) -> list[tuple[str, int]]:
-        """Return the names and sizes in bytes of all shards, oldest first."""
+        """Return the name and the size in bytes of each shard, oldest first."""
         with self.explain_errors("read"):
             entries = [entry for entry in self.folder.list_entries() if is_shard(entry.base_name)]
         entries.sort(key=lambda entry: (entry.mtime_ns or 0, entry.base_name))
         return [(entry.base_name, entry.size or 0) for entry in entries]
 
     def write(self, table: pa.Table) -> str:
-        """Write a shard and return its name, which is a hash of the keys."""
+        """Write a shard, and return its file name, which is a hash of the keys."""
         sink = pa.BufferOutputStream()
         options = {"compression": "none", "use_dictionary": ["status"], "write_page_checksum": True}
         pq.write_table(table, sink, row_group_size=ROW_GROUP, **options)
@@ -105,28 +105,26 @@ class Shards:
         return name
 
     def read(self, name: str, columns: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table | None:
-        """Read columns of a shard.
-
-        A damaged shard is set aside.
+        """Read columns of a shard. If the shard is damaged, rename it.
 
         Args:
-            name: name of the shard.
-            columns: columns to read.
-            groups: row groups to read. None reads all.
+            name: file name of the shard.
+            columns: names of the columns to read.
+            groups: indices of the row groups to read. None reads all row groups.
 
         Returns:
             The rows, or None if the shard is damaged.
 
         Raises:
             FileNotFoundError: the shard does not exist.
-            CacheError: the shard is not readable by this user.
+            CacheError: the user is not allowed to read the shard.
         """
         if groups is None:
             return self._try(name, lambda file: file.read(columns=list(columns)))
         return self._try(name, lambda file: file.read_row_groups(list(groups), columns=list(columns)))
 
     def find_damage(self, name: str) -> str | None:
-        """Return why a shard cannot be read, or None. Only the schema and the footer are checked."""
+        """Return the reason why a shard cannot be read, or None if its footer and its schema are valid."""
         try:
             with self.folder.open(name) as content:
                 self._open(content)
@@ -142,7 +140,7 @@ class Shards:
             self.folder.delete(name)
 
     def _try(self, name: str, use: Callable[[pq.ParquetFile], Result]) -> Result | None:
-        """Apply `use` to a shard. Return None and set the shard aside if it is damaged."""
+        """Open a shard and apply `use` to it. If the shard is damaged, rename it and return None."""
         try:
             with self.folder.open(name) as content:
                 return use(self._open(content))
@@ -150,7 +148,7 @@ class Shards:
             raise
         except PermissionError as error:
             raise CacheError(
-                f"{self.folder}/{name} cannot be read ({error}). Change its permissions, or set KADR_CACHE."
+                f"{self.folder}/{name} cannot be read ({error}). Allow reading it, or set KADR_CACHE to another folder."
             ) from error
         except (pa.ArrowException, OSError) as error:
             self.set_aside(name, str(error))
@@ -159,18 +157,25 @@ class Shards:
     def _open(self, content: pa.NativeFile) -> pq.ParquetFile:
         file = pq.ParquetFile(content, page_checksum_verification=True)
         if file.schema_arrow.remove_metadata() != self.format.schema:
-            raise pa.ArrowInvalid(f"its columns are {_describe(file.schema_arrow)}")
+            raise pa.ArrowInvalid(f"unexpected columns: {_describe(file.schema_arrow)}")
         return file
 
     def set_aside(self, name: str, reason: str) -> None:
-        """Rename a damaged shard and log a warning. The vectors of the shard are then computed again."""
+        """Rename a damaged shard, so that its vectors are computed again, and log a warning.
+
+        Args:
+            name: file name of the shard.
+            reason: description of the damage, shown in the warning.
+        """
         damaged = name.removesuffix(SUFFIX) + DAMAGED
         shard = f"{self.folder}/{name}"
-        logger.warning("%s is damaged (%s). Renamed to %s, its vectors will be computed again.", shard, reason, damaged)
+        logger.warning(
+            "%s is damaged (%s). It is renamed to %s, and its vectors are computed again.", shard, reason, damaged
+        )
         try:
             self.folder.rename(name, damaged)
         except FileNotFoundError:
-            logger.warning("%s was already renamed by another process.", shard)
+            logger.warning("%s has already been renamed by another process.", shard)
         except OSError as error:
             raise CacheError(f"{shard} is damaged and cannot be renamed ({error}). Delete the file.") from error
 
@@ -179,7 +184,7 @@ class Shards:
         """Convert an OSError of the file system to a CacheError.
 
         Args:
-            verb: read, written or changed, for the message.
+            verb: operation named in the error message: `read`, `written` or `changed`.
         """
         try:
             yield
@@ -190,7 +195,7 @@ class Shards:
 
 
 def is_shard(name: str) -> bool:
-    """Return whether a file name is the name of a shard. Partial and damaged files are excluded."""
+    """Return whether a file name is the name of a complete, undamaged shard."""
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 

@@ -1,4 +1,4 @@
-"""Write batches to the embedding cache. Every batch is a shard at once, and small shards are merged."""
+"""Write batches to the embedding cache. Each batch is saved immediately as a shard. Small shards are merged later."""
 
 import threading
 from collections.abc import Sequence
@@ -13,18 +13,17 @@ from kadr.embed.compaction import compact, count_small
 from kadr.io.embeddings import Vectors
 
 MERGE_AFTER = 4096
-"""Number of vectors after which a writer merges its small shards."""
+"""Number of vectors after which a writer merges the shards of its batches."""
 COMPACT_AFTER = 64
 """Number of small shards above which a writer compacts the cache when it closes."""
 
 
 class ShardWriter:
-    """Thread-safe writer of batches. `add` returns after the batch is in the cache. Use the writer as a context
-    manager.
+    """Context manager that writes batches to the cache. Several threads can use the same writer.
 
     Args:
         cache: cache to write to.
-        merge_after: number of vectors after which small shards are merged.
+        merge_after: number of vectors after which the shards of the batches are merged.
     """
 
     def __init__(self, cache: EmbeddingCache, merge_after: int = MERGE_AFTER) -> None:
@@ -35,12 +34,12 @@ class ShardWriter:
         self._batches: list[tuple[Sequence[str], Vectors, Sequence[str]]] = []
 
     def add(self, keys: Sequence[str], vectors: Vectors, statuses: Sequence[str]) -> None:
-        """Write one batch.
+        """Write one batch to the cache. The batch is stored when the method returns.
 
         Args:
-            keys: n hexadecimal SHA-256 hashes.
-            vectors: (n, d).
-            statuses: n statuses.
+            keys: SHA-256 hashes of n images or texts, as hexadecimal strings.
+            vectors: vector of each key, (n, d).
+            statuses: status of each key.
         """
         with self._lock:
             self._shards.append(self._cache.append(keys, vectors, statuses))
@@ -49,7 +48,7 @@ class ShardWriter:
                 self._merge()
 
     def _merge(self) -> None:
-        """Write all batches as one shard, then delete the shards of the batches."""
+        """Write all batches to one shard, and then delete the shards of the individual batches."""
         if len(self._shards) > 1:
             keys, vectors, statuses = zip(*self._batches, strict=True)
             merged = self._cache.append([*chain(*keys)], np.concatenate(vectors), [*chain(*statuses)])

@@ -1,4 +1,4 @@
-"""Encoders: images and texts to unit vectors, by any library that a backend supports."""
+"""Encoders, which turn images and texts into unit vectors. Each backend wraps one machine-learning library."""
 
 from kadr.encoders.base import Identity, ImageEncoder, TextEncoder
 from kadr.encoders.encoder_loading import fit_text_encoder, load_image_encoder, load_text_encoder

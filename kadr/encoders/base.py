@@ -1,4 +1,4 @@
-"""Base classes of the encoders. `transform` returns unit vectors; `identity` describes everything they depend on."""
+"""Base classes for encoders, which turn images and texts into unit vectors, and the identity of an encoder."""
 
 import hashlib
 import json
@@ -25,15 +25,15 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that a vector depends on besides the image or the text.
+    """Everything other than the image or text that determines a vector.
 
     Attributes:
-        encoder: readable name from the settings. It is not part of the key: two names of the same weights share one
-            cache.
-        architecture: backend and configuration of the model.
-        weights_sha256: hash of the name, type, shape and bytes of every tensor.
-        preprocessing: preprocessing of an image or a text.
-        precision: precision of the forward pass: fp32, bf16 or fp16.
+        encoder: readable name from the settings. The cache key ignores the name, so two names for the same weights
+            share one cache.
+        architecture: name of the backend and configuration of the model.
+        weights_sha256: SHA-256 hash of the weights, as a hexadecimal string.
+        preprocessing: description of the preprocessing that is applied to an image or text.
+        precision: number format of the forward pass: fp32, bf16 or fp16.
     """
 
     encoder: str
@@ -44,26 +44,28 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """Cache key of 32 hexadecimal digits. Encoders that give the same vectors have the same key."""
+        """Cache key of 32 hexadecimal digits. The key changes whenever the vectors may change."""
         parts = [self.architecture, self.weights_sha256, self.preprocessing, self.precision]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The key and all fields, to store in the metadata of a file."""
+        """The cache key and all fields as strings, to be stored in file metadata."""
         return {"key": self.key, **asdict(self)}
 
 
 class ImageEncoder(ABC):
-    """Encoder of images. `preprocess_bytes` may run in threads next to `encode`, and `encode` in `workers` threads.
+    """Base class for image encoders.
+
+    Several threads may call `preprocess_bytes` and `encode` of the same encoder at the same time.
 
     Attributes:
-        params_model: settings model of the backend.
-        identity: everything that the vectors depend on.
-        dim: length of a vector.
-        shorter_side: pixels of the shorter side that `preprocess` needs. JPEGs are decoded no larger than necessary.
-            None decodes every image at full size.
-        workers: number of batches to encode at the same time.
+        params_model: pydantic model of the backend's settings.
+        identity: identity of the encoder. The cache key is computed from the identity.
+        dim: length of each vector.
+        shorter_side: number of pixels that `preprocess` needs on the shorter side of an image. Much larger JPEGs are
+            decoded at a reduced size. If None, every image is decoded at full size.
+        workers: number of threads that should call `encode` at the same time.
     """
 
     params_model: ClassVar[type[EncoderParams]]
@@ -74,37 +76,41 @@ class ImageEncoder(ABC):
 
     @classmethod
     def load(cls, params: Any, precision: Precision) -> Self:
-        """Load the encoder that `params` describe.
+        """Load the encoder.
+
+        Args:
+            params: settings of the encoder.
+            precision: number format of the forward pass.
 
         Raises:
             EncoderError: the weights cannot be found or loaded.
         """
-        raise NotImplementedError(f"{cls.__name__} has no method `load`, so it cannot be registered as a backend")
+        raise NotImplementedError(f"{cls.__name__} does not implement the class method `load`. Add the method.")
 
     @abstractmethod
     def preprocess(self, image: Image.Image) -> Pixels:
-        """Preprocess one RGB image for `encode`: (3, height, width)."""
+        """Preprocess one RGB image for `encode`, and return an array (3, height, width)."""
 
     @abstractmethod
     def encode(self, images: Sequence[Pixels]) -> Vectors:
-        """Run the forward pass.
+        """Encode preprocessed images.
 
         Args:
-            images: one or more images, as `preprocess` or `preprocess_bytes` returns them.
+            images: one or more arrays that `preprocess` or `preprocess_bytes` returned.
 
         Returns:
-            (n_images, d) float32, unit norm.
+            Unit vectors, (n_images, d) float32.
 
         Raises:
-            UndecodableError: an image that the device should decode is damaged.
+            UndecodableError: the device cannot decode one of the images.
         """
 
     def preprocess_bytes(self, content: bytes, path: Location) -> Pixels:
         """Decode one image file and preprocess it for `encode`.
 
         Args:
-            content: bytes of the file.
-            path: path or URI of the file, for error messages.
+            content: bytes of the image file.
+            path: path or URI of the file, shown in error messages.
 
         Raises:
             UndecodableError: the image cannot be decoded.
@@ -112,23 +118,26 @@ class ImageEncoder(ABC):
         return self.preprocess(decode_image(content, path, self.shorter_side))
 
     def share_cores(self) -> AbstractContextManager[None]:
-        """Return a context in which `workers` threads share the CPU cores."""
+        """Return a context manager that divides the CPU cores among `workers` threads.
+
+        Subclasses may override this method. The context manager of the base class does nothing.
+        """
         return nullcontext()
 
     def transform(self, images: Sequence[Image.Image]) -> Vectors:
-        """Encode RGB images: (n_images, d) float32, unit norm."""
+        """Encode RGB images as unit vectors, (n_images, d) float32."""
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
         return self.encode([self.preprocess(image) for image in images])
 
 
 class TextEncoder(ABC):
-    """Encoder of texts.
+    """Base class for text encoders.
 
     Attributes:
-        params_model: settings model of the backend.
-        identity: everything that the vectors depend on.
-        dim: length of a vector.
+        params_model: pydantic model of the backend's settings.
+        identity: identity of the encoder. The cache key is computed from the identity.
+        dim: length of each vector.
     """
 
     params_model: ClassVar[type[EncoderParams]]
@@ -138,7 +147,13 @@ class TextEncoder(ABC):
     @classmethod
     @abstractmethod
     def fit(cls, params: Any, precision: Precision, texts: Sequence[str], seed: int) -> Self:
-        """Fit the encoder that `params` describe on training texts.
+        """Fit a new encoder on training texts.
+
+        Args:
+            params: settings of the encoder.
+            precision: number format of the forward pass.
+            texts: training texts.
+            seed: random seed for fitting.
 
         Raises:
             EncoderError: the encoder cannot be loaded or fitted.
@@ -147,7 +162,12 @@ class TextEncoder(ABC):
     @classmethod
     @abstractmethod
     def load(cls, params: Any, precision: Precision, folder: Path) -> Self:
-        """Load an encoder from the folder that `save` wrote.
+        """Load a saved encoder.
+
+        Args:
+            params: settings of the encoder.
+            precision: number format of the forward pass.
+            folder: folder that `save` wrote.
 
         Raises:
             EncoderError: the encoder cannot be loaded.
@@ -155,24 +175,30 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts: (n_texts, d) float32, unit norm."""
+        """Encode texts as unit vectors, (n_texts, d) float32."""
 
     def save(self, folder: Path) -> None:
-        """Write everything that `load` needs, except the weights that the settings name."""
+        """Save the encoder to a folder from which `load` can restore it.
+
+        Pretrained weights are not copied. The settings contain their location.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.identity.metadata, indent=2, ensure_ascii=False)
         (folder / IDENTITY_NAME).write_text(text + "\n", encoding="utf-8")
 
 
 class PretrainedTextEncoder(TextEncoder):
-    """Base class of text encoders that need no fit. The constructor takes the settings and the precision."""
+    """Base class for text encoders that are not fitted on training texts.
+
+    The constructor of a subclass takes the settings and the precision.
+    """
 
     @abstractmethod
     def __init__(self, params: Any, precision: Precision) -> None: ...
 
     @classmethod
     def fit(cls, params: Any, precision: Precision, texts: Sequence[str], seed: int) -> Self:
-        """Load the encoder. The texts and the seed are not used.
+        """Load the pretrained encoder. The arguments `texts` and `seed` are ignored.
 
         Raises:
             EncoderError: the encoder cannot be loaded.
@@ -181,10 +207,10 @@ class PretrainedTextEncoder(TextEncoder):
 
     @classmethod
     def load(cls, params: Any, precision: Precision, folder: Path) -> Self:
-        """Load the encoder and compare it with the one that was saved.
+        """Load the encoder, and check that it has not changed since it was saved.
 
         Raises:
-            EncoderError: the encoder cannot be loaded, or differs from the saved one.
+            EncoderError: the encoder cannot be loaded, or differs from the saved encoder.
         """
         encoder = cls(params, precision)
         saved = read_identity(folder)
@@ -192,13 +218,13 @@ class PretrainedTextEncoder(TextEncoder):
             if saved.get(field) != getattr(encoder.identity, field):
                 raise EncoderError(
                     f"{folder / IDENTITY_NAME}: {field} of {encoder.identity.encoder} has changed since the texts were "
-                    "embedded. Run `dvc repro`."
+                    "embedded. Run `dvc repro` to embed the texts again."
                 )
         return encoder
 
 
 def read_identity(folder: Path) -> dict[str, str]:
-    """Read the identity that `TextEncoder.save` wrote.
+    """Read the encoder identity that `TextEncoder.save` wrote to a folder.
 
     Raises:
         EncoderError: the file is missing or damaged.
@@ -207,18 +233,18 @@ def read_identity(folder: Path) -> dict[str, str]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise EncoderError(f"{path} does not exist. Run `dvc repro embed_texts` to write it.") from error
+        raise EncoderError(f"{path} does not exist. Run `dvc repro embed_texts` to create it.") from error
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{path} is not valid JSON ({error}). Run `dvc repro embed_texts`.") from error
+        raise EncoderError(f"{path} is not valid JSON ({error}). Run `dvc repro embed_texts` to rewrite it.") from error
 
 
 def missing_package_error(name: str, error: ImportError, extra: str) -> EncoderError:
-    """Return the error for an encoder whose library is not installed.
+    """Return an error which says that the library of an encoder is not installed.
 
     Args:
-        name: name of the encoder or of its setting.
-        error: error of the import.
-        extra: extra of kadr that installs the library.
+        name: name of the encoder, or of the setting that needs the library.
+        error: exception that the import raised.
+        extra: name of the kadr extra that installs the library.
     """
     return EncoderError(
         f"{name} needs the package {error.name}, which is not installed. Install it with `pip install 'kadr[{extra}]'`."
@@ -226,17 +252,17 @@ def missing_package_error(name: str, error: ImportError, extra: str) -> EncoderE
 
 
 def to_unit_norm(vectors: npt.NDArray[np.floating[Any]], encoder: str) -> Vectors:
-    """Scale vectors (n, d) to unit norm, as float32.
+    """Scale vectors to unit norm and convert them to float32.
 
     Args:
-        vectors: (n, d).
-        encoder: name of the encoder, for the error message.
+        vectors: vectors of any float type, (n, d).
+        encoder: name of the encoder, shown in the error message.
 
     Raises:
-        EncoderError: a vector is zero or not finite.
+        EncoderError: a vector is zero or contains a value that is not finite.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
-        raise EncoderError(f"{encoder} returned a vector that is zero or not finite. Set precision: fp32.")
+        raise EncoderError(f"{encoder} returned a vector that is zero or not finite. Set `precision: fp32`.")
     return np.asarray(vectors / norms, dtype=np.float32)

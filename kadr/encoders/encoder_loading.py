@@ -1,4 +1,4 @@
-"""Load or fit an encoder with the backend that its settings name."""
+"""Load or fit an encoder with the backend named in its settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ def load_image_encoder(params: EncoderParams, precision: Precision) -> ImageEnco
 
     Args:
         params: settings of the encoder.
-        precision: precision of the forward pass. `auto` selects the fastest accurate one for the device.
+        precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
 
     Raises:
         EncoderError: the weights cannot be found or loaded.
@@ -24,13 +24,13 @@ def load_image_encoder(params: EncoderParams, precision: Precision) -> ImageEnco
 def fit_text_encoder(
     params: EncoderParams, precision: Precision, training_texts: Sequence[str], seed: int
 ) -> TextEncoder:
-    """Fit a text encoder on the training texts. Pretrained encoders are only loaded.
+    """Fit a text encoder on training texts, or load a pretrained encoder.
 
     Args:
         params: settings of the encoder.
-        precision: precision of the forward pass. `auto` selects the fastest accurate one for the device.
-        training_texts: texts of the train split.
-        seed: random seed of the fit.
+        precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
+        training_texts: texts to fit the encoder on. Pretrained encoders ignore them.
+        seed: random seed for fitting.
 
     Raises:
         EncoderError: the weights cannot be found or loaded, or the encoder cannot be fitted.
@@ -40,12 +40,12 @@ def fit_text_encoder(
 
 
 def load_text_encoder(params: EncoderParams, precision: Precision, folder: Path) -> TextEncoder:
-    """Load the text encoder that stage embed_texts saved.
+    """Load a text encoder that the embed_texts stage saved.
 
     Args:
         params: settings of the encoder.
-        precision: precision of the forward pass. `auto` selects the fastest accurate one for the device.
-        folder: folder that the stage wrote.
+        precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
+        folder: folder in which the stage saved the encoder.
 
     Raises:
         EncoderError: the encoder cannot be loaded, or its weights have changed since the stage ran.

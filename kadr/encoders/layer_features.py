@@ -1,7 +1,8 @@
-"""Features of earlier layers of a CNN, appended to its last features.
+"""Append the features of earlier CNN layers to the features of the last layer.
 
-The last layer is specialised in the classes that the model was trained on, earlier layers are more general (Yosinski et
-al. 2014, and hypercolumns, Hariharan et al. 2015). The forward pass computes all layers in any case.
+The last layer is specialised for the classes that the model was trained on. Earlier layers are more general (Yosinski
+et al. 2014; hypercolumns: Hariharan et al. 2015). Their features cost almost no extra time, because the forward pass
+computes all layers anyway.
 """
 
 import threading
@@ -12,27 +13,27 @@ from kadr.errors import EncoderError
 
 
 def append_layer_features(model: Any, names: Sequence[str], input_size: Sequence[int]) -> tuple[Any, int]:
-    """Wrap a CNN so that it also returns the mean feature maps of the named blocks.
+    """Wrap a CNN so that its output also contains the average-pooled feature maps of the named blocks.
 
-    Each part of the vector is scaled to unit norm, so that all parts weigh equally.
+    The last features and the features of each block are scaled to unit norm separately, so that they weigh equally.
 
     Args:
-        model: torch module from images (n, 3, height, width) to features (n, d).
+        model: torch module that maps images (n, 3, height, width) to features (n, d).
         names: names of blocks that return feature maps (n, channels, height, width).
-        input_size: (3, height, width) of an image.
+        input_size: shape (3, height, width) of an input image.
 
     Returns:
         The wrapped model, and the length of its vectors.
 
     Raises:
-        EncoderError: a name is unknown or repeated, or the block does not return feature maps.
+        EncoderError: a name is unknown or repeated, or a block does not return feature maps.
     """
     import torch
     from torch.nn.functional import normalize
 
     if len(set(names)) != len(names):
-        raise EncoderError(f"layers: {', '.join(names)} repeats a block. Name each block once.")
-    maps = threading.local()  # threads may share the model
+        raise EncoderError(f"layers: {', '.join(names)} repeats a block. List each block only once.")
+    maps = threading.local()  # several threads may share the model
 
     class ModelWithLayers(torch.nn.Module):
         def __init__(self) -> None:
@@ -56,7 +57,10 @@ def append_layer_features(model: Any, names: Sequence[str], input_size: Sequence
 
 
 def _get_block(model: Any, name: str) -> Any:
-    """Return a block with several layers. Batch normalisations are excluded, because they are folded away later."""
+    """Return the named module, which must contain submodules and must not be part of a batch normalisation.
+
+    Batch normalisations are excluded because `fold_batch_norms` removes them.
+    """
     import torch
 
     modules = dict(model.named_modules())
@@ -68,17 +72,17 @@ def _get_block(model: Any, name: str) -> Any:
     }
     if name not in blocks:
         known = ", ".join(key for key in blocks if key.count(".") < 2)
-        raise EncoderError(f"layers: the model has no block {name!r}, expected names such as {known}.")
+        raise EncoderError(f"layers: the model has no block {name!r}. Use the name of a block, such as {known}.")
     return blocks[name]
 
 
 def _count_channels(name: str, output: Any, image: Any) -> int:
-    """Return the number of feature maps of a block, which must have the aspect ratio of the image."""
+    """Return the number of feature maps of a block. Check that the maps have the aspect ratio of the image."""
     shape = tuple(getattr(output, "shape", ()))
     height, width = image.shape[2:]
     if len(shape) != 4 or abs(shape[2] * width - shape[3] * height) > max(height, width):
         raise EncoderError(
-            f"layers: {name} returns {shape} for one image, expected maps (1, channels, height, width). "
-            "Name another block."
+            f"layers: {name} returns an array of shape {shape} for one image, expected feature maps of shape "
+            "(1, channels, height, width). Choose another block."
         )
     return int(shape[1])

@@ -1,4 +1,4 @@
-"""Backend open_clip: images and texts in one shared space."""
+"""The open_clip backend, which embeds images and texts in one shared vector space."""
 
 import json
 from collections.abc import Sequence
@@ -28,32 +28,34 @@ if TYPE_CHECKING:
 
 
 class OpenClipParams(EncoderParams):
-    """Settings of a CLIP model."""
+    """Settings of an open_clip encoder."""
 
     backend: Literal["open_clip"]
-    model: str = Field(description="`local-dir:FOLDER`, `hf-hub:NAME`, or an architecture of open_clip.")
-    pretrained: str | None = Field(description="Tag of the weights of an architecture, null for a folder or a hub.")
+    model: str = Field(description="`local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.")
+    pretrained: str | None = Field(
+        description="Tag of the pretrained weights for an architecture. null for a folder or a hub model."
+    )
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """The folder of a `local-dir:` model."""
+        """Folder of a `local-dir:` model, by the name of the setting."""
         folder = local_folder(self.model)
         return {} if folder is None else {"model": folder}
 
     @property
     def distributions(self) -> list[str]:
-        """Python distributions that must be installed to run the encoder."""
+        """Names of the Python distributions that the encoder needs."""
         return ["open-clip-torch", "safetensors", "timm", "torch", "torchvision", "transformers"]
 
 
 class OpenClipImageEncoder(TorchImageEncoder):
-    """The image tower of a CLIP with the preprocessing of its config."""
+    """Image encoder: the image tower of a CLIP model, with the preprocessing that its configuration defines."""
 
     params_model = OpenClipParams
 
     @classmethod
     def load(cls, params: OpenClipParams, precision: Precision) -> Self:
-        """Load the image tower.
+        """Load the image tower of a CLIP model.
 
         Raises:
             EncoderError: the model cannot be found or loaded.
@@ -69,7 +71,7 @@ class OpenClipImageEncoder(TorchImageEncoder):
 
 
 class OpenClipTextEncoder(PretrainedTextEncoder):
-    """The text tower of a CLIP with its tokenizer."""
+    """Text encoder: the text tower of a CLIP model, with its tokenizer."""
 
     params_model = OpenClipParams
 
@@ -84,7 +86,7 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
         self.identity = replace(identity, preprocessing=preprocessing)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts: (n_texts, d) float32, unit norm."""
+        """Encode texts as unit vectors, (n_texts, d) float32."""
         import torch
 
         if not texts:
@@ -94,7 +96,7 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
             return to_unit_norm(features.float().cpu().numpy(), self.identity.encoder)
 
     def _encode(self, tokens: "torch.Tensor") -> Any:
-        """Run the forward pass, truncated to the longest text of the batch if the tower is causal."""
+        """Run the forward pass. If padding has no effect, truncate the tokens to the longest text of the batch."""
         from torch.func import functional_call
 
         if not _pools_end_token(self._model):
@@ -108,7 +110,7 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
 
 
 def _pools_end_token(model: Any) -> bool:
-    """Return whether the text tower is causal and pools the end token, so that padding after it has no effect."""
+    """Return whether the text tower is causal and pools the end token, so that padding has no effect."""
     import open_clip
 
     return type(model) is open_clip.CLIP and model.text_pool_type == "argmax" and model.attn_mask is not None

@@ -1,4 +1,4 @@
-"""Load CLIP models with open_clip, with error messages that name the fix."""
+"""Load CLIP models with open_clip, and explain how to fix a model that cannot be loaded."""
 
 import difflib
 import json
@@ -18,17 +18,17 @@ CONFIG_NAME, WEIGHTS_NAME = "open_clip_config.json", "open_clip_model.safetensor
 def load_clip(
     model: str, pretrained: str | None, precision: str = "fp32", device: str = "cpu", *, weights: bool = True
 ) -> Any:
-    """Load a CLIP as a torch module in evaluation mode.
+    """Load a CLIP model as a torch module in evaluation mode.
 
     Args:
-        model: `local-dir:FOLDER`, `hf-hub:NAME`, or an architecture of open_clip.
-        pretrained: open_clip's tag of the weights of an architecture. None for a folder or a hub model.
-        precision: fp32, bf16 or fp16.
-        device: cpu or cuda.
-        weights: if False, the weights are random.
+        model: `local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.
+        pretrained: open_clip tag of the pretrained weights. None for a folder or a hub model.
+        precision: number format of the weights: fp32, bf16 or fp16.
+        device: torch device: cpu or cuda.
+        weights: whether to load the weights. If False, the weights are initialised randomly.
 
     Raises:
-        EncoderError: the model or its weights cannot be found, or do not fit together.
+        EncoderError: the model or its weights cannot be found, or the weights do not fit the model.
     """
     import open_clip
 
@@ -41,10 +41,10 @@ def load_clip(
 
 
 def check_clip(model: str, pretrained: str | None) -> None:
-    """Check that a model exists, without loading it.
+    """Check the name and the tag of a model without loading the model. Names on a hub are not checked.
 
     Raises:
-        EncoderError: open_clip cannot load `model` with `pretrained`.
+        EncoderError: the folder contains no valid configuration, or open_clip does not know the name or the tag.
     """
     if (folder := local_folder(model)) is not None:
         read_config(Path(folder))
@@ -53,10 +53,10 @@ def check_clip(model: str, pretrained: str | None) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read open_clip_config.json of a checkpoint folder.
+    """Read `open_clip_config.json` from a checkpoint folder.
 
     Returns:
-        The keys `model_cfg` and `preprocess_cfg`.
+        The content of the file, with the keys `model_cfg` and `preprocess_cfg`.
 
     Raises:
         EncoderError: the file is missing, damaged or incomplete.
@@ -66,13 +66,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EncoderError(
-            f"{path} does not exist. Run `dvc repro clip` first, or name a folder in open_clip's local-dir layout."
+            f"{path} does not exist. Run `dvc repro clip` to create it, or use a folder with an open_clip checkpoint."
         ) from error
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{path} is not valid JSON ({error}). Restore it, or run `dvc repro clip`.") from error
+        raise EncoderError(f"{path} is not valid JSON ({error}). Restore the file, or run `dvc repro clip`.") from error
     for key in ("model_cfg", "preprocess_cfg"):
         if not (isinstance(config, dict) and config.get(key)):
-            raise EncoderError(f"{path} has no {key}. Add it, because open_clip's default may not fit the weights.")
+            raise EncoderError(
+                f"{path} has no key {key}. Add the key, because the defaults of open_clip may not match the weights."
+            )
     return dict(config)
 
 
@@ -84,22 +86,22 @@ def _check_tag(model: str, pretrained: str | None) -> None:
         similar = difflib.get_close_matches(model, known) or known[:3]
         raise EncoderError(
             f"open_clip has no model {model!r}. Similar names: {', '.join(similar)}. "
-            "You can also give hf-hub:NAME or local-dir:FOLDER."
+            "Correct the name, or use hf-hub:NAME or local-dir:FOLDER."
         )
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained not in tags:
         raise EncoderError(
             f"open_clip has no weights {pretrained!r} for {model}, expected one of: {', '.join(tags) or 'none'}. "
-            "For your own weights give local-dir:FOLDER, so that their preprocessing is loaded with them."
+            "To load your own weights together with their preprocessing, use local-dir:FOLDER."
         )
 
 
 @contextmanager
 def explain_load_errors(model: str) -> Iterator[None]:
-    """Convert the errors that libraries raise for a model that cannot be loaded.
+    """Convert the exceptions of model libraries to an EncoderError that explains the fix.
 
     Args:
-        model: name of the model in the settings.
+        model: model name from the settings, shown in the error message.
 
     Raises:
         EncoderError: the model cannot be loaded.
@@ -111,14 +113,14 @@ def explain_load_errors(model: str) -> Iterator[None]:
     except (*_LOAD_FAILURES, SafetensorError) as error:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise EncoderError(
-            f"{model} cannot be loaded: {reason}. For a name, check the spelling and the connection to the hub "
-            "(without a network give local-dir:FOLDER). For a folder, check that the weights fit the config."
+            f"{model} cannot be loaded: {reason}. If this is a name, check its spelling and the connection to the hub, "
+            "or use local-dir:FOLDER. If this is a folder, check that its weights fit its configuration."
         ) from error
 
 
 @contextmanager
 def silence_logging(level: int = logging.INFO) -> Iterator[None]:
-    """Suppress log records up to `level`. open_clip logs several lines at each load."""
+    """Suppress log records up to `level`, because open_clip logs several lines whenever it loads a model."""
     previous = logging.root.manager.disable
     logging.disable(level)
     try:

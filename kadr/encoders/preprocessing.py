@@ -1,7 +1,7 @@
-"""Preprocessing of images in torch: a library's own resizing and normalisation, on any device.
+"""Preprocess images with torch, on any device, using the resizing and normalisation that each library defines.
 
-Resizing uint8 tensors takes a third of PIL's time and differs from PIL by at most 2 of 255 levels. GPUs resize images
-in float32.
+Resizing a uint8 tensor takes a third of the time that PIL needs, and changes pixel values by at most 2 of 255 levels.
+On GPUs, images are resized in float32.
 """
 
 import io
@@ -22,13 +22,13 @@ Step = Callable[[Any], Any]
 
 
 class Preprocessing:
-    """Resizing and normalisation of a model.
+    """Image preprocessing of a model: resizing, cropping and normalisation.
 
     Args:
-        steps: the library's resizing and cropping steps, from an RGB image to the input size of the model.
-        mean: mean of each colour channel, 0..1.
-        std: standard deviation of each colour channel, 0..1.
-        shorter_side: pixels of the shorter side after resizing, before a crop.
+        steps: resizing and cropping functions that turn an RGB image into an image of the model's input size.
+        mean: mean of each colour channel, in 0..1.
+        std: standard deviation of each colour channel, in 0..1.
+        shorter_side: length of the shorter side after resizing and before cropping, in pixels.
     """
 
     def __init__(self, steps: Iterable[Step], mean: Sequence[float], std: Sequence[float], shorter_side: int) -> None:
@@ -39,11 +39,11 @@ class Preprocessing:
 
     @property
     def supports_tensors(self) -> bool:
-        """Whether all steps can run on tensors. Otherwise PIL runs them on the CPU."""
+        """Whether all steps can run on tensors. If not, PIL runs the steps on the CPU."""
         return self._tensor_steps is not None
 
     def resize(self, image: Image.Image) -> Pixels:
-        """Resize one RGB image to the input size: (3, height, width) uint8."""
+        """Resize one RGB image to the input size of the model, (3, height, width) uint8."""
         from torchvision.transforms.v2.functional import pil_to_tensor
 
         if self._tensor_steps is not None:
@@ -56,11 +56,11 @@ class Preprocessing:
         """Decode and resize JPEGs on a device.
 
         Args:
-            jpegs: bytes of each file, (size,) uint8.
+            jpegs: content of each JPEG file, (n_bytes,) uint8.
             device: torch device.
 
         Returns:
-            (n_images, 3, height, width) uint8.
+            Images of the model's input size, (n_images, 3, height, width) uint8.
 
         Raises:
             UndecodableError: the device cannot decode one of the files.
@@ -75,33 +75,33 @@ class Preprocessing:
         return torch.stack([self.resize_tensor(image) for image in images])
 
     def resize_tensor(self, image: "torch.Tensor") -> "torch.Tensor":
-        """Resize one image (3, height, width) with values in 0..255 to the input size."""
+        """Resize one image (3, height, width), with values in 0..255, to the input size of the model."""
         for step in self._tensor_steps or ():
             image = step(image)
         return image
 
     def normalise(self, images: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":
-        """Subtract the mean and divide by the standard deviation.
+        """Subtract the mean from each colour channel and divide by the standard deviation.
 
         Args:
-            images: (n_images, 3, height, width) uint8.
-            dtype: type of the result.
+            images: images, (n_images, 3, height, width) uint8.
+            dtype: data type of the returned tensor.
 
         Returns:
-            (n_images, 3, height, width) in the channels_last memory format.
+            Normalised images, (n_images, 3, height, width), in the channels_last memory format.
         """
         import torch
 
         n, channels, height, width = images.shape
         mean, std = (torch.tensor(values, device=images.device) * 255 for values in (self._mean, self._std))
-        # Rows of width x channels numbers are four times as fast on a CPU as an innermost axis of 3.
+        # On a CPU, an innermost axis of length width x channels is four times as fast as one of length 3.
         rows = images.permute(0, 2, 3, 1).reshape(n, height, width * channels)
         normalised = rows.sub(mean.repeat(width)).div_(std.repeat(width)).to(dtype)
         return normalised.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 def can_decode_jpegs(device: str) -> bool:
-    """Return whether torchvision decodes JPEGs on `device`. On a GPU this needs a build with nvJPEG."""
+    """Return whether torchvision can decode JPEGs on `device`. GPUs require a torchvision build with nvJPEG."""
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, "JPEG")
     try:
@@ -112,7 +112,7 @@ def can_decode_jpegs(device: str) -> bool:
 
 
 def _decode(jpegs: Sequence[Pixels], device: str) -> "list[torch.Tensor]":
-    """Return images (3, height, width) uint8 on `device`. Raise RuntimeError if an image cannot be decoded."""
+    """Decode JPEGs on `device` to images (3, height, width) uint8. Raise RuntimeError if this fails for one image."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
@@ -120,7 +120,7 @@ def _decode(jpegs: Sequence[Pixels], device: str) -> "list[torch.Tensor]":
 
 
 def _tensor_steps(steps: Iterable[Step]) -> list[Step] | None:
-    """Return torchvision's Resize and CenterCrop as tensor functions, or None if any other step occurs."""
+    """Convert the torchvision steps Resize and CenterCrop to tensor functions. Return None if any other step occurs."""
     from torchvision.transforms import CenterCrop, Resize
     from torchvision.transforms.v2 import functional
 

@@ -1,4 +1,4 @@
-"""Backend sentence_transformers: SBERT and related text encoders."""
+"""The sentence_transformers backend for SBERT and related text encoders."""
 
 import hashlib
 import json
@@ -27,27 +27,27 @@ class SentenceTransformersParams(EncoderParams):
     """Settings of a sentence-transformers model."""
 
     backend: Literal["sentence_transformers"]
-    model: str = Field(description="A folder, a name on the hub, or `package:MODULE/FOLDER` of an installed package.")
+    model: str = Field(description="A folder, a name on the hub, or `package:MODULE/FOLDER` in an installed package.")
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """The folder of the model, if the name is a folder."""
+        """Folder of the model, by the name of the setting. Empty if `model` is not a folder."""
         return {"model": self.model} if Path(self.model).is_dir() else {}
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """The model, if it is inside an installed package."""
+        """Package path of the model, by the name of the setting. Empty if `model` is not a package path."""
         return {"model": self.model} if package_module(self.model) else {}
 
     @property
     def distributions(self) -> list[str]:
-        """Python distributions that must be installed to run the encoder."""
+        """Names of the Python distributions that the encoder needs."""
         carriers = package_distributions(self.weight_packages.values())
         return ["safetensors", "sentence-transformers", "torch", "transformers", *carriers]
 
 
 class SentenceTransformersEncoder(PretrainedTextEncoder):
-    """A model of sentence-transformers. The default prompt of the model is applied, if it has one."""
+    """Text encoder that runs a sentence-transformers model. If the model has a default prompt, the prompt is used."""
 
     params_model = SentenceTransformersParams
 
@@ -74,20 +74,20 @@ class SentenceTransformersEncoder(PretrainedTextEncoder):
         self._prompt = model.prompts.get(model.default_prompt_name or "")
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts: (n_texts, d) float32, unit norm."""
+        """Encode texts as unit vectors, (n_texts, d) float32."""
         import torch
         from sentence_transformers.util import batch_to_device
 
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
-        with torch.inference_mode():  # the steps of `encode`, which takes 2 ms more per call to walk all modules
+        with torch.inference_mode():  # same steps as `encode`, which spends 2 ms per call on walking all modules
             features = batch_to_device(self._model.preprocess(list(texts), prompt=self._prompt), self._model.device)
             vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
             return to_unit_norm(vectors.float().cpu().numpy(), self.identity.encoder)
 
 
 def _tokenizer_sha256(tokenizer: object) -> str:
-    """Hash the definition of a fast tokenizer, or the description of any other tokenizer."""
+    """Hash the full definition of a fast tokenizer, or the `repr` of any other tokenizer."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     text = repr(tokenizer) if backend is None else backend.to_str()
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,7 +1,8 @@
-"""Backend tfidf: TF-IDF of word n-grams, reduced by a truncated SVD.
+"""The tfidf backend: TF-IDF weights of word n-grams, optionally reduced by a truncated SVD.
 
-The last component of a vector is 1 for a text without known words, and 0 for all other texts. The vector of such a text
-therefore has unit norm, equals the vector of every other text without known words, and is orthogonal to the rest.
+If a text contains no known words, the last component of its vector is 1, and all other components are 0. For all other
+texts, the last component is 0. Texts without known words therefore have identical unit vectors, which are orthogonal to
+the vectors of all other texts.
 """
 
 import hashlib
@@ -28,38 +29,38 @@ _LOAD_FAILURES = (OSError, ValueError, LookupError, AttributeError, TypeError, E
 
 
 class TfidfParams(EncoderParams):
-    """Settings of TF-IDF."""
+    """Settings of a TF-IDF encoder."""
 
     backend: Literal["tfidf"]
     words: Literal["as_is", "lemmas", "stems"] = Field(
-        "as_is", description="Count words as they are, or count their lemmas or stems."
+        "as_is", description="Word form to count: the word as it is, its lemma, or its stem."
     )
-    language: Literal["english", "russian"] = Field(
-        "english", description="Language of the lemmas, stems and stop words."
-    )
-    stop_words: bool = Field(default=False, description="Remove stop words.")
+    language: Literal["english", "russian"] = Field("english", description="Language for lemmas, stems and stop words.")
+    stop_words: bool = Field(default=False, description="Remove stop words, such as `the`.")
     max_features: int = Field(ge=1, description="Maximum number of n-grams in the vocabulary.")
     ngram_max: int = Field(ge=1, description="Maximum number of words in an n-gram.")
-    dim: int | None = Field(ge=1, description="Maximum length of a vector after the SVD. null skips the SVD.")
+    dim: int | None = Field(
+        ge=1, description="Maximum length of a vector. An SVD reduces longer vectors. null skips the SVD."
+    )
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer that the settings describe."""
+        """Tokenizer built from the settings."""
         return Tokenizer(self.words, self.language, self.stop_words)
 
     @property
     def distributions(self) -> list[str]:
-        """Python distributions that must be installed to run the encoder."""
+        """Names of the Python distributions that the encoder needs."""
         return ["joblib", "scikit-learn", *self.tokenizer.distributions]
 
 
 class TfidfEncoder(TextEncoder):
-    """TF-IDF of word n-grams.
+    """Text encoder that computes TF-IDF weights of word n-grams.
 
     Args:
-        tokenizer: word processing before the n-grams are counted.
-        vectorizer: fitted TfidfVectorizer of scikit-learn.
-        components: (n_terms, d - 1) right singular vectors of the SVD. None uses the TF-IDF weights themselves.
+        tokenizer: tokenizer that splits and normalises a text before its n-grams are counted.
+        vectorizer: fitted scikit-learn `TfidfVectorizer`.
+        components: right singular vectors of the SVD, (n_terms, d - 1). If None, the TF-IDF weights are not reduced.
     """
 
     params_model = TfidfParams
@@ -80,7 +81,7 @@ class TfidfEncoder(TextEncoder):
 
     @classmethod
     def fit(cls, params: TfidfParams, precision: Precision, texts: Sequence[str], seed: int) -> Self:
-        """Fit the vocabulary and the SVD. A vector has at most `params.dim` numbers, fewer for a small vocabulary.
+        """Fit the vocabulary and the SVD. The SVD is skipped if the vocabulary has fewer than `params.dim` n-grams.
 
         Raises:
             EncoderError: the texts contain no words, or scikit-learn is not installed.
@@ -107,7 +108,7 @@ class TfidfEncoder(TextEncoder):
 
     @classmethod
     def load(cls, params: TfidfParams, precision: Precision, folder: Path) -> Self:
-        """Load the encoder that `save` wrote.
+        """Load a saved encoder from the folder that `save` wrote.
 
         Raises:
             EncoderError: the file is missing or damaged.
@@ -124,21 +125,21 @@ class TfidfEncoder(TextEncoder):
             raise EncoderError(f"{path} does not exist. Run `dvc repro embed_texts` to fit the encoder.") from error
         except (*_LOAD_FAILURES, PickleError) as error:
             raise EncoderError(
-                f"{path} cannot be read ({error}). Delete it and run `dvc repro embed_texts`."
+                f"{path} cannot be read ({error}). Delete the file and run `dvc repro embed_texts`."
             ) from error
 
     def save(self, folder: Path) -> None:
-        """Write the identity and the fitted state. The bytes do not depend on the process."""
+        """Write the identity and the fitted state. Equal encoders write identical files."""
         import joblib
 
         super().save(folder)
         vectorizer = copy(self._vectorizer)
-        vars(vectorizer).pop("_stop_words_id", None)  # scikit-learn stores a memory address here
+        vars(vectorizer).pop("_stop_words_id", None)  # a memory address, which differs between processes
         state = {"tokenizer": asdict(self._tokenizer), "vectorizer": vectorizer, "components": self._components}
         joblib.dump(state, folder / MODEL_NAME)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts: (n_texts, d) float32, unit norm."""
+        """Encode texts as unit vectors, (n_texts, d) float32."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return vectors

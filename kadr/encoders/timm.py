@@ -1,4 +1,4 @@
-"""Backend timm: pooled image features before the classifier, optionally with features of earlier layers."""
+"""The timm backend: pooled features of an image model without its classifier, and optionally of earlier layers."""
 
 import json
 import math
@@ -22,21 +22,23 @@ class TimmParams(EncoderParams):
     """Settings of a timm model."""
 
     backend: Literal["timm"]
-    model: str = Field(description="A model name of timm, `hf-hub:NAME`, or `local-dir:FOLDER`.")
+    model: str = Field(description="Name of a timm model, `hf-hub:NAME`, or `local-dir:FOLDER`.")
     layers: tuple[str, ...] = Field(
-        (), description="Blocks of a CNN, such as blocks.5 or layer3, whose pooled maps are appended to the vector."
+        (), description="CNN blocks, such as blocks.5 or layer3, whose pooled feature maps are appended to the vector."
     )
     checkpoint: str | None = Field(
-        None, description="File of weights, or `package:MODULE/FILE`. null loads the weights of the model."
+        None, description="Weights file, or `package:MODULE/FILE`. null loads the default weights of the model."
     )
-    image_size: int | None = Field(None, ge=1, description="Input size in pixels. null uses the size of the model.")
+    image_size: int | None = Field(
+        None, ge=1, description="Width and height of the input image in pixels. null uses the default of the model."
+    )
     whole_photo: bool = Field(
-        default=False, description="Squash the image to a square, where the model's own preprocessing may crop it."
+        default=False, description="Squash the whole image to a square instead of using the model's default cropping."
     )
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """The folder of a `local-dir:` model, and the file of a checkpoint."""
+        """Folder of a `local-dir:` model and path of a checkpoint file, by the name of the setting."""
         paths = {}
         if (folder := local_folder(self.model)) is not None:
             paths["model"] = folder
@@ -46,23 +48,23 @@ class TimmParams(EncoderParams):
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """The checkpoint, if it is inside an installed package."""
+        """Package path of the checkpoint, by the name of the setting. Empty if `checkpoint` is not a package path."""
         return {"checkpoint": self.checkpoint} if self.checkpoint and package_module(self.checkpoint) else {}
 
     @property
     def distributions(self) -> list[str]:
-        """Python distributions that must be installed to run the encoder."""
+        """Names of the Python distributions that the encoder needs."""
         return ["safetensors", "timm", "torch", "torchvision", *package_distributions(self.weight_packages.values())]
 
 
 class TimmImageEncoder(TorchImageEncoder):
-    """A timm model without its classifier, with the preprocessing of its pretrained config."""
+    """Image encoder: a timm model without its classifier, with the preprocessing that its configuration defines."""
 
     params_model = TimmParams
 
     @classmethod
     def load(cls, params: TimmParams, precision: Precision) -> Self:
-        """Load the model.
+        """Load a timm model as an image encoder.
 
         Raises:
             EncoderError: the model cannot be found or loaded, or does not support the settings.
@@ -102,7 +104,7 @@ def _load(params: TimmParams) -> Any:
         return timm.create_model(params.model, pretrained=True, num_classes=0)
     path = resolve_package_path(params.checkpoint)
     if not Path(path).is_file():
-        raise EncoderError(f"{path} does not exist. `checkpoint` must be a file with the weights of {params.model}.")
+        raise EncoderError(f"{path} is not a file. Set `checkpoint` to a file with the weights of {params.model}.")
     model: Any = timm.create_model(params.model)
     load_checkpoint(model, path, filter_fn=_rename_weights)
     model.reset_classifier(0)
@@ -110,9 +112,10 @@ def _load(params: TimmParams) -> Any:
 
 
 def _rename_weights(weights: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Give the weights of another library the names of the model, if all shapes and roles agree in order.
+    """Rename weights of another library to the names that the model expects.
 
-    If they do not agree, the weights are returned unchanged, and torch reports the missing names.
+    The weights are matched by position. Each one must have the expected shape and role, such as weight or bias. If one
+    does not, the weights are returned unchanged, and torch reports the missing names.
     """
     expected = model.state_dict()
 
@@ -125,30 +128,30 @@ def _rename_weights(weights: dict[str, Any], model: Any) -> dict[str, Any]:
 
 
 def _set_input_size(model: Any, params: TimmParams) -> None:
-    """Resize the position embeddings of a model with a fixed input size, such as a transformer."""
+    """Apply `image_size` to a model with a fixed input size, such as a vision transformer."""
     if params.image_size and model.pretrained_cfg.get("fixed_input_size"):
         if not hasattr(model, "set_input_size"):
             side = model.pretrained_cfg["input_size"][-1]
-            raise EncoderError(f"{params.model} supports only images of {side} x {side}. Remove `image_size`.")
+            raise EncoderError(f"{params.model} supports only {side} x {side} pixels. Remove `image_size`.")
         model.set_input_size(img_size=params.image_size)
 
 
 def _preprocessing_options(params: TimmParams) -> dict[str, Any]:
-    """Return timm's options for the settings that change the preprocessing of the model."""
+    """Return the timm options that change the default preprocessing of the model."""
     size = {"img_size": params.image_size} if params.image_size else {}
     return size | ({"crop_mode": "squash", "crop_pct": 1.0} if params.whole_photo else {})
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise EncoderError unless config.json of the folder defines the preprocessing."""
+    """Check that `config.json` in the folder defines the preprocessing. Raise EncoderError if it does not."""
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise EncoderError(f"{path} does not exist. Name a model, or a folder in timm's local-dir layout.") from error
+        raise EncoderError(f"{path} does not exist. Use the name of a model, or a folder that timm saved.") from error
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{path} is not valid JSON ({error}). Restore it.") from error
+        raise EncoderError(f"{path} is not valid JSON ({error}). Restore the file.") from error
     settings = config.get("pretrained_cfg", {})
     missing = [key for key in ("input_size", "mean", "std") if key not in settings]
     if missing:
-        raise EncoderError(f"{path}: pretrained_cfg has no {', '.join(missing)}. Add the preprocessing of the weights.")
+        raise EncoderError(f"{path}: pretrained_cfg has no {', '.join(missing)}. Add the missing keys.")

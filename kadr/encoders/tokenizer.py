@@ -1,7 +1,7 @@
-"""Reduce the words of a text to lemmas or stems, and remove stop words, before TF-IDF counts them.
+"""Tokenize texts for TF-IDF: reduce words to lemmas or stems, and remove stop words.
 
-Lemmas come from spaCy's lookup tables, stop words from spaCy, and stems from NLTK's Snowball stemmer (Porter 2001).
-None of these libraries downloads a model. The libraries are imported on first use.
+spaCy provides stop words and lemmas from lookup tables. NLTK provides stems with the Snowball stemmer (Porter 2001).
+Neither library downloads a model. Each library is imported when it is first used.
 """
 
 import re
@@ -12,18 +12,18 @@ from importlib.metadata import version
 
 from kadr.encoders.base import missing_package_error
 
-_TOKEN = re.compile(r"\b\w\w+\b")  # the token pattern of scikit-learn
+_TOKEN = re.compile(r"\b\w\w+\b")  # the default token pattern of scikit-learn
 _LANGUAGE_CODES = {"english": "en", "russian": "ru"}
 _DISTRIBUTIONS = {"lemmas": ("spacy", "spacy-lookups-data"), "stems": ("nltk",), "as_is": ()}
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Word processing of TF-IDF.
+    """Tokenizer that normalises the words of a text for TF-IDF.
 
     Attributes:
-        words: as_is, lemmas or stems.
-        language: english or russian.
+        words: form of the returned words: as_is, lemmas or stems.
+        language: language of the texts: english or russian.
         stop_words: whether to remove stop words, such as "the".
     """
 
@@ -33,12 +33,12 @@ class Tokenizer:
 
     @property
     def distributions(self) -> list[str]:
-        """Python distributions that `tokenize` imports."""
+        """Names of the Python distributions that `tokenize` imports."""
         return list(dict.fromkeys([*_DISTRIBUTIONS[self.words], *(["spacy"] if self.stop_words else [])]))
 
     @property
     def description(self) -> str:
-        """Settings and library versions that the result depends on. Empty if texts are left unchanged."""
+        """Settings and library versions that affect the result of `tokenize`. Empty if texts are returned unchanged."""
         parts = [self.words if self.words != "as_is" else "", "without stop words" if self.stop_words else ""]
         if not self.distributions:
             return ""
@@ -46,12 +46,12 @@ class Tokenizer:
         return ", ".join(filter(None, [*parts, self.language, *versions]))
 
     def tokenize(self, texts: Sequence[str]) -> list[str]:
-        """Return each text as its processed words in lower case, joined by spaces.
+        """Normalise the words of each text, and join the words by spaces.
 
-        Texts are returned unchanged if words are used as they are and stop words are kept.
+        Texts are returned unchanged if `words` is `as_is` and stop words are kept.
 
         Raises:
-            EncoderError: a library is not installed.
+            EncoderError: spaCy or NLTK is required but not installed.
         """
         if self.words == "as_is" and not self.stop_words:
             return list(texts)

@@ -1,4 +1,4 @@
-"""Base class of image encoders in torch: batches of uint8 images, encoded on every available device."""
+"""Base class for torch image encoders, which encode batches of uint8 images on all available devices."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import torch
 
 _CPU_WORKERS = 8
-_GPU_WORKERS = 2  # per GPU: one worker copies, decodes and writes while the other one computes
+_GPU_WORKERS = 2  # per GPU, so that one worker can copy, decode and write while the other worker computes
 
 DECODING_SETTINGS = {"jpeg_scaled_to": f"{JPEG_OVERSAMPLING}x", "resized_as": "uint8 tensor"}
-"""Decoding and resizing of kadr, added to the preprocessing in the identity of an encoder."""
+"""How kadr decodes and resizes images. These settings are part of the identity of an encoder."""
 
 
 @dataclass(frozen=True)
 class _Replica:
-    """A copy of the model on one device. On a GPU each worker has its own stream."""
+    """The model on one device. On a GPU, each replica has its own CUDA stream."""
 
     model: Any
     device: str
@@ -37,19 +37,20 @@ class _Replica:
 
 
 class TorchImageEncoder(ImageEncoder):
-    """A torch module with its preprocessing.
+    """Image encoder that runs a torch module.
 
-    On a GPU, upright JPEGs of ordinary size are decoded and resized by the GPU (nvJPEG). PIL decodes all other images.
+    If a GPU is available, it decodes and resizes upright JPEGs of ordinary size with nvJPEG. PIL decodes all other
+    images.
 
     Attributes:
-        decodes_on_device: whether `preprocess_bytes` leaves the decoding of JPEGs to the device.
+        decodes_on_device: whether `encode` decodes JPEGs on the device. If False, `preprocess_bytes` decodes them.
 
     Args:
         model: torch module in evaluation mode and fp32.
-        method: name of the method that returns the features of images.
+        method: name of the method of `model` that maps images to features.
         preprocessing: preprocessing of the model.
-        identity: everything that the vectors depend on.
-        dim: length of a vector.
+        identity: identity of the encoder.
+        dim: length of each vector.
     """
 
     def __init__(
@@ -73,11 +74,11 @@ class TorchImageEncoder(ImageEncoder):
         """Decode one image file and preprocess it for `encode`.
 
         Args:
-            content: bytes of the file.
-            path: path or URI of the file, for error messages.
+            content: bytes of the image file.
+            path: path or URI of the file, shown in error messages.
 
         Returns:
-            (3, height, width) uint8, or the bytes (size,) of a JPEG that the GPU decodes.
+            Pixels (3, height, width) uint8, or the file content (n_bytes,) uint8 of a JPEG that the GPU will decode.
 
         Raises:
             UndecodableError: the image cannot be decoded.
@@ -87,17 +88,17 @@ class TorchImageEncoder(ImageEncoder):
         return super().preprocess_bytes(content, path)
 
     def preprocess(self, image: Image.Image) -> Pixels:
-        """Resize one RGB image: (3, height, width) uint8. `encode` normalises the colours."""
+        """Resize one RGB image to (3, height, width) uint8. The method `encode` normalises the colours later."""
         return self._preprocessing.resize(image)
 
     def encode(self, images: Sequence[Pixels]) -> Vectors:
-        """Run the forward pass on the next free device.
+        """Encode preprocessed images on the next free device.
 
         Args:
-            images: one or more images, as `preprocess` or `preprocess_bytes` returns them.
+            images: one or more arrays that `preprocess` or `preprocess_bytes` returned.
 
         Returns:
-            (n_images, d) float32, unit norm.
+            Unit vectors, (n_images, d) float32.
 
         Raises:
             UndecodableError: the GPU cannot decode one of the JPEGs.
@@ -115,7 +116,7 @@ class TorchImageEncoder(ImageEncoder):
 
     @contextmanager
     def share_cores(self) -> Iterator[None]:
-        """Divide the CPU cores among the workers until the context ends."""
+        """Divide the CPU cores among the workers while the context is active."""
         import torch
 
         previous = torch.get_num_threads()
@@ -126,7 +127,7 @@ class TorchImageEncoder(ImageEncoder):
             torch.set_num_threads(previous)
 
     def _stack(self, images: Sequence[Pixels], device: str) -> "torch.Tensor":
-        """Return images on the device as (n_images, 3, height, width) uint8, and decode JPEGs there."""
+        """Copy images to the device, decode JPEGs there, and return a tensor (n_images, 3, height, width) uint8."""
         import torch
 
         jpegs = [row for row, image in enumerate(images) if image.ndim == 1]
@@ -163,7 +164,7 @@ def _replica(model: Any, device: str) -> _Replica:
 
 
 def _copy_to_device(images: Sequence[Pixels], device: str) -> "torch.Tensor":
-    """Stack resized images in the channels_last format. Copies to a GPU start from pinned memory."""
+    """Stack resized images in the channels_last format, and copy them to the device. GPUs copy from pinned memory."""
     import torch
 
     on_gpu = device.startswith("cuda")

@@ -1,4 +1,4 @@
-"""Torch models: device, precision, faster forward passes, and the hash of the weights."""
+"""Functions for torch models: select the device and precision, speed up the forward pass, and hash the weights."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from kadr.params import Precision
 if TYPE_CHECKING:
     import torch
 
-_ROUNDING = 1e-4  # relative change of a vector that a different order of additions may cause
+_ROUNDING = 1e-4  # maximum relative change of a vector due to a different order of additions
 
 
 def torch_device() -> str:
@@ -22,28 +22,29 @@ def torch_device() -> str:
 
 
 def torch_devices() -> list[str]:
-    """Return every GPU that torch can use, otherwise the CPU."""
+    """Return all GPUs that torch can use, or the CPU if there is no GPU."""
     import torch
 
     return [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else ["cpu"]
 
 
 def available_cores() -> int:
-    """Return the number of processors that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve_precision(requested: Precision, device: str, model: "torch.nn.Module") -> str:
-    """Return the precision of the forward pass of a model: fp32, bf16 or fp16.
+    """Return the number format for the forward pass of a model: fp32, bf16 or fp16.
 
-    On GPUs with tensor cores `auto` selects fp16, which has three more mantissa bits than bf16. On a CPU with bf16
-    instructions `auto` selects bf16, except for models with batch normalisation: bf16 changes the vectors of a
-    MobileNetV2 by a cosine distance of 0.005, and the limit is 0.0005. In all other cases `auto` selects fp32.
+    On GPUs with tensor cores, `auto` selects fp16, which has three more mantissa bits than bf16. On CPUs with bf16
+    instructions, `auto` selects bf16 for models without batch normalisation. With batch normalisation, bf16 is too
+    inaccurate: it changes the vectors of a MobileNetV2 by a cosine distance of 0.005, and the limit is 0.0005. In all
+    other cases, `auto` selects fp32.
 
     Args:
-        requested: precision in the settings.
+        requested: precision from the settings.
         device: torch device.
-        model: the model.
+        model: model to run.
 
     Raises:
         EncoderError: fp16 is requested on a CPU, which does not support all operations in fp16.
@@ -51,7 +52,7 @@ def resolve_precision(requested: Precision, device: str, model: "torch.nn.Module
     import torch
 
     if requested == "fp16" and device == "cpu":
-        raise EncoderError("precision: fp16 needs a GPU. On a CPU set precision: auto, bf16 or fp32.")
+        raise EncoderError("precision: fp16 needs a GPU, but none is available. Set precision to auto, bf16 or fp32.")
     if requested != "auto":
         return requested
     if device == "cuda":
@@ -61,7 +62,7 @@ def resolve_precision(requested: Precision, device: str, model: "torch.nn.Module
 
 
 def _gpus_have_tensor_cores() -> bool:
-    """Return whether every GPU has tensor cores. Older GPUs may be far slower in fp16 than in fp32."""
+    """Return whether all GPUs have tensor cores. GPUs without tensor cores may be slower in fp16 than in fp32."""
     import torch
 
     return all(torch.cuda.get_device_capability(n) >= (7, 0) for n in range(torch.cuda.device_count()))
@@ -75,14 +76,14 @@ def _cpu_has_bf16() -> bool:
 
 
 def torch_dtype(precision: str) -> "torch.dtype":
-    """Return the torch dtype of fp32, bf16 or fp16."""
+    """Return the torch dtype for fp32, bf16 or fp16."""
     import torch
 
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
 def store_weights_column_major(model: "torch.nn.Module") -> "torch.nn.Module":
-    """Store the weights of linear layers in column-major order, which saves a tenth of the time of a single text."""
+    """Store the weights of linear layers in column-major order, which speeds up the encoding of a single text."""
     import torch
 
     for layer in model.modules():
@@ -94,16 +95,16 @@ def store_weights_column_major(model: "torch.nn.Module") -> "torch.nn.Module":
 def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tensor") -> "torch.nn.Module":
     """Fold each batch normalisation into the preceding convolution (Jacob et al. 2018, section 3.2).
 
-    Both layers are linear in evaluation mode, so one convolution can replace them. Folding saves a quarter of the time
-    of a MobileNetV2. One forward pass detects the pairs of layers.
+    In evaluation mode, both layers are linear, so one convolution can replace them. A folded MobileNetV2 needs a
+    quarter less time. One forward pass finds the pairs of layers, and another one checks the folded model.
 
     Args:
-        model: model in evaluation mode and fp32 on the CPU.
-        method: name of the method that returns the features of images.
-        images: (n_images, 3, height, width) float32 with any content.
+        model: model on the CPU, in evaluation mode and fp32.
+        method: name of the method of `model` that maps images to features.
+        images: images with any content for the forward passes, (n_images, 3, height, width) float32.
 
     Returns:
-        A copy of the model. The model itself, if it has no batch normalisation or the copy returns other features.
+        A folded copy of the model, or the model itself if nothing can be folded or if folding changes the features.
     """
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -117,7 +118,7 @@ def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tenso
         for norm, convolution in pairs.items():
             fused = fuse_conv_bn_eval(convolution, norm)
             convolution.weight, convolution.bias = fused.weight, fused.bias
-            # The batch norms of timm contain the activation.
+            # The batch normalisations of timm also contain the activation function.
             folded.set_submodule(names[norm], getattr(norm, "act", torch.nn.Identity()))
         difference = (getattr(folded, method)(images) - expected).norm()
     return folded if difference <= _ROUNDING * expected.norm() else model
@@ -126,10 +127,10 @@ def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tenso
 def _find_norms_after_convolutions(
     model: "torch.nn.Module", method: str, images: "torch.Tensor"
 ) -> tuple[Any, dict[Any, Any]]:
-    """Return the features of the images, and the convolution whose output each batch normalisation receives."""
+    """Return the features of the images, and a dict from each batch normalisation to the convolution before it."""
     import torch
 
-    outputs: dict[int, tuple[Any, Any]] = {}  # holds the tensors, so that no id is reused
+    outputs: dict[int, tuple[Any, Any]] = {}  # keeps the tensors alive, so that no ID is reused
     pairs: dict[Any, Any] = {}
 
     def record(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -146,9 +147,10 @@ def _find_norms_after_convolutions(
 
 
 def weights_sha256(model: "torch.nn.Module") -> str:
-    """Hash the name, type, shape and bytes of every tensor of a model.
+    """Return the SHA-256 hash of all weights: the name, data type, shape and bytes of every tensor.
 
-    The hash does not depend on the file format. Compute it before the model is converted to a lower precision.
+    The format of the weights file does not change the hash. Compute the hash before you convert the model to a lower
+    precision.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Names of weights in the settings: a folder, a file of an installed package, or a model on a hub."""
+"""Resolve the names of weights in the settings: a folder, a path in an installed package, or a model on a hub."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def package_module(name: str) -> str | None:
 
 
 def resolve_package_path(name: str) -> str:
-    """Return the path of `package:MODULE/PATH` without importing the module. Return any other name unchanged.
+    """Return the file path of `package:MODULE/PATH`, or any other name unchanged. The module is not imported.
 
     Raises:
         EncoderError: the package is not installed, or does not contain PATH.
@@ -33,16 +33,16 @@ def resolve_package_path(name: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise EncoderError(
-            f"{name}: the package {module} is not installed. Install it, or name a path or a model on a hub."
+            f"{name}: the package {module} is not installed. Install the package, or use a path or a model on a hub."
         )
     path = Path(spec.submodule_search_locations[0]) / inside
     if not path.exists():
-        raise EncoderError(f"{name}: the package {module} does not contain {inside!r}. Name a file or folder of it.")
+        raise EncoderError(f"{name}: the package {module} does not contain {inside!r}. Correct the path.")
     return str(path)
 
 
 def package_distributions(names: Iterable[str]) -> list[str]:
-    """Return the installed distributions that provide the packages of `package:MODULE/PATH` names, sorted."""
+    """Return the installed distributions, sorted, that provide the modules of `package:MODULE/PATH` names."""
     provided = packages_distributions()
     modules = {module for name in names if (module := package_module(name))}
     return sorted({distribution for module in modules for distribution in provided.get(module, [])})

@@ -1,4 +1,4 @@
-"""Stage embed_images@<encoder> with a fake encoder."""
+"""Stage embed_images@<encoder>, run with a fake encoder."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from tasks import embed_images
 
 
 class FakeEncoder(ImageEncoder):
-    """Encoder of the colour of the first pixel."""
+    """Encoder that returns the colour of the first pixel."""
 
     identity, dim = Identity("fake", "images", "b", "c", "fp32"), 3
 
@@ -32,7 +32,7 @@ class FakeEncoder(ImageEncoder):
 
 @pytest.fixture
 def params(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """Return the settings. The working directory is empty, and every encoder is a FakeEncoder."""
+    """Return the settings, change to an empty working directory, and replace every encoder by a FakeEncoder."""
     params = load_params(project / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache"))
@@ -66,7 +66,9 @@ def test_the_stage_embeds_the_valid_images_of_both_tables(params: Params) -> Non
 
 
 def test_an_unknown_encoder_is_an_error_that_lists_the_encoders(params: Params) -> None:
-    with pytest.raises(ParamsError, match="no 'nonsense', expected one of clip, efficientnet_lite2"):
+    with pytest.raises(
+        ParamsError, match=r"no encoder 'nonsense'\. Use one of these encoders: clip, efficientnet_lite2"
+    ):
         embed_images.stage(params, "nonsense")
 
 

@@ -21,7 +21,7 @@ N = 24
 
 
 def run_stage(project: Path, folder: Path, engine: str, model: str) -> tuple[Embeddings, str]:
-    """Run the command of the stage and return its embeddings and its log."""
+    """Run the stage as a command, and return its embeddings and its log."""
     params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
     params["embed"] |= {"engine": engine}
     params["embed_images"]["encoders"]["mobilenet"] = {"backend": "timm", "model": model}
@@ -57,7 +57,7 @@ def test_both_engines_return_the_same_vectors(shared: Path, project: Path, tmp_p
     write_table(IMAGES.empty_table(), tmp_path / PROJECT.corpus, IMAGES)
     model = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
     ray, log = run_stage(project, tmp_path, "ray", model)
-    assert f"embed by ray: {N} of {N}" in log
+    assert f"embed on Ray: {N} of {N}" in log
     assert "embed images: 0 computed" in log, "Ray must have computed all images"
     local, log = run_stage(project, tmp_path, "local", model)
     assert f"embed images: {N} computed" in log

@@ -64,12 +64,12 @@ def test_a_second_run_writes_identical_files_with_and_without_the_cache(params: 
 
 def test_an_id_with_two_texts_is_an_error(params: Params) -> None:
     write_tables([("q1", "a cat sleeps")])
-    with pytest.raises(InputError, match="'q1' occurs with two different contents"):
+    with pytest.raises(InputError, match="Two different images or texts have the ID 'q1'"):
         embed_texts.stage(params, "tfidf")
 
 
 def test_an_unknown_encoder_is_an_error_that_lists_the_encoders(params: Params) -> None:
-    with pytest.raises(ParamsError, match="no 'nonsense', expected one of clip, sbert, tfidf"):
+    with pytest.raises(ParamsError, match=r"no encoder 'nonsense'\. Use one of these encoders: clip, sbert, tfidf"):
         embed_texts.stage(params, "nonsense")
 
 

@@ -50,13 +50,13 @@ def test_list_shows_one_row_per_encoder(cache: EmbeddingCache) -> None:
 
 
 def test_verify_finds_a_damaged_shard_and_a_vector_without_unit_norm(cache: EmbeddingCache, folder: Path) -> None:
-    assert run("verify").stdout == "fake encoder: 2 shards valid, 0 damaged\n"
+    assert run("verify").stdout == "fake encoder: 2 valid and 0 damaged shards\n"
     shard = next(folder.glob("*.parquet"))
     shard.write_bytes(shard.read_bytes()[:-9])
     cache.append(["d" * 64], VECTORS[:1] * 2)
     result = run("verify")
     assert result.exit_code == 1
-    assert result.stdout == "fake encoder: 1 shards valid, 2 damaged\n"
+    assert result.stdout == "fake encoder: 1 valid and 2 damaged shards\n"
     assert run("verify").exit_code == 0
 
 
@@ -79,7 +79,7 @@ def test_gc_deletes_only_damaged_and_old_partial_files(cache: EmbeddingCache, fo
 
 
 def test_gc_forgets_undecodable_images_on_request(cache: EmbeddingCache) -> None:
-    assert "forgot 1 undecodable images" in run("gc", "--undecodable").stdout
+    assert "deleted the entries of 1 undecodable images" in run("gc", "--undecodable").stdout
     assert cache.lookup(KEYS).status.tolist() == ["ok", "ok", ""]
 
 

@@ -1,4 +1,4 @@
-"""Batches of captioned images."""
+"""Sampled batches of captioned images."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Training losses on literal numbers."""
+"""Training losses computed on small arrays with known results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Batches of rated pairs."""
+"""Sampled batches of rated pairs."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from kadr.clip.rated_pairs import MAX_PAIRS_PER_IMAGE, ClipRatedPairs
 
 
 def rated_pairs(pairs_per_image: list[int]) -> ClipRatedPairs:
-    """Return images with the given numbers of pairs. The text of a pair is its row."""
+    """Return rated pairs for images with the given numbers of pairs. The text of each pair is its row number."""
     starts = np.concatenate([[0], np.cumsum(pairs_per_image)])
     n = int(starts[-1])
     pixels = torch.zeros(len(pairs_per_image), 3, 2, 2, dtype=torch.uint8)

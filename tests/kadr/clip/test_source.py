@@ -1,4 +1,4 @@
-"""The CLIP of a run: copied from a folder or trained, and loadable by open_clip."""
+"""CLIP models that are copied from a folder or trained, and loaded with open_clip."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ def clip_params(init: Path, source: str = "train", epochs: int = 30) -> ClipPara
 
 @pytest.fixture
 def init(tmp_path: Path) -> Path:
-    """Return a folder with the config of a tiny CLIP and without weights."""
+    """Return a folder that contains the configuration of a tiny CLIP model but no weights."""
     folder = tmp_path / "init"
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps(TINY))
@@ -57,7 +57,7 @@ def init(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tables(tmp_path: Path) -> ClipTables:
-    """Return 40 images of one colour with two captions each, one image without captions, and one undecodable image."""
+    """Return 40 single-colour images with two captions each, one image without captions, and one undecodable image."""
     images, captions = [], []
     for n in range(42):
         colour = list(COLOURS)[n % 4]
@@ -76,7 +76,7 @@ def tables(tmp_path: Path) -> ClipTables:
 
 @pytest.fixture
 def rated(tables: ClipTables) -> pa.Table:
-    """Return ratings of one query that shares no word with the captions. Only red images are relevant."""
+    """Return ratings for a query that has no words in common with the captions. Only red images are relevant."""
     images = [image for image in tables.corpus.to_pylist() if image["status"] == "ok"]
     rows = [
         {**image, "query_id": "t", "text": "a warm picture", "relevance": float(n % 4 == 0), "weight": 1.0 + n % 2}
@@ -94,7 +94,7 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 
 def score_colours(folder: Path, texts: list[str]) -> torch.Tensor:
-    """Return the cosines between images of the colours and texts, as open_clip computes them."""
+    """Return the cosines that open_clip computes between single-colour images and texts."""
     import open_clip
 
     model, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}")

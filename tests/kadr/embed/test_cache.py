@@ -1,4 +1,4 @@
-"""The embedding cache: lookups, damaged files, compaction, and concurrent or killed processes."""
+"""Lookups in the embedding cache, damaged files, compaction, and concurrent or killed processes."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The Ray engine: same vectors as the local engine, killed workers, and no repeated work."""
+"""The Ray engine replaces killed workers and computes only missing vectors."""
 
 import hashlib
 import os
@@ -77,7 +77,7 @@ def test_a_killed_worker_is_replaced_and_a_second_run_computes_only_new_texts(tm
     run_script(tmp_path, project, N // 2, N)
     assert (tmp_path / "killed").exists()
     n_workers = len(list(tmp_path.glob("loaded *")))
-    assert n_workers >= 3, "expected a replacement of the killed worker and the workers of the second run"
+    assert n_workers >= 3, "the killed worker must be replaced, and the second run must start workers"
     first, both = (int((tmp_path / f"total {n}").read_text()) for n in (N // 2, N))
     assert both == first + N - N // 2
     texts = [f"text {i}" for i in range(N)]

@@ -1,4 +1,4 @@
-"""Embedding with fake encoders: cache hits, order, batches, undecodable images, and interruptions."""
+"""Embedding with fake encoders: cache hits, order, batches, undecodable images and interrupted runs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -208,10 +208,10 @@ def test_texts_are_sorted_by_length_and_equal_texts_are_computed_once(cache: Emb
 
 def test_an_id_with_two_different_contents_is_an_error(cache: EmbeddingCache, tmp_path: Path) -> None:
     assert len(embed_texts(FakeTextEncoder(), ["q", "q"], ["a dog", "a  dog"], cache, 2).ids) == 1
-    with pytest.raises(InputError, match="'q' occurs with two different contents"):
+    with pytest.raises(InputError, match="Two different images or texts have the ID 'q'"):
         embed_texts(FakeTextEncoder(), ["q", "q"], ["a dog", "a cat"], cache, 2)
     rows = [write_image(tmp_path, "a", 1), {**write_image(tmp_path, "b", 2), "image_id": "a"}]
-    with pytest.raises(InputError, match="'a' occurs with two different contents"):
+    with pytest.raises(InputError, match="Two different images or texts have the ID 'a'"):
         embed_images(FakeImageEncoder(), pa.Table.from_pylist(rows, IMAGES), cache, 2)
 
 

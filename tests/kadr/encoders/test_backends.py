@@ -1,4 +1,4 @@
-"""Encoder backends: registration by entry points, validation of their settings, and light imports."""
+"""Encoder backends: registration by entry points, validation of settings, and imports of heavy libraries."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from kadr.params import IMAGE_ENCODERS, TEXT_ENCODERS, EncoderParams, load_param
 from kadr.project import PROJECT
 
 MODULE = '''
-"""A backend of another package: the mean colour of an image."""
+"""A backend in a separate package that encodes an image as its mean colour."""
 from typing import Literal
 import numpy as np
 from kadr.encoders.base import Identity, ImageEncoder, to_unit_norm
@@ -129,7 +129,7 @@ def test_an_invalid_encoder_is_an_error_that_names_the_key(
 
 
 def test_settings_of_all_encoders_survive_a_round_trip(project: Path) -> None:
-    """A packaged MLflow model stores the settings as a dict and validates them again."""
+    """An MLflow model stores the settings as a dict, and validates them again when it is loaded."""
     section = load_params(project / "params.yaml").embed_images
     assert type(section).model_validate(section.model_dump()) == section
     assert "checkpoint" in section.model_dump()["encoders"]["efficientnet_lite2"]

@@ -1,4 +1,4 @@
-"""Error messages of encoders that cannot be loaded, checkpoints of other libraries, and the precision on a CPU."""
+"""Error messages for encoders that cannot be loaded, checkpoints from other libraries, and precision on a CPU."""
 
 import json
 import sys
@@ -41,8 +41,8 @@ def test_an_unknown_open_clip_model_is_an_error(model: str, pretrained: str | No
     ("content", "message"),
     [
         ("{", "is not valid JSON"),
-        (json.dumps({"preprocess_cfg": {"size": 8}}), "has no model_cfg"),
-        (json.dumps({"model_cfg": {"embed_dim": 8}}), "has no preprocess_cfg. Add it"),
+        (json.dumps({"preprocess_cfg": {"size": 8}}), "has no key model_cfg"),
+        (json.dumps({"model_cfg": {"embed_dim": 8}}), "has no key preprocess_cfg. Add the key"),
         (json.dumps(CONFIG), "cannot be loaded"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_checkpoint_is_matched_by_names_or_by_order(tmp_path: Path) -> None:
     assert by_order.identity.key == by_name.identity.key
     np.testing.assert_array_equal(by_order.transform(images), by_name.transform(images))
     with pytest.raises(EncoderError, match=r"resnet18 cannot be loaded: .*Missing key.*conv1.weight"):
-        load({f"net.{name}": weights[name] for name in sorted(weights)})  # other roles at the same positions
+        load({f"net.{name}": weights[name] for name in sorted(weights)})  # the roles at most positions differ
     with pytest.raises(EncoderError, match=r"resnet18 cannot be loaded: .*Missing key.*fc.bias"):
         load(dict(list(weights.items())[:-1]))
 
@@ -92,9 +92,9 @@ def test_a_checkpoint_is_matched_by_names_or_by_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("checkpoint", "message"),
     [
-        ("no/such.pth", r"no/such.pth does not exist. `checkpoint` must be a file with the weights of resnet18"),
+        ("no/such.pth", r"no/such.pth is not a file. Set `checkpoint` to a file with the weights of resnet18"),
         ("package:kadr/no_such.pth", "the package kadr does not contain 'no_such.pth'"),
-        ("package:kadr/encoders", "encoders does not exist"),
+        ("package:kadr/encoders", "encoders is not a file"),
         ("params.yaml", "resnet18 cannot be loaded"),
     ],
 )

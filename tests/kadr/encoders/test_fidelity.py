@@ -1,4 +1,4 @@
-"""Faster forward passes and decoding, compared with the fp32 pipelines of the libraries."""
+"""Vectors from accelerated decoding and forward passes, compared with the fp32 pipelines of the libraries."""
 
 import csv
 import hashlib
@@ -86,7 +86,7 @@ def test_bf16_on_a_cpu_keeps_the_vectors_of_texts(shared: Path, monkeypatch: pyt
 
 
 def write_mosaics(paths: list[Path], folder: Path) -> list[Path]:
-    """Write four large JPEGs of 8 x 8 real photos each, in different orders."""
+    """Write four large JPEGs. Each one is a mosaic of the same 64 real images in a different order."""
     images = [Image.open(path).convert("RGB").resize((320, 256)) for path in paths]
     mosaics = []
     for shift in range(4):

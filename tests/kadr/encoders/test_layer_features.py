@@ -1,4 +1,4 @@
-"""Features of earlier layers of a CNN."""
+"""Image vectors that contain features of earlier CNN layers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +20,7 @@ LAYERS = ("layer3", "layer4")
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the weights of a ResNet-18 with random statistics of batch normalisation."""
+    """Return the path of ResNet-18 weights with random batch normalisation statistics."""
     torch.manual_seed(0)
     model = timm.create_model("resnet18")
     for module in model.modules():
@@ -90,11 +90,11 @@ def test_each_choice_of_layers_has_its_own_cache_key(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("layer9", r"the model has no block 'layer9', expected names such as layer1, layer1\.0, .*layer4"),
+        ("layer9", r"the model has no block 'layer9'\. Use the name of a block, such as layer1, layer1\.0, .*layer4"),
         ("layer1.0.bn1", r"the model has no block 'layer1\.0\.bn1'"),
         ("layer1.0.bn1.act", r"the model has no block 'layer1\.0\.bn1\.act'"),
         ("fc", r"the model has no block 'fc'"),
-        ("global_pool", r"global_pool returns \(1, 512\) for one image, expected maps \(1, channels, height, width\)"),
+        ("global_pool", r"global_pool returns an array of shape \(1, 512\) for one image, expected feature maps"),
     ],
 )
 def test_an_unsuitable_layer_is_an_error(checkpoint: Path, layer: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Preprocessing on tensors compared with PIL, and decoding on the device."""
+"""Preprocessing of image tensors compared with PIL, and decoding on a device."""
 
 import hashlib
 import io
@@ -141,7 +141,7 @@ def test_images_decoded_on_the_device_keep_their_vectors_and_their_order(
 
 @pytest.mark.slow
 def test_resizing_in_float32_keeps_the_vectors(encoder: TorchImageEncoder, paths: list[Path]) -> None:
-    """GPUs resize in float32, CPUs in uint8."""
+    """GPUs resize images in float32, and CPUs resize them in uint8."""
     images = [Image.open(path).convert("RGB") for path in paths]
     resize = encoder._preprocessing.resize_tensor
     tensors = [torch.from_numpy(np.array(image)).permute(2, 0, 1).float() for image in images]

@@ -38,7 +38,7 @@ def clip(shared: Path) -> OpenClipParams:
 
 @pytest.fixture(scope="module")
 def captions(shared: Path) -> dict[Path, str]:
-    """Return one caption of each of 24 real images, by path."""
+    """Return the paths of 24 real images, with one caption per image."""
     with (shared / "flickr8k" / "corpus_captions.tsv").open(encoding="utf-8") as file:
         rows = [(name.split("#"), text) for name, text in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
     folder = shared / "flickr8k" / "corpus_images"
@@ -78,7 +78,7 @@ def test_open_clip_vectors_equal_the_pipeline_of_open_clip(
     assert (load_image_encoder(clip, "auto").transform(images) * image_vectors).sum(axis=1).min() >= MIN_COSINE
     encoder = fit_text_encoder(clip, "fp32", [], 0)
     np.testing.assert_allclose(encoder.transform(texts), text_vectors, atol=1e-5)
-    np.testing.assert_allclose(encoder.transform(texts[:1]), text_vectors[:1], atol=1e-5)  # truncated to this text
+    np.testing.assert_allclose(encoder.transform(texts[:1]), text_vectors[:1], atol=1e-5)  # tokens are truncated
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_checkpoint_of_another_library_classifies_images(shared: Path) -> None
 
 
 def test_sentences_with_similar_meaning_are_near_and_batches_have_no_effect() -> None:
-    encoder = fit_text_encoder(SBERT, "fp32", [], 0)  # in bf16 the third digit depends on the batch
+    encoder = fit_text_encoder(SBERT, "fp32", [], 0)  # in bf16, the batch changes the third digit
     texts = ["A dog runs over the grass.", "A puppy is running on a lawn.", "Two women talk in a café by the window."]
     vectors = encoder.transform(texts)
     assert vectors.shape == (3, encoder.dim)
@@ -173,7 +173,7 @@ def test_the_cache_key_depends_on_content_and_not_on_names(shared: Path, clip: O
 
 
 def test_the_cache_keys_of_released_encoders_are_stable(shared: Path, clip: OpenClipParams) -> None:
-    """A changed key would embed every collection again. Change these values only with the vectors."""
+    """If a key changes, users must embed all their images again. Change these values only if the vectors change."""
     name = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
     keys = {
         "clip images": load_image_encoder(clip, "fp32").identity.key,

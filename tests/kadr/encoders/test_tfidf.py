@@ -1,4 +1,4 @@
-"""TF-IDF vectors, word processing, and reproducible files."""
+"""TF-IDF vectors, tokenization, and reproducible files."""
 
 import sys
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_saved_files_are_identical_for_the_same_texts_and_load_again(tmp_path: P
 
 
 def test_the_saved_file_depends_on_no_class_of_kadr(tmp_path: Path) -> None:
-    """A renamed class must not make the saved encoders of a champion unreadable."""
+    """Renaming a class must not make the saved encoders of a champion model unreadable."""
     fit_text_encoder(tfidf_params(4), "auto", TEXTS, 0).save(tmp_path)
     assert b"kadr" not in (tmp_path / "tfidf.joblib").read_bytes()
 
@@ -100,7 +100,7 @@ def test_a_missing_or_damaged_file_is_an_error(tmp_path: Path) -> None:
         ("stems", "russian", ["собаки в траве", "лодка"], "собака и трава", "лодки"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of spaCy
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # raised by spaCy
 def test_inflected_forms_of_a_word_are_counted_together(
     words: str, language: str, texts: list[str], same_words: str, other_words: str, tmp_path: Path
 ) -> None:
