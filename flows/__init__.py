@@ -1,1 +1,1 @@
-"""Prefect flows that run DVC stages and kadr commands. The flows compute no results themselves."""
+"""Prefect flows that run DVC stages and kadr commands. The flows themselves do not compute results."""

@@ -51,7 +51,7 @@ async def pipeline(
     """Bring the stages of dvc.yaml up to date.
 
     Args:
-        targets: names of the stages to run, e.g. `[evaluate]`. Their upstream stages run too. None runs all stages.
+        targets: names of the stages to run with their upstream stages, e.g. `[evaluate]`. None runs all stages.
         max_parallel: maximum number of stages that run at the same time.
         retries: maximum number of retries, 5 s apart, while another DVC process is using the files of a stage. A stage
             that fails with an error is not retried.
@@ -138,7 +138,7 @@ def main(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Stage to run, after its upstream stages. Repeat the option for more stages. Default: all stages."
+            help="Stage to run with its upstream stages. Repeat the option for more stages. Default: all stages."
         ),
     ] = None,
     max_parallel: MaxParallel = 2,

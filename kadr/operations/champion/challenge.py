@@ -39,7 +39,7 @@ def challenge(params: Params) -> Report:
         champion: name of the champion version after the challenge.
         snapshot: folder of the raw dataset that the challenger was trained on.
         model_sha256, mlflow_run, mlflow_url: digest of the challenger's model, and ID and URL of its MLflow run.
-        drift, compared_pairs, metrics: results of the comparison. These keys are missing if there was no champion.
+        drift, compared_pairs, metrics: results of the comparison, missing if there was no champion.
     """
     version, key = current_version(), challenger_key()
     if version and (report := find_earlier_verdict(version, key)):

@@ -21,8 +21,8 @@ def read_lock_outs(lock: Path) -> dict[str, str]:
 def drift_from_champion(version: Path, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> list[Drift]:
     """Measure the drift of the ratings, texts and embeddings since a champion version was published.
 
-    The champion's embeddings are read from the DVC cache. If the cache no longer contains them, `Drift.result` says
-    that the embeddings were not compared.
+    The champion's embeddings are read from the DVC cache. If the DVC cache no longer contains these embeddings,
+    `Drift.result` says that the embeddings were not compared.
 
     Args:
         version: folder of the champion version.

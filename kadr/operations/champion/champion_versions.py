@@ -1,7 +1,7 @@
 """Publish new versions of the champion (the models in use), and roll back to older versions.
 
-A version contains copies of the models, predictions, tables and settings of one pipeline run, so that later runs do not
-change it. The symbolic link models/champion is switched atomically to a new version.
+A version contains copies of the models, predictions, tables and settings of one pipeline run, so later runs do not
+change the version. The symbolic link models/champion is switched atomically to a new version.
 """
 
 import json
@@ -36,7 +36,7 @@ REFERENCE_TABLES = {
     "ratings": (PROJECT.ratings, RATINGS),
     "relevance": (PROJECT.relevance, RELEVANCE),
 }
-"""Path and schema of each table that is copied into a champion version. The copies are the reference for drift."""
+"""Path and schema of each table that is copied into a champion version. Drift is measured against the copies."""
 
 DVC_LOCK = Path("dvc.lock")
 Record = dict[str, Any]
@@ -60,7 +60,7 @@ def read_record(version: Path) -> Record:
         published: publication time in UTC, in ISO 8601 format.
         snapshot: folder of the raw dataset.
         mlflow: name and version of the registered model, None if the MLflow store failed.
-        withdrawn: whether a rollback replaced the version by an older one.
+        withdrawn: whether a rollback replaced the version by an older version.
     """
     return dict(json.loads((version / _RECORD_FILE).read_text(encoding="utf-8")))
 
@@ -128,7 +128,7 @@ def roll_back(version_name: str | None = None) -> tuple[str, str]:
     again. If a rollback is interrupted, run it again.
 
     Args:
-        version_name: name of the version, e.g. v000001. The default is the version before the current version.
+        version_name: name of the version, e.g. v000001. The default is the previously used version.
 
     Returns:
         Names of the versions in use before and after the rollback.

@@ -65,8 +65,8 @@ def value_drift(variable: str, reference: Values, current: Values) -> Drift:
 
     Args:
         variable: name of the variable.
-        reference: (n_before,) reference values.
-        current: (n_now,) current values.
+        reference: values of the reference sample, (n_before,).
+        current: values of the current sample, (n_now,).
     """
     if not len(reference) or not len(current):
         return Drift.not_compared(variable, len(reference), len(current), "not compared: a sample is empty")

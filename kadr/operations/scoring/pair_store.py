@@ -183,6 +183,6 @@ def _download(source: str, work: Path) -> Path:
 
 
 def pairs_digest(scores: pa.Table) -> str:
-    """Return 16 hexadecimal digits that identify the pairs of a table. The digits are used in the file name."""
+    """Return a digest of the pairs in a table: 16 hexadecimal digits, which become part of the file name."""
     rows = zip(*(scores[name].to_pylist() for name in (IMAGE_COLUMN, SHA256, TEXT_COLUMN)), strict=True)
     return hashlib.sha256("\0".join(map("\0".join, rows)).encode()).hexdigest()[:16]
