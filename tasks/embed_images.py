@@ -27,7 +27,7 @@ def stage(params: Params, name: str) -> Metrics:
 
     Raises:
         ParamsError: the encoder is not in `embed_images.encoders`.
-        InputError: an image has changed since the ingest stage, or an image cannot be decoded.
+        InputError: an image has changed since the ingest stage, or cannot be decoded.
     """
     section = params.embed_images
     if name not in section.encoders:

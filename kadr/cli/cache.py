@@ -15,7 +15,7 @@ app = typer.Typer(help="Maintain the embedding cache ($KADR_CACHE or ~/.cache/ka
 
 @app.command("list")
 def list_() -> None:
-    """List the number of vectors, the number of shards, the size and the last use of each cached encoder."""
+    """Show the number of vectors and shards, the size and the last use of each cached encoder."""
     from kadr.embed.maintenance import count_rows
 
     table = Table("encoder", "key", "precision", "format", "vectors", "undecodable", "shards", "size (MB)", "last used")

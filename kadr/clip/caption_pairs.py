@@ -101,7 +101,7 @@ def sample_batch(pairs: CaptionPairs, rows: Rows, rng: np.random.Generator) -> C
 
     Args:
         pairs: all captioned images.
-        rows: rows in `pairs` of the images of the batch.
+        rows: rows of the sampled images in `pairs`.
         rng: random number generator.
     """
     import torch

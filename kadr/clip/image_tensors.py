@@ -51,11 +51,11 @@ def read_pixels(
 def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
     """Crop each image randomly, and change its brightness and contrast randomly.
 
-    Images are never flipped, because captions may mention left and right. Colours are never changed, because captions
-    may mention them.
+    Images are never flipped, because captions may mention left and right. Hues are never changed, because captions may
+    mention colours.
 
     Args:
-        pixels: images, (n_images, 3, height, width) uint8.
+        pixels: pixel values of the images, (n_images, 3, height, width) uint8.
         rng: random number generator.
 
     Returns:

@@ -45,8 +45,8 @@ class TrainingResult:
         rating_loss: mean rating loss in the last epoch, or None if there are no ratings.
         n_photos: number of training images.
         n_held_out: number of held-out images.
-        recall_at_1: share of held-out captions that rank their own image first.
-        recall_at_5: share of held-out captions that rank their own image among the first five.
+        recall_at_1: share of held-out captions for which the described image is ranked first.
+        recall_at_5: share of held-out captions for which the described image is among the first five.
     """
 
     loss: float

@@ -26,8 +26,8 @@ class TrainingLoss:
         pairs: captioned images.
         rated: rated pairs, or None to train only on captions.
         n_rated: number of rated images in a batch.
-        logit_scale: learned factor that converts a cosine to a relevance logit. The CLIP model does not contain it.
-        logit_bias: learned bias of the relevance logit. The CLIP model does not contain it.
+        logit_scale: learned factor that converts a cosine to a relevance logit. It is not part of the CLIP model.
+        logit_bias: learned bias of the relevance logit. It is not part of the CLIP model.
     """
 
     pairs: CaptionPairs
@@ -44,7 +44,7 @@ class TrainingLoss:
             model: CLIP model of open_clip.
             pairs: captioned images.
             rated: rated pairs, or None to train only on captions.
-            batch_size: number of captioned images in a batch. A batch contains at most this number of rated images.
+            batch_size: number of captioned images in a batch, and maximum number of rated images in a batch.
         """
         import torch
 
@@ -62,7 +62,7 @@ class TrainingLoss:
 
         Args:
             model: CLIP model of open_clip.
-            rows: rows in `pairs` of the captioned images of the batch.
+            rows: rows of the sampled images in `pairs`.
             rng: random number generator.
 
         Returns:

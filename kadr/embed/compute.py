@@ -71,7 +71,7 @@ def embed_text_batches(
 
     Args:
         encoder: text encoder.
-        text_by_key: text to embed, by cache key.
+        text_by_key: mapping from cache keys to texts.
         writer: writer that stores the batches in the cache.
         batch_size: number of texts per forward pass.
     """

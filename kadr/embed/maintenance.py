@@ -103,7 +103,7 @@ def find_garbage(root: Location, unused_days: float | None) -> list[str]:
 
     Args:
         root: folder or URI of the cache.
-        unused_days: number of days after which an unused encoder is garbage. If None, unused encoders are kept.
+        unused_days: also find encoders that were not used for this number of days. None keeps all encoders.
 
     Returns:
         Paths relative to the `vectors` folder of the cache: damaged shards, incomplete files from killed processes, and

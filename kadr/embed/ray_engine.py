@@ -107,7 +107,7 @@ def fill_cache_with_ray(
     """Use Ray to compute the embeddings that the cache does not contain.
 
     Args:
-        content_by_key: path or URI of each image, or each text, by cache key.
+        content_by_key: mapping from cache keys to image paths, image URIs or texts.
         load: picklable function that loads the encoder on any node.
         cache: cache of the encoder, on a shared disk or in object storage.
         batch_size: number of images or texts per forward pass.
@@ -124,7 +124,7 @@ def fill_cache_with_ray(
         import ray
     except ImportError as error:
         raise EncoderError(
-            "embed.engine: ray needs Ray, which is not installed. Install it with `pip install 'kadr[ray]'`."
+            "embed.engine is ray, but Ray is not installed. Install it with `pip install 'kadr[ray]'`."
         ) from error
     started = not ray.is_initialized()
     if started:

@@ -36,7 +36,7 @@ class ImageToEmbed:
 
 @dataclass(frozen=True)
 class PreprocessedImage:
-    """An image that is ready for the forward pass, or the reason why it cannot be decoded.
+    """Result of preprocessing an image: input for the encoder, or the reason why the image cannot be decoded.
 
     Attributes:
         image: path and hash of the image.

@@ -40,8 +40,8 @@ def embed_images(
         images: images in any order, in the schema IMAGES. Identical images with different IDs are encoded only once.
         cache: cache of the encoder.
         batch_size: number of images per forward pass.
-        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument is the path of each
-            image, by SHA-256 hash.
+        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument maps SHA-256
+            hashes to image paths.
 
     Returns:
         Embeddings of the decodable images, sorted by image_id.
@@ -78,8 +78,8 @@ def embed_texts(
         texts: texts to embed. Texts that are identical after `normalise_text` are encoded only once.
         cache: cache of the encoder.
         batch_size: number of texts per forward pass.
-        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument is each text, by
-            cache key.
+        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument maps cache
+            keys to texts.
 
     Returns:
         Embeddings of the texts, sorted by ID.

@@ -170,7 +170,7 @@ class Shards:
         damaged = name.removesuffix(SUFFIX) + DAMAGED
         shard = f"{self.folder}/{name}"
         logger.warning(
-            "%s is damaged (%s). It is renamed to %s, and its vectors are computed again.", shard, reason, damaged
+            "%s is damaged (%s). It is renamed to %s, and its vectors will be computed again.", shard, reason, damaged
         )
         try:
             self.folder.rename(name, damaged)

@@ -1,4 +1,4 @@
-"""Base classes for encoders, which turn images and texts into unit vectors, and the identity of an encoder."""
+"""Base classes for image encoders and text encoders, and the identity of an encoder."""
 
 import hashlib
 import json
@@ -178,10 +178,7 @@ class TextEncoder(ABC):
         """Encode texts as unit vectors, (n_texts, d) float32."""
 
     def save(self, folder: Path) -> None:
-        """Save the encoder to a folder from which `load` can restore it.
-
-        Pretrained weights are not copied. The settings contain their location.
-        """
+        """Save the encoder to a folder from which `load` can restore it. Pretrained weights are not copied."""
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.identity.metadata, indent=2, ensure_ascii=False)
         (folder / IDENTITY_NAME).write_text(text + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ def fit_text_encoder(
     Args:
         params: settings of the encoder.
         precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
-        training_texts: texts to fit the encoder on. Pretrained encoders ignore them.
+        training_texts: texts to fit the encoder on. Pretrained encoders ignore these texts.
         seed: random seed for fitting.
 
     Raises:

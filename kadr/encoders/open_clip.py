@@ -33,12 +33,12 @@ class OpenClipParams(EncoderParams):
     backend: Literal["open_clip"]
     model: str = Field(description="`local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.")
     pretrained: str | None = Field(
-        description="Tag of the pretrained weights for an architecture. null for a folder or a hub model."
+        description="Tag of the pretrained weights for an architecture. Use null for a folder or a hub model."
     )
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Folder of a `local-dir:` model, by the name of the setting."""
+        """Mapping from the setting name `model` to the folder of a `local-dir:` model."""
         folder = local_folder(self.model)
         return {} if folder is None else {"model": folder}
 

@@ -22,7 +22,7 @@ def load_clip(
 
     Args:
         model: `local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.
-        pretrained: open_clip tag of the pretrained weights. None for a folder or a hub model.
+        pretrained: open_clip tag of the pretrained weights for an architecture. Use None for a folder or a hub model.
         precision: number format of the weights: fp32, bf16 or fp16.
         device: torch device: cpu or cuda.
         weights: whether to load the weights. If False, the weights are initialised randomly.

@@ -31,12 +31,12 @@ class SentenceTransformersParams(EncoderParams):
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Folder of the model, by the name of the setting. Empty if `model` is not a folder."""
+        """Mapping from the setting name `model` to its folder, empty for any other model."""
         return {"model": self.model} if Path(self.model).is_dir() else {}
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Package path of the model, by the name of the setting. Empty if `model` is not a package path."""
+        """Mapping from the setting name `model` to its package path, empty for any other model."""
         return {"model": self.model} if package_module(self.model) else {}
 
     @property
@@ -80,7 +80,7 @@ class SentenceTransformersEncoder(PretrainedTextEncoder):
 
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
-        with torch.inference_mode():  # same steps as `encode`, which spends 2 ms per call on walking all modules
+        with torch.inference_mode():  # performs the same steps as `encode`, but saves 2 ms per call
             features = batch_to_device(self._model.preprocess(list(texts), prompt=self._prompt), self._model.device)
             vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
             return to_unit_norm(vectors.float().cpu().numpy(), self.identity.encoder)

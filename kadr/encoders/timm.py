@@ -1,4 +1,4 @@
-"""The timm backend: pooled features of an image model without its classifier, and optionally of earlier layers."""
+"""The timm backend: pooled image features before the classifier, and optionally features of earlier layers."""
 
 import json
 import math
@@ -38,7 +38,7 @@ class TimmParams(EncoderParams):
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Folder of a `local-dir:` model and path of a checkpoint file, by the name of the setting."""
+        """Mapping from setting names to local paths: the folder of a `local-dir:` model, and the checkpoint file."""
         paths = {}
         if (folder := local_folder(self.model)) is not None:
             paths["model"] = folder
@@ -48,7 +48,7 @@ class TimmParams(EncoderParams):
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Package path of the checkpoint, by the name of the setting. Empty if `checkpoint` is not a package path."""
+        """Mapping from the setting name `checkpoint` to its package path, empty for any other checkpoint."""
         return {"checkpoint": self.checkpoint} if self.checkpoint and package_module(self.checkpoint) else {}
 
     @property

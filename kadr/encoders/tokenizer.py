@@ -38,7 +38,7 @@ class Tokenizer:
 
     @property
     def description(self) -> str:
-        """Settings and library versions that affect the result of `tokenize`. Empty if texts are returned unchanged."""
+        """Settings and library versions that affect the tokens, or an empty string if texts are returned unchanged."""
         parts = [self.words if self.words != "as_is" else "", "without stop words" if self.stop_words else ""]
         if not self.distributions:
             return ""

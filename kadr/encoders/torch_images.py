@@ -46,7 +46,7 @@ class TorchImageEncoder(ImageEncoder):
         decodes_on_device: whether `encode` decodes JPEGs on the device. If False, `preprocess_bytes` decodes them.
 
     Args:
-        model: torch module in evaluation mode and fp32.
+        model: torch module in evaluation mode, with fp32 weights.
         method: name of the method of `model` that maps images to features.
         preprocessing: preprocessing of the model.
         identity: identity of the encoder.

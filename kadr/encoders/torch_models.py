@@ -99,7 +99,7 @@ def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tenso
     quarter less time. One forward pass finds the pairs of layers, and another one checks the folded model.
 
     Args:
-        model: model on the CPU, in evaluation mode and fp32.
+        model: torch module on the CPU, in evaluation mode and with fp32 weights.
         method: name of the method of `model` that maps images to features.
         images: images with any content for the forward passes, (n_images, 3, height, width) float32.
 

@@ -11,12 +11,12 @@ LOCAL_DIR, HF_HUB, PACKAGE = "local-dir:", "hf-hub:", "package:"
 
 
 def local_folder(name: str) -> str | None:
-    """Return FOLDER of `local-dir:FOLDER`, or None for any other name."""
+    """Return the FOLDER part of `local-dir:FOLDER`, or None for any other name."""
     return name.removeprefix(LOCAL_DIR) if name.startswith(LOCAL_DIR) else None
 
 
 def package_module(name: str) -> str | None:
-    """Return MODULE of `package:MODULE/PATH`, or None for any other name."""
+    """Return the MODULE part of `package:MODULE/PATH`, or None for any other name."""
     return name.removeprefix(PACKAGE).partition("/")[0] if name.startswith(PACKAGE) else None
 
 
@@ -42,7 +42,7 @@ def resolve_package_path(name: str) -> str:
 
 
 def package_distributions(names: Iterable[str]) -> list[str]:
-    """Return the installed distributions, sorted, that provide the modules of `package:MODULE/PATH` names."""
+    """Return the sorted names of the distributions that provide the modules in `package:MODULE/PATH` names."""
     provided = packages_distributions()
     modules = {module for name in names if (module := package_module(name))}
     return sorted({distribution for module in modules for distribution in provided.get(module, [])})

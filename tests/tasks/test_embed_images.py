@@ -66,9 +66,7 @@ def test_the_stage_embeds_the_valid_images_of_both_tables(params: Params) -> Non
 
 
 def test_an_unknown_encoder_is_an_error_that_lists_the_encoders(params: Params) -> None:
-    with pytest.raises(
-        ParamsError, match=r"no encoder 'nonsense'\. Use one of these encoders: clip, efficientnet_lite2"
-    ):
+    with pytest.raises(ParamsError, match=r"no encoder 'nonsense'\. Use one of .*: clip, efficientnet_lite2"):
         embed_images.stage(params, "nonsense")
 
 
