@@ -1,4 +1,4 @@
-"""Aggregate the expert and crowd ratings of each image-query pair into one relevance score in 0..1."""
+"""Aggregate the expert and crowd ratings of each image-query pair into one relevance score from 0 to 1."""
 
 from kadr.aggregate.aggregator import Aggregator
 from kadr.aggregate.clip_split import CLIP, MODEL, UNUSED, split_pairs

@@ -19,19 +19,20 @@ def split_pairs(
     """Assign each pair to the relevance model, to CLIP training, or to neither.
 
     Images and queries are split separately, so that the relevance model never sees an image or query that CLIP was
-    trained on. A relevance model trained on such pairs would rely too much on CLIP's features, and its metrics would
-    overestimate its quality on unrated images and queries. Each image and query is assigned by a hash of its ID, so
-    that the assignment does not change when images or queries are added.
+    trained on. If CLIP and the relevance model were trained on the same pairs, the relevance model would rely too much
+    on CLIP's features, and the metrics would overestimate its quality on unrated images and queries. Each image and
+    query is assigned by a hash of its ID, so that the assignment does not change when images or queries are added.
 
     Args:
         pairs: table with columns image_id and query_id, one row per pair.
-        caption_images: mapping from query_id to the image_id of the image that the query describes. Queries without a
-            known image may be missing. Queries that describe the same image are assigned together.
+        caption_images: mapping from query_id to the image_id of the image that the query describes. Queries that
+            describe no known image can be omitted. Queries that describe the same image are assigned together.
         clip_share: fraction of images and fraction of queries to use for CLIP training, in 0..1.
         seed: integer that is hashed together with each ID.
 
     Returns:
-        (n_pairs,) assignment of each pair: MODEL, CLIP, or UNUSED if its image and its query are assigned differently.
+        (n_pairs,) assignment of each pair: MODEL, CLIP or UNUSED. A pair is UNUSED if only its image or only its query
+        is assigned to CLIP training.
     """
     # Do not change the salts "photo" and "text": existing pairs would be assigned differently.
     image_to_clip = _below_share(pairs["image_id"].tolist(), clip_share, f"{seed} photo")
@@ -41,7 +42,7 @@ def split_pairs(
 
 
 def _below_share(names: Sequence[str], share: float, salt: str) -> Mask:
-    """Return (n,) booleans: whether the hash of each name, scaled to 0..1, is below the share."""
+    """Return whether the hash of each name, scaled to 0..1, is below the share: (n,) bool."""
     is_below = {name: _hash_to_unit(f"{salt} {name}") < share for name in set(names)}
     return np.fromiter((is_below[name] for name in names), dtype=bool, count=len(names))
 

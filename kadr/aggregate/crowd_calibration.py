@@ -1,8 +1,8 @@
 """Calibrate the crowd's votes to the expert scale.
 
-Experts often rate a pair above the lowest level even if all crowd votes are no. A pair without yes votes can therefore
-have a relevance above 0. Isotonic regression (Barlow et al. 1972) maps the share of yes votes to a relevance score. The
-regression is fitted to the pairs that both experts and the crowd rated.
+Experts often rate a pair above the lowest level even if the whole crowd voted no. A pair without yes votes can
+therefore have a relevance above 0. Isotonic regression (Barlow et al. 1972) maps the share of yes votes to a relevance
+score. The regression is fitted to the pairs that have expert ratings and crowd votes.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ MIN_PAIRS = 30
 
 
 def calibrate_crowd(share: Values, votes: Values, expert: Values) -> Values:
-    """Convert the share of yes votes of each pair to the mean expert relevance of pairs with that share.
+    """Replace the share of yes votes of each pair by an estimate of its mean expert rating.
 
     Args:
         share: (n_pairs,) share of yes votes in 0..1. NaN for pairs without votes.

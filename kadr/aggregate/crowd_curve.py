@@ -28,7 +28,7 @@ class CrowdCurve:
     """Parameters of the crowd's response curve. The default values are the prior means.
 
     Attributes:
-        centre: c, the position in 0..1 at which the curve is steepest.
+        centre: the parameter c, the grid point at which the curve is steepest.
         log_slope: logarithm of the slope a.
         guess: guessing rate g, as logit(g / 0.2).
         slip: slip rate s, as logit(s / 0.2).
@@ -58,7 +58,7 @@ class CrowdCurve:
         The binomial coefficient, which is constant in each row, is omitted.
 
         Args:
-            votes: (n, 2) vote counts: yes votes and all votes.
+            votes: (n, 2) number of yes votes and total number of votes.
 
         Returns:
             (n, N_GRID) log likelihoods.
@@ -70,10 +70,10 @@ class CrowdCurve:
         return log_likelihood
 
     def m_step(self, votes: Matrix, counts: Matrix, max_steps: int) -> "CrowdCurve":
-        """Run the M-step of the EM algorithm: improve the parameters with L-BFGS and return the new curve.
+        """Update the parameters with L-BFGS (the M-step of the EM algorithm), and return the new curve.
 
         Args:
-            votes: (n, 2) distinct vote counts: yes votes and all votes.
+            votes: (n, 2) distinct combinations of the number of yes votes and the total number of votes.
             counts: (n, N_GRID) expected number of pairs with each vote count at each grid point.
             max_steps: maximum number of L-BFGS iterations.
         """

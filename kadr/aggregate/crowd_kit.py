@@ -14,7 +14,7 @@ from kadr.io.schemas import PAIR
 
 
 class CrowdKitAggregator(Aggregator):
-    """Base class of the methods that crowd-kit implements.
+    """Base class for the methods that crowd-kit implements.
 
     All methods run with the default settings of crowd-kit. Their results are deterministic.
 
@@ -47,30 +47,30 @@ class CrowdKitAggregator(Aggregator):
 
 
 class DawidSkene(CrowdKitAggregator):
-    """Aggregation method `dawid_skene` (Dawid and Skene 1979)."""
+    """The `dawid_skene` aggregation method (Dawid and Skene 1979)."""
 
     algorithm = "DawidSkene"
 
 
 class Glad(CrowdKitAggregator):
-    """Aggregation method `glad` (Whitehill et al. 2009)."""
+    """The `glad` aggregation method (Whitehill et al. 2009)."""
 
     algorithm = "GLAD"
 
 
 class Mace(CrowdKitAggregator):
-    """Aggregation method `mace` (Hovy et al. 2013)."""
+    """The `mace` aggregation method (Hovy et al. 2013)."""
 
     algorithm = "MACE"
 
 
 class MMsr(CrowdKitAggregator):
-    """Aggregation method `m_msr` (Ma and Olshevsky 2020)."""
+    """The `m_msr` aggregation method (Ma and Olshevsky 2020)."""
 
     algorithm = "MMSR"
 
 
 class Wawa(CrowdKitAggregator):
-    """Aggregation method `wawa`: Worker Agreement with Aggregate (Appen)."""
+    """The `wawa` aggregation method: Worker Agreement with Aggregate (Appen)."""
 
     algorithm = "Wawa"

@@ -1,4 +1,4 @@
-"""Aggregation method `graded_response`: relevance estimates from the graded response model."""
+"""The `graded_response` aggregation method, which fits a joint model of expert and crowd ratings."""
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ class GradedResponse(Aggregator):
     uses_crowd = True
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
-        """Return the posterior mean (relevance) and posterior standard deviation (sd) of each pair.
+        """Estimate the relevance of each pair and its standard deviation.
 
         The arguments and the columns of the result are documented in `Aggregator.fit_predict`.
         """

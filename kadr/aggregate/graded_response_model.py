@@ -3,7 +3,7 @@
 The model is fitted by empirical Bayes with the EM algorithm (Dempster et al. 1977) on a fixed grid of latent relevance
 values. `RaterCurves` models the ratings of experts, and `CrowdCurve` models the votes of the crowd. The prior is
 nonparametric (Laird 1978). Three strata of pairs have separate priors: pairs rated by experts only, by the crowd only,
-and by both. docs/ratings.md describes and evaluates the model.
+and by experts and the crowd. docs/ratings.md describes and evaluates the model.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class GradedResponseModel:
 
     Attributes:
         levels: (n_levels,) levels of the expert scale, scaled to 0..1.
-        raters: IDs of the known raters. In all arrays by rater, row 0 belongs to the unknown raters.
+        raters: IDs of the known raters. In arrays with one row per rater, row 0 represents all unknown raters.
         n_ratings: (n_raters + 1,) number of ratings by each rater.
         rater_curves: response curves of the experts.
         crowd_curve: response curve of the crowd.
@@ -54,7 +54,7 @@ class GradedResponseModel:
 
     @property
     def grid_relevance(self) -> Values:
-        """Relevance at each grid point, (N_GRID,): the mean rating in 0..1 by a rater without leniency and lapses."""
+        """Relevance at each grid point, (N_GRID,): the expected rating by a rater without leniency or lapses."""
         return self.rater_curves.expected_rating(self.levels)
 
     @property
@@ -94,7 +94,7 @@ def fit_graded_response(ratings: pd.DataFrame, levels: Values | None = None) -> 
     """Fit the graded response model to ratings. The order of the rows does not change the result.
 
     Args:
-        ratings: table RATINGS with ratings by experts, by the crowd, or by both.
+        ratings: table with the RATINGS schema. It can contain expert ratings, crowd ratings, or both.
         levels: (n_levels,) levels of the expert scale, scaled to 0..1. Default: the result of `find_levels`.
     """
     expert = ratings[ratings["source"] == "expert"]
@@ -118,7 +118,7 @@ def fit_graded_response(ratings: pd.DataFrame, levels: Values | None = None) -> 
 
 @dataclass(frozen=True)
 class _ExpectedCounts:
-    """Expected counts at each grid point, the result of the E-step.
+    """Expected counts at each grid point, which the E-step computes.
 
     Attributes:
         ratings: (n_raters * n_levels, N_GRID) expected number of ratings by each rater on each level.
@@ -166,7 +166,7 @@ def _chunks(n_patterns: int) -> Iterator[slice]:
 
 
 def _smooth_priors(strata: Matrix) -> Matrix:
-    """Estimate the prior of each stratum from expected counts, shrunk towards the pooled prior of all pairs."""
+    """Estimate the prior of each stratum from expected counts, and shrink it towards the prior of all pairs."""
     pooled = strata.sum(axis=0) + 1 / N_GRID
     smoothed = strata + _PRIOR_PAIRS * pooled / pooled.sum()
     return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Aggregation method `majority`: the most frequent rating of each pair."""
+"""The `majority` aggregation method: the most frequent rating of each pair."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from kadr.io.schemas import PAIR
 
 
 class Majority(Aggregator):
-    """Aggregator that returns the most frequent rating of each pair, or the mean of tied ratings."""
+    """Aggregator that returns the most frequent rating of each pair, or the mean of several tied ratings."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
         """Return columns image_id, query_id and relevance, one row per pair. See `Aggregator.fit_predict`."""

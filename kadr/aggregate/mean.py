@@ -1,4 +1,4 @@
-"""Aggregation method `mean`: the mean rating of each pair."""
+"""The `mean` aggregation method: the mean rating of each pair."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from kadr.io.schemas import PAIR
 
 
 class Mean(Aggregator):
-    """Aggregator that returns the mean rating of each pair, weighted by the number of votes."""
+    """Aggregator that returns the mean rating of each pair. Each rating is weighted by its number of votes."""
 
     def fit_predict(self, ratings: pd.DataFrame) -> pd.DataFrame:
         """Return columns image_id, query_id and relevance, one row per pair. See `Aggregator.fit_predict`."""

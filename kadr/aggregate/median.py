@@ -1,4 +1,4 @@
-"""Aggregation method `median`: the median rating of each pair."""
+"""The `median` aggregation method: the median rating of each pair."""
 
 import pandas as pd
 

@@ -1,12 +1,13 @@
 """Compare aggregation methods by leave-one-out prediction of expert ratings.
 
 For each pair with two or more expert ratings, every expert rating is predicted from the other ratings of the pair. All
-parameters are learned on other images. All rating columns are left out in turn because the columns may be sorted.
+parameters are learned from the ratings of other images. Every rating of a pair is left out in turn because some
+datasets sort the ratings of each pair.
 
-The comparison needs a predicted probability for each rating level. For a method that returns a single number, the
-probabilities are the frequencies of the left-out ratings of the other images for which the method returned the same
-number, rounded to a multiple of 0.05. These frequencies are smoothed by adding SMOOTHING ratings that have the overall
-distribution of ratings.
+The comparison needs a predicted probability for each rating level. Some methods return only a number, which is rounded
+to a multiple of 0.05. In that case, the probability of a level is its relative frequency among the left-out ratings of
+other images with the same number. To smooth the frequencies, SMOOTHING ratings with the overall distribution of levels
+are added.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from kadr.aggregate.response_patterns import Matrix, Values, find_levels, neares
 from kadr.io.schemas import PAIR, scale_to_unit
 
 REFERENCE = "graded_response"
-"""Method that benchmarks/ratings.py compares every other method with."""
+"""The reference method of benchmarks/ratings.py, which reports how much the other methods differ from it."""
 
 SMOOTHING = 4.0
 CROWD_WEIGHT = 0.3
@@ -38,14 +39,14 @@ _NUMERIC_METHODS = {
     "mean and crowd": ["mean_and_crowd"],
     "table of mean and share": ["mean", "share"],
 }
-"""Name of each method that returns numbers -> columns of `_aggregate_others` that its prediction depends on."""
+"""Maps each method that returns numbers to the columns of `_aggregate_others` that determine its predictions."""
 
 
 def compare_methods(ratings: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
     """Compute the prediction losses of all methods. The order of the ratings does not change the result.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
         n_folds: number of cross-validation folds. Images are assigned to folds at random.
         seed: random seed of the fold assignment.
 
@@ -79,12 +80,12 @@ def leave_one_out_tasks(ratings: pd.DataFrame) -> pd.DataFrame:
     """Create one prediction task for each expert rating of a pair with two or more expert ratings.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
 
     Returns:
-        Ratings of all tasks, sorted by image_id and query_id, with the columns of RATINGS, left_out (whether to predict
-        this rating) and voted (whether the crowd rated the pair). The task number is appended to query_id, so that
-        every task has its own pair of IDs.
+        Ratings of all tasks, sorted by image_id and query_id. In addition to the columns of the RATINGS schema, the
+        table has the columns left_out (whether to predict this rating) and voted (whether the crowd rated the pair).
+        The task number is appended to query_id, so that each task has a unique combination of image_id and query_id.
     """
     is_expert = ratings["source"] == "expert"
     keys = [ratings[name] for name in PAIR]
@@ -98,7 +99,7 @@ def leave_one_out_tasks(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leave_out(numbered: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return one task per pair, in which the pair's expert rating at position `number` is left out."""
+    """Return one task per pair. The expert rating at position `number` is left out of each task."""
     ratings = numbered[numbered["n_expert"] > max(number, 1)]
     left_out = (ratings["source"] == "expert") & (ratings["position"] == number)
     return ratings.assign(left_out=left_out, query_id=ratings["query_id"] + f"\n{number}")
@@ -129,8 +130,9 @@ def _aggregate_others(tasks: pd.DataFrame) -> pd.DataFrame:
     """Aggregate all ratings of each task except the left-out rating.
 
     Returns:
-        One row per task. Columns mean, median and majority aggregate the ratings of the other experts. Column share is
-        the share of yes votes (NaN without votes), and column votes is the number of votes.
+        One row per task. The columns mean, median and majority contain the aggregated ratings of the other experts. The
+        column share contains the share of yes votes (NaN without votes), and the column votes contains the number of
+        votes.
     """
     others = tasks[~tasks["left_out"]].assign(unit_rating=scale_to_unit)
     expert, crowd = others[others["source"] == "expert"], others[others["source"] == "crowd"]
@@ -150,7 +152,8 @@ def _aggregate_others(tasks: pd.DataFrame) -> pd.DataFrame:
 def _predict_from_models(train: pd.DataFrame, test: pd.DataFrame, levels: Values) -> Iterator[tuple[str, Matrix]]:
     """Yield the name and the predicted probabilities of each variant of the graded response model.
 
-    The variants use all ratings, only the crowd's votes for prediction, no rater IDs, or only expert ratings.
+    One variant uses all ratings. The other variants predict from crowd votes only, ignore the rater IDs, or ignore the
+    crowd votes.
     """
     model = fit_graded_response(train, levels)
     yield REFERENCE, _predict_left_out(model, test)

@@ -19,15 +19,16 @@ def select_next_ratings(
     """Select the pairs for which another expert rating is expected to be most informative.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
         model: graded response model, fitted to the ratings.
         images: table with columns image_id and path.
         queries: table with columns query_id and text.
         n: maximum number of pairs to select.
 
     Returns:
-        Table with the columns COLUMNS, most informative pair first. Column `sd` is the current standard deviation of
-        the relevance. Column `sd_after` is the expected standard deviation after another expert rating.
+        Table with the columns in COLUMNS, sorted with the most informative pair first. The column `sd` contains the
+        current standard deviation of the relevance. The column `sd_after` contains the expected standard deviation
+        after another expert rating.
     """
     patterns = model.find_patterns(ratings)
     posterior, relevance = model.posterior(patterns), model.grid_relevance

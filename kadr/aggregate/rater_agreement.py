@@ -14,7 +14,7 @@ def measure_agreement(ratings: pd.DataFrame, model: GradedResponseModel) -> dict
     """Measure the agreement of raters and the noise of their ratings.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
         model: graded response model, fitted to the ratings.
 
     Returns:
@@ -72,10 +72,11 @@ def _intraclass_correlation(counts: Matrix, levels: Values) -> dict[str, float |
 
 
 def _expected_sds(ratings: pd.DataFrame, model: GradedResponseModel) -> dict[str, float]:
-    """Return the expected standard deviation of the relevance before and after ratings.
+    """Return the expected standard deviation of the relevance, before any rating and after new ratings.
 
     Returns:
-        Keys `before`, `after_one_expert`, and `after_N_votes`, with N the median number of votes per pair.
+        A dictionary with the keys `before`, `after_one_expert` and `after_N_votes`, where N is the median number of
+        votes per pair.
     """
     crowd = ratings[ratings["source"] == "crowd"]
     has_crowd, has_expert = len(crowd) > 0, len(crowd) < len(ratings)
@@ -113,7 +114,7 @@ def _expected_sd(joint: Matrix, relevance: Values) -> float:
 
 
 def _crowd_by_expert(ratings: pd.DataFrame, levels: Values) -> dict[str, dict[str, int]]:
-    """Count the pairs that experts and crowd rated, by mean expert rating (nearest level) and majority vote."""
+    """Count the pairs with both expert ratings and votes, by mean expert rating (nearest level) and majority vote."""
     weighted = ratings[[*PAIR, "source", "votes"]].assign(unit=scale_to_unit(ratings) * ratings["votes"])
     sums = weighted.groupby([*PAIR, "source"], observed=True)[["unit", "votes"]].sum()
     mean = (sums["unit"] / sums["votes"]).unstack("source").dropna()
@@ -127,12 +128,12 @@ def _crowd_by_expert(ratings: pd.DataFrame, levels: Values) -> dict[str, dict[st
 
 
 def _describe_raters(model: GradedResponseModel) -> dict[str, dict[str, float]]:
-    """Describe the MAX_RATERS noisiest known raters, the noisiest first. Ratings are scaled to 0..1.
+    """Describe the MAX_RATERS noisiest known raters, in descending order of noise. Ratings are scaled to 0..1.
 
     Returns:
-        Values by rater ID: `n_ratings` is the number of ratings. `leniency` is the mean difference between the rating
-        and the relevance, without lapses. `lapses` is the lapse rate. `noise` is the root mean squared difference
-        between the rating and the relevance.
+        A dictionary of values for each rater ID. `n_ratings` is the number of ratings. `leniency` is the mean
+        difference between the rating and the relevance, without lapses. `lapses` is the lapse rate. `noise` is the root
+        mean squared difference between the rating and the relevance.
     """
     curves, probabilities, relevance = model.rater_curves, model.rater_curves.probabilities(), model.grid_relevance
     weight = model.prior[[Stratum.EXPERTS, Stratum.BOTH]].mean(axis=0)

@@ -36,7 +36,7 @@ class RaterCurves:
 
     Attributes:
         log_gap: (n_levels - 2,) logarithms of the distances between neighbouring thresholds.
-        leniency: (n_raters,) leniency d_r of each rater. The mean, weighted by the number of ratings, is 0.
+        leniency: (n_raters,) leniency d_r of each rater. The mean leniency, weighted by the number of ratings, is 0.
         lapse: (n_raters,) logit of the lapse rate e_r of each rater.
     """
 
@@ -77,19 +77,21 @@ class RaterCurves:
         return probabilities
 
     def expected_rating(self, levels: Values) -> Values:
-        """Return the mean rating by a rater without leniency and lapses. This mean defines the relevance.
+        """Return the expected rating by a rater without leniency or lapses.
+
+        The relevance is defined as this expected rating.
 
         Args:
             levels: (n_levels,) levels of the rating scale, scaled to 0..1.
 
         Returns:
-            (N_GRID,) mean rating in 0..1 at each grid point.
+            (N_GRID,) expected rating, in 0..1, at each grid point.
         """
         attentive = -np.diff(self.cumulative_probabilities(np.zeros(1)), axis=1)[0]
         return np.asarray(levels @ attentive)
 
     def m_step(self, counts: Cube, max_steps: int) -> "RaterCurves":
-        """Run the M-step of the EM algorithm: improve the parameters with L-BFGS and return the new curves.
+        """Update the parameters with L-BFGS (the M-step of the EM algorithm), and return the new curves.
 
         Args:
             counts: (n_raters, n_levels, N_GRID) expected number of ratings by each rater on each level at each grid

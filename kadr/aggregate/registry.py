@@ -1,4 +1,4 @@
-"""Registry of the aggregation methods. Setting `aggregate.expert` selects a method by name."""
+"""Registry of the aggregation methods. The setting `aggregate.expert` selects a method by name."""
 
 from kadr.aggregate.aggregator import Aggregator
 from kadr.params import stages

@@ -22,7 +22,7 @@ class Aggregation:
     """Result of aggregating a ratings table.
 
     Attributes:
-        relevance: table RELEVANCE, sorted by image_id and query_id.
+        relevance: table with the RELEVANCE schema, sorted by image_id and query_id.
         model: fitted graded response model, or None if the aggregation method does not fit one.
     """
 
@@ -34,12 +34,12 @@ def aggregate_ratings(ratings: pd.DataFrame, params: AggregateParams) -> Aggrega
     """Compute the relevance score and the training weight of each pair from its ratings.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
         params: aggregation method and crowd weight. With a crowd weight of 0, crowd ratings are ignored.
 
     Raises:
         ParamsError: `aggregate.expert` is not a registered method.
-        InputError: there are no ratings to aggregate, or rater IDs that the method requires are missing.
+        InputError: there are no ratings to aggregate, or the method requires rater IDs and some are missing.
     """
     aggregator = AGGREGATORS.load(params.expert)()
     ratings = add_unit_rating(select_ratings(ratings, params.crowd_weight))
@@ -67,7 +67,7 @@ def select_ratings(ratings: pd.DataFrame, crowd_weight: float) -> pd.DataFrame:
 
 
 def add_unit_rating(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Add column unit_rating, the rating scaled to 0..1, and make the ID columns categorical for faster grouping."""
+    """Add the column unit_rating (rating scaled to 0..1), and make the ID columns categorical to speed up grouping."""
     return ratings.assign(unit_rating=scale_to_unit(ratings)).astype(dict.fromkeys(PAIR, "category"))
 
 
@@ -77,9 +77,9 @@ def check_raters(ratings: pd.DataFrame, aggregator: Aggregator, method: str) -> 
     n_missing = int(expert["rater"].isna().sum()) if aggregator.needs_raters else 0
     if n_missing:
         raise InputError(
-            f"{n_missing:,} of {len(expert):,} expert ratings have no rater ID, but aggregate.expert: {method} "
-            "requires a rater ID for every rating. (If the rating columns are sorted in each row, stage ingest drops "
-            "their rater IDs.) Add the rater IDs, or set aggregate.expert to a method that does not require them: "
+            f"{n_missing:,} of {len(expert):,} expert ratings have no rater ID, but the method {method} requires a "
+            "rater ID for every rating. (The ingest stage drops the rater IDs if the rating columns are sorted in each "
+            "row.) Add the rater IDs, or set aggregate.expert to a method that does not require them: "
             f"{', '.join(methods_without_raters())}."
         )
 
@@ -101,7 +101,7 @@ def describe_pairs(ratings: pd.DataFrame) -> pd.DataFrame:
 def add_joint_relevance(
     pairs: pd.DataFrame, ratings: pd.DataFrame, aggregator: Aggregator, crowd_weight: float
 ) -> pd.DataFrame:
-    """Add columns relevance, sd and weight, for a method that aggregates expert and crowd ratings together.
+    """Add the columns relevance, sd and weight, using a method that aggregates expert and crowd ratings together.
 
     The weight of a pair is the reliability of its relevance, v / (v + sd^2), where v is the variance of the relevance
     over all pairs. The weight of pairs without expert ratings is multiplied by `crowd_weight`.
@@ -117,11 +117,11 @@ def add_joint_relevance(
 def add_relevance_by_source(
     pairs: pd.DataFrame, ratings: pd.DataFrame, aggregator: Aggregator, crowd_weight: float
 ) -> pd.DataFrame:
-    """Add columns relevance, sd and weight, for a method that aggregates expert ratings only.
+    """Add the columns relevance, sd and weight, using a method that aggregates expert ratings only.
 
     The crowd's share of yes votes is calibrated to the expert scale. The relevance is the weighted mean of the
-    aggregated expert rating (weight 1) and the calibrated share (weight `crowd_weight`). The weight of the pair is the
-    sum of both weights, and its sd is NaN.
+    aggregated expert rating (weight 1) and the calibrated share (weight `crowd_weight`). The weight of a pair is the
+    sum of the weights of its available values, and its sd is NaN.
     """
     is_expert = ratings["source"] == "expert"
     expert = aggregator.fit_predict(ratings[is_expert]).rename(columns={"relevance": "expert"})
@@ -136,13 +136,13 @@ def add_relevance_by_source(
 
 
 def to_relevance_table(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Convert the pairs to table RELEVANCE, sorted by image_id and query_id."""
+    """Convert the pairs to a table with the RELEVANCE schema, sorted by image_id and query_id."""
     columns: list[str] = RELEVANCE.names
     return pairs[columns].astype(dict.fromkeys(PAIR, "str")).sort_values(PAIR, ignore_index=True)
 
 
 def summarise_relevance(relevance: pd.DataFrame) -> dict[str, object]:
-    """Summarise table RELEVANCE for metrics/aggregate.json: pair counts, means, and a histogram of the relevance."""
+    """Return the pair counts, means and relevance histogram for metrics/aggregate.json."""
     counts, _ = np.histogram(relevance["relevance"], bins=10, range=(0.0, 1.0))
     spread, sd = relevance["spread"].mean(), relevance["sd"].mean()
     return {

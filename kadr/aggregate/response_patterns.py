@@ -1,7 +1,7 @@
 """Group pairs that have the same ratings, so that a million pairs become a few hundred response patterns.
 
-A response pattern contains the number of ratings by each rater on each level, and the crowd's votes. The order of the
-ratings is ignored.
+A response pattern records how often each rater chose each level, and how the crowd voted. The order of the ratings is
+ignored.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,9 @@ class ResponsePatterns:
         n_pairs: (n_patterns,) number of pairs with each pattern.
         rating_counts: sparse (n_patterns, n_raters * n_levels) number of ratings. Column r * n_levels + k counts the
             ratings by rater r on level k.
-        votes: (n_vote_counts, 2) distinct vote counts: yes votes and all votes. The first row is (0, 0).
-        votes_row: (n_patterns,) row number in `votes` of each pattern.
+        votes: (n_vote_counts, 2) distinct combinations of the number of yes votes and the total number of votes. The
+            first row is (0, 0).
+        votes_row: (n_patterns,) index of the row of `votes` that contains the vote count of each pattern.
         stratum: (n_patterns,) Stratum value of each pattern.
     """
 
@@ -63,7 +64,7 @@ def find_levels(expert: pd.DataFrame) -> Values:
     there are more than 11 levels, the levels are 0, 0.1, ..., 1 instead.
 
     Args:
-        expert: expert ratings, rows of table RATINGS. For an empty table, four levels are returned.
+        expert: expert ratings, with the columns of the RATINGS schema. If the table is empty, four levels are returned.
 
     Returns:
         (n_levels,) levels, scaled to 0..1, in ascending order.
@@ -80,9 +81,9 @@ def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) 
     """Group the pairs of a ratings table by response pattern.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
         levels: (n_levels,) levels of the expert scale, scaled to 0..1. Ratings are rounded to the nearest level.
-        raters: IDs of the known raters, which get the rater numbers 1, 2, and so on. All other raters get number 0.
+        raters: IDs of the known raters, which are numbered from 1. All other raters are numbered 0.
     """
     pairs = ratings[PAIR].astype("str")
     pair_number = _group_numbers(pairs, PAIR)
@@ -107,7 +108,7 @@ def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) 
 
 
 def nearest_level(levels: Values, ratings: "pd.Series[float]") -> Integers:
-    """Return the number of the level that is nearest to each rating. Levels and ratings are scaled to 0..1."""
+    """Return the index of the level that is nearest to each rating. Levels and ratings are scaled to 0..1."""
     boundaries = (levels[:-1] + levels[1:]) / 2
     return np.searchsorted(boundaries, ratings.to_numpy(dtype=float)).astype(np.int64)
 
@@ -149,9 +150,10 @@ def _count_votes(crowd: pd.DataFrame, pair_number: Integers, n_pairs: int) -> tu
 def infer_votes(share: Values, votes: Values) -> Values:
     """Infer the number of votes from the share of yes votes if the dataset does not record the number.
 
-    The number is unknown if every row records one vote and some shares are neither 0 nor 1. For each of these shares,
-    the inferred number is the smallest number of votes, at most 12, that gives this share within 0.01. For shares of 0
-    and 1, the inferred number is the most common one of the other shares.
+    The number is unknown if every row records one vote although some shares are between 0 and 1. For a share between 0
+    and 1, the inferred number is the smallest number of votes from 2 to 12 that can produce the share (with a tolerance
+    of 0.01). Shares of 0 and 1 are possible with any number of votes. For these shares, the function returns the number
+    of votes that it inferred most often for the other shares.
 
     Args:
         share: (n,) share of yes votes in 0..1.

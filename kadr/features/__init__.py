@@ -1,4 +1,4 @@
-"""Feature blocks, which compute the input of the relevance model for pairs of an image and a text."""
+"""Feature blocks, which compute the inputs of the relevance model for image-text pairs."""
 
 from kadr.features.blocks import BLOCKS, Block, FeatureMatrix, Features, build_features
 from kadr.features.caption_corpus import CaptionedCorpus

@@ -1,4 +1,4 @@
-"""Feature blocks that need only embeddings, and the feature matrix that combines the columns of several blocks."""
+"""Feature blocks that are computed from embeddings alone, and the matrix of all features."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class FeatureMatrix:
     Attributes:
         values: (n_pairs, n_features) float32.
         names: name of each column, in the form `block:feature`.
-        blocks: block name -> slice of the columns that the block computed.
+        blocks: slice of the columns that each block computed, by block name.
     """
 
     values: Vectors
@@ -55,7 +55,7 @@ def _shared_encoders(images: Images, texts: Texts) -> list[tuple[str, Vectors, V
 
 
 def cosine(images: Images, texts: Texts) -> Features:
-    """Return the cosine similarity of image and text per shared encoder (CLIPScore, Hessel et al. 2021)."""
+    """Return the cosine similarity of image and text for each shared encoder (CLIPScore, Hessel et al. 2021)."""
     shared = _shared_encoders(images, texts)
 
     def fill(out: Vectors, image_rows: Rows, text_rows: Rows) -> None:
@@ -117,10 +117,10 @@ def build_features(
 ) -> FeatureMatrix:
     """Compute the feature matrix of n pairs.
 
-    Pairs are processed in chunks of CHUNK_SIZE, to limit the memory of temporary arrays.
+    Pairs are processed in chunks of CHUNK_SIZE, to limit the memory that temporary arrays need.
 
     Args:
-        blocks: block name -> block. The columns of the matrix follow the order of the blocks.
+        blocks: feature blocks by name. The columns of the matrix follow the order of the blocks.
         images: images of the pairs.
         texts: texts of the pairs.
         image_rows: (n_pairs,) index of each pair's image in `images`.
@@ -166,7 +166,7 @@ def select_blocks(names: Sequence[str], known: Mapping[str, Block]) -> dict[str,
 
     Args:
         names: value of `train.features`.
-        known: block name -> block. Contains all blocks that `names` can list.
+        known: all blocks that `names` can contain, by name.
 
     Raises:
         ParamsError: a name is unknown, outdated or listed twice.

@@ -33,10 +33,10 @@ class CaptionedCorpus:
         """Build the corpus from a captions table.
 
         Args:
-            images: image encoder name -> embeddings table of the images.
-            texts: text encoder name -> embeddings table of the captions.
-            captions: table CAPTIONS.
-            limit: maximum number of images, which bounds the memory and time for fitting. If the table has more
+            images: embeddings table of the images for each image encoder, by encoder name.
+            texts: embeddings table of the captions for each text encoder, by encoder name.
+            captions: table with the CAPTIONS schema.
+            limit: maximum number of images, which limits the memory and time needed for fitting. If the table has more
                 images, evenly spaced images are selected from the sorted image IDs.
         """
         all_ids = np.unique(captions["image_id"].to_numpy(dtype=str))

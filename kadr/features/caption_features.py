@@ -39,8 +39,8 @@ class CaptionFeatures:
     Attributes:
         corpus: captioned corpus, without the vectors of the captions.
         lda: projection of text vectors to k dimensions.
-        caption_vectors: (n_captions, k) projected captions, unit norm. The array is column-major, which makes it twice
-            as fast to compare a few texts with all captions.
+        caption_vectors: (n_captions, k) projected captions, unit norm. The array is column-major because this doubles
+            the speed of comparing a few texts with all captions.
         linear_map: (d_images, k) linear map from the centred vector of an image to its caption vector.
         kernel_weights: (n_landmarks, k + n_words) weights of the kernel regression. The first k targets are the
             caption vector of the image. The other targets are the word shares of the image minus `mean_shares`.
@@ -60,7 +60,7 @@ class CaptionFeatures:
     def fit(cls, corpus: CaptionedCorpus) -> "CaptionFeatures":
         """Fit all models to the corpus.
 
-        The corpus contains no rated images. Therefore, the models are fitted once for all cross-validation folds.
+        The corpus contains no rated images, so the same fitted models can be used in all cross-validation folds.
 
         Raises:
             ModelError: the vectors of all text encoders have more dimensions than `CaptionLda` supports.

@@ -1,4 +1,4 @@
-"""The block `caption_neighbours`, which compares a text with the captions of images similar to the given image.
+"""The block `caption_neighbours`, which compares a text with the captions of images that are similar to a given image.
 
 Linear discriminant analysis (`kadr.features.lda`) projects texts and captions before they are compared. The neighbours
 of an image are the captioned images with the most similar image vectors. The features are:
@@ -17,11 +17,12 @@ of an image are the captioned images with the most similar image vectors. The fe
 - `reverse`: mean similarity of the image to the captioned images whose captions are most similar to the text.
 - `words.share`: predicted share of the image's captions that contain a word, averaged over the words of the text.
 - `words.lift`, `words.min_lift`: mean and minimum lift of the words of the text (`kadr.features.vocabulary`).
-- `words.n`: number of different vocabulary words in the text.
+- `words.n`: number of distinct vocabulary words in the text.
 - `text.n_words`: number of words in the text.
 
-Some images and texts are similar to all others (hubness, Radovanovic et al. 2010). Features with `z` in their name are
-z-scores: the similarity is standardised by its mean and standard deviation over a background sample of the corpus.
+Some images and texts are similar to nearly all texts and images (hubness, Radovanovic et al. 2010). To correct for
+this, features with `z` in their name are z-scores: the similarity is standardised by its mean and standard deviation
+over a background sample of the corpus.
 """
 
 from typing import Any
@@ -52,7 +53,7 @@ def prepare_images(fitted: CaptionFeatures, images: Images) -> dict[str, npt.NDA
         images: images to compute the arrays for.
 
     Returns:
-        Array name -> array of shape (n_images, ...).
+        Arrays of shape (n_images, ...), by array name.
 
     Raises:
         ModelError: the image vectors come from different encoders than the corpus vectors.

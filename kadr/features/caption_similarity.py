@@ -18,7 +18,7 @@ _CHUNK_SIZE = 256  # number of texts compared at a time. Their similarities to 4
 
 
 class CaptionSimilarity:
-    """Computes similarity features for pairs of images and texts.
+    """Compute the similarity features of image-text pairs.
 
     Args:
         fitted: models of the captioned corpus.
@@ -77,7 +77,7 @@ class Background:
     """Mean and standard deviation of the similarity of each item to a background sample.
 
     Attributes:
-        moments: (n_items, 2) float32. Column 0 is the mean, column 1 the standard deviation.
+        moments: (n_items, 2) float32. Column 0 contains the means, and column 1 contains the standard deviations.
     """
 
     moments: Vectors
@@ -110,9 +110,9 @@ class Background:
 
 
 def compare_with_captions(texts: Vectors, captions: Vectors, starts: Rows, k: int) -> tuple[Vectors, CaptionRows]:
-    """Compare texts with all captions.
+    """Compare each text with all captions.
 
-    For each text, the most similar caption of each image and the k nearest captions of all images are found.
+    For each text, find the most similar caption of each image, and the k nearest captions of the whole corpus.
 
     Args:
         texts: (n_texts, d) text vectors, unit norm.

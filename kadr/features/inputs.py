@@ -16,9 +16,10 @@ class Images:
 
     Attributes:
         ids: n_images image IDs.
-        vectors: encoder name -> (n_images, d) float32, unit norm, in the order of `ids`.
-        prepared: array name -> array of shape (n_images, ...) that `FeatureBlocks.prepare` computed in advance. Empty
-            if no arrays were computed in advance.
+        vectors: (n_images, d) float32 image vectors of each encoder, by encoder name, with unit norm, in the order of
+            `ids`.
+        prepared: arrays of shape (n_images, ...) that `FeatureBlocks.prepare` computed in advance, by array name. The
+            dictionary is empty if no arrays were computed in advance.
     """
 
     ids: Sequence[str]
@@ -30,7 +31,7 @@ class Images:
         """Return images with their vectors from embeddings tables.
 
         Args:
-            embeddings: encoder name -> embeddings table.
+            embeddings: embeddings table of each encoder, by encoder name.
             ids: image IDs.
         """
         return cls(ids, {name: table.select(ids) for name, table in embeddings.items()})
@@ -43,7 +44,8 @@ class Texts:
     Attributes:
         ids: n_texts query IDs or caption IDs.
         texts: n_texts texts, normalised by `kadr.io.texts.normalise_text`.
-        vectors: encoder name -> (n_texts, d) float32, unit norm, in the order of `ids`.
+        vectors: (n_texts, d) float32 text vectors of each encoder, by encoder name, with unit norm, in the order of
+            `ids`.
     """
 
     ids: Sequence[str]
@@ -55,8 +57,8 @@ class Texts:
         """Return normalised texts with their vectors from embeddings tables.
 
         Args:
-            embeddings: encoder name -> embeddings table.
-            texts: query ID or caption ID -> text.
+            embeddings: embeddings table of each encoder, by encoder name.
+            texts: texts by query ID or caption ID.
         """
         ids = list(texts)
         return cls(

@@ -40,11 +40,13 @@ class NystromKernelRidge:
     more inputs, the model is a weighted sum of the kernels of the landmarks. All inputs are used to fit the weights
     (Williams and Seeger 2001; Rudi et al. 2015).
 
-    KernelRidge of scikit-learn is not used because it predicts half as fast and does not support landmarks.
+    scikit-learn's KernelRidge is not used because its predictions take twice as long and it does not support landmarks.
 
     Attributes:
-        landmarks: (n_landmarks, d) float32, unit norm. The kernel is evaluated between these inputs and a new input.
-        weights: (n_landmarks, n_targets) float32. Weight of each landmark's kernel in the prediction of each target.
+        landmarks: (n_landmarks, d) float32, unit norm. Predictions evaluate the kernel between each landmark and the
+            new input.
+        weights: (n_landmarks, n_targets) float32. Each weight is the factor of a landmark's kernel in the prediction of
+            a target.
     """
 
     landmarks: Vectors

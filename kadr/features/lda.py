@@ -21,14 +21,14 @@ MAX_ENCODER_DIM = 4096  # wider vectors need too much memory, because scatter ma
 class CaptionLda:
     """A linear projection of text vectors that brings captions of the same image closer together.
 
-    The images are the classes (Fisher 1936). The within-class scatter is shrunk towards a multiple of the identity
-    (Friedman 1989). Each direction is scaled to unit within-class scatter (Hatch et al. 2006). As a result, the cosine
-    similarity of two projected texts depends more on their content than on their wording.
+    Each image is a class (Fisher 1936). The within-class scatter is shrunk towards a multiple of the identity (Friedman
+    1989). Each direction is scaled to unit within-class scatter (Hatch et al. 2006). As a result, the cosine similarity
+    of two projected texts depends more on their content than on their wording.
 
     Attributes:
-        means: encoder name -> (d,) mean caption vector.
-        projection: (d_texts, n_components) float32. Projects the centred and concatenated text vectors of all
-            encoders.
+        means: (d,) mean caption vector of each encoder, by encoder name.
+        projection: (d_texts, n_components) float32. The projection is applied to the centred and concatenated text
+            vectors of all encoders.
     """
 
     means: Mapping[str, Vectors]
@@ -41,7 +41,8 @@ class CaptionLda:
         An encoder with more than MAX_ENCODER_DIM dimensions is ignored, and a warning is logged.
 
         Args:
-            captions: encoder name -> (n_captions, d) float32. Captions of the same image are adjacent.
+            captions: (n_captions, d) float32 caption vectors of each encoder, by encoder name. Captions of the same
+                image are adjacent.
             starts: (n_images + 1,) index of the first caption of each image, followed by n_captions.
 
         Raises:
@@ -76,7 +77,7 @@ class CaptionLda:
         """Project text vectors.
 
         Args:
-            vectors: encoder name -> (n_texts, d) float32, unit norm.
+            vectors: (n_texts, d) float32 text vectors of each encoder, by encoder name, with unit norm.
 
         Returns:
             (n_texts, n_components) float32, unit norm.

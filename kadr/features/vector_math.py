@@ -18,17 +18,17 @@ def normalise_rows(vectors: Vectors) -> Vectors:
 
 
 def concatenate_encoders(vectors: Mapping[str, Vectors], names: Sequence[str]) -> Vectors:
-    """Concatenate the unit vectors of several encoders into one unit vector per row, with equal weight per encoder.
+    """Concatenate the unit vectors of several encoders into one unit vector per row. All encoders have equal weight.
 
     Args:
-        vectors: encoder name -> (n, d) float32, unit norm.
+        vectors: (n, d) float32 vectors of each encoder, by encoder name, with unit norm.
         names: names of the encoders, in the order of concatenation.
 
     Returns:
         (n, d_total) float32, unit norm, where d_total is the sum of the encoder dimensions.
 
     Raises:
-        ModelError: `vectors` does not contain all named encoders.
+        ModelError: `vectors` does not contain all encoders in `names`.
     """
     if missing := [name for name in names if name not in vectors]:
         raise ModelError(

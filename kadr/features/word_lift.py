@@ -12,12 +12,12 @@ from kadr.io.embeddings import Rows, Vectors
 
 
 class WordLift:
-    """Computes word features for pairs of images and texts.
+    """Compute the word features of image-text pairs.
 
     Args:
         fitted: models of the captioned corpus.
         texts: texts of the pairs.
-        shares: (n_images, n_words) predicted share of each image's captions that contain each vocabulary word.
+        shares: (n_images, n_words) predicted share of an image's captions that contain a vocabulary word.
     """
 
     NAMES = ("words.share", "words.lift", "words.min_lift", "words.n")

@@ -6,10 +6,10 @@ from kadr.io.schemas import PAIR
 
 
 def expert_ratings(ratings: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
-    """Select the expert ratings, but exclude pairs of an image and its own caption.
+    """Select the expert ratings, except ratings of an image paired with its own caption.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
         queries: table with columns query_id and image_id (ID of the image that the query describes, or null).
 
     Returns:
@@ -24,7 +24,7 @@ def crowd_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     """Select the crowd ratings.
 
     Args:
-        ratings: table RATINGS.
+        ratings: table with the RATINGS schema.
 
     Returns:
         Table with columns image_id, query_id and rating (the share of yes votes).

@@ -20,7 +20,7 @@ class Interval:
 
     Attributes:
         value: estimate on all rows.
-        resamples: estimate on each resample. NaN if the statistic is undefined on a resample.
+        resamples: estimate on each resample. An estimate is NaN if the statistic is undefined on the resample.
         confidence: confidence level, e.g. 0.95.
     """
 
@@ -42,7 +42,7 @@ class Interval:
         return Interval(self.value - other.value, _combine(np.subtract, self, other), self.confidence)
 
     def percent_of(self, other: "Interval") -> "Interval":
-        """Return this estimate as a percentage of the other estimate."""
+        """Return this estimate as a percentage of another estimate."""
         return Interval(_percentage(self.value, other.value), _combine(_percentage, self, other), self.confidence)
 
     def _quantile(self, level: float) -> float:
@@ -72,7 +72,7 @@ def bootstrap(
         seed: random seed. The same seed and the same clusters give the same resamples.
 
     Returns:
-        The estimate with its interval, or None if the statistic is undefined for the full set of rows.
+        The estimate with its interval, or None if the statistic is undefined on the full set of rows.
     """
     value = statistic(np.arange(len(clusters)))
     if value is None or np.isnan(value):

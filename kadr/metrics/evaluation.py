@@ -33,12 +33,14 @@ def agreement_metrics(
 
     Args:
         predictions: table with columns image_id, query_id, relevance and score, one row per pair.
-        expert: expert ratings, as returned by `kadr.metrics.expert_ratings`. Metric `tau_c` uses these ratings.
-        crowd: crowd ratings, as returned by `kadr.metrics.crowd_ratings`. Metric `tau_b` uses these ratings.
+        expert: expert ratings, as returned by `kadr.metrics.expert_ratings`. The metric `tau_c` is computed from these
+            ratings.
+        crowd: crowd ratings, as returned by `kadr.metrics.crowd_ratings`. The metric `tau_b` is computed from these
+            ratings.
         params: number of resamples and confidence level.
         seed: random seed of the bootstrap.
-        names: names of the metrics to compute. Use RANKING_METRICS for scores on another scale than the relevance, such
-            as cosines. Use ERROR_METRICS for scores that are constant within each fold.
+        names: names of the metrics to compute. Use RANKING_METRICS for scores that are on a different scale than the
+            relevance, such as cosines. Use ERROR_METRICS for scores that are constant within each fold.
 
     Returns:
         Estimate and interval of each metric. The bootstrap resamples queries for `ndcg_at_10`, and images for all other
@@ -62,7 +64,7 @@ def agreement_metrics(
 
 
 def _bootstrap_by_image(metric: Metric, sample: pd.DataFrame, params: EvaluateParams, seed: int) -> Interval | None:
-    """Compute a metric from columns target and score, and bootstrap it by image."""
+    """Compute a metric from the columns target and score, and bootstrap it by image."""
     target, score = sample["target"].to_numpy(dtype=float), sample["score"].to_numpy(dtype=float)
 
     def statistic(rows: Rows) -> float | None:
@@ -98,7 +100,7 @@ def retrieval_metrics(rank: Ranks, image_ids: list[str], params: EvaluateParams,
 
 
 def ceiling(expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Estimates:
-    """Compute `tau_c` of the mean expert rating of each pair. It is an upper bound for any score.
+    """Compute `tau_c` for the mean expert rating of each pair, which is an upper bound for the `tau_c` of a model.
 
     Args:
         expert: expert ratings, as returned by `kadr.metrics.expert_ratings`.
@@ -125,8 +127,8 @@ def human_agreement(predictions: pd.DataFrame, expert: pd.DataFrame, params: Eva
     Returns:
         A dictionary with the following keys. All values are None if no pair has two expert ratings.
 
-        tau_c: Kendall's tau-c between the expert ratings and the mean of the other experts.
-        model: Kendall's tau-c between the same expert ratings and the model's score.
+        tau_c: Kendall's tau-c between each expert rating and the mean rating of the other experts.
+        model: Kendall's tau-c between each of these expert ratings and the model's score.
         share: `model` as a percentage of `tau_c`.
     """
     ratings = leave_one_out_ratings(expert).rename(columns={"rating": "target"})
@@ -138,9 +140,9 @@ def human_agreement(predictions: pd.DataFrame, expert: pd.DataFrame, params: Eva
 
 
 def differences(model: Estimates, baseline: Estimates) -> dict[str, Interval]:
-    """Return the difference between model and baseline, with a paired bootstrap interval, for each shared metric.
+    """Return the difference between model and baseline for each shared metric, with a paired bootstrap interval.
 
-    Both sets of estimates must be computed on the same rows with the same seed.
+    The estimates of the model and the baseline must be computed on the same rows with the same seed.
     """
     return {name: value - other for name, value in model.items() if value and (other := baseline.get(name))}
 
@@ -154,5 +156,5 @@ def as_json(estimates: Mapping[str, Interval | None]) -> dict[str, dict[str, flo
 
 
 def missing_metrics() -> Estimates:
-    """Return a dictionary with the names of all metrics and the value None, for metrics that do not apply."""
+    """Return a dictionary that maps the name of every metric to None."""
     return dict.fromkeys([*RANKING_METRICS, *ERROR_METRICS, *RETRIEVAL_METRICS])

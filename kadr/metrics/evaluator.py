@@ -15,7 +15,7 @@ from kadr.project import PROJECT
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluate sets of predictions with the same ratings and bootstrap settings, so that they can be compared.
+    """Compute comparable metrics for several models, using the same ratings and bootstrap settings.
 
     Attributes:
         expert: expert ratings, as returned by `kadr.metrics.expert_ratings`.
@@ -31,7 +31,7 @@ class Evaluator:
 
     @classmethod
     def read(cls, params: EvaluateParams, seed: int) -> "Evaluator":
-        """Read the project's ratings and select the ratings to evaluate on."""
+        """Read the project's ratings and select the ratings for the evaluation."""
         queries = read_table(PROJECT.queries, QUERIES).to_pandas()
         ratings = read_table(PROJECT.ratings, RATINGS).to_pandas()
         return cls(expert_ratings(ratings, queries), crowd_ratings(ratings), params, seed)
@@ -51,7 +51,7 @@ def read_predictions(folder: Path, name: str) -> pd.DataFrame:
 
     Args:
         folder: predictions folder, e.g. data/predictions.
-        name: file name without `.parquet`: `model` or the name of a baseline.
+        name: `model` or the name of a baseline.
     """
     predictions: pd.DataFrame = read_table(folder / f"{name}.parquet", PREDICTIONS).to_pandas()
     return predictions
@@ -65,8 +65,8 @@ def common_pairs(predictions: pd.DataFrame, champion: Path) -> tuple[pd.DataFram
         champion: folder that contains the champion's predictions.
 
     Returns:
-        Two tables with the same pairs and the same relevance. Column `score` of the first table contains the scores of
-        the current model. Column `score` of the second table contains the scores of the champion.
+        Two tables with the same pairs and the same relevance. The column `score` contains the scores of the current
+        model in the first table, and the scores of the champion in the second table.
     """
     champion_score = read_predictions(champion, "model")[[*PAIR, "score"]]
     both = predictions.merge(champion_score, on=PAIR, suffixes=("", "_champion"))

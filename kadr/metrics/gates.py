@@ -18,7 +18,7 @@ def find_regressions(
     """Yield a message for each metric on which the model is significantly worse than the reference.
 
     The model is significantly worse if the confidence interval of the paired difference excludes 0 and the difference
-    is in favour of the reference.
+    favours the reference.
 
     Args:
         model: metrics of the model.
@@ -31,7 +31,7 @@ def find_regressions(
     for name in names:
         if name not in by_metric:
             logger.warning(
-                "evaluate.gates: metric %s is not compared with %s, because it is undefined for the model or for %s",
+                "evaluate.gates: metric %s is not compared with %s because it is undefined for the model or for %s",
                 name,
                 reference_name,
                 reference_name,
@@ -50,11 +50,11 @@ def _format(interval: Interval | None) -> str:
 
 
 def enforce(regressions: Sequence[str]) -> None:
-    """Raise GateError if there are messages from `find_regressions`."""
+    """Raise GateError if `find_regressions` returned any messages."""
     if regressions:
         raise GateError(
             "The model does not pass the quality gates in evaluate.gates:\n"
             + "\n".join(f"  {message}" for message in regressions)
             + "\nThe metrics are saved in metrics/evaluate.json. To improve the model, change the encoders, ratings "
-            "or train settings, and run `dvc repro`. To accept the model, change evaluate.gates."
+            "or training settings, and run `dvc repro`. To accept the model, change evaluate.gates."
         )

@@ -46,8 +46,8 @@ def _r2(target: Values, score: Values) -> float | None:
 def _auc(target: Values, score: Values) -> float | None:
     """Return the area under the ROC curve, computed as the Mann-Whitney U statistic (Mann and Whitney 1947).
 
-    The result is the same as that of `sklearn.metrics.roc_auc_score`, but this function is more than twice as fast. The
-    speed matters because the bootstrap calls it many times.
+    `sklearn.metrics.roc_auc_score` returns the same result, but takes more than twice as long. The speed matters
+    because the bootstrap computes the metric many times.
     """
     relevant = target >= RELEVANCE_THRESHOLD
     n_relevant, n_other = int(relevant.sum()), int((~relevant).sum())
@@ -60,8 +60,8 @@ def _auc(target: Values, score: Values) -> float | None:
 def _average_precision(target: Values, score: Values) -> float | None:
     """Return the average precision (Salton and McGill 1983).
 
-    The result is the same as that of `sklearn.metrics.average_precision_score`, but this function is more than twice as
-    fast. The expected value for random scores is the share of relevant pairs.
+    `sklearn.metrics.average_precision_score` returns the same result, but takes more than twice as long. The expected
+    value for random scores is the share of relevant pairs.
     """
     relevant = target >= RELEVANCE_THRESHOLD
     if not relevant.any() or relevant.all():
@@ -77,8 +77,8 @@ def _expected_calibration_error(target: Values, score: Values) -> float | None:
     """Return the expected calibration error (Naeini et al. 2015).
 
     Pairs are grouped into N_BINS bins by score. The error is the mean absolute difference between the mean score and
-    the mean target of a bin, weighted by the number of pairs in the bin. scikit-learn's `calibration_curve` is not used
-    because it accepts binary targets only.
+    the mean target of each bin, weighted by the number of pairs in the bin. scikit-learn's `calibration_curve` is not
+    used because it accepts binary targets only.
     """
     if not len(target):
         return None
@@ -100,7 +100,8 @@ PAIR_METRICS: dict[str, Metric] = {
     "average_precision": _average_precision,
     "ece": _expected_calibration_error,
 }
-"""Metric functions by name. Each function takes targets and scores, both (n,), and returns None if undefined.
+"""Metric functions by name. Each function takes targets and scores, both (n,), and returns None if the metric is
+undefined.
 
 `tau_c` and `tau_b` are Kendall's rank correlation coefficients, multiplied by 100.
 """

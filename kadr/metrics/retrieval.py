@@ -16,10 +16,11 @@ def target_ranks(scores: np.ndarray[tuple[int, int], np.dtype[np.floating]], tar
 
     Args:
         scores: (n_queries, n_images) score of each image for each query. Higher scores rank first.
-        target: (n_queries,) column number of each query's target image, the image that the query describes.
+        target: (n_queries,) column of `scores` for each query's target image (the image that the query describes).
 
     Returns:
-        (n_queries,) ranks. Of the images with the same score as the target, half are ranked above the target.
+        (n_queries,) ranks. If other images have the same score as the target image, half of them are ranked above the
+        target image.
     """
     target_score = scores[np.arange(len(target)), target][:, None]
     n_better = (scores > target_score).sum(axis=1)
@@ -41,21 +42,23 @@ RETRIEVAL_METRICS: dict[str, Callable[[Ranks], float | None]] = {
     "recall_at_10": partial(_recall, 10),
     "mrr": _mean_reciprocal_rank,
 }
-"""Metric functions by name. Each function takes the target ranks, (n_queries,), and returns None for no queries."""
+"""Metric functions by name. Each function takes the target ranks, (n_queries,), and returns None if there are no
+queries."""
 
 
 def ndcg_by_query(predictions: pd.DataFrame, k: int) -> "pd.Series[float]":
     """Compute NDCG@k over the rated images of each query (Jarvelin and Kekalainen 2002).
 
-    The gain is the aggregated relevance. If images have the same score, the mean of their gains is used for each.
+    The gain is the aggregated relevance. If several images have the same score, the mean of their gains is used for
+    each of them.
 
     Args:
         predictions: table with columns query_id, relevance and score, one row per pair.
         k: number of top-ranked images to include.
 
     Returns:
-        NDCG of each query, with query_id as the sorted index. A query is excluded if all its rated images have the same
-        relevance.
+        NDCG of each query. The index contains the query IDs in ascending order. A query is excluded if all its rated
+        images have the same relevance.
     """
     from sklearn.metrics import ndcg_score
 

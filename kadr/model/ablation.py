@@ -38,10 +38,10 @@ class AblationStudy:
         seed: random seed.
         tables: embeddings tables of all encoders.
         pairs: rated pairs.
-        cells: cross-validation cells that each variant is trained and tested in.
-        ratings: table RATINGS.
-        expert: expert ratings that tau_c compares the scores with.
-        crowd: crowd ratings that tau_b compares the scores with.
+        cells: cross-validation cells in which each variant is trained and tested.
+        ratings: table with the RATINGS schema.
+        expert: expert ratings from which tau_c is computed.
+        crowd: crowd ratings from which tau_b is computed.
     """
 
     settings: TrainingSettings
@@ -58,7 +58,7 @@ class AblationStudy:
     def read(
         cls, settings: TrainingSettings, evaluate: EvaluateParams, seed: int, *, diagonal: bool
     ) -> "AblationStudy":
-        """Read the input tables of stage `train` and the ratings.
+        """Read the ratings and the input tables of the `train` stage.
 
         Args:
             settings: training settings of the relevance model.
@@ -78,7 +78,7 @@ class AblationStudy:
 
     @cached_property
     def tested(self) -> Mask:
-        """Mask of the pairs that are tested in any cell: (n_pairs,) bool."""
+        """Mask of the pairs that are test pairs in at least one cell: (n_pairs,) bool."""
         return np.asarray(np.any([cell.test for cell in self.cells], axis=0))
 
     def run(self, variants: Sequence[tuple[str, Variant]]) -> dict[str, dict[str, Estimates]]:
@@ -87,10 +87,10 @@ class AblationStudy:
         If a variant has no ratings or features, a warning is logged and the variant is skipped.
 
         Args:
-            variants: tuples (group, variant), one for each row of the ablation table.
+            variants: tuples of a group name and a variant, one for each row of the ablation table.
 
         Returns:
-            Group -> variant name -> metrics.
+            Metrics of each variant, by group name and variant name.
         """
         rows: dict[str, dict[str, Estimates]] = {}
         for group, variant in variants:
@@ -103,7 +103,7 @@ class AblationStudy:
         return rows
 
     def estimate(self, scores: Scores) -> Estimates:
-        """Return the metrics in METRICS on the tested pairs.
+        """Compute the metrics in METRICS on the tested pairs.
 
         Args:
             scores: (n_pairs,) scores. Only the scores of the tested pairs are used.
@@ -112,7 +112,7 @@ class AblationStudy:
         return agreement_metrics(tested, self.expert, self.crowd, self.evaluate, self.seed, names=METRICS)
 
     def read_scores(self, name: str) -> Scores:
-        """Read out-of-fold scores that stage `train` wrote.
+        """Read out-of-fold scores that the `train` stage wrote.
 
         Args:
             name: `model` or the name of a baseline.
@@ -131,7 +131,7 @@ class AblationStudy:
 
         Raises:
             InputError: the variant has no ratings.
-            ModelError: the variant has no features, or a cell has no train pairs.
+            ModelError: the variant has no features, or a cell has no training pairs.
         """
         if variant.predictions:
             return self.read_scores(variant.predictions)
@@ -140,7 +140,7 @@ class AblationStudy:
         rated = np.isfinite(relevance)
         matrix = self._features(settings)
         if not matrix.names:
-            raise ModelError("The remaining feature blocks compute no features from the remaining encoders.")
+            raise ModelError("The feature blocks of this variant compute no features from its encoders.")
         table = self.pairs.table.assign(relevance=np.where(rated, relevance, 0), weight=np.where(rated, weight, 1))
         learner = replace(self.pairs, table=table).learner(matrix, settings.train, self.seed)
         scores = np.full(len(rated), np.nan)
@@ -152,7 +152,7 @@ class AblationStudy:
         return scores
 
     def _target(self, settings: TrainingSettings) -> tuple[Scores, Scores]:
-        """Return the relevance and the weight of every pair: two (n_pairs,) arrays, NaN for pairs without ratings."""
+        """Return the relevance and weight of each pair, two (n_pairs,) arrays with NaN for pairs without ratings."""
         if settings.aggregate == self.settings.aggregate and settings.sources == self.settings.sources:
             return self.pairs.relevance, self.pairs.weight
         ratings = self.ratings[self.ratings["source"].isin(settings.sources)]

@@ -16,9 +16,9 @@ class Variant:
 
     Attributes:
         name: description of the change, e.g. `without cosine`.
-        settings: training settings with the change.
-        predictions: name of the baseline of stage `train` that is identical to the variant. Its predictions are
-            read, so that the variant is not trained again. None if there is no such baseline.
+        settings: training settings of the variant.
+        predictions: name of a baseline that is identical to the variant, or None if there is no such baseline. The
+            predictions that the `train` stage wrote for the baseline are used, and the variant is not trained again.
     """
 
     name: str
@@ -35,7 +35,7 @@ def _modality_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 
 def _encoder_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield variants without one encoder. Each variant keeps an image encoder and a text encoder."""
+    """Yield variants that omit one encoder. Each variant keeps at least one image encoder and one text encoder."""
     for name in dict.fromkeys([*settings.image_encoders, *settings.text_encoders]):
         images = tuple(encoder for encoder in settings.image_encoders if encoder != name)
         texts = tuple(encoder for encoder in settings.text_encoders if encoder != name)
@@ -44,14 +44,14 @@ def _encoder_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 
 def _block_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield variants without one feature block. Each variant keeps at least one block."""
+    """Yield variants that omit one feature block. Each variant keeps at least one block."""
     for name in settings.train.features:
         if remaining := [block for block in settings.train.features if block != name]:
             yield Variant(f"without {name}", settings.with_train(features=remaining))
 
 
 def _aggregation_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield variants that are trained on the relevance from another aggregation method."""
+    """Yield variants that are trained on the relevance scores of another aggregation method."""
     for name in methods_without_raters():
         if name != settings.aggregate.expert:
             aggregate = settings.aggregate.model_copy(update={"expert": name})
@@ -59,7 +59,7 @@ def _aggregation_variants(settings: TrainingSettings) -> Iterator[Variant]:
 
 
 def _objective_variants(settings: TrainingSettings) -> Iterator[Variant]:
-    """Yield variants with another LightGBM objective."""
+    """Yield variants that use another LightGBM objective."""
     for name in get_args(Objective):
         if name != settings.train.objective:
             yield Variant(f"trees by {name}", settings.with_train(objective=name))

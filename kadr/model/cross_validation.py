@@ -1,4 +1,4 @@
-"""Cross-validation of the relevance model and its baselines, which gives out-of-fold scores."""
+"""Compute out-of-fold scores of the relevance model and its baselines by cross-validation."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,17 +16,17 @@ FitPredict = Callable[[Rows, Rows], Scores]
 def out_of_fold(
     fit_predict: FitPredict, cells: Iterable[Cell], n_pairs: int, on_cell: Callable[[int], None] = lambda _n: None
 ) -> tuple[Scores, Folds]:
-    """Score every pair with a model that was not trained on this pair.
+    """Score each pair with a model that was not trained on this pair.
 
     Args:
-        fit_predict: function that trains on the train pairs of a cell and returns the scores of its test pairs.
+        fit_predict: function that trains on the training pairs of a cell and returns the scores of its test pairs.
         cells: cross-validation cells. Each pair is a test pair in exactly one cell.
         n_pairs: number of pairs.
         on_cell: function that is called with 1 after each cell, to advance a progress bar.
 
     Returns:
-        Two arrays: the score of each pair, (n_pairs,) float64, and the number of the cell that the pair was tested in,
-        (n_pairs,) int32.
+        Two arrays of shape (n_pairs,): the score of each pair (float64), and the number of the cell in which the pair
+        was tested (int32).
 
     Raises:
         ModelError: a pair is not a test pair in any cell.
@@ -39,8 +39,8 @@ def out_of_fold(
         on_cell(1)
     if (fold < 0).any():
         raise ModelError(
-            f"{int((fold < 0).sum())} of {n_pairs} pairs cannot be held out, because no pair with another image and "
-            "another query is left for training. Raise train.image_folds and train.query_folds, or add ratings."
+            f"{int((fold < 0).sum())} of {n_pairs} pairs cannot be held out, because no pairs with other images and "
+            "other queries remain for training. Increase train.image_folds and train.query_folds, or add ratings."
         )
     return scores, fold
 

@@ -17,15 +17,15 @@ N_EXPLAINED = 2000  # maximum number of pairs whose SHAP values are computed
 def block_contributions(booster: "lgb.Booster", matrix: FeatureMatrix) -> Mapping[str, float]:
     """Return how much each feature block contributes to predictions, as a share of all contributions.
 
-    The contribution of a block to one prediction is the sum of the SHAP values of its features. Its absolute value is
-    averaged over at most N_EXPLAINED pairs, evenly spaced over the rows of the matrix.
+    The contribution of a block to one prediction is the sum of the SHAP values of its features. The absolute
+    contributions are averaged over at most N_EXPLAINED pairs, evenly spaced over the rows of the matrix.
 
     Args:
         booster: trained trees.
         matrix: feature matrix of the pairs.
 
     Returns:
-        Block name -> share. The shares sum to 1, or all shares are 0.
+        Share of each block, by block name. The shares sum to 1, or all shares are 0.
     """
     explained = matrix.values[evenly_spaced_rows(len(matrix.values), N_EXPLAINED)]
     values = np.asarray(booster.predict(explained, pred_contrib=True))

@@ -11,17 +11,15 @@ Folds = np.ndarray[tuple[int], np.dtype[np.int32]]
 
 @dataclass(frozen=True)
 class Cell:
-    """The train pairs and test pairs of one cross-validation step.
+    """The training pairs and test pairs of one cross-validation step.
 
-    A cell of the grid combines one image fold with one query fold.
+    `grid_cells` and `image_cells` create the cells.
 
     Attributes:
-        fold: number of the cell. In the grid, the number is image fold * n_query_folds + query fold.
-        test: (n_pairs,) bool mask of the test pairs. In the grid, their images are in the image fold and their queries
-            are in the query fold.
-        train: (n_pairs,) bool mask of the train pairs. In the grid, their images are not in the image fold and their
-            queries are not in the query fold.
-        on_diagonal: True if the image fold and the query fold have the same number.
+        fold: number of the cell.
+        test: (n_pairs,) bool mask of the test pairs.
+        train: (n_pairs,) bool mask of the training pairs.
+        on_diagonal: True if the image fold and the query fold of the cell have the same number.
     """
 
     fold: int
@@ -33,8 +31,8 @@ class Cell:
 def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
     """Assign each row to a random fold. Rows of the same group are in the same fold.
 
-    The folds depend on the set of groups and on the seed, but not on the order of the rows. The numbers of
-    groups in any two folds differ by at most one.
+    The folds depend on the set of groups and on the seed, but not on the order of the rows. The numbers of groups in
+    two folds differ by at most one.
 
     Args:
         groups: (n,) group name of each row.
@@ -53,9 +51,12 @@ def assign_folds(groups: Sequence[str], n_folds: int, seed: int) -> Folds:
 def grid_cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
     """Yield one cell for each combination of an image fold and a query fold.
 
-    The train pairs of a cell share neither images nor queries with its test pairs. A pair with only its image or only
-    its query in the folds of the cell is neither a train pair nor a test pair. Cells without train pairs or test pairs
-    are skipped. Every pair is a test pair in at most one cell.
+    A pair is a test pair if its image is in the image fold and its query is in the query fold. It is a training pair if
+    neither its image nor its query is in these folds. All other pairs are ignored. The training pairs and test pairs of
+    a cell therefore share neither images nor queries, and every pair is a test pair in at most one cell. Cells without
+    training pairs or test pairs are skipped.
+
+    The number of a cell is image fold * n_query_folds + query fold.
 
     Args:
         image_folds: (n_pairs,) image fold of each pair.
@@ -71,7 +72,7 @@ def grid_cells(image_folds: Folds, query_folds: Folds) -> Iterator[Cell]:
 
 
 def image_cells(image_folds: Folds) -> Iterator[Cell]:
-    """Yield one cell for each image fold. Train pairs and test pairs have different images, but can share queries.
+    """Yield one cell for each image fold. Training pairs and test pairs have different images, but can share queries.
 
     Args:
         image_folds: (n_pairs,) image fold of each pair.

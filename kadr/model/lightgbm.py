@@ -1,4 +1,4 @@
-"""LightGBM regression of relevance. The results are reproducible for a fixed seed and number of threads."""
+"""LightGBM regression trees. The results are reproducible for a fixed seed and number of threads."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class Learner:
-    """Trains boosters on subsets of the rows of one feature matrix. All boosters use the same histogram bins.
+    """Train LightGBM boosters on selected rows of a feature matrix. All boosters use the same histogram bins.
 
     Args:
         values: (n_pairs, n_features) float32, the feature matrix.
@@ -42,7 +42,7 @@ class Learner:
         """Train a booster.
 
         Args:
-            rows: rows of the train pairs in the feature matrix.
+            rows: rows of the training pairs in the feature matrix.
 
         Raises:
             ModelError: `rows` is empty.
@@ -51,15 +51,15 @@ class Learner:
 
         if not len(rows):
             raise ModelError(
-                "No pairs are left for training. Raise train.image_folds and train.query_folds, or add ratings."
+                "No pairs are left for training. Increase train.image_folds and train.query_folds, or add ratings."
             )
         return lgb.train(self._settings, self._dataset.subset(rows.tolist()), num_boost_round=self._n_estimators)
 
     def fit_predict(self, train: Rows, test: Rows) -> Scores:
-        """Train a booster and predict the relevance of other pairs.
+        """Train a booster and predict the relevance of the test pairs.
 
         Args:
-            train: rows of the train pairs in the feature matrix.
+            train: rows of the training pairs in the feature matrix.
             test: rows of the test pairs in the feature matrix.
 
         Returns:
@@ -79,7 +79,7 @@ def predict(booster: "lgb.Booster", values: Vectors) -> Scores:
         values: (n, n_features) float32, the feature matrix of the pairs.
 
     Returns:
-        (n,) float64. Predictions are clipped to 0..1, because some objectives can exceed this range.
+        (n,) float64. Predictions are clipped to 0..1, because the trees can predict values outside this range.
     """
     if not len(values):
         return np.empty(0)

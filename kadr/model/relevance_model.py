@@ -1,4 +1,4 @@
-"""The relevance model, which computes feature blocks and predicts relevance from them with a LightGBM booster."""
+"""The relevance model, which consists of feature blocks and a LightGBM booster."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ class FeatureBlocks:
 
     Attributes:
         names: block names, in the order of their columns in the feature matrix.
-        caption_features: fitted models of the block `caption_neighbours`. None if the model does not use that block.
+        caption_features: fitted models of the block `caption_neighbours`. None if the model does not use the block.
     """
 
     names: Sequence[str]
@@ -45,7 +45,7 @@ class FeatureBlocks:
         `build` uses these arrays if they are stored in `Images.prepared`, and computes them otherwise.
 
         Returns:
-            Array name -> array of shape (n_images, ...).
+            Arrays of shape (n_images, ...), by array name.
 
         Raises:
             ModelError: the image vectors come from different encoders than the vectors used for training.
@@ -73,14 +73,13 @@ class FeatureBlocks:
 
 @dataclass(frozen=True)
 class RelevanceModel:
-    """Predicts the relevance of pairs of an image and a text, from 0 to 1.
+    """Predict the relevance of image-text pairs, from 0 to 1.
 
     Attributes:
         blocks: feature blocks that compute the feature matrix.
         features: names of the features that the booster was trained on.
         booster: trained trees.
-        key: digest of the caption features. If two models have the same key, their
-            method `prepare` returns the same arrays.
+        key: digest of the caption features. Models with the same key return the same arrays from `prepare`.
     """
 
     blocks: FeatureBlocks
@@ -89,10 +88,10 @@ class RelevanceModel:
     key: str = ""
 
     def prepare(self, images: Images) -> dict[str, npt.NDArray[Any]]:
-        """Compute the arrays for `Images.prepared`, which make later calls of `predict` faster.
+        """Compute the arrays for `Images.prepared`, which make later calls to `predict` faster.
 
         Returns:
-            Array name -> array of shape (n_images, ...).
+            Arrays of shape (n_images, ...), by array name.
 
         Raises:
             ModelError: the image vectors come from different encoders than the vectors used for training.
@@ -117,9 +116,9 @@ class RelevanceModel:
         matrix = self.blocks.build(images, texts, image_rows, text_rows)
         if matrix.names != self.features:
             raise ModelError(
-                f"The features of the images and texts ({len(matrix.names)} features) differ from the features that "
-                f"the relevance model was trained on ({len(self.features)} features). Embed the images and texts with "
-                "the encoders used for training, or run `dvc repro train`."
+                f"The features of the images and texts ({len(matrix.names)} features) differ from the features of the "
+                f"training data ({len(self.features)} features). Embed the images and texts with the encoders that "
+                "were used for training, or run `dvc repro train` to train a new model."
             )
         return predict(self.booster, matrix.values)
 
@@ -127,7 +126,7 @@ class RelevanceModel:
         """Return the share of each feature block in the total gain of all tree splits.
 
         Returns:
-            Block name -> share. The shares sum to 1, or all shares are 0.
+            Share of each block, by block name. The shares sum to 1, or all shares are 0.
         """
         gains = dict.fromkeys(self.blocks.names, 0.0)
         for name, gain in zip(self.features, self.booster.feature_importance("gain"), strict=True):
@@ -159,7 +158,7 @@ class RelevanceModel:
             digests = _digests(folder)
             # Check the digests before loading, because LightGBM terminates the process if the file is truncated.
             if description.get("sha256", digests) != digests:
-                raise ValueError("a file is damaged because its checksum differs from the checksum in model.json")
+                raise ValueError("a file is damaged: its checksum differs from the checksum in model.json")
             booster = lgb.Booster(model_file=folder / BOOSTER_FILE)
         except (OSError, KeyError, ValueError, AttributeError, lgb.basic.LightGBMError) as error:
             raise ModelError(f"{folder}: cannot read the relevance model ({error}). Run `dvc repro train`.") from error
@@ -178,9 +177,9 @@ def _check_version(blocks: Sequence[str], folder: Path) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 digest of the trees and of the caption features.
+    """Return the SHA-256 digests of the trees and the caption features.
 
-    The digest of the caption features is "" if the model does not use them.
+    The second digest is an empty string if the model does not use caption features.
     """
     files = [sha256(path) for path in sorted((folder / CAPTION_NEIGHBOURS).glob("*"))]
     key = hashlib.sha256("".join(files).encode()).hexdigest() if files else ""

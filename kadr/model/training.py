@@ -27,9 +27,11 @@ class Training:
     Attributes:
         model: relevance model trained on all pairs.
         matrix: feature matrix of all pairs.
-        cells: cross-validation cells of the model and its baselines. The predictions under SEEN_TEXT use other cells.
-        predictions: `model`, SEEN_TEXT or the name of a baseline -> table PREDICTIONS. The scores under SEEN_TEXT come
-            from models that were trained without the image of the pair, but possibly with its query.
+        cells: cross-validation cells of the model and its baselines. The SEEN_TEXT predictions use one cell for each
+            image fold.
+        predictions: tables with the PREDICTIONS schema, by name: `model`, SEEN_TEXT or the name of a baseline. The
+            SEEN_TEXT scores come from models that were trained without the image of the pair, but possibly with its
+            query.
     """
 
     model: RelevanceModel
@@ -41,7 +43,7 @@ class Training:
         """Return the metrics n_pairs and rmse of the model in each cell, and of each baseline on all pairs.
 
         Returns:
-            `fold <n>` or `baseline <name>` -> metrics.
+            Metrics by name: `fold <n>` for a cell, or `baseline <name>` for a baseline.
         """
         model = self.predictions[MODEL_NAME]
         folds = {f"fold {cell.fold}": _errors(model[cell.test]) for cell in self.cells}
@@ -59,7 +61,7 @@ def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: Trai
     Args:
         pairs: rated pairs.
         blocks: fitted feature blocks of the model.
-        params: section `train` of params.yaml.
+        params: the `train` section of params.yaml.
         seed: random seed of the folds and the trees.
 
     Raises:
@@ -81,9 +83,10 @@ def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: Trai
 def _competitors(
     pairs: RatedPairs, model: FitPredict, params: TrainParams, seed: int
 ) -> Iterator[tuple[str, FitPredict]]:
-    """Yield the name and the `fit_predict` function of the model and of each baseline.
+    """Yield the name and the `fit_predict` function of the model and each baseline.
 
-    The baselines are the mean relevance, the cosine similarity of the first shared encoder, and LightGBM on embeddings.
+    The baselines are the mean relevance, the cosine similarity of the first shared encoder, and LightGBM on
+    concatenated embeddings.
     """
     yield MODEL_NAME, model
     yield "mean", mean_baseline(pairs.relevance, pairs.weight)
@@ -94,7 +97,7 @@ def _competitors(
 
 
 def _predict_out_of_fold(name: str, pairs: RatedPairs, fit_predict: FitPredict, cells: list[Cell]) -> pd.DataFrame:
-    """Compute out-of-fold scores and return them as table PREDICTIONS."""
+    """Compute out-of-fold scores and return them in a table with the PREDICTIONS schema."""
     with progress(f"folds of {name}", len(cells)) as advance:
         scores, fold = out_of_fold(fit_predict, cells, len(pairs.table), advance)
     return pairs.table[[*PAIR, "relevance"]].assign(score=scores, fold=fold)

@@ -25,13 +25,13 @@ class RatedPairs:
     """Rated pairs, and the embeddings of their images and queries.
 
     Attributes:
-        table: table RELEVANCE with n_pairs rows.
+        table: table with the RELEVANCE schema and n_pairs rows.
         images: distinct images of the pairs.
         texts: distinct queries of the pairs.
         image_rows: (n_pairs,) index of each pair's image in `images`.
         text_rows: (n_pairs,) index of each pair's query in `texts`.
-        own_image: query ID -> ID of the image that the query was written for. Queries that were not written for an
-            image are not included.
+        own_image: maps the ID of each query to the ID of the image that it was written for. Queries that were not
+            written for an image are not included.
     """
 
     table: pd.DataFrame
@@ -77,8 +77,8 @@ class EmbeddingTables:
     """Embeddings tables of images and texts.
 
     Attributes:
-        images: image encoder name -> embeddings table of the images.
-        texts: text encoder name -> embeddings table of the queries and captions.
+        images: embeddings table of the images for each image encoder, by encoder name.
+        texts: embeddings table of the queries and captions for each text encoder, by encoder name.
     """
 
     images: dict[str, Embeddings]
@@ -91,13 +91,13 @@ class EmbeddingTables:
         return cls(images, Embeddings.read_all(PROJECT.text_embeddings, text_encoders))
 
     def select(self, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> "EmbeddingTables":
-        """Return the embeddings tables of the given encoders alone."""
+        """Return only the embeddings tables of the given encoders."""
         images = {name: self.images[name] for name in image_encoders}
         return EmbeddingTables(images, {name: self.texts[name] for name in text_encoders})
 
 
 def read_rated_pairs(tables: EmbeddingTables) -> RatedPairs:
-    """Read the rated pairs of the project.
+    """Read the rated pairs of the project and the embeddings of their images and queries.
 
     Pairs whose image or query is reserved for CLIP training are excluded.
     """
@@ -116,11 +116,12 @@ def read_rated_pairs(tables: EmbeddingTables) -> RatedPairs:
 def fit_feature_blocks(tables: EmbeddingTables, params: TrainParams) -> FeatureBlocks:
     """Return the feature blocks in `train.features`.
 
-    The block `caption_neighbours` is fitted to the captioned corpus of the project. Other blocks need no fitting.
+    The block `caption_neighbours` is fitted to the captioned corpus of the project. The other blocks do not need to be
+    fitted.
 
     Args:
         tables: embeddings tables of the encoders.
-        params: section `train` of params.yaml.
+        params: the `train` section of params.yaml.
 
     Raises:
         ParamsError: a block name is unknown, outdated or listed twice, or the corpus has no captions.

@@ -1,4 +1,4 @@
-"""The settings for training the relevance model."""
+"""Settings for training the relevance model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ SOURCES = ("expert", "crowd")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The settings that determine which relevance model is trained.
+    """Settings that affect the trained relevance model.
 
     Attributes:
         image_encoders: names of the image encoders.
@@ -39,5 +39,5 @@ class TrainingSettings:
         return self.train.features, self.image_encoders, self.text_encoders
 
     def with_train(self, **values: object) -> "TrainingSettings":
-        """Return a copy with other values in section `train`. The values are not validated."""
+        """Return a copy with the given values in the `train` section. The values are not validated."""
         return replace(self, train=self.train.model_copy(update=values))
