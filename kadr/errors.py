@@ -85,9 +85,9 @@ class SearchError(KadrError):
 
 
 _FIXES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free space on this disk"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free up space on this disk"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give this user write permission"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "Move the file that is in the place of a folder"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "Move the file that occupies the path of a folder"),
 }
 
 
@@ -99,4 +99,4 @@ def clear_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FIXES:
             raise
-        raise DiskError(f"{error}. {_FIXES[error.errno]}, then run the command again.") from error
+        raise DiskError(f"{error}. {_FIXES[error.errno]} and run the command again.") from error

@@ -1,4 +1,4 @@
-"""Show progress as a bar on a terminal, and as log lines every few seconds otherwise."""
+"""Show a progress bar on a terminal. Without a terminal, log the progress every few seconds."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 logger = logging.getLogger(__name__)
 
 Advance = Callable[[int], None]
-"""Function that adds a number of finished items to the progress."""
+"""Function that takes the number of newly finished items and updates the progress."""
 
 LOG_INTERVAL_S = 5.0
 
@@ -26,7 +26,7 @@ def progress(label: str, total: int) -> Iterator[Advance]:
         total: total number of items. Nothing is shown if there are no items.
 
     Yields:
-        A function that adds a number of finished items.
+        A function to call with the number of newly finished items.
     """
     if not total:
         yield lambda _n: None

@@ -67,7 +67,7 @@ class Project:
 
     @property
     def quarantine(self) -> Path:
-        """Table of invalid rows and images, with the violated rules."""
+        """Table of invalid rows and images, with the rules that they violate."""
         return self.root / "data/tables/quarantine.parquet"
 
     @property
@@ -193,7 +193,7 @@ class Project:
         """Return the paths of the artifacts needed to search an index.
 
         Args:
-            index: folder of an index or of a champion. A champion is searched with its own models. Any other index is
+            index: folder of an index or of a champion. A champion contains its own models. Any other index is
                 searched with the models of the last pipeline run.
         """
         if version := version_artifacts(index):
@@ -204,7 +204,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Paths of the artifacts that search and scoring read.
+    """Paths of the artifacts that are needed to search images and to score pairs.
 
     Attributes:
         index: folder of the search index.
@@ -241,7 +241,7 @@ PROJECT = Project()
 """The project in the working directory."""
 
 SEEN_TEXT = "seen_text"
-"""Name of the predictions for pairs whose query, but not whose image, was in the training data."""
+"""Name of the predictions for pairs of an unseen image and a query that was in the training data."""
 
 SCORE_SUMMARY = "_summary.json"
 """File name of the summary that batch scoring writes to its output folder."""

@@ -37,11 +37,11 @@ class Registry(Generic[Implementation]):
     def check(self, name: str) -> str:
         """Return `name` if an implementation has this name, otherwise raise ValueError."""
         if name not in self.names:
-            raise ValueError(f"no implementation is registered as {name!r}, expected one of {', '.join(self.names)}")
+            raise ValueError(f"{name!r} is not a registered name. Choose one of {', '.join(self.names)}")
         return name
 
     def load(self, name: str) -> Implementation:
-        """Import and return the implementation with a given name.
+        """Import and return the implementation with the given name.
 
         Raises:
             ParamsError: the name is not registered, or a package that the implementation needs is not installed.

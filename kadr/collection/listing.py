@@ -25,8 +25,8 @@ File = tuple[str, int | None, datetime | None]
 def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
     """List the image files at the given addresses, including subfolders.
 
-    Hidden files and folders are ignored. Linked folders and files whose names are not valid UTF-8 are skipped with a
-    warning.
+    Hidden files and folders are ignored. Linked folders are skipped with a warning. Files with a name that is
+    not valid UTF-8 are also skipped with a warning.
 
     Args:
         addresses: folders, files or fsspec addresses.
@@ -53,8 +53,8 @@ def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
             )
         if not named:
             raise InputError(
-                f"{address}: no images among {len(files)} files, expected names ending in {', '.join(SUFFIXES)}. Use "
-                "another folder, or mount the disk that contains the images."
+                f"{address}: none of {len(files)} files is an image. The names of image files end in "
+                f"{', '.join(SUFFIXES)}. Use another folder, or mount the disk that contains the images."
             )
         files_by_path |= named
     table = pd.DataFrame([files_by_path[path] for path in sorted(files_by_path)], columns=["path", "bytes", "modified"])
@@ -63,7 +63,7 @@ def list_image_files(addresses: Sequence[str]) -> tuple[pd.DataFrame, int]:
 
 
 def is_local(path: str) -> bool:
-    """Return whether a location is a local path rather than a URI."""
+    """Return True for a local path, and False for a URI."""
     return "://" not in path
 
 
@@ -82,7 +82,7 @@ def _list_local(address: str) -> Iterator[File]:
         yield file
         return
     if not root.is_dir():
-        raise InputError(f"{root}: the file or folder does not exist. Correct the path, or mount its disk.")
+        raise InputError(f"{root}: the file or folder does not exist. Correct the path, or mount the disk.")
     links = []
     for folder, folders, names in os.walk(root, onerror=_raise_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -92,7 +92,7 @@ def _list_local(address: str) -> Iterator[File]:
                 yield file
     if links:
         logger.warning(
-            "%s: skipped %d linked folders, e.g. %s. Pass the folders that the links point to as additional arguments.",
+            "%s: skipped %d linked folders, e.g. %s. To index linked folders, pass their real paths.",
             root,
             len(links),
             links[0],

@@ -68,15 +68,16 @@ def update_index(
     use until the new version is complete. If the old version cannot be read, the index is rebuilt.
 
     Args:
-        addresses: folders, files or fsspec addresses. An empty list stands for the addresses of the last update.
+        addresses: folders, files or fsspec addresses. If empty, the addresses of the last update are used.
         folder: path of the link to the current version of the index.
         encoders: names of the image encoders. The first encoder is the search encoder.
         embed_images_params: settings of all image encoders, precision and batch size.
         embed_params: settings of the embedding cache.
         exact_max: maximum number of images for exact search.
         max_pixels: maximum number of pixels per image.
-        texts: text vectors used to measure recall. They are ignored if the weights of the search encoder differ.
-        model: relevance model. Its features that depend on the images alone are stored in the index.
+        texts: text vectors used to measure recall. Vectors from an encoder with other weights than the search
+            encoder are ignored.
+        model: relevance model. The prepared features of this model are stored in the index.
 
     Raises:
         InputError: an address cannot be read or contains no images, or an image changes during the update.
@@ -132,7 +133,7 @@ def _load_old(folder: Path) -> Index | None:
 
 def _last_addresses(old: Index | None, folder: Path) -> list[str]:
     if old is None:
-        raise SearchError(f"{folder}: no index to update. Name the folders to index with `kadr index FOLDER`.")
+        raise SearchError(f"{folder}: there is no index to update. Name the folders to index with `kadr index FOLDER`.")
     addresses = old.details.get("addresses")
     return [str(address) for address in addresses] if isinstance(addresses, list) else []
 
@@ -180,8 +181,8 @@ def _explain_write_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SearchError(
-            f"{folder}: the new version cannot be written ({error}). The old version stays in use. Free space, or "
-            "choose another folder with --out, and run the command again. Computed vectors are kept."
+            f"{folder}: the new version cannot be written ({error}). The old version stays in use. Free up disk "
+            "space, or choose another folder with --out, and run the command again. Computed vectors are kept."
         ) from error
 
 

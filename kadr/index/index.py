@@ -34,7 +34,7 @@ _UNREADABLE = (
 )
 
 Prepare = Callable[[Images], Mapping[str, npt.NDArray[Any]]]
-"""Function that computes the features of a relevance model that depend on the images alone."""
+"""Function that computes the prepared features: features of a relevance model that depend only on the image."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Index:
 
         Args:
             folder: folder of the index, or a link to it.
-            verify_all: whether to also verify the memory-mapped files, which have to be read completely for this.
+            verify_all: whether to also verify the memory-mapped files. The check reads these files completely.
 
         Raises:
             SearchError: the index is missing, damaged or written by an incompatible version of kadr.

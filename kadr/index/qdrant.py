@@ -29,7 +29,7 @@ def export_to_qdrant(index: Index, address: str, collection: str) -> int:
 
     Raises:
         InputError: qdrant-client is not installed, or the server does not respond.
-        SearchError: the vectors of the collection have a different length.
+        SearchError: the vectors in the collection and the vectors in the index differ in length.
     """
     try:
         from qdrant_client import QdrantClient, models
@@ -52,8 +52,8 @@ def export_to_qdrant(index: Index, address: str, collection: str) -> int:
         vectors = client.get_collection(collection).config.params.vectors
         if not isinstance(vectors, models.VectorParams) or vectors.size != dim:
             raise SearchError(
-                f"{address}: the vectors of collection {collection!r} do not match this index, expected length {dim}. "
-                "Use another collection."
+                f"The collection {collection!r} at {address} does not accept vectors of length {dim}. Use another "
+                "collection."
             )
         with progress("export images", len(index.table)) as advance:
             client.upload_points(collection, _points(index, advance), batch_size=_BATCH_SIZE, wait=True)

@@ -31,7 +31,7 @@ N_RECALL_QUERIES = 512
 """Number of query vectors used to measure recall."""
 
 BRUTE_FORCE_MAX = 20_000
-"""Maximum number of rows after filtering for a brute-force search, which takes 20 ms for vectors of length 512."""
+"""If a filter leaves at most this number of rows, the search is exact. For vectors of length 512, it takes 20 ms."""
 
 _LISTS_PER_ROOT = 4  # the number of lists is this factor times the square root of the number of images
 _TRAINING_VECTORS_PER_LIST = 40  # FAISS recommends at least 39
@@ -192,7 +192,8 @@ def _choose_nprobe(index: Any, queries: Vectors, expected: RowIds) -> tuple[int,
 
     The number is at most 1/16 larger than the smallest number of lists that reaches the target recall.
 
-    The mean recall must exceed the target by its standard error, because other queries may have a lower recall.
+    The measured mean recall must exceed the target recall by at least the standard error of the mean, because other
+    queries may have a lower recall.
     """
 
     def measure(nprobe: int) -> tuple[bool, float]:

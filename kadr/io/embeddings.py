@@ -82,8 +82,8 @@ class Embeddings:
         vector_type = table.schema.field("vector").type if "vector" in table.schema.names else None
         if not isinstance(vector_type, pa.FixedSizeListType):
             raise SchemaError(
-                f"{path}: the file is not an embeddings table, expected a column `vector` of type fixed_size_list. "
-                "Delete the file and run `dvc repro`."
+                f"{path}: the file is not an embeddings table, because it has no column `vector` of type "
+                "fixed_size_list. Delete the file and run `dvc repro`."
             )
         check_schema(table, embeddings_schema(vector_type.list_size), str(path))
         vector = table.column("vector").combine_chunks()

@@ -1,8 +1,8 @@
 """Cache the SHA-256 of files, so that unchanged files are not read again.
 
 A file counts as unchanged if its size, its modification time in nanoseconds and its inode are the same. The hash of a
-file that was modified less than 2 seconds ago is not saved. Another modification could follow within one tick of the
-file system's clock, and would then not change the modification time.
+file that was modified less than 2 seconds ago is not saved, because another change within one tick of the file system's
+clock would not change the modification time.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class Fingerprints:
     def sha256(self, paths: Sequence[str]) -> list[str | None]:
         """Return the SHA-256 of each file, or None if the file cannot be read. Only new and changed files are read.
 
-        New hashes are saved. If two processes save at the same time, only the hashes of the later process are kept.
+        New hashes are saved. If two processes save at the same time, only the hashes of the last process are kept.
         """
         stats = [_stat(path) for path in paths]
         changed = [row for row, path in enumerate(paths) if not self._is_unchanged(path, stats[row])]

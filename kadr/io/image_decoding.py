@@ -21,13 +21,13 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Accepted file formats. For some other formats, Pillow runs external programs."""
 
 MAX_PIXELS = 178_956_970
-"""Maximum number of pixels that Pillow accepts, even if `max_pixels` is larger."""
+"""Maximum number of pixels that Pillow accepts. A larger `max_pixels` has no effect."""
 
 JPEG_OVERSAMPLING = 3
-"""Minimum ratio of the sides of a JPEG that is decoded at 1/2, 1/4 or 1/8 of its size to the requested side.
+"""Minimum side of a JPEG that is decoded at 1/2, 1/4 or 1/8 of its size, as a multiple of the requested side.
 
-The embedding of a reduced image differs from the embedding of the full-size image. On photo mosaics, the cosine of the
-two embeddings is above 0.9997 with a ratio of 3, and as low as 0.997 with a ratio of 2.
+The embedding of a reduced image differs from the embedding of the full-size image. On photo mosaics, the cosine between
+the two embeddings is above 0.9997 for a multiple of 3, and as low as 0.997 for a multiple of 2.
 """
 
 _SIDEWAYS = (5, 6, 7, 8)
@@ -60,8 +60,8 @@ def open_image(content: bytes | BinaryIO, path: Location, max_pixels: int = MAX_
         with Image.open(file, formats=IMAGE_FORMATS) as image:
             if math.prod(image.size) > max_pixels:
                 raise UndecodableError(
-                    f"{path}: the image has {image.width} x {image.height} pixels, expected at most {max_pixels:,} in "
-                    "total. Scale it down.",
+                    f"{path}: the image has {math.prod(image.size):,} pixels ({image.width} x {image.height}), "
+                    f"expected at most {max_pixels:,}. Scale it down.",
                     "too_large",
                     _header_size(image),
                 )
@@ -94,9 +94,9 @@ def decode_image(
     Args:
         content: bytes of the file.
         path: file name for error messages.
-        side: length of the shorter side in pixels that the caller needs. A much larger JPEG is decoded at a reduced
-            size, which is faster. None decodes every image at full size.
-        oversampling: minimum ratio of the sides of a reduced JPEG to `side`.
+        side: length of the shorter side in pixels that the caller needs. To save time, a JPEG with a much longer side
+            is decoded at a reduced size. None decodes every image at full size.
+        oversampling: minimum side of a reduced JPEG, as a multiple of `side`.
         max_pixels: maximum number of pixels (width times height).
 
     Raises:
@@ -159,7 +159,7 @@ def is_plain_jpeg(content: bytes, side: int | None) -> bool:
 def _header_size(image: Image.Image) -> tuple[int, int]:
     """Return the upright width and height without decoding the pixels.
 
-    EXIF data that follows the pixels of a PNG is ignored, because Pillow would decode the pixels to read it.
+    EXIF data that follows the pixels of a PNG is ignored, because Pillow would have to decode the pixels to read it.
     """
     has_exif_in_header = image.format != "PNG" or "exif" in image.info
     return upright_size(image) if has_exif_in_header else image.size

@@ -10,13 +10,13 @@ from PIL import Image
 from kadr.io.image_decoding import apply_orientation
 
 MEASURED_SIDE = 256
-"""Maximum length of the longer side in pixels when blur is measured. Larger images are reduced to this size."""
+"""Maximum length of the longer side in pixels. Larger images are reduced to this size before blur is measured."""
 
 DRAFT_SIZE = (MEASURED_SIDE, MEASURED_SIDE)
-"""Minimum width and height in pixels when a JPEG is decoded at a reduced size for these measurements."""
+"""Minimum width and height in pixels of a JPEG that is decoded at a reduced size to measure its quality."""
 
 HASH_SIZE = (32, 32)
-"""Width and height in pixels to which imagehash reduces an image. Reducing the image with OpenCV is 3 times as fast."""
+"""Width and height in pixels of the image that is hashed. OpenCV reduces an image 3 times as fast as imagehash."""
 
 Luminance = npt.NDArray[np.uint8]
 

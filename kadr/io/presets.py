@@ -1,4 +1,4 @@
-"""Write presets, which are named sets of settings, into params.yaml. Comments in params.yaml are kept."""
+"""Write presets, which are named sets of settings, to params.yaml. Comments in params.yaml are kept."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def preset_names(folder: Path) -> list[str]:
 
 
 def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder: Path) -> list[ParamChange]:
-    """Write the settings of a preset and the overrides into params.yaml. Other settings and comments are kept.
+    """Write the settings of a preset and the overrides to params.yaml. Other settings and comments are kept.
 
     A mapping such as `embed_images.encoders` is replaced, not merged.
 
@@ -55,7 +55,7 @@ def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder:
     """
     names = preset_names(folder)
     if name not in names:
-        raise ParamsError(f"{folder} has no preset {name!r}, expected one of {', '.join(names) or '(no presets)'}.")
+        raise ParamsError(f"The folder {folder} has no preset {name!r}. Its presets are: {', '.join(names) or 'none'}.")
     values = _read(params_path)
     old = dict(_leaves("", values))
     for section, keys in _read(folder / f"{name}.yaml").items():
@@ -74,7 +74,7 @@ def apply_preset(name: str, overrides: Sequence[str], params_path: Path, folder:
 
 
 def set_value(key: str, value: str, params_path: Path) -> None:
-    """Write one setting into params.yaml. Other settings and comments are kept.
+    """Write one setting to params.yaml. Other settings and comments are kept.
 
     Args:
         key: dotted key of the setting, `section.key`.
@@ -113,7 +113,7 @@ def _align_comment(mapping: CommentedMap, key: str) -> None:
 def _override(values: CommentedMap, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
-        raise ParamsError(f"-S {override}: the value is missing, expected key=value, e.g. -S train.num_leaves=31.")
+        raise ParamsError(f"-S {override}: the value is missing. Write key=value, e.g. -S train.num_leaves=31.")
     *sections, last = key.strip().split(".")
     inner = values
     for section in sections:

@@ -8,7 +8,7 @@ def query_groups(query_ids: Sequence[str], own_image: Mapping[str, str]) -> list
 
     Args:
         query_ids: (n,) query IDs.
-        own_image: query ID -> ID of the image that the query was written for. Queries without a known image are absent.
+        own_image: query ID -> ID of the image that the query was written for. Omit a query if its image is unknown.
 
     Returns:
         (n,) group names: the image ID, or the query ID if the image is unknown.

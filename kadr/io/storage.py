@@ -142,7 +142,7 @@ def list_remote_files(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]
     """List the files at an fsspec address, including all subfolders.
 
     Returns:
-        The fsspec file system, the path of the address in that file system, and file path -> file details of fsspec.
+        The fsspec file system, the path of the address in that file system, and the files: path -> details from fsspec.
 
     Raises:
         InputError: the address cannot be read, or the package for its scheme is not installed.

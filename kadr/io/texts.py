@@ -4,7 +4,7 @@ import unicodedata
 
 
 def normalise_whitespace(text: str) -> str:
-    """Replace each run of whitespace by a single space and strip the ends. Tables store texts in this form.
+    """Replace each run of whitespace with a single space and strip the ends. Tables store texts in this form.
 
     >>> normalise_whitespace(" A  dog runs .")
     'A dog runs .'
@@ -15,7 +15,7 @@ def normalise_whitespace(text: str) -> str:
 def normalise_text(text: str) -> str:
     """Normalise a text for encoders and features: lower case, Unicode NFC, no trailing full stops.
 
-    The full stops are kept if the text contains nothing else.
+    A text that consists only of full stops keeps them.
 
     >>> normalise_text("A  dog runs .")
     'a dog runs'

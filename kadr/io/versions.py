@@ -14,7 +14,7 @@ from kadr.io.storage import exclusive_lock
 def publish_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty temporary folder that replaces `folder` when the `with` block ends.
 
-    If the block raises an exception, `folder` is not changed. Temporary folders left by killed processes are deleted.
+    If the block raises an exception, `folder` is not changed. Temporary folders of killed processes are deleted.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     previous = folder.with_name(f".{folder.name}.previous")
@@ -34,14 +34,14 @@ def publish_folder(folder: Path) -> Iterator[Path]:
 class Versions:
     """All versions of a folder, and a symbolic link to the current version.
 
-    The versions are stored in a hidden folder next to the link. The link is replaced by a single rename. It therefore
-    always points to a complete version, even if a process is killed. A reader resolves the link once (`Path.resolve`)
-    and then reads all files from the same version.
+    The versions are stored in a hidden folder next to the link. The link is replaced with a single rename. The link
+    therefore always points to a complete version, even if a process is killed. A reader resolves the link once
+    (`Path.resolve`) and then reads all files from the same version.
 
     Args:
         folder: path of the link.
-        kept: number of versions to keep when a new version is published. The default keeps the previous version for
-            processes that still read it.
+        kept: number of versions to keep when a new version is published. By default, the previous version is also
+            kept, because other processes may still be reading it.
 
     Raises:
         SearchError: `folder` exists and is not a link.
@@ -53,8 +53,8 @@ class Versions:
         self.kept = kept
         if folder.exists() and not folder.is_symlink():
             raise SearchError(
-                f"{folder}: a file or folder with this name exists, expected a link to a version. Move it, or use "
-                "another name."
+                f"{folder} is a file or folder, expected a link to a version. Move the file or folder, or use another "
+                "name."
             )
 
     @contextmanager
@@ -80,7 +80,7 @@ class Versions:
     def publish(self) -> Iterator[Path]:
         """Yield an empty folder that becomes the current version when the `with` block ends without an exception.
 
-        The caller must hold the lock. Incomplete versions left by killed processes are deleted.
+        The caller must hold the lock. Incomplete versions of killed processes are deleted.
         """
         for leftover in self.home.glob("*.partial"):
             shutil.rmtree(leftover)

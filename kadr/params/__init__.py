@@ -1,6 +1,6 @@
 """The settings in params.yaml, as immutable pydantic models.
 
-A command or a stage loads the settings once. A function receives only the section that it needs.
+A command or a stage loads the settings once. Each function receives only the section that it needs.
 """
 
 from kadr.params.base import Precision

@@ -20,19 +20,19 @@ TEXT_ENCODERS: Registry[Any] = Registry("kadr.text_encoders", "embed_texts.encod
 class EncoderParams(Section):
     """Settings of one encoder.
 
-    Each backend defines a subclass. The encoder classes of the backend refer to it in the attribute `params_model`.
+    Each backend defines a subclass. The attribute `params_model` of an encoder class names this subclass.
     """
 
     backend: str = Field(description="Name of a registered encoder backend.")
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Local files and folders that contain weights, by the name of the setting."""
+        """Local files and folders that contain weights: name of the setting -> path."""
         return {}
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Weights in installed packages, as `package:MODULE/PATH`, by the name of the setting."""
+        """Weights in installed packages: name of the setting -> `package:MODULE/PATH`."""
         return {}
 
     @property
@@ -52,7 +52,7 @@ def _validate_encoder(registry: Registry[Any], value: Any) -> EncoderParams:
     backend = value["backend"]
     if backend not in registry.names:
         known = ", ".join(registry.names)
-        problem = PydanticCustomError("unknown_backend", f"unknown backend, expected one of {known}")
+        problem = PydanticCustomError("unknown_backend", f"expected one of {known}")
         raise _backend_error(problem, backend)
     try:
         model = registry.load(backend).params_model

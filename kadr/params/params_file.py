@@ -37,24 +37,34 @@ class Params(Section):
     """All settings: the content of params.yaml."""
 
     seed: int = Field(description="Random seed of all stages.")
-    ingest: IngestParams = Field(description="Stage ingest: raw data and validation limits.")
-    aggregate: AggregateParams = Field(description="Stage aggregate: aggregation of the ratings of each pair.")
-    clip: ClipParams = Field(description="Stage clip: source and training of the CLIP model.")
-    embed: EmbedParams = Field(description="Stages embed_images and embed_texts: embedding cache and engine.")
-    embed_images: EmbedImagesParams = Field(description="Stage embed_images: image encoders.")
-    embed_texts: EmbedTextsParams = Field(description="Stage embed_texts: text encoders.")
-    train: TrainParams = Field(description="Stage train: features, cross-validation and LightGBM.")
-    evaluate: EvaluateParams = Field(description="Stage evaluate: confidence intervals and gates.")
-    ablate: AblateParams = Field(description="Stage ablate: variants of the relevance model.")
-    index: IndexParams = Field(description="Stage index and search: images to index, and ranking.")
-    report: ReportParams = Field(description="Stage report: HTML reports.")
+    ingest: IngestParams = Field(description="Settings of the `ingest` stage, which reads and validates the raw data.")
+    aggregate: AggregateParams = Field(
+        description="Settings of the `aggregate` stage, which computes the relevance of each pair."
+    )
+    clip: ClipParams = Field(description="Settings of the `clip` stage, which loads or trains the CLIP model.")
+    embed: EmbedParams = Field(description="Shared settings of the `embed_images` and `embed_texts` stages.")
+    embed_images: EmbedImagesParams = Field(
+        description="Settings of the `embed_images` stage, which runs the image encoders."
+    )
+    embed_texts: EmbedTextsParams = Field(
+        description="Settings of the `embed_texts` stage, which runs the text encoders."
+    )
+    train: TrainParams = Field(description="Settings of the `train` stage, which trains the relevance model.")
+    evaluate: EvaluateParams = Field(
+        description="Settings of the `evaluate` stage, which computes metrics and checks the quality gates."
+    )
+    ablate: AblateParams = Field(
+        description="Settings of the `ablate` stage, which compares variants of the relevance model."
+    )
+    index: IndexParams = Field(description="Settings of the `index` stage and of search.")
+    report: ReportParams = Field(description="Settings of the `report` stage, which writes the HTML reports.")
 
     @model_validator(mode="after")
     def _check_shared_encoder(self) -> "Params":
         if not self.shared_encoders:
             raise ValueError(
                 "embed_images.encoders and embed_texts.encoders have no encoder in common. Search needs one vector "
-                "space for images and texts. Add the same CLIP model to both, with the same name."
+                "space for images and texts. Add the same CLIP model to both settings, with the same name."
             )
         return self
 
@@ -131,11 +141,11 @@ def _renamed(values: object) -> Iterator[str]:
     for old, new in RENAMED.items():
         *_, last = old.split(".")
         if isinstance(section := _lookup(values, old.split(".")[:-1]), Mapping) and last in section:
-            yield f"{old}: this key is now {new}. Rename it."
+            yield f"{old}: this key was renamed to {new}. Use the new name."
     for (key, old), new in RENAMED_VALUES.items():
         value = _lookup(values, key.split("."))
         if value == old or (isinstance(value, list) and old in value):
-            yield f"{key}: the value {old} is now {new}. Rename it."
+            yield f"{key}: the value {old} was renamed to {new}. Use the new name."
 
 
 def _lookup(values: object, names: Sequence[str]) -> object:

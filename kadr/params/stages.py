@@ -38,7 +38,7 @@ class CorpusParams(Section):
 
 
 class IngestParams(Section):
-    """Stage ingest: raw data and validation limits."""
+    """Settings of the `ingest` stage, which reads and validates the raw data."""
 
     source: str = Field(description="Folder of images, queries and ratings. `kadr fetch` downloads a remote folder.")
     format: Annotated[str, AfterValidator(_registered_format)] = Field(
@@ -49,12 +49,12 @@ class IngestParams(Section):
     max_bad_images: Share = Field(description="Maximum share of invalid images, 0 to 1.")
     max_pixels: Count = Field(description="Maximum number of pixels per image. Larger images are invalid.")
     near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] = Field(
-        description="Maximum number of bits in which the 64-bit perceptual hashes of near-duplicates differ."
+        description="Near-duplicates differ in at most this number of bits of their 64-bit perceptual hashes."
     )
 
 
 class AggregateParams(Section):
-    """Stage aggregate: aggregation of the ratings of each pair."""
+    """Settings of the `aggregate` stage, which computes the relevance of each pair."""
 
     expert: Annotated[str, AfterValidator(_registered_aggregator)] = Field(
         description=(
@@ -68,16 +68,20 @@ class AggregateParams(Section):
 
 
 class ClipParams(Section):
-    """Stage clip: source and training of the CLIP model."""
+    """Settings of the `clip` stage, which loads or trains the CLIP model."""
 
     source: Literal["hub", "local", "train"] = Field(
         description="Source of the CLIP model: hub (download) | local (folder) | train (captioned images)."
     )
-    model: str | None = Field(description="Name of the open_clip architecture for source hub, e.g. ViT-B-32.")
-    pretrained: str | None = Field(description="Name of the pretrained weights for source hub, e.g. laion2b_s34b_b79k.")
+    model: str | None = Field(
+        description="Name of the open_clip architecture, e.g. ViT-B-32. Used only if source is hub."
+    )
+    pretrained: str | None = Field(
+        description="Name of the pretrained weights, e.g. laion2b_s34b_b79k. Used only if source is hub."
+    )
     init: str = Field(
         description=(
-            "Folder of the model for source local, or of the initial model for source train, in open_clip's local-dir "
+            "Folder of the CLIP model (source local) or of the initial model (source train), in open_clip's local-dir "
             "format."
         )
     )
@@ -85,7 +89,7 @@ class ClipParams(Section):
     batch_size: Count = Field(description="Number of images per training batch.")
     learning_rate: Positive = Field(description="Peak learning rate of the cosine schedule.")
     weight_decay: NonNegative = Field(
-        description="Weight decay of weight matrices. Biases and gains have no weight decay."
+        description="Weight decay. It applies to weight matrices, but not to biases and gains."
     )
     image_layers: Annotated[int, Field(ge=0)] | None = Field(
         description="Number of layer groups to train, from the end of the image tower. 0 for none, null for all."
@@ -94,7 +98,7 @@ class ClipParams(Section):
         description="Number of layer groups to train, from the end of the text tower. 0 for none, null for all."
     )
     ratings: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="Share of rated images and queries used to train the CLIP model. The relevance model uses the rest."
+        description="Share of the rated images and queries to use for CLIP training. The relevance model uses the rest."
     )
 
     @model_validator(mode="after")
@@ -128,7 +132,7 @@ class RayParams(Section):
 
 
 class EmbedParams(Section):
-    """Stages embed_images and embed_texts: embedding cache and engine."""
+    """Shared settings of the `embed_images` and `embed_texts` stages."""
 
     vectors: Literal["float32", "float16"] = Field(
         description="Data type of cached vectors: float32 | float16 (half the size)."
@@ -140,38 +144,38 @@ class EmbedParams(Section):
 
 
 class EmbedImagesParams(Section):
-    """Stage embed_images: image encoders."""
+    """Settings of the `embed_images` stage, which runs the image encoders."""
 
     encoders: Annotated[dict[Name, ImageEncoderParams], Field(min_length=1)] = Field(
-        description="Image encoders by name. A CLIP model has the same name here and in embed_texts."
+        description="Image encoders by name. Give a CLIP model the same name in embed_images and embed_texts."
     )
     precision: Precision = Field(
-        description="Floating-point precision: auto (bf16 or fp16 if it is faster here) | fp32 | bf16 | fp16."
+        description="Floating-point precision: auto (bf16 or fp16 if faster on this machine) | fp32 | bf16 | fp16."
     )
     batch_size: Count = Field(description="Number of images per forward pass. 16 is fast on a CPU, 256 on a GPU.")
 
 
 class EmbedTextsParams(Section):
-    """Stage embed_texts: text encoders."""
+    """Settings of the `embed_texts` stage, which runs the text encoders."""
 
     encoders: Annotated[dict[Name, TextEncoderParams], Field(min_length=1)] = Field(
         description="Text encoders by name. See docs/encoders.md."
     )
     precision: Precision = Field(
-        description="Floating-point precision: auto (bf16 or fp16 if it is faster here) | fp32 | bf16 | fp16."
+        description="Floating-point precision: auto (bf16 or fp16 if faster on this machine) | fp32 | bf16 | fp16."
     )
     batch_size: Count = Field(description="Number of texts per forward pass.")
 
 
 class TrainParams(Section):
-    """Stage train: features, cross-validation and LightGBM."""
+    """Settings of the `train` stage, which trains the relevance model."""
 
     experiment: str = Field(description="Name of the MLflow experiment.")
     features: Annotated[list[FeatureBlock], Field(min_length=1)] = Field(
         description="Feature blocks to compute: cosine, product, difference, concat, caption_neighbours."
     )
     corpus_limit: Count = Field(
-        description="Maximum number of captioned images that caption_neighbours uses. Limits memory and run time."
+        description="Maximum number of captioned images for caption_neighbours. Fewer images need less memory and time."
     )
     image_folds: Annotated[int, Field(ge=2)] = Field(description="Number of image folds in cross-validation.")
     query_folds: Annotated[int, Field(ge=2)] = Field(description="Number of query folds in cross-validation.")
@@ -197,16 +201,16 @@ class GateParams(Section):
     """Quality gates: comparisons that a new model must pass."""
 
     above: Literal["cosine", "concat"] | None = Field(
-        description="Baseline that the model is compared with: cosine | concat. null for none."
+        description="Baseline to compare the model with: cosine | concat. null for none."
     )
     champion: str | None = Field(
-        description="Folder with a copy of data/predictions of another model to compare with. null for none."
+        description="Folder of another model's predictions to compare with (a copy of data/predictions). null for none."
     )
     figures: tuple[str, ...] = Field(description="Names of the metrics to compare, as in metrics/evaluate.json.")
 
 
 class EvaluateParams(Section):
-    """Stage evaluate: confidence intervals and gates."""
+    """Settings of the `evaluate` stage, which computes metrics and checks the quality gates."""
 
     n_bootstrap: Count = Field(description="Number of bootstrap resamples per confidence interval.")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Level of the confidence intervals, e.g. 0.95.")
@@ -216,18 +220,18 @@ class EvaluateParams(Section):
 
 
 class AblateParams(Section):
-    """Stage ablate: variants of the relevance model."""
+    """Settings of the `ablate` stage, which compares variants of the relevance model."""
 
     rows: list[AblationGroup] = Field(
         description="Groups of variants to train: modality, encoders, blocks, aggregates, objectives, sources."
     )
     cells: Literal["diagonal", "all"] = Field(
-        description="Cross-validation cells to use: diagonal (a fifth of the pairs and of the run time) | all."
+        description="Cross-validation cells to use: diagonal (one fifth of the pairs, 5 times as fast) | all."
     )
 
 
 class IndexParams(Section):
-    """Stage index and search: images to index, and ranking."""
+    """Settings of the `index` stage and of search."""
 
     splits: Annotated[list[Literal["train", "test", "corpus"]], Field(min_length=1)] = Field(
         description="Splits whose images are indexed: train, test, corpus."
@@ -241,6 +245,6 @@ class IndexParams(Section):
 
 
 class ReportParams(Section):
-    """Stage report: HTML reports."""
+    """Settings of the `report` stage, which writes the HTML reports."""
 
-    n_examples: Count = Field(description="Number of best predictions and number of worst predictions to show.")
+    n_examples: Count = Field(description="How many of the best and how many of the worst predictions to show.")

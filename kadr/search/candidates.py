@@ -11,11 +11,11 @@ from kadr.search.query import Query, Term
 from kadr.search.results import Cosines
 
 EmbedTerm = Callable[[Term], tuple[Vectors, int | None]]
-"""Function that returns the vector (1, d) of a term, and the row number of its image if the image is in the index."""
+"""Function that returns the vector (1, d) of a term. For an image in the index, it also returns the row number."""
 
 
 class Candidates:
-    """The images that pass the filters of a query and are nearest to it. Images used in the query are excluded.
+    """The images nearest to a query, among the images that pass its filters. Images used in the query are excluded.
 
     Args:
         index: index to search.

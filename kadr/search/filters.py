@@ -36,7 +36,7 @@ def allowed_rows(index: "Index", filters: Filters) -> Rows | None:
     if not values:
         return None
     if "colour" in values and values["colour"] not in COLOURS:
-        raise SearchError(f"The colour {values['colour']!r} is unknown, expected one of {', '.join(COLOURS)}.")
+        raise SearchError(f"The colour is {values['colour']!r}, expected one of {', '.join(COLOURS)}.")
     if "folder" in values:
         values["folder"] = str(values["folder"]).strip("/")
     return _select_rows(index.table, " AND ".join(_CONDITIONS[name] for name in values), values)

@@ -53,7 +53,7 @@ def _draw_match(grid: Image.Image, draw: ImageDraw.ImageDraw, rank: int, match: 
 
 
 def _shorten(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Shorten a text to fit into `width` pixels, with an ellipsis at the end."""
+    """Shorten a text to at most `width` pixels, and add an ellipsis at the end."""
     if draw.textlength(text, font=font) <= width:
         return text
     while text and draw.textlength(text + "…", font=font) > width:

@@ -42,11 +42,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Filters:
-    """Filters for the results. A filter that is None is off. An image fails a filter if the filtered value is unknown.
+    """Filters for the results. None turns a filter off.
+
+    If the time, size or colour of an image is unknown, a filter by this property excludes the image.
 
     Attributes:
         folder: name or path of a folder that contains the images: `holiday`, `2024/holiday` or `/home/me/photos`.
-        after: only images taken on this day or later, by EXIF time, or by modification time without an EXIF time.
+        after: only images taken on this day or later. The modification time replaces a missing EXIF time.
         before: only images taken before this day.
         min_side: minimum length of the shorter side in pixels.
         min_relevance: minimum predicted relevance, 0 to 1. Only the first `index.rerank` candidates have predictions.

@@ -23,14 +23,14 @@ _CACHE_SIZE = 4096  # maximum number of cached texts
 
 
 class TextEmbedder(Protocol):
-    """The interface of a text encoder that search requires."""
+    """Interface that a text encoder must have for search."""
 
     def transform(self, texts: Sequence[str]) -> Vectors:
         """Encode n texts as unit vectors: (n, d) float32."""
 
 
 class ImageEmbedder(Protocol):
-    """The interface of an image encoder that search requires."""
+    """Interface that an image encoder must have for search."""
 
     shorter_side: int | None
 
@@ -91,14 +91,14 @@ class PendingTexts:
     store: Callable[[Mapping[str, dict[str, Vectors]]], None]
 
     def vector(self, text: str, encoder: str) -> Vectors:
-        """Wait for one encoder, and return its vector (1, d) of one text."""
+        """Wait for one encoder, and return the vector (1, d) that it computed for a text."""
         text = normalise_text(text)
         if text in self.cached:
             return self.cached[text][encoder][None]
         return self.jobs[encoder].result()[[self.new.index(text)]]
 
     def result(self) -> Texts:
-        """Wait for all encoders, and return the unique texts with their vectors. Each text is its own ID."""
+        """Wait for all encoders, and return the unique texts with their vectors. The texts are also the IDs."""
         encoded = {name: job.result() for name, job in self.jobs.items()}
         new = {text: {name: vectors[row] for name, vectors in encoded.items()} for row, text in enumerate(self.new)}
         by_text = {**self.cached, **new}
@@ -151,8 +151,8 @@ class ImageQueryEncoder:
     def _encoder(self, name: str) -> ImageEmbedder:
         if name not in self._loaders:
             raise SearchError(
-                f"params.yaml has no image encoder {name!r}, which the index requires for image files. Restore the "
-                "encoder, or rebuild the index."
+                f"params.yaml has no image encoder {name!r}. The index requires this encoder for queries with image "
+                "files. Restore the encoder, or rebuild the index."
             )
         with self._lock:
             if name not in self._loaded:

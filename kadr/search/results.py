@@ -24,7 +24,7 @@ class Match:
         path: path or URI of the image file.
         score: cosine between the query vector and the image vector, -1 to 1.
         relevance: relevance predicted by the relevance model, 0 to 1. None if the model was not applied.
-        n_duplicates: number of near-duplicates of the image that are not in the results.
+        n_duplicates: number of near-duplicates of the image that were omitted from the results.
         width: width of the image in pixels, None if unknown.
         height: height of the image in pixels, None if unknown.
     """
@@ -58,7 +58,7 @@ class Ranked:
 
 
 def rank_by_relevance(rows: Rows, cosines: Cosines, relevances: Scores) -> Ranked:
-    """Rank candidates with a predicted relevance first, sorted by relevance. Other candidates stay sorted by cosine.
+    """Rank candidates with a predicted relevance first, by relevance. The other candidates follow, by cosine.
 
     Args:
         rows: (n,) row numbers of the candidates, sorted by cosine.
@@ -77,7 +77,7 @@ def group_near_duplicates(ranked: Ranked, phashes: Sequence[str | None], bits: i
     Args:
         ranked: n ranked candidates, best first.
         phashes: (n,) perceptual hashes in hexadecimal digits. An image without a hash has no near-duplicates.
-        bits: maximum number of differing bits in the hashes of near-duplicates.
+        bits: maximum number of bits in which the hashes of two near-duplicates differ.
 
     Returns:
         Position of the best candidate in each group, and number of other candidates in each group.

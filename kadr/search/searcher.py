@@ -36,7 +36,7 @@ _FILTER_CACHE_SIZE = 8
 
 
 class RelevancePredictor(Protocol):
-    """The interface of a relevance model that search requires."""
+    """Interface that a relevance model must have for search."""
 
     def predict(self, images: Images, texts: Texts, image_rows: Rows, text_rows: Rows) -> Scores:
         """Predict the relevance of n pairs of an image and a text: (n,) float64 in 0..1."""
@@ -52,7 +52,7 @@ class Searcher:
         model: relevance model. None ranks by cosine alone.
         rerank: number of nearest images that the relevance model reranks. 0 if there is no model.
         image_encoder: encoder for image files that are not in the index.
-        duplicate_bits: maximum number of differing bits in the perceptual hashes of near-duplicates.
+        duplicate_bits: maximum number of bits in which the perceptual hashes of two near-duplicates differ.
     """
 
     index: Index
@@ -66,9 +66,9 @@ class Searcher:
         """Return the best images for a query.
 
         The `rerank` images with the highest cosine are sorted by predicted relevance. All other images are sorted by
-        cosine. Ties are sorted by image ID. Queries that contain an image are not reranked. If a query has
-        several texts, the relevance of an image is the product of its relevances for the texts. A subtracted text
-        contributes 1 - relevance.
+        cosine. Ties are sorted by image ID. The results of a query that contains an image are not reranked. If a
+        query has several texts, the relevance of an image is the product of its relevances for the texts. For a
+        subtracted text, the factor is 1 minus the relevance.
 
         Args:
             query: a query or a plain text. Use `parse_query` for a text with + and - signs.
@@ -139,7 +139,7 @@ class Searcher:
             SearchError: `likes` is empty, or `diversity` is not between 0 and 1.
         """
         if not likes:
-            raise SearchError("No image is liked, expected at least one. Name an image that you like.")
+            raise SearchError("The list of liked images is empty. Name at least one image that you like.")
         if not 0 <= diversity <= 1:
             raise SearchError(f"The diversity is {diversity}, expected 0 to 1.")
         terms = [
@@ -210,11 +210,11 @@ class Searcher:
 
     @cached_property
     def _allowed_rows(self) -> Callable[[Filters], Rows | None]:
-        """The function `allowed_rows` with a cache, because consecutive queries often have the same filters."""
+        """A cached version of `allowed_rows`. Consecutive queries often have the same filters."""
         return lru_cache(maxsize=_FILTER_CACHE_SIZE)(partial(allowed_rows, self.index))
 
     def _find_candidates(self, query: Query, texts: PendingTexts, n: int) -> Candidates:
-        """Find the candidates of a query as soon as the search encoder is ready, while other encoders are running."""
+        """Find the candidates of a query once the search encoder has finished. Other encoders may still be running."""
         encoder = self.index.encoder
 
         def embed_term(term: Term) -> tuple[Vectors, int | None]:
@@ -228,7 +228,7 @@ class Searcher:
 
         if query.filters.min_relevance is not None and not self._is_reranked(query):
             raise SearchError(
-                "The filter min_relevance needs predictions of the relevance model. Use a query without images, and "
+                "The filter min_relevance requires predictions of the relevance model. Use a query without images, and "
                 "set index.rerank above 0 in params.yaml."
             )
         vector, query_rows = query_vector(query, embed_term)
@@ -268,7 +268,7 @@ class Searcher:
         return relevances
 
     def _rank(self, candidates: Candidates, relevances: Scores, k: int) -> list[Match]:
-        """Return the best k matches. If too few remain after near-duplicates are grouped, find more candidates."""
+        """Return the best k matches. If grouping near-duplicates leaves fewer than k, find more candidates."""
         query = candidates.query
         min_relevance = query.filters.min_relevance
         bits = self.duplicate_bits if query.fold_duplicates else -1

@@ -74,7 +74,7 @@ def _prepare_index(index: Index, model: RelevanceModel, folder: Path) -> Index:
 
 
 def _image_encoder_loaders(index: Index, params: EmbedImagesParams) -> dict[str, Callable[[], ImageEncoder]]:
-    """Return, for each encoder of the index, a function that loads the image encoder and checks its identity."""
+    """Return encoder name -> function. The function loads the encoder and compares it with the encoder of the index."""
 
     def load(name: str) -> ImageEncoder:
         encoder = load_image_encoder(params.encoders[name], params.precision)
@@ -91,10 +91,10 @@ def check_same_encoder(
 
     Args:
         index: index to compare with.
-        metadata: architecture, SHA-256 of the weights and preprocessing of the encoder to check.
-        name: name of an image encoder, whose preprocessing is also compared. None for a text encoder, which is compared
-            with the search encoder of the index.
-        subject: input of the encoder in the error message.
+        metadata: metadata of the encoder to check: architecture, SHA-256 of the weights, and preprocessing.
+        name: name of the image encoder to check. None compares a text encoder with the search encoder of the index,
+            except for the preprocessing.
+        subject: what the encoder embeds, for the error message.
 
     Raises:
         SearchError: the encoder differs from the encoder of the index.

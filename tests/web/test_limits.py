@@ -60,7 +60,7 @@ def upload(client: TestClient, route: str, content: bytes) -> httpx.Response:
         (b"%PDF-1.4\n" + jpeg(), "not an image"),
         (EPS, "not an image"),
         (png_of_zeros(60_000, 60_000), "too many pixels"),
-        (png_of_zeros(9_000, 9_000), "9000 x 9000 pixels, expected at most 50,000,000"),
+        (png_of_zeros(9_000, 9_000), "81,000,000 pixels (9000 x 9000), expected at most 50,000,000"),
         (png_of_zeros(2_000, 2_000), "cannot be decoded"),
         (jpeg()[:300], "cannot be decoded"),
     ],

@@ -98,5 +98,5 @@ def test_methods_are_listed_by_whether_they_need_raters() -> None:
 
 
 def test_unregistered_method_is_an_error_that_names_the_choices() -> None:
-    with pytest.raises(ValidationError, match=r"'highest', expected one of dawid_skene, glad, graded_response"):
+    with pytest.raises(ValidationError, match=r"'highest' is not .* Choose one of dawid_skene, glad, graded_response"):
         AggregateParams(expert="highest", crowd_weight=0.5)

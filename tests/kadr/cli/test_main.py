@@ -128,7 +128,7 @@ def test_search_with_weights_and_filters(searchable: Path) -> None:
     assert output["matches"][0]["path"] == "dog.jpg"
     result = run("search", "a dog", "--min-side", "31")
     assert (result.exit_code, result.stdout) == (0, "No photo matches. Remove a filter.\n")
-    assert "min_relevance needs predictions" in run("search", "a dog", "--min-relevance", "0.5").stderr
+    assert "min_relevance requires predictions" in run("search", "a dog", "--min-relevance", "0.5").stderr
     assert run("search", "a dog", "--after", "yesterday").exit_code == 2
 
 
@@ -142,7 +142,7 @@ def test_similar_and_recommend_accept_photos_of_the_index(searchable: Path) -> N
     Image.new("RGB", (40, 30), "blue").save("new.jpg")
     assert "params.yaml has no image encoder 'tfidf'" in run("similar", "new.jpg").stderr
     assert "nothing.jpg: the photo cannot be read" in run("similar", "nothing.jpg").stderr
-    assert "No image is liked" in run("recommend").stderr
+    assert "The list of liked images is empty" in run("recommend").stderr
 
 
 def test_another_index_is_searched(searchable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_a_champion_is_searched_with_its_own_settings_and_models(searchable: Pat
 
 def test_index_without_photos_is_an_error(folder: Path) -> None:
     apply_preset("sample", [], PROJECT.params, PROJECT.presets)
-    assert "models/photos: no index to update. Name the folders to index" in run("index").stderr
+    assert "models/photos: there is no index to update. Name the folders to index" in run("index").stderr
     assert "nowhere: the file or folder does not exist" in run("index", "nowhere").stderr
 
 
@@ -195,7 +195,7 @@ def test_use_prints_the_changed_settings(folder: Path) -> None:
 def test_use_of_an_unknown_preset_lists_them(folder: Path) -> None:
     result = run("use", "nothing")
     assert result.exit_code == 1
-    assert "expected one of captions, flickr8k, practicum, sample" in result.stderr
+    assert "Its presets are: captions, flickr8k, practicum, sample" in result.stderr
 
 
 def test_show_prints_the_main_metrics(folder: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_partial_files(
     write_table(IMAGES.empty_table(), PROJECT.corpus, IMAGES)
     with (
         limited_file_size(1000),
-        pytest.raises(SystemExit, match=rf"^{name}: .*File too large.* Free space on this disk"),
+        pytest.raises(SystemExit, match=rf"^{name}: .*File too large.* Free up space on this disk"),
     ):
         run_stage(name, stage)
     assert not list(small_project.rglob("*.partial"))
@@ -107,7 +107,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_partial_files(
 
 def test_a_file_with_the_name_of_a_folder_is_an_error(folder: Path) -> None:
     (folder / "metrics").write_text("")
-    with pytest.raises(SystemExit, match=r"^toy: .*metrics.*\. Move the file that is in the place of a folder"):
+    with pytest.raises(SystemExit, match=r"^toy: .*metrics.*\. Move the file that occupies the path of a folder"):
         run_stage("toy", lambda params: {})
 
 
@@ -120,7 +120,7 @@ def test_write_errors_have_a_fix_and_other_errors_are_raised(folder: Path) -> No
 
     with pytest.raises(SystemExit, match=r"'data'\. Give this user write permission"):
         fails(errno.EROFS)
-    with pytest.raises(SystemExit, match=r"'data'\. Free space on this disk"):
+    with pytest.raises(SystemExit, match=r"'data'\. Free up space on this disk"):
         fails(errno.ENOSPC)
     with pytest.raises(OSError, match="no"):
         fails(errno.EIO)

@@ -36,7 +36,7 @@ def test_images_are_uploaded_once(index: Index, tmp_path: Path) -> None:
     assert found[0].score == pytest.approx(1, abs=1e-3)
     store.close()
     other = build_index(index.table.append_column("status", pa.array(["ok"] * 3)), {"o": OTHER}, "o", 10)
-    with pytest.raises(SearchError, match="expected length 3"):
+    with pytest.raises(SearchError, match="does not accept vectors of length 3"):
         export_to_qdrant(other, str(tmp_path), "photos")
 
 

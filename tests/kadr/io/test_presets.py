@@ -71,8 +71,8 @@ def test_overrides_are_applied_after_the_preset(params_path: Path, presets: Path
 @pytest.mark.parametrize(
     ("preset", "override", "message"),
     [
-        ("nothing", "seed=1", "has no preset 'nothing', expected one of captions, flickr8k, practicum, sample"),
-        ("sample", "seed", "the value is missing, expected key=value"),
+        ("nothing", "seed=1", "has no preset 'nothing'. Its presets are: captions, flickr8k, practicum, sample"),
+        ("sample", "seed", "the value is missing. Write key=value"),
         ("sample", "train.nothing=1", r"train\.nothing: unknown key"),
         ("sample", "train.num_leaves=many", r"train\.num_leaves: .*got 'many'"),
         ("sample", "nothing.key=1", "no section 'nothing'"),

@@ -63,12 +63,12 @@ def test_every_preset_is_valid(project: Path, tmp_path: Path) -> None:
         ("train.num_leaves", "many", r"train\.num_leaves: .*got 'many'\. \(Maximum number of leaves per tree\.\)"),
         ("train.objective", "mse", r"train\.objective: .*'cross_entropy', 'regression' or 'huber', got 'mse'"),
         ("train.features", ["cosine", "nothing"], r"train\.features\.1: .*got 'nothing'"),
-        ("aggregate.expert", "nothing", r"aggregate\.expert: no implementation .* expected one of .*mean"),
-        ("ingest.format", "nothing", r"ingest\.format: no implementation .* expected one of .*flickr8k"),
-        ("embed_images.encoders", {"a": {"backend": "nothing"}}, "unknown backend, expected one of open_clip, timm"),
+        ("aggregate.expert", "nothing", r"aggregate\.expert: 'nothing' is not a registered name. Choose one of .*mean"),
+        ("ingest.format", "nothing", r"ingest\.format: 'nothing' is not a registered name. Choose one of .*flickr8k"),
+        ("embed_images.encoders", {"a": {"backend": "nothing"}}, "expected one of open_clip, timm"),
         ("embed_texts.encoders", {"a": {"backend": "tfidf"}}, "max_features: missing key"),
-        ("ingest.form", "auto", r"ingest\.form: this key is now ingest\.format"),
-        ("train.features", ["captioned"], r"train\.features: the value captioned is now caption_neighbours"),
+        ("ingest.form", "auto", r"ingest\.form: this key was renamed to ingest\.format"),
+        ("train.features", ["captioned"], r"train\.features: the value captioned was renamed to caption_neighbours"),
     ],
 )
 def test_an_invalid_setting_is_an_error(values: dict[str, Any], key: str, value: object, message: str) -> None:
