@@ -166,7 +166,7 @@ def test_wrong_file_times_and_partial_files_do_not_outdate_stages(finished: Fini
     assert "Data and pipelines are up to date" in run("dvc status", copy, finished.environment)
     environment = {**finished.environment, "KADR_CACHE": str(cache)}
     output = run("dvc repro --force --single-item embed_texts@tfidf", copy, environment)
-    assert "embed texts: 0 computed" in output
+    assert "embed texts: computed 0 vectors" in output
     assert read_lock(copy) == read_lock(finished.folder)
 
 

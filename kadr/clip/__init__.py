@@ -1,4 +1,4 @@
-"""Provide the CLIP model of a run: download it, copy it, or train it on captioned images and ratings."""
+"""Download or copy a CLIP model, or train a CLIP model on captioned images and ratings."""
 
 from kadr.clip.source import ClipTables, build_clip
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 NO_CAPTION = -1
 
 CAPTIONS_PER_IMAGE = 2
-"""Number of captions per image in a batch. Several captions share the cost of encoding one image."""
+"""Number of captions per image in a batch. Each image is encoded once for all its captions."""
 
 
 @dataclass(frozen=True)
 class CaptionPairs:
-    """Images with one or more captions each.
+    """Images and their captions. Every image has at least one caption.
 
     Attributes:
         pixels: images of the model's input size, (n_images, 3, height, width) uint8.
         tokens: token IDs of the distinct captions, (n_captions, context_length) int64.
-        captions: captions of each image as rows of `tokens`, (n_images, max_captions) int64. Images with fewer captions
-            are padded with NO_CAPTION.
+        captions: rows of `tokens` with the captions of each image, (n_images, max_captions) int64. Images with fewer
+            than max_captions captions are padded with NO_CAPTION.
     """
 
     pixels: "torch.Tensor"
@@ -41,7 +41,7 @@ class CaptionPairs:
         return len(self.captions)
 
     def select(self, rows: Rows) -> "CaptionPairs":
-        """Return the pairs of the images in `rows`. The tokens are not copied."""
+        """Return the images in `rows` and their captions. The tokens are not copied."""
         return CaptionPairs(self.pixels[rows], self.tokens, self.captions[rows])
 
 
@@ -52,8 +52,8 @@ class CaptionBatch:
     Attributes:
         pixels: images of the batch, (n_images, 3, height, width) uint8.
         tokens: token IDs, (CAPTIONS_PER_IMAGE, n_images, context_length) int64. `tokens[k, i]` is a caption of image i.
-        false_negatives: bool mask, (CAPTIONS_PER_IMAGE, n_images, n_images). `false_negatives[k, i, j]` is True if the
-            caption `tokens[k, j]` of another image is also a caption of image i.
+        false_negatives: bool mask, (CAPTIONS_PER_IMAGE, n_images, n_images). `false_negatives[k, i, j]` is True if i
+            and j are different images, and the caption `tokens[k, j]` of image j is also a caption of image i.
     """
 
     pixels: "torch.Tensor"
@@ -85,7 +85,7 @@ def read_caption_pairs(
     images = [row for row in rows if row["status"] == "ok" and row["image_id"] in texts_by_image]
     if not images:
         raise InputError(
-            "clip.source: train needs captioned images, but the dataset has none. "
+            "clip.source: train needs captioned images, but the dataset contains no captions. "
             "Set ingest.corpus, or set clip.source to local or hub."
         )
     texts = sorted({text for image in images for text in texts_by_image[image["image_id"]]})
@@ -101,7 +101,7 @@ def sample_batch(pairs: CaptionPairs, rows: Rows, rng: np.random.Generator) -> C
 
     Args:
         pairs: all captioned images.
-        rows: rows of the sampled images in `pairs`.
+        rows: rows of `pairs` with the images of the batch.
         rng: random number generator.
     """
     import torch

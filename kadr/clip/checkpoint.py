@@ -30,7 +30,7 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
     read_config(source)
     if not has_weights(source):
         raise EncoderError(
-            f"{source} has a config but no weights ({', '.join(_WEIGHT_PATTERNS)}). Add the weights, "
+            f"{source} contains a configuration but no weights ({', '.join(_WEIGHT_PATTERNS)}). Add the weights, "
             "or set clip.source: train."
         )
     for path in filter(Path.is_file, source.rglob("*")):

@@ -1,4 +1,4 @@
-"""Recall of held-out captions: how often a caption retrieves the image that it describes."""
+"""Measure how often a held-out caption retrieves the image that it describes."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def held_out_recall(model: Any, pairs: CaptionPairs) -> tuple[float, float]:
 
     Args:
         model: CLIP model of open_clip. The function switches the model to evaluation mode.
-        pairs: held-out images with their captions. Each caption is compared with all images.
+        pairs: held-out images and their captions. Each caption is compared with all held-out images.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Decode, augment and normalise image tensors for CLIP training."""
+"""Decode, augment and normalise images for CLIP training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ def read_pixels(
 
     Args:
         label: label of the progress bar.
-        images: path and SHA-256 hash of each image, with the keys `path` and `sha256`.
+        images: images to decode: mappings with the keys `path` and `sha256`.
         resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
 
     Returns:
@@ -49,7 +49,7 @@ def read_pixels(
 
 
 def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
-    """Crop each image randomly, and change its brightness and contrast randomly.
+    """Randomly crop each image, and randomly change its brightness and contrast.
 
     Images are never flipped, because captions may mention left and right. Hues are never changed, because captions may
     mention colours.
@@ -80,7 +80,7 @@ def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
 
 
 def normalise_pixels(model: Any, images: "torch.Tensor") -> "torch.Tensor":
-    """Normalise images with the mean and standard deviation from the model's preprocessing.
+    """Normalise images with the mean and the standard deviation that the model expects.
 
     Args:
         model: CLIP model of open_clip.

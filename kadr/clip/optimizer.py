@@ -42,7 +42,7 @@ def warm_up_and_cosine(n_steps: int) -> Callable[[int], float]:
         n_steps: total number of training steps.
 
     Returns:
-        Function from a step to the factor by which the learning rate is multiplied.
+        Function that returns the factor by which the learning rate is multiplied in a given step.
     """
     warm_up = max(1, round(n_steps * _WARM_UP))
 

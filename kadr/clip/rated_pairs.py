@@ -1,4 +1,4 @@
-"""Read rated pairs of images and texts for CLIP training, and sample batches of them."""
+"""Read rated pairs of images and texts for CLIP training, and sample batches of rated pairs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ClipRatedPairs:
         pixels: images of the model's input size, (n_images, 3, height, width) uint8.
         tokens: token IDs of the texts, (n_texts, context_length) int64.
         starts: row of the first pair of each image, followed by the total number of pairs, (n_images + 1,).
-        text: text of each pair as a row of `tokens`, (n_pairs,).
+        text: row of `tokens` with the text of each pair, (n_pairs,).
         relevance: rated relevance of each pair, (n_pairs,) float32 in 0..1.
         weight: positive weight of each pair, (n_pairs,) float32.
     """
@@ -50,8 +50,8 @@ class ClipRatedPairs:
             rng: random number generator.
 
         Returns:
-            images: rows of the sampled images in `pixels`, (n_images,).
-            positions: index into `images` for each sampled pair, (n,).
+            images: rows of `pixels` with the sampled images, (n_images,).
+            positions: position in `images` of the image of each sampled pair, (n,).
             pairs: rows of the sampled pairs, (n,).
         """
         images = rng.choice(len(self), n_images, replace=False)

@@ -1,4 +1,4 @@
-"""Write the CLIP model of a run to a folder: download it, copy a local checkpoint, or train it."""
+"""Download, copy or train a CLIP model, and write the model to a folder."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ class ClipTables:
     Attributes:
         corpus: captioned images, in the schema IMAGES.
         captions: captions of the images, in the schema CAPTIONS.
-        rated: rated pairs, in the schema CLIP_PAIRS. If the table is empty, only captions are used for training.
+        rated: rated pairs, in the schema CLIP_PAIRS. If the table is empty, the model is trained only on captions.
     """
 
     corpus: pa.Table
@@ -43,12 +43,12 @@ def build_clip(params: ClipParams, seed: int, tables: ClipTables, folder: Path) 
     Args:
         params: section `clip` of params.yaml.
         seed: random seed for training.
-        tables: training data. Only `clip.source: train` uses them.
+        tables: training data, which are used only by `clip.source: train`.
         folder: folder to write the checkpoint to.
 
     Returns:
-        Metrics: the source of the model, its name if it comes from a hub, and the fields of `TrainingResult` if it
-        was trained.
+        Metrics, which contain the source of the model. The metrics of a downloaded model also contain its name and tag.
+        The metrics of a trained model also contain the fields of `TrainingResult`.
 
     Raises:
         EncoderError: the CLIP model cannot be found or loaded.

@@ -1,4 +1,4 @@
-"""Train a CLIP model on captions and ratings, from random or pretrained weights.
+"""Train a CLIP model on captions and ratings, starting from random or pretrained weights.
 
 The same seed produces identical weights.
 """
@@ -45,8 +45,8 @@ class TrainingResult:
         rating_loss: mean rating loss in the last epoch, or None if there are no ratings.
         n_photos: number of training images.
         n_held_out: number of held-out images.
-        recall_at_1: share of held-out captions for which the described image is ranked first.
-        recall_at_5: share of held-out captions for which the described image is among the first five.
+        recall_at_1: share of held-out captions whose image is ranked first.
+        recall_at_5: share of held-out captions whose image is among the first five.
     """
 
     loss: float
@@ -60,9 +60,9 @@ class TrainingResult:
 def lock_towers(model: Any, params: ClipParams) -> None:
     """Lock the early layers of the image tower and of the text tower (LiT, Zhai et al. 2022).
 
-    The last `image_layers` and `text_layers` layer groups remain trainable. A tower whose setting is None is not
-    locked. The option `freeze_bn_stats` of open_clip is not used, because it removes the activation functions inside
-    the batch normalisations of timm.
+    The last `image_layers` and `text_layers` layer groups remain trainable. If the setting of a tower is None, the
+    whole tower is trainable. The option `freeze_bn_stats` of open_clip is not used, because it removes the activation
+    functions inside the batch normalisation layers of timm.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # open_clip uses deprecated timm names
@@ -83,17 +83,17 @@ def train(
 ) -> TrainingResult:
     """Train a CLIP model in place.
 
-    The loss of a step is the contrastive loss of a batch of captioned images, plus the rating loss of a batch of rated
-    images if there are ratings. Each rated image is sampled about once per epoch.
+    The loss of a training step is the contrastive loss of a batch of captioned images. If there are ratings, the rating
+    loss of a batch of rated images is added. Each rated image is sampled about once per epoch.
 
     Args:
-        model: CLIP model of open_clip. Its towers may be locked.
+        model: CLIP model of open_clip. The towers of the model may be locked.
         pairs: captioned images.
         rated: rated pairs, or None to train only on captions.
         params: section `clip` of params.yaml.
         seed: random seed.
-        from_scratch: whether the initial weights are random. Pretrained weights keep their batch normalisation
-            statistics, because small batches would yield less accurate statistics.
+        from_scratch: whether the initial weights are random. The batch normalisation statistics of pretrained models
+            are not updated, because small batches would yield less accurate statistics.
 
     Raises:
         InputError: the dataset has fewer than 3 captioned images.

@@ -1,4 +1,4 @@
-"""Compute the training loss of a batch: contrastive loss of captioned images, and rating loss of rated images."""
+"""Compute the contrastive loss and the rating loss of a training batch."""
 
 import math
 from dataclasses import dataclass
@@ -20,14 +20,15 @@ _INITIAL_LOGIT_SCALE, _INITIAL_LOGIT_BIAS = 10.0, -5.0
 
 @dataclass(frozen=True)
 class TrainingLoss:
-    """Training loss with its training data and its learned parameters.
+    """Compute the training loss of a batch, and store the logit scale and bias that are trained with the model.
 
     Attributes:
         pairs: captioned images.
         rated: rated pairs, or None to train only on captions.
         n_rated: number of rated images in a batch.
-        logit_scale: learned factor that converts a cosine to a relevance logit. It is not part of the CLIP model.
-        logit_bias: learned bias of the relevance logit. It is not part of the CLIP model.
+        logit_scale: learned factor that converts a cosine to a relevance logit. The factor is not part of the CLIP
+            model.
+        logit_bias: learned bias of the relevance logit. The bias is not part of the CLIP model.
     """
 
     pairs: CaptionPairs
@@ -58,15 +59,16 @@ class TrainingLoss:
     def compute(self, model: Any, rows: Rows, rng: np.random.Generator) -> "list[torch.Tensor]":
         """Compute the losses of one batch.
 
-        One forward pass encodes all images, because batch normalisation depends on the whole batch.
+        Captioned images and rated images are encoded in one forward pass, because batch normalisation depends on all
+        images of a batch.
 
         Args:
             model: CLIP model of open_clip.
-            rows: rows of the sampled images in `pairs`.
+            rows: rows of `pairs` with the images of the batch.
             rng: random number generator.
 
         Returns:
-            The contrastive loss, followed by the rating loss if there are rated images.
+            List with the contrastive loss and, if there are rated images, the rating loss.
         """
         import torch
 

@@ -1,7 +1,7 @@
-"""The embedding cache, which stores the vectors that each encoder has computed, so that nothing is embedded twice.
+"""The embedding cache, which stores computed vectors, so that an encoder does not embed an image or text twice.
 
 Each encoder has a folder `<root>/vectors/<identity key>/` with shards and a readable `identity.json`. Several processes
-can write to the cache at the same time. A killed process loses only the batch that it was computing.
+can write to the cache at the same time. If a process is killed, only the batch that it was computing is lost.
 """
 
 import json
@@ -28,7 +28,7 @@ _MAX_TRIES = 10
 
 @dataclass(frozen=True)
 class CacheLookup:
-    """Result of looking up n keys in the cache.
+    """Result of a cache lookup for n keys.
 
     Attributes:
         status: status of each key, (n,) strings: `ok`, the reason why the image cannot be decoded, or an empty string
@@ -41,7 +41,7 @@ class CacheLookup:
 
     @property
     def missing(self) -> Rows:
-        """Rows of the keys that are not in the cache."""
+        """Row numbers of the keys that are not in the cache."""
         return np.flatnonzero(self.status == "")
 
 
@@ -80,7 +80,7 @@ class EmbeddingCache:
         Args:
             keys: SHA-256 hashes of n images or texts, as hexadecimal strings.
             vectors: vector of each key, (n, d).
-            statuses: status of each key. None means that all statuses are `ok`.
+            statuses: status of each key. If None, the status of every key is `ok`.
 
         Returns:
             Name of the new shard.
@@ -100,7 +100,7 @@ class EmbeddingCache:
             keys: SHA-256 hashes of n images or texts, as hexadecimal strings.
 
         Raises:
-            CacheError: shards disappear repeatedly during the lookup.
+            CacheError: another process keeps deleting shards during the lookup.
         """
         wanted = pack_keys(keys)
         for _ in range(_MAX_TRIES):
@@ -112,7 +112,7 @@ class EmbeddingCache:
                 continue  # another process has merged the shard into a new shard
             return lookup
         raise CacheError(
-            f"{self.shards.folder}: shards were deleted during the lookup. Stop the process that deletes them."
+            f"{self.shards.folder}: another process deleted shards during the lookup. Stop the other process."
         )
 
     def _read_keys(self) -> "Iterator[tuple[list[str], list[pa.ChunkedArray]]]":

@@ -1,4 +1,4 @@
-"""Merge small shards into larger ones, while other processes may read from and write to the cache."""
+"""Merge small shards into larger shards. Other processes may use the cache at the same time."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 from kadr.embed.shards import Shards
 
 FULL_SHARD_ROWS = 65_536
-"""Number of rows in a full shard. Compaction holds twice this number of rows in memory."""
+"""Number of rows in a full shard. Compaction holds up to two full shards in memory."""
 
 
 def count_small(shards: Shards) -> int:
@@ -19,10 +19,10 @@ def count_small(shards: Shards) -> int:
 def compact(shards: Shards) -> tuple[int, int]:
     """Merge shards that are at most half full, and drop duplicate keys.
 
-    If the process is killed, two shards may contain the same rows. Lookups still return correct results.
+    If the process is killed, two shards may contain the same rows, but lookups still return correct results.
 
     Returns:
-        Number of merged shards, and number of shards that were created from them.
+        Number of shards that were merged, and number of new shards.
     """
     n_replaced = n_written = 0
     for names in _group_by_bytes(_list_small(shards), FULL_SHARD_ROWS * shards.format.row_bytes):
@@ -44,7 +44,7 @@ def _list_small(shards: Shards) -> list[tuple[str, int]]:
 
 
 def _group_by_bytes(shards: Sequence[tuple[str, int]], min_bytes: int) -> Iterator[list[str]]:
-    """Yield groups of shard names whose total size is at least `min_bytes`. The last group may be smaller."""
+    """Yield shard names in groups with a total size of at least `min_bytes`. The last group may be smaller."""
     names: list[str] = []
     total = 0
     for name, size in shards:
@@ -64,7 +64,7 @@ def _read(shards: Shards, name: str) -> pa.Table | None:
 
 
 def _drop_duplicates(table: pa.Table) -> pa.Table:
-    """Return the first row of each key."""
+    """Return a table with only the first row of each key."""
     numbered = pa.table({"key": table.column("key"), "row": np.arange(len(table))})
     first = numbered.group_by("key", use_threads=False).aggregate([("row", "min")]).column("row_min")
     return table if len(first) == len(table) else table.take(first)

@@ -46,7 +46,7 @@ def embed_image_batches(
         batch_size: number of images per forward pass.
 
     Raises:
-        InputError: an image file is missing or has changed since the ingest stage.
+        InputError: an image file is missing or has changed since the `ingest` stage.
     """
 
     def encode(group: list[PreprocessedImage]) -> EmbeddedBatch:
@@ -67,7 +67,7 @@ def embed_image_batches(
 def embed_text_batches(
     encoder: TextEncoder, text_by_key: Mapping[str, str], writer: ShardWriter, batch_size: int
 ) -> Iterator[EmbeddedBatch]:
-    """Embed texts in order of length, which minimises padding, and yield the batches.
+    """Sort texts by length to minimise padding, embed the texts, and yield the batches.
 
     Args:
         encoder: text encoder.
@@ -83,7 +83,7 @@ def embed_text_batches(
 
 
 def _encode(encoder: ImageEncoder, group: list[PreprocessedImage]) -> tuple[Vectors, list[str]]:
-    """Encode the decodable images. Return vectors (n, d), which are zero for all other images, and n statuses."""
+    """Encode a batch, and return vectors (n, d) and n statuses. Vectors of undecodable images are zero."""
     vectors = np.zeros((len(group), encoder.dim), dtype=np.float32)
     pixels = {row: item.pixels for row, item in enumerate(group) if item.pixels is not None}
     if pixels:

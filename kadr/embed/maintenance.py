@@ -22,13 +22,14 @@ _MAX_NORM_ERROR = 2e-3  # maximum rounding error of the norm of a float16 vector
 
 @dataclass(frozen=True)
 class CachedEncoder:
-    """The cache of one encoder.
+    """The cache folder of one encoder.
 
     Attributes:
-        name: name of the cache folder: the identity key, followed by the number format unless it is float32.
+        name: name of the cache folder: the identity key, with the suffix `-float16` if the vectors are stored in
+            float16.
         identity: content of `identity.json`.
         shards: shards of the encoder.
-        last_used: Unix time in seconds when a run last opened the cache.
+        last_used: time when a run last opened the cache, in seconds since the Unix epoch.
     """
 
     name: str
@@ -99,11 +100,12 @@ def verify_shards(cached: CachedEncoder) -> tuple[int, int]:
 
 
 def find_garbage(root: Location, unused_days: float | None) -> list[str]:
-    """Find files and folders that no run needs.
+    """Find files and folders in the cache that can be deleted.
 
     Args:
         root: folder or URI of the cache.
-        unused_days: also find encoders that were not used for this number of days. None keeps all encoders.
+        unused_days: also find the folders of encoders that have not been used for this number of days. None keeps all
+            encoders.
 
     Returns:
         Paths relative to the `vectors` folder of the cache: damaged shards, incomplete files from killed processes, and

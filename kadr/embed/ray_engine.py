@@ -1,7 +1,7 @@
 """Fill the embedding cache with Ray actors, on one machine or on a cluster.
 
-Afterwards, the local engine computes all vectors that are still missing. Every node needs `kadr[ray]`, the project
-folder at the same path, and access to the cache and the images.
+After the Ray actors have finished, the local engine computes the vectors that are still missing. Every node needs
+`kadr[ray]`, the project folder at the same path, and access to the cache and the images.
 """
 
 import logging
@@ -37,9 +37,9 @@ class RayWorker:
 
     Args:
         load: function that loads the encoder.
-        cache: cache of the same encoder.
+        cache: cache of the encoder.
         batch_size: number of images or texts per forward pass.
-        folder: project folder. Relative paths of images start there.
+        folder: project folder. Relative image paths are relative to the project folder.
 
     Raises:
         EncoderError: the encoder on this node differs from the encoder of the driver.
@@ -63,10 +63,10 @@ class RayWorker:
         """Embed images or texts, and write their vectors to the cache.
 
         Args:
-            rows: table with the columns `key` and `content`. The content is the path of an image or a text.
+            rows: table with the columns `key` and `content`. The column `content` contains texts or image paths.
 
         Returns:
-            Table with the column `key`: the keys that are now in the cache.
+            Table with the column `key`, which contains the keys that were written to the cache.
         """
         content_by_key = dict(zip(rows["key"].tolist(), rows["content"].tolist(), strict=True))
         keys = [key for batch in self._embed(content_by_key) for key in batch.keys]
@@ -89,7 +89,7 @@ def choose_engine(params: EmbedParams, load: LoadEncoder, cache: EmbeddingCache,
         batch_size: number of images or texts per forward pass.
 
     Returns:
-        `fill_cache_with_ray` with these arguments if `embed.engine` is `ray`, or None if it is `local`.
+        The function `fill_cache_with_ray` with these arguments, or None if `embed.engine` is `local`.
     """
     if params.engine == "local":
         return None
@@ -141,7 +141,7 @@ def fill_cache_with_ray(
 
 
 def _run_actors(table: pa.Table, arguments: tuple[Any, ...], params: RayParams) -> Iterable[RayBatch]:
-    """Embed the rows of a table with Ray actors, and yield the computed keys. Ray repeats calls of actors that die."""
+    """Embed the rows of a table with Ray actors, and yield the computed keys. Ray retries the calls of dead actors."""
     import ray.data
 
     rows_per_call = arguments[2] * _BATCHES_PER_CALL

@@ -27,7 +27,7 @@ class ImageToEmbed:
 
     Attributes:
         path: path or URI of the file.
-        sha256: SHA-256 hash of the file, computed by the ingest stage. The hash is the cache key.
+        sha256: SHA-256 hash of the file, computed by the `ingest` stage. The hash is the cache key.
     """
 
     path: str
@@ -58,7 +58,7 @@ def map_in_threads(
         function: function to apply to each item.
         items: items to process. The iterable is consumed lazily.
         n_threads: number of threads.
-        ahead: maximum number of items whose results are being computed or have not been yielded yet.
+        ahead: maximum number of items that are submitted to the threads before their results are yielded.
     """
     with ThreadPoolExecutor(n_threads) as pool:
         waiting: deque[Future[Result]] = deque()
@@ -82,7 +82,7 @@ def preprocess_images(images: Iterable[ImageToEmbed], encoder: ImageEncoder, ahe
         ahead: maximum number of images to preprocess in advance.
 
     Raises:
-        InputError: an image file is missing or has changed since the ingest stage.
+        InputError: an image file is missing or has changed since the `ingest` stage.
     """
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     return map_in_threads(partial(_preprocess, encoder.preprocess_bytes), images, threads, ahead)
@@ -92,7 +92,7 @@ def preprocess_on_cpu(image: ImageToEmbed, encoder: ImageEncoder) -> Preprocesse
     """Decode and preprocess an image on the CPU, even if the encoder decodes JPEGs on a GPU.
 
     Raises:
-        InputError: the image file is missing or has changed since the ingest stage.
+        InputError: the image file is missing or has changed since the `ingest` stage.
     """
 
     def preprocess(content: bytes, path: Location) -> Pixels:

@@ -1,4 +1,4 @@
-"""Embed images and texts: read known vectors from the cache, compute the missing vectors, and return all of them."""
+"""Embed images and texts: read known vectors from the cache, compute the missing vectors, and return all vectors."""
 
 import hashlib
 import logging
@@ -32,22 +32,22 @@ def embed_images(
 ) -> Embeddings:
     """Embed the valid images of a table.
 
-    Images that cannot be decoded are left out with a warning. The cache stores their status, so that the next run does
-    not try to decode them again. Call `undecodable_images` to list these images.
+    Images that cannot be decoded are left out with a warning. The cache stores the status of undecodable images, so
+    that the next run does not try to decode them again. Call `undecodable_images` to list the undecodable images.
 
     Args:
         encoder: image encoder.
         images: images in any order, in the schema IMAGES. Identical images with different IDs are encoded only once.
         cache: cache of the encoder.
         batch_size: number of images per forward pass.
-        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument maps SHA-256
-            hashes to image paths.
+        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. The argument of the function maps
+            SHA-256 hashes to image paths.
 
     Returns:
         Embeddings of the decodable images, sorted by image_id.
 
     Raises:
-        InputError: an image file is missing or has changed since the ingest stage, or two different images have the
+        InputError: an image file is missing or has changed since the `ingest` stage, or two different images have the
             same ID.
     """
     ids, keys, path_by_key = _select_valid(images)
@@ -75,11 +75,11 @@ def embed_texts(
     Args:
         encoder: text encoder.
         ids: ID of each text.
-        texts: texts to embed. Texts that are identical after `normalise_text` are encoded only once.
+        texts: texts to embed. Texts that `normalise_text` converts to the same string are encoded only once.
         cache: cache of the encoder.
         batch_size: number of texts per forward pass.
-        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. Its argument maps cache
-            keys to texts.
+        fill: function that fills the cache in advance, such as `fill_cache_with_ray`. The argument of the function maps
+            cache keys to texts.
 
     Returns:
         Embeddings of the texts, sorted by ID.
@@ -108,7 +108,7 @@ def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: Embeddin
         cache: cache of the encoder.
 
     Returns:
-        The reason why each image cannot be decoded, by image_id.
+        Dict that maps the image_id of each image to the reason why the image cannot be decoded.
     """
     embedded = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
     ids, keys, _ = _select_valid(images.filter(pc.invert(embedded)))
@@ -116,7 +116,7 @@ def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: Embeddin
 
 
 def _select_valid(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:
-    """Return the IDs and SHA-256 hashes of the valid images, sorted by ID, and the path of an image for each hash."""
+    """Return the IDs and hashes of the valid images, sorted by ID, and a dict from hashes to image paths."""
     valid = images.filter(pc.equal(images.column("status"), OK))
     ids, keys, paths = (valid.column(name).to_pylist() for name in ("image_id", "sha256", "path"))
     return *_drop_repeated_ids(ids, keys), dict(zip(keys, paths, strict=True))
@@ -147,7 +147,7 @@ def _embed(label: str, ids: Sequence[str], keys: Sequence[str], compute: Compute
         return Embeddings(ids, lookup.vectors, cache.identity.metadata)
     counts = Counter(lookup.status[~valid])
     reasons = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    logger.warning("%s: images that cannot be decoded were left out: %s", label, reasons)
+    logger.warning("%s: some images cannot be decoded and were left out (%s).", label, reasons)
     valid_ids = [ids[row] for row in np.flatnonzero(valid).tolist()]
     return Embeddings(valid_ids, lookup.vectors[valid], cache.identity.metadata)
 
@@ -165,4 +165,6 @@ def _compute_missing(
                 lookup.status[rows_by_key[key]] = status
             advance(len(batch.keys))
     seconds = time.monotonic() - start
-    logger.info("%s: %d computed in %.1f s. All other vectors were in the cache.", label, len(rows_by_key), seconds)
+    logger.info(
+        "%s: computed %d vectors in %.1f s. All other vectors were in the cache.", label, len(rows_by_key), seconds
+    )

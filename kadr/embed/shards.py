@@ -70,7 +70,7 @@ class ShardFormat:
 
 
 def pack_keys(keys: Sequence[str]) -> pa.Array:
-    """Convert keys from 64 hexadecimal digits to 32 bytes each."""
+    """Convert each key from 64 hexadecimal digits to 32 bytes."""
     content = pa.py_buffer(bytes.fromhex("".join(keys)))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(keys), [None, content])
 
@@ -135,12 +135,12 @@ class Shards:
         return None
 
     def delete(self, name: str) -> None:
-        """Delete a shard, if it exists."""
+        """Delete a shard if it exists."""
         with self.explain_errors("changed"):
             self.folder.delete(name)
 
     def _try(self, name: str, use: Callable[[pq.ParquetFile], Result]) -> Result | None:
-        """Open a shard and apply `use` to it. If the shard is damaged, rename it and return None."""
+        """Open a shard and call `use` with the open file. If the shard is damaged, rename it and return None."""
         try:
             with self.folder.open(name) as content:
                 return use(self._open(content))
@@ -148,7 +148,8 @@ class Shards:
             raise
         except PermissionError as error:
             raise CacheError(
-                f"{self.folder}/{name} cannot be read ({error}). Allow reading it, or set KADR_CACHE to another folder."
+                f"{self.folder}/{name} cannot be read ({error}). Change the permissions of the file, or set KADR_CACHE "
+                "to another folder."
             ) from error
         except (pa.ArrowException, OSError) as error:
             self.set_aside(name, str(error))
@@ -170,7 +171,10 @@ class Shards:
         damaged = name.removesuffix(SUFFIX) + DAMAGED
         shard = f"{self.folder}/{name}"
         logger.warning(
-            "%s is damaged (%s). It is renamed to %s, and its vectors will be computed again.", shard, reason, damaged
+            "%s is damaged (%s). The shard is renamed to %s, and its vectors will be computed again.",
+            shard,
+            reason,
+            damaged,
         )
         try:
             self.folder.rename(name, damaged)
@@ -184,7 +188,7 @@ class Shards:
         """Convert an OSError of the file system to a CacheError.
 
         Args:
-            verb: operation named in the error message: `read`, `written` or `changed`.
+            verb: verb for the error message "the cache cannot be ...": `read`, `written` or `changed`.
         """
         try:
             yield
@@ -195,7 +199,7 @@ class Shards:
 
 
 def is_shard(name: str) -> bool:
-    """Return whether a file name is the name of a complete, undamaged shard."""
+    """Return whether a file name belongs to a complete and undamaged shard."""
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 

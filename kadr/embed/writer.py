@@ -15,7 +15,7 @@ from kadr.io.embeddings import Vectors
 MERGE_AFTER = 4096
 """Number of vectors after which a writer merges the shards of its batches."""
 COMPACT_AFTER = 64
-"""Number of small shards above which a writer compacts the cache when it closes."""
+"""Maximum number of small shards that a writer leaves in the cache without compacting the cache."""
 
 
 class ShardWriter:

@@ -25,14 +25,14 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything other than the image or text that determines a vector.
+    """Identity of an encoder: all properties of the encoder that affect its vectors.
 
     Attributes:
-        encoder: readable name from the settings. The cache key ignores the name, so two names for the same weights
-            share one cache.
+        encoder: human-readable name of the encoder. The cache key does not depend on the name, so the same weights
+            share one cache under different names.
         architecture: name of the backend and configuration of the model.
         weights_sha256: SHA-256 hash of the weights, as a hexadecimal string.
-        preprocessing: description of the preprocessing that is applied to an image or text.
+        preprocessing: description of the preprocessing that is applied to each image or text.
         precision: number format of the forward pass: fp32, bf16 or fp16.
     """
 
@@ -44,28 +44,28 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """Cache key of 32 hexadecimal digits. The key changes whenever the vectors may change."""
+        """Cache key of 32 hexadecimal digits. The key depends on every property that affects the vectors."""
         parts = [self.architecture, self.weights_sha256, self.preprocessing, self.precision]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The cache key and all fields as strings, to be stored in file metadata."""
+        """Dict with the cache key and all fields as strings, for the metadata of a file."""
         return {"key": self.key, **asdict(self)}
 
 
 class ImageEncoder(ABC):
     """Base class for image encoders.
 
-    Several threads may call `preprocess_bytes` and `encode` of the same encoder at the same time.
+    Several threads may use `preprocess_bytes` and `encode` of the same encoder concurrently.
 
     Attributes:
         params_model: pydantic model of the backend's settings.
         identity: identity of the encoder. The cache key is computed from the identity.
         dim: length of each vector.
-        shorter_side: number of pixels that `preprocess` needs on the shorter side of an image. Much larger JPEGs are
-            decoded at a reduced size. If None, every image is decoded at full size.
-        workers: number of threads that should call `encode` at the same time.
+        shorter_side: shorter side of an image, in pixels, that `preprocess` needs. Much larger JPEGs are decoded at a
+            reduced size. If `shorter_side` is None, every image is decoded at full size.
+        workers: recommended number of threads that call `encode` concurrently.
     """
 
     params_model: ClassVar[type[EncoderParams]]
@@ -236,11 +236,11 @@ def read_identity(folder: Path) -> dict[str, str]:
 
 
 def missing_package_error(name: str, error: ImportError, extra: str) -> EncoderError:
-    """Return an error which says that the library of an encoder is not installed.
+    """Return the error for an encoder whose library is not installed.
 
     Args:
-        name: name of the encoder, or of the setting that needs the library.
-        error: exception that the import raised.
+        name: encoder or setting that needs the library.
+        error: ImportError that was raised when the library was imported.
         extra: name of the kadr extra that installs the library.
     """
     return EncoderError(
@@ -256,10 +256,12 @@ def to_unit_norm(vectors: npt.NDArray[np.floating[Any]], encoder: str) -> Vector
         encoder: name of the encoder, shown in the error message.
 
     Raises:
-        EncoderError: a vector is zero or contains a value that is not finite.
+        EncoderError: a vector is zero, or contains NaN or infinity.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
-        raise EncoderError(f"{encoder} returned a vector that is zero or not finite. Set `precision: fp32`.")
+        raise EncoderError(
+            f"{encoder} returned a vector that is zero or contains NaN or infinity. Set `precision: fp32`."
+        )
     return np.asarray(vectors / norms, dtype=np.float32)

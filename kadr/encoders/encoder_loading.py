@@ -1,4 +1,4 @@
-"""Load or fit an encoder with the backend named in its settings."""
+"""Load or fit an encoder with the backend that the settings name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def fit_text_encoder(
     Args:
         params: settings of the encoder.
         precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
-        training_texts: texts to fit the encoder on. Pretrained encoders ignore these texts.
+        training_texts: texts to fit the encoder on. Pretrained encoders ignore the training texts.
         seed: random seed for fitting.
 
     Raises:
@@ -40,15 +40,15 @@ def fit_text_encoder(
 
 
 def load_text_encoder(params: EncoderParams, precision: Precision, folder: Path) -> TextEncoder:
-    """Load a text encoder that the embed_texts stage saved.
+    """Load a text encoder that the `embed_texts` stage saved.
 
     Args:
         params: settings of the encoder.
         precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
-        folder: folder in which the stage saved the encoder.
+        folder: folder in which the `embed_texts` stage saved the encoder.
 
     Raises:
-        EncoderError: the encoder cannot be loaded, or its weights have changed since the stage ran.
+        EncoderError: the encoder cannot be loaded, or its weights have changed since the `embed_texts` stage ran.
     """
     backend: type[TextEncoder] = TEXT_ENCODERS.load(params.backend)
     return backend.load(params, precision, folder)

@@ -1,8 +1,8 @@
 """Append the features of earlier CNN layers to the features of the last layer.
 
 The last layer is specialised for the classes that the model was trained on. Earlier layers are more general (Yosinski
-et al. 2014; hypercolumns: Hariharan et al. 2015). Their features cost almost no extra time, because the forward pass
-computes all layers anyway.
+et al. 2014). Features of several layers of a CNN are also called hypercolumns (Hariharan et al. 2015). The features of
+earlier layers take almost no extra time, because the forward pass computes all layers anyway.
 """
 
 import threading
@@ -15,7 +15,8 @@ from kadr.errors import EncoderError
 def append_layer_features(model: Any, names: Sequence[str], input_size: Sequence[int]) -> tuple[Any, int]:
     """Wrap a CNN so that its output also contains the average-pooled feature maps of the named blocks.
 
-    The last features and the features of each block are scaled to unit norm separately, so that they weigh equally.
+    The features of the last layer and of each block are scaled to unit norm separately, so that all layers weigh
+    equally.
 
     Args:
         model: torch module that maps images (n, 3, height, width) to features (n, d).
@@ -32,7 +33,7 @@ def append_layer_features(model: Any, names: Sequence[str], input_size: Sequence
     from torch.nn.functional import normalize
 
     if len(set(names)) != len(names):
-        raise EncoderError(f"layers: {', '.join(names)} repeats a block. List each block only once.")
+        raise EncoderError(f"layers: {', '.join(names)} lists a block more than once. List each block only once.")
     maps = threading.local()  # several threads may share the model
 
     class ModelWithLayers(torch.nn.Module):
@@ -57,9 +58,10 @@ def append_layer_features(model: Any, names: Sequence[str], input_size: Sequence
 
 
 def _get_block(model: Any, name: str) -> Any:
-    """Return the named module, which must contain submodules and must not be part of a batch normalisation.
+    """Return a block of a model by name.
 
-    Batch normalisations are excluded because `fold_batch_norms` removes them.
+    A block is a module with submodules. The parts of a batch normalisation layer are not blocks, because
+    `fold_batch_norms` removes batch normalisation layers.
     """
     import torch
 
@@ -77,12 +79,12 @@ def _get_block(model: Any, name: str) -> Any:
 
 
 def _count_channels(name: str, output: Any, image: Any) -> int:
-    """Return the number of feature maps of a block. Check that the maps have the aspect ratio of the image."""
+    """Return the number of feature maps of a block, and check that they have the aspect ratio of the image."""
     shape = tuple(getattr(output, "shape", ()))
     height, width = image.shape[2:]
     if len(shape) != 4 or abs(shape[2] * width - shape[3] * height) > max(height, width):
         raise EncoderError(
-            f"layers: {name} returns an array of shape {shape} for one image, expected feature maps of shape "
-            "(1, channels, height, width). Choose another block."
+            f"layers: the output of {name} has the shape {shape}, expected (1, channels, height, width). "
+            "Choose a block that returns feature maps with the aspect ratio of the image."
         )
     return int(shape[1])

@@ -31,14 +31,16 @@ class OpenClipParams(EncoderParams):
     """Settings of an open_clip encoder."""
 
     backend: Literal["open_clip"]
-    model: str = Field(description="`local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.")
+    model: str = Field(
+        description="Model to load: `local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture."
+    )
     pretrained: str | None = Field(
-        description="Tag of the pretrained weights for an architecture. Use null for a folder or a hub model."
+        description="Tag of the pretrained weights of an architecture. Use null for a folder or a hub model."
     )
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Mapping from the setting name `model` to the folder of a `local-dir:` model."""
+        """Dict with the key `model` and the folder of a `local-dir:` model. The dict is empty for other models."""
         folder = local_folder(self.model)
         return {} if folder is None else {"model": folder}
 
@@ -49,7 +51,7 @@ class OpenClipParams(EncoderParams):
 
 
 class OpenClipImageEncoder(TorchImageEncoder):
-    """Image encoder: the image tower of a CLIP model, with the preprocessing that its configuration defines."""
+    """Image encoder that runs the image tower of a CLIP model with the preprocessing of the model."""
 
     params_model = OpenClipParams
 
@@ -71,7 +73,7 @@ class OpenClipImageEncoder(TorchImageEncoder):
 
 
 class OpenClipTextEncoder(PretrainedTextEncoder):
-    """Text encoder: the text tower of a CLIP model, with its tokenizer."""
+    """Text encoder that runs the text tower and the tokenizer of a CLIP model."""
 
     params_model = OpenClipParams
 
@@ -96,7 +98,7 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
             return to_unit_norm(features.float().cpu().numpy(), self.identity.encoder)
 
     def _encode(self, tokens: "torch.Tensor") -> Any:
-        """Run the forward pass. If padding has no effect, truncate the tokens to the longest text of the batch."""
+        """Run the forward pass. If padding has no effect, remove the padding after the longest text of the batch."""
         from torch.func import functional_call
 
         if not _pools_end_token(self._model):
@@ -110,7 +112,7 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
 
 
 def _pools_end_token(model: Any) -> bool:
-    """Return whether the text tower is causal and pools the end token, so that padding has no effect."""
+    """Return whether padding has no effect, because the text tower is causal and pools the end token."""
     import open_clip
 
     return type(model) is open_clip.CLIP and model.text_pool_type == "argmax" and model.attn_mask is not None

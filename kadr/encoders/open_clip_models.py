@@ -1,4 +1,4 @@
-"""Load CLIP models with open_clip, and explain how to fix a model that cannot be loaded."""
+"""Load CLIP models with open_clip, and explain errors that occur while a model is loaded."""
 
 import difflib
 import json
@@ -22,7 +22,7 @@ def load_clip(
 
     Args:
         model: `local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.
-        pretrained: open_clip tag of the pretrained weights for an architecture. Use None for a folder or a hub model.
+        pretrained: open_clip tag of the pretrained weights of an architecture. Use None for a folder or a hub model.
         precision: number format of the weights: fp32, bf16 or fp16.
         device: torch device: cpu or cuda.
         weights: whether to load the weights. If False, the weights are initialised randomly.
@@ -41,7 +41,7 @@ def load_clip(
 
 
 def check_clip(model: str, pretrained: str | None) -> None:
-    """Check the name and the tag of a model without loading the model. Names on a hub are not checked.
+    """Check that open_clip knows the name and the tag of a model. The names of hub models are not checked.
 
     Raises:
         EncoderError: the folder contains no valid configuration, or open_clip does not know the name or the tag.
@@ -91,14 +91,14 @@ def _check_tag(model: str, pretrained: str | None) -> None:
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained not in tags:
         raise EncoderError(
-            f"open_clip has no weights {pretrained!r} for {model}, expected one of: {', '.join(tags) or 'none'}. "
+            f"open_clip has no weights {pretrained!r} for {model}. Available weights: {', '.join(tags) or 'none'}. "
             "To load your own weights together with their preprocessing, use local-dir:FOLDER."
         )
 
 
 @contextmanager
 def explain_load_errors(model: str) -> Iterator[None]:
-    """Convert the exceptions of model libraries to an EncoderError that explains the fix.
+    """Convert the exceptions of model libraries to an EncoderError that explains how to fix the problem.
 
     Args:
         model: model name from the settings, shown in the error message.
@@ -113,8 +113,9 @@ def explain_load_errors(model: str) -> Iterator[None]:
     except (*_LOAD_FAILURES, SafetensorError) as error:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise EncoderError(
-            f"{model} cannot be loaded: {reason}. If this is a name, check its spelling and the connection to the hub, "
-            "or use local-dir:FOLDER. If this is a folder, check that its weights fit its configuration."
+            f"{model} cannot be loaded: {reason}. If the model is on a hub, check the spelling of its name and the "
+            "connection to the hub, or use local-dir:FOLDER. If the model is in a folder, check that the weights fit "
+            "the configuration."
         ) from error
 
 

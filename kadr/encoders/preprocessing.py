@@ -1,7 +1,7 @@
-"""Preprocess images with torch, on any device, using the resizing and normalisation that each library defines.
+"""Preprocess images with torch on any device. The library of each model defines the resizing and normalisation.
 
-Resizing a uint8 tensor takes a third of the time that PIL needs, and changes pixel values by at most 2 of 255 levels.
-On GPUs, images are resized in float32.
+Resizing uint8 tensors takes a third of the time that PIL needs. The pixel values (0 to 255) differ from the results of
+PIL by at most 2. On GPUs, images are resized in float32.
 """
 
 import io
@@ -39,7 +39,7 @@ class Preprocessing:
 
     @property
     def supports_tensors(self) -> bool:
-        """Whether all steps can run on tensors. If not, PIL runs the steps on the CPU."""
+        """Whether all resizing and cropping steps can run on tensors. Otherwise, PIL runs the steps on the CPU."""
         return self._tensor_steps is not None
 
     def resize(self, image: Image.Image) -> Pixels:
@@ -112,7 +112,7 @@ def can_decode_jpegs(device: str) -> bool:
 
 
 def _decode(jpegs: Sequence[Pixels], device: str) -> "list[torch.Tensor]":
-    """Decode JPEGs on `device` to images (3, height, width) uint8. Raise RuntimeError if this fails for one image."""
+    """Decode JPEGs on `device` to images (3, height, width) uint8. Raise RuntimeError if a JPEG cannot be decoded."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
@@ -120,7 +120,7 @@ def _decode(jpegs: Sequence[Pixels], device: str) -> "list[torch.Tensor]":
 
 
 def _tensor_steps(steps: Iterable[Step]) -> list[Step] | None:
-    """Convert the torchvision steps Resize and CenterCrop to tensor functions. Return None if any other step occurs."""
+    """Convert the torchvision steps Resize and CenterCrop to tensor functions. Return None for any other step."""
     from torchvision.transforms import CenterCrop, Resize
     from torchvision.transforms.v2 import functional
 

@@ -27,16 +27,18 @@ class SentenceTransformersParams(EncoderParams):
     """Settings of a sentence-transformers model."""
 
     backend: Literal["sentence_transformers"]
-    model: str = Field(description="A folder, a name on the hub, or `package:MODULE/FOLDER` in an installed package.")
+    model: str = Field(
+        description="Model to load: a folder, a name on the hub, or `package:MODULE/FOLDER` for an installed package."
+    )
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Mapping from the setting name `model` to its folder, empty for any other model."""
+        """Dict with the key `model` and the folder of the model. The dict is empty if `model` is not a folder."""
         return {"model": self.model} if Path(self.model).is_dir() else {}
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Mapping from the setting name `model` to its package path, empty for any other model."""
+        """Dict with the key `model` and a path `package:MODULE/FOLDER`. The dict is empty for other models."""
         return {"model": self.model} if package_module(self.model) else {}
 
     @property
@@ -47,7 +49,7 @@ class SentenceTransformersParams(EncoderParams):
 
 
 class SentenceTransformersEncoder(PretrainedTextEncoder):
-    """Text encoder that runs a sentence-transformers model. If the model has a default prompt, the prompt is used."""
+    """Text encoder that runs a sentence-transformers model. The default prompt of the model is used, if it exists."""
 
     params_model = SentenceTransformersParams
 

@@ -1,8 +1,8 @@
 """The tfidf backend: TF-IDF weights of word n-grams, optionally reduced by a truncated SVD.
 
-If a text contains no known words, the last component of its vector is 1, and all other components are 0. For all other
-texts, the last component is 0. Texts without known words therefore have identical unit vectors, which are orthogonal to
-the vectors of all other texts.
+The last component of a vector is 1 if the text contains no known words, and 0 otherwise. If the last component is 1,
+all other components are 0. Texts without known words therefore have identical unit vectors, which are orthogonal to the
+vectors of texts with known words.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ class TfidfParams(EncoderParams):
 
     backend: Literal["tfidf"]
     words: Literal["as_is", "lemmas", "stems"] = Field(
-        "as_is", description="Word form to count: the word as it is, its lemma, or its stem."
+        "as_is", description="How to normalise words before counting: as_is (unchanged), lemmas or stems."
     )
-    language: Literal["english", "russian"] = Field("english", description="Language for lemmas, stems and stop words.")
+    language: Literal["english", "russian"] = Field("english", description="Language of lemmas, stems and stop words.")
     stop_words: bool = Field(default=False, description="Remove stop words, such as `the`.")
     max_features: int = Field(ge=1, description="Maximum number of n-grams in the vocabulary.")
     ngram_max: int = Field(ge=1, description="Maximum number of words in an n-gram.")
     dim: int | None = Field(
-        ge=1, description="Maximum length of a vector. An SVD reduces longer vectors. null skips the SVD."
+        ge=1, description="Maximum length of a vector. Longer vectors are reduced by an SVD. null skips the SVD."
     )
 
     @property
@@ -58,9 +58,9 @@ class TfidfEncoder(TextEncoder):
     """Text encoder that computes TF-IDF weights of word n-grams.
 
     Args:
-        tokenizer: tokenizer that splits and normalises a text before its n-grams are counted.
+        tokenizer: tokenizer that normalises the words of a text before the n-grams are counted.
         vectorizer: fitted scikit-learn `TfidfVectorizer`.
-        components: right singular vectors of the SVD, (n_terms, d - 1). If None, the TF-IDF weights are not reduced.
+        components: right singular vectors of the SVD, (n_terms, d - 1), or None if there is no SVD.
     """
 
     params_model = TfidfParams
@@ -129,7 +129,7 @@ class TfidfEncoder(TextEncoder):
             ) from error
 
     def save(self, folder: Path) -> None:
-        """Write the identity and the fitted state. Equal encoders write identical files."""
+        """Save the identity and the fitted state of the encoder. Identical encoders write identical files."""
         import joblib
 
         super().save(folder)

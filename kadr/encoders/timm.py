@@ -1,4 +1,4 @@
-"""The timm backend: pooled image features before the classifier, and optionally features of earlier layers."""
+"""The timm backend, which embeds images with a timm model without its classifier."""
 
 import json
 import math
@@ -22,23 +22,25 @@ class TimmParams(EncoderParams):
     """Settings of a timm model."""
 
     backend: Literal["timm"]
-    model: str = Field(description="Name of a timm model, `hf-hub:NAME`, or `local-dir:FOLDER`.")
+    model: str = Field(description="Model to load: the name of a timm model, `hf-hub:NAME`, or `local-dir:FOLDER`.")
     layers: tuple[str, ...] = Field(
         (), description="CNN blocks, such as blocks.5 or layer3, whose pooled feature maps are appended to the vector."
     )
     checkpoint: str | None = Field(
-        None, description="Weights file, or `package:MODULE/FILE`. null loads the default weights of the model."
+        None, description="Weights file: a path or `package:MODULE/FILE`. null loads the default weights of the model."
     )
     image_size: int | None = Field(
-        None, ge=1, description="Width and height of the input image in pixels. null uses the default of the model."
+        None,
+        ge=1,
+        description="Width and height of the input image in pixels. null uses the default size of the model.",
     )
     whole_photo: bool = Field(
-        default=False, description="Squash the whole image to a square instead of using the model's default cropping."
+        default=False, description="Squash the whole image into a square instead of cropping it like the model does."
     )
 
     @property
     def weight_paths(self) -> dict[str, str]:
-        """Mapping from setting names to local paths: the folder of a `local-dir:` model, and the checkpoint file."""
+        """Dict of local paths: `model` is the folder of a `local-dir:` model, and `checkpoint` is a weights file."""
         paths = {}
         if (folder := local_folder(self.model)) is not None:
             paths["model"] = folder
@@ -48,7 +50,7 @@ class TimmParams(EncoderParams):
 
     @property
     def weight_packages(self) -> dict[str, str]:
-        """Mapping from the setting name `checkpoint` to its package path, empty for any other checkpoint."""
+        """Dict with the key `checkpoint` and a path `package:MODULE/FILE`. The dict is empty for other checkpoints."""
         return {"checkpoint": self.checkpoint} if self.checkpoint and package_module(self.checkpoint) else {}
 
     @property
@@ -58,7 +60,7 @@ class TimmParams(EncoderParams):
 
 
 class TimmImageEncoder(TorchImageEncoder):
-    """Image encoder: a timm model without its classifier, with the preprocessing that its configuration defines."""
+    """Image encoder that runs a timm model without its classifier, with the preprocessing of the model."""
 
     params_model = TimmParams
 
@@ -114,8 +116,8 @@ def _load(params: TimmParams) -> Any:
 def _rename_weights(weights: dict[str, Any], model: Any) -> dict[str, Any]:
     """Rename weights of another library to the names that the model expects.
 
-    The weights are matched by position. Each one must have the expected shape and role, such as weight or bias. If one
-    does not, the weights are returned unchanged, and torch reports the missing names.
+    The weights are matched by position. Each tensor must have the expected shape and role, such as weight or bias. If a
+    tensor does not match, the weights are returned unchanged, and torch reports the missing names.
     """
     expected = model.state_dict()
 
@@ -143,15 +145,17 @@ def _preprocessing_options(params: TimmParams) -> dict[str, Any]:
 
 
 def _check_folder(folder: Path) -> None:
-    """Check that `config.json` in the folder defines the preprocessing. Raise EncoderError if it does not."""
+    """Raise EncoderError if `config.json` in the folder does not define the preprocessing."""
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise EncoderError(f"{path} does not exist. Use the name of a model, or a folder that timm saved.") from error
+        raise EncoderError(
+            f"{path} does not exist. Set `model` to the name of a timm model, or to a folder that timm saved."
+        ) from error
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path} is not valid JSON ({error}). Restore the file.") from error
     settings = config.get("pretrained_cfg", {})
     missing = [key for key in ("input_size", "mean", "std") if key not in settings]
     if missing:
-        raise EncoderError(f"{path}: pretrained_cfg has no {', '.join(missing)}. Add the missing keys.")
+        raise EncoderError(f"{path}: pretrained_cfg does not contain {', '.join(missing)}. Add the missing keys.")

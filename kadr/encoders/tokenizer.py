@@ -1,7 +1,7 @@
-"""Tokenize texts for TF-IDF: reduce words to lemmas or stems, and remove stop words.
+"""Normalise the words of texts for TF-IDF: reduce words to lemmas or stems, and remove stop words.
 
-spaCy provides stop words and lemmas from lookup tables. NLTK provides stems with the Snowball stemmer (Porter 2001).
-Neither library downloads a model. Each library is imported when it is first used.
+spaCy provides lists of stop words and lookup tables of lemmas. NLTK provides the Snowball stemmer (Porter 2001).
+Neither spaCy nor NLTK downloads a model. Each library is imported when it is first used.
 """
 
 import re
@@ -38,7 +38,7 @@ class Tokenizer:
 
     @property
     def description(self) -> str:
-        """Settings and library versions that affect the tokens, or an empty string if texts are returned unchanged."""
+        """Settings and library versions that affect the result. The string is empty if texts are not changed."""
         parts = [self.words if self.words != "as_is" else "", "without stop words" if self.stop_words else ""]
         if not self.distributions:
             return ""
@@ -46,7 +46,7 @@ class Tokenizer:
         return ", ".join(filter(None, [*parts, self.language, *versions]))
 
     def tokenize(self, texts: Sequence[str]) -> list[str]:
-        """Normalise the words of each text, and join the words by spaces.
+        """Normalise the words of each text, and join the words with spaces.
 
         Texts are returned unchanged if `words` is `as_is` and stop words are kept.
 

@@ -24,12 +24,12 @@ _CPU_WORKERS = 8
 _GPU_WORKERS = 2  # per GPU, so that one worker can copy, decode and write while the other worker computes
 
 DECODING_SETTINGS = {"jpeg_scaled_to": f"{JPEG_OVERSAMPLING}x", "resized_as": "uint8 tensor"}
-"""How kadr decodes and resizes images. These settings are part of the identity of an encoder."""
+"""Settings for decoding and resizing images. They are part of the identity of an encoder."""
 
 
 @dataclass(frozen=True)
 class _Replica:
-    """The model on one device. On a GPU, each replica has its own CUDA stream."""
+    """The model, the device and the CUDA stream that one worker uses. On a CPU, the stream is None."""
 
     model: Any
     device: str
@@ -39,11 +39,12 @@ class _Replica:
 class TorchImageEncoder(ImageEncoder):
     """Image encoder that runs a torch module.
 
-    If a GPU is available, it decodes and resizes upright JPEGs of ordinary size with nvJPEG. PIL decodes all other
-    images.
+    If a GPU is available, the GPU decodes and resizes upright JPEGs of ordinary size with nvJPEG. PIL decodes images
+    that the GPU does not support.
 
     Attributes:
-        decodes_on_device: whether `encode` decodes JPEGs on the device. If False, `preprocess_bytes` decodes them.
+        decodes_on_device: whether `encode` decodes JPEGs on the device. If False, `preprocess_bytes` decodes all
+            images.
 
     Args:
         model: torch module in evaluation mode, with fp32 weights.
@@ -78,7 +79,7 @@ class TorchImageEncoder(ImageEncoder):
             path: path or URI of the file, shown in error messages.
 
         Returns:
-            Pixels (3, height, width) uint8, or the file content (n_bytes,) uint8 of a JPEG that the GPU will decode.
+            Pixels, (3, height, width) uint8. If the GPU will decode the image, the bytes of the file, (n_bytes,) uint8.
 
         Raises:
             UndecodableError: the image cannot be decoded.
@@ -142,7 +143,7 @@ class TorchImageEncoder(ImageEncoder):
         return torch.cat(parts)[torch.tensor(np.argsort(jpegs + decoded), device=device)]
 
     def _random_image(self) -> "torch.Tensor":
-        """Return random pixels in the input format of the model: (1, 3, height, width) float32."""
+        """Return an image of random pixels, preprocessed for the model: (1, 3, height, width) float32."""
         import torch
 
         shape = (self._preprocessing.shorter_side,) * 2 + (3,)
@@ -164,7 +165,7 @@ def _replica(model: Any, device: str) -> _Replica:
 
 
 def _copy_to_device(images: Sequence[Pixels], device: str) -> "torch.Tensor":
-    """Stack resized images in the channels_last format, and copy them to the device. GPUs copy from pinned memory."""
+    """Stack resized images in the channels_last format, and copy them to a device. Pinned memory is used for GPUs."""
     import torch
 
     on_gpu = device.startswith("cuda")

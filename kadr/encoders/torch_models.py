@@ -1,4 +1,4 @@
-"""Functions for torch models: select the device and precision, speed up the forward pass, and hash the weights."""
+"""Select the device and precision of torch models, speed up the forward pass, and hash the weights."""
 
 import hashlib
 import os
@@ -37,9 +37,9 @@ def resolve_precision(requested: Precision, device: str, model: "torch.nn.Module
     """Return the number format for the forward pass of a model: fp32, bf16 or fp16.
 
     On GPUs with tensor cores, `auto` selects fp16, which has three more mantissa bits than bf16. On CPUs with bf16
-    instructions, `auto` selects bf16 for models without batch normalisation. With batch normalisation, bf16 is too
-    inaccurate: it changes the vectors of a MobileNetV2 by a cosine distance of 0.005, and the limit is 0.0005. In all
-    other cases, `auto` selects fp32.
+    instructions, `auto` selects bf16 for models without batch normalisation. With batch normalisation, bf16 is not
+    accurate enough: it changes the vectors of a MobileNetV2 by a cosine distance of 0.005, which is ten times the
+    permitted distance. In all other cases, `auto` selects fp32.
 
     Args:
         requested: precision from the settings.
@@ -52,7 +52,7 @@ def resolve_precision(requested: Precision, device: str, model: "torch.nn.Module
     import torch
 
     if requested == "fp16" and device == "cpu":
-        raise EncoderError("precision: fp16 needs a GPU, but none is available. Set precision to auto, bf16 or fp32.")
+        raise EncoderError("precision: fp16 needs a GPU, but no GPU is available. Set precision to auto, bf16 or fp32.")
     if requested != "auto":
         return requested
     if device == "cuda":
@@ -95,16 +95,17 @@ def store_weights_column_major(model: "torch.nn.Module") -> "torch.nn.Module":
 def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tensor") -> "torch.nn.Module":
     """Fold each batch normalisation into the preceding convolution (Jacob et al. 2018, section 3.2).
 
-    In evaluation mode, both layers are linear, so one convolution can replace them. A folded MobileNetV2 needs a
-    quarter less time. One forward pass finds the pairs of layers, and another one checks the folded model.
+    In evaluation mode, a convolution and a batch normalisation are both linear, so one convolution can replace the two
+    layers. Folding reduces the computing time of a MobileNetV2 by a quarter. One forward pass finds the pairs of
+    layers, and a second forward pass checks the folded model.
 
     Args:
         model: torch module on the CPU, in evaluation mode and with fp32 weights.
         method: name of the method of `model` that maps images to features.
-        images: images with any content for the forward passes, (n_images, 3, height, width) float32.
+        images: images for the forward passes, (n_images, 3, height, width) float32. The content does not matter.
 
     Returns:
-        A folded copy of the model, or the model itself if nothing can be folded or if folding changes the features.
+        A folded copy of the model. If nothing can be folded, or if folding changes the features, the original model.
     """
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -127,7 +128,7 @@ def fold_batch_norms(model: "torch.nn.Module", method: str, images: "torch.Tenso
 def _find_norms_after_convolutions(
     model: "torch.nn.Module", method: str, images: "torch.Tensor"
 ) -> tuple[Any, dict[Any, Any]]:
-    """Return the features of the images, and a dict from each batch normalisation to the convolution before it."""
+    """Return the features of the images, and a dict from batch normalisations to the preceding convolutions."""
     import torch
 
     outputs: dict[int, tuple[Any, Any]] = {}  # keeps the tensors alive, so that no ID is reused
@@ -147,9 +148,9 @@ def _find_norms_after_convolutions(
 
 
 def weights_sha256(model: "torch.nn.Module") -> str:
-    """Return the SHA-256 hash of all weights: the name, data type, shape and bytes of every tensor.
+    """Return the SHA-256 hash of the names, data types, shapes and bytes of all tensors of a model.
 
-    The format of the weights file does not change the hash. Compute the hash before you convert the model to a lower
+    The hash does not depend on the format of the weights file. Compute the hash before you convert the model to a lower
     precision.
     """
     import torch

@@ -1,4 +1,4 @@
-"""Resolve the names of weights in the settings: a folder, a path in an installed package, or a model on a hub."""
+"""Parse the names of weights in the settings: `local-dir:FOLDER`, `hf-hub:NAME` or `package:MODULE/PATH`."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def package_module(name: str) -> str | None:
 
 
 def resolve_package_path(name: str) -> str:
-    """Return the file path of `package:MODULE/PATH`, or any other name unchanged. The module is not imported.
+    """Return the file path of `package:MODULE/PATH` without importing the module, or any other name unchanged.
 
     Raises:
         EncoderError: the package is not installed, or does not contain PATH.
@@ -33,7 +33,7 @@ def resolve_package_path(name: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise EncoderError(
-            f"{name}: the package {module} is not installed. Install the package, or use a path or a model on a hub."
+            f"{name}: the package {module} is not installed. Install the package, or use a folder or a model on a hub."
         )
     path = Path(spec.submodule_search_locations[0]) / inside
     if not path.exists():
@@ -42,7 +42,7 @@ def resolve_package_path(name: str) -> str:
 
 
 def package_distributions(names: Iterable[str]) -> list[str]:
-    """Return the sorted names of the distributions that provide the modules in `package:MODULE/PATH` names."""
+    """Return the sorted names of the distributions that contain the modules of `package:MODULE/PATH` names."""
     provided = packages_distributions()
     modules = {module for name in names if (module := package_module(name))}
     return sorted({distribution for module in modules for distribution in provided.get(module, [])})

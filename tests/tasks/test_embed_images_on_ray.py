@@ -58,9 +58,9 @@ def test_both_engines_return_the_same_vectors(shared: Path, project: Path, tmp_p
     model = f"local-dir:{shared / 'encoders' / 'mobilenetv2_100.imagenet'}"
     ray, log = run_stage(project, tmp_path, "ray", model)
     assert f"embed on Ray: {N} of {N}" in log
-    assert "embed images: 0 computed" in log, "Ray must have computed all images"
+    assert "embed images: computed 0 vectors" in log, "Ray must have computed all images"
     local, log = run_stage(project, tmp_path, "local", model)
-    assert f"embed images: {N} computed" in log
+    assert f"embed images: computed {N} vectors" in log
     assert ray.ids == local.ids
     assert ray.metadata == local.metadata
     np.testing.assert_allclose(ray.vectors, local.vectors, atol=1e-5)

@@ -165,7 +165,7 @@ def test_a_local_clip_is_copied_without_its_permissions(init: Path, tables: Clip
 
 
 def test_an_incomplete_local_clip_is_an_error(init: Path, tables: ClipTables, tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="a config but no weights"):
+    with pytest.raises(EncoderError, match="a configuration but no weights"):
         build_clip(clip_params(init, "local"), 0, tables, tmp_path / "out")
     (init / "open_clip_model.safetensors").write_bytes(b"hello")
     with pytest.raises(EncoderError, match="cannot be loaded"):

@@ -65,7 +65,7 @@ def test_an_invalid_timm_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         json.dumps({"architecture": "resnet18", "pretrained_cfg": {"mean": [0, 0, 0]}})
     )
-    with pytest.raises(EncoderError, match=r"has no input_size, std\. Add"):
+    with pytest.raises(EncoderError, match=r"does not contain input_size, std\. Add"):
         load_image_encoder(params, "auto")
 
 

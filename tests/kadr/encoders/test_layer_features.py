@@ -94,7 +94,7 @@ def test_each_choice_of_layers_has_its_own_cache_key(checkpoint: Path) -> None:
         ("layer1.0.bn1", r"the model has no block 'layer1\.0\.bn1'"),
         ("layer1.0.bn1.act", r"the model has no block 'layer1\.0\.bn1\.act'"),
         ("fc", r"the model has no block 'fc'"),
-        ("global_pool", r"global_pool returns an array of shape \(1, 512\) for one image, expected feature maps"),
+        ("global_pool", r"the output of global_pool has the shape \(1, 512\), expected \(1, channels"),
     ],
 )
 def test_an_unsuitable_layer_is_an_error(checkpoint: Path, layer: str, message: str) -> None:
@@ -103,5 +103,5 @@ def test_an_unsuitable_layer_is_an_error(checkpoint: Path, layer: str, message: 
 
 
 def test_a_repeated_layer_is_an_error(checkpoint: Path) -> None:
-    with pytest.raises(EncoderError, match="layers: layer4, layer4 repeats a block"):
+    with pytest.raises(EncoderError, match="layers: layer4, layer4 lists a block more than once"):
         load(checkpoint, ("layer4", "layer4"))
