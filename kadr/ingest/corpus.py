@@ -1,4 +1,4 @@
-"""Read the corpus: captioned images without ratings, which belong to neither the train nor the test split."""
+"""Read the corpus, which consists of images that have captions but no ratings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ class Corpus:
 
     Attributes:
         images: images of the corpus, including invalid images.
-        captions: valid captions, as rows of the table CAPTIONS.
-        quarantine: rejected captions, as rows of the table QUARANTINE.
+        captions: valid captions, as rows of the CAPTIONS table.
+        quarantine: rejected captions, as rows of the QUARANTINE table.
     """
 
     images: Sequence[ImageFile]
@@ -36,20 +36,20 @@ def read_corpus(params: IngestParams, image_splits: Mapping[str, str]) -> Corpus
     """Read and validate the corpus. Return an empty corpus if `ingest.corpus` is null.
 
     Args:
-        params: section `ingest` of params.yaml.
-        image_splits: split of each train and test image, by image_id. Corpus images that have one of these IDs are
-            rejected together with their captions.
+        params: `ingest` section of params.yaml.
+        image_splits: split of each train and test image, by image_id. A corpus image with the same ID as a train or
+            test image is rejected together with its captions.
 
     Raises:
-        InputError: a file or folder is missing or cannot be read, or no valid image has a caption.
+        InputError: a file or folder is missing or cannot be read, or no caption belongs to a valid image.
     """
     if params.corpus is None:
         return Corpus([], pd.DataFrame(columns=CAPTIONS.names, dtype="str"), empty_quarantine())
     path = Path(params.source) / params.corpus.captions
     if not path.exists():
         raise InputError(
-            f"{path}: the file does not exist, expected rows of `image#k<TAB>caption`. Add the file, or set "
-            "ingest.corpus to null."
+            f"The file {path} does not exist. It must contain rows of the form `image#k<TAB>caption`. Add the file, or "
+            "set ingest.corpus to null."
         )
     rows = read_rows(path, COLUMNS, lambda _n: COLUMNS)[list(COLUMNS)]
     images = check_images(list_images(params.source, params.corpus.images, "corpus"), params.max_pixels)
@@ -65,7 +65,7 @@ def read_corpus(params: IngestParams, image_splits: Mapping[str, str]) -> Corpus
 
 
 def _reject_overlap(image: ImageFile, image_splits: Mapping[str, str]) -> ImageFile:
-    """Set the status to the name of an overlap rule if another split contains an image with the same ID."""
+    """Set the status to `image_in_train` or `image_in_test` if a train or test image has the same ID."""
     if image.status != "ok" or image.image_id not in image_splits:
         return image
     return replace(image, status=f"image_in_{image_splits[image.image_id]}")
@@ -76,12 +76,12 @@ def check_captions(file: str, rows: pd.DataFrame, image_status: Mapping[str, str
 
     Args:
         file: name of the captions file.
-        rows: columns caption_id (`image#k`) and text. The index `row` contains the row numbers in the file.
-        image_status: status of each image by image_id, see `image_rules`.
+        rows: table with the columns caption_id (`image#k`) and text. The index `row` contains the row numbers in the
+            file.
+        image_status: status of each image by image_id. `image_rules` describes the values.
 
     Returns:
-        The valid captions as rows of the table CAPTIONS, and the rejected captions as rows of the table
-        QUARANTINE.
+        The valid captions as rows of the CAPTIONS table, and the rejected captions as rows of the QUARANTINE table.
     """
     image_ids = rows["caption_id"].str.rsplit("#", n=1).str[0]
     rows = rows.assign(image_id=image_ids, text=normalise_texts(rows["text"]))
@@ -96,15 +96,15 @@ def check_captions(file: str, rows: pd.DataFrame, image_status: Mapping[str, str
 
 
 def add_caption_texts(raw: RawInput, file: str, captions: pd.DataFrame) -> RawInput:
-    """Add captions as training texts if they are rated and no other file contains their text.
+    """Add each rated caption as a training text, unless another file contains a text with the same ID.
 
     Args:
         raw: raw input without the captions.
         file: name of the captions file.
-        captions: valid captions, as rows of the table CAPTIONS.
+        captions: valid captions, as rows of the CAPTIONS table.
 
     Returns:
-        The raw input with these training texts.
+        The raw input, including the added training texts.
     """
     rated = pd.concat([ratings.rows["query_id"] for ratings in raw.ratings]).unique()
     known = {query_id for queries in raw.queries for query_id in queries.rows["query_id"]}

@@ -11,23 +11,23 @@ _VOTE_LIST = r"\[\s*(?:[01](?:[\s,]+[01])*)?\s*\]"
 _VOTE_WORDS = {"yes": "1", "no": "0", "true": "1", "false": "0"}
 _MAX_VOTES = 2**31 - 1
 _MAX_SHARE_ERROR = 0.05
-"""Maximum difference between the share in a row and the share computed from the vote counts of the row."""
+"""Maximum difference between the share that a row states and the share computed from its vote counts."""
 
 Shares = tuple["pd.Series[float]", "pd.Series[int]", pd.DataFrame]
-"""Share of positive votes in each row, number of votes in each row, and invalid cells as rows of QUARANTINE."""
+"""Share of positive votes in each row, number of votes in each row, and invalid cells as a QUARANTINE table."""
 
 
 def parse_crowd_columns(raw: RawRatings, rows: pd.DataFrame) -> list[ParsedRatings]:
     """Parse the crowd columns of a ratings file.
 
     Args:
-        raw: ratings file. Its crowd columns are one column of shares or vote lists, two columns of vote counts, or all
-            three columns.
+        raw: content of the ratings file. The file can have a column of shares or vote lists, two columns of vote
+            counts, or all three columns.
         rows: rows of the file whose image and text are valid.
 
     Returns:
-        A list with the parsed ratings, or an empty list if the file has no crowd columns. Without vote counts, a share
-        is treated as a single vote.
+        A list that contains the parsed ratings, or an empty list if the file has no crowd columns. If the file has no
+        vote counts, each share counts as a single vote.
     """
     if raw.crowd_column is not None:
         counts = rows[list(raw.vote_columns)] if raw.vote_columns is not None else None
@@ -40,11 +40,11 @@ def parse_crowd_columns(raw: RawRatings, rows: pd.DataFrame) -> list[ParsedRatin
 
 
 def parse_crowd_votes(file: str, rows: pd.DataFrame) -> ParsedRatings:
-    """Parse the crowd votes of a long table: yes, no, true, false, 1 or 0.
+    """Parse the crowd votes in a long table. Each vote is yes, no, true, false, 1 or 0.
 
     Args:
         file: name of the ratings file.
-        rows: columns rater and rating, as text. The index `row` contains the row numbers in the file.
+        rows: table with the columns rater and rating, as text. The index `row` contains the row numbers in the file.
     """
     cells = rows["rating"]
     values, invalid = parse_numbers(file, cells.str.lower().replace(_VOTE_WORDS), CROWD_SCALE)
@@ -73,7 +73,7 @@ def _parse_shares(file: str, cells: "pd.Series[str]", counts: pd.DataFrame | Non
 
 
 def _parse_lists(file: str, cells: "pd.Series[str]") -> Shares:
-    """Parse vote lists such as `[1, 0, 1]`. Return nan as the share of an empty or invalid list."""
+    """Parse vote lists such as `[1, 0, 1]`. The share of an empty or invalid list is nan."""
     integers = cells.str.replace(r"\.0*(?!\d)", "", regex=True)
     valid = integers.str.fullmatch(_VOTE_LIST)
     positive = integers.str.count("1").where(valid, 0)
@@ -83,7 +83,7 @@ def _parse_lists(file: str, cells: "pd.Series[str]") -> Shares:
 
 
 def _parse_counts(file: str, cells: pd.DataFrame) -> Shares:
-    """Parse two columns of vote counts. Return nan as the share of a row whose counts are both blank or zero."""
+    """Parse two columns of vote counts. If a row has no votes or invalid counts, its share is nan."""
     counts = cells.where(cells != "", "0").apply(pd.to_numeric, errors="coerce").astype(np.float64)
     votes = counts.sum(axis=1, skipna=False)
     valid = ((counts >= 0) & (counts % 1 == 0)).all(axis=1) & (votes <= _MAX_VOTES)
@@ -93,7 +93,10 @@ def _parse_counts(file: str, cells: pd.DataFrame) -> Shares:
 
 
 def _check_counts(file: str, cells: pd.DataFrame, shares: "pd.Series[float]") -> tuple["pd.Series[int]", pd.DataFrame]:
-    """Return the number of votes in each row, or 0 if the vote counts are invalid or do not match the share."""
+    """Return the number of votes in each row, and the rejected cells.
+
+    The number of votes is 0 if the vote counts are invalid or do not match the share.
+    """
     counts = cells.apply(pd.to_numeric, errors="coerce").astype(np.float64)
     votes = counts.sum(axis=1, skipna=False)
     valid = ((counts >= 0) & (counts % 1 == 0)).all(axis=1) & votes.between(1, _MAX_VOTES)
@@ -108,5 +111,5 @@ def _check_counts(file: str, cells: pd.DataFrame, shares: "pd.Series[float]") ->
 
 
 def _join_cells(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Join the two vote counts of each row into one text for the quarantine."""
+    """Join the two vote counts of each row into one string, which is stored in the quarantine."""
     return cells.iloc[:, 0] + " and " + cells.iloc[:, 1]

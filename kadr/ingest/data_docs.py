@@ -6,10 +6,10 @@ from typing import Any
 
 
 def render_data_docs(result: Any) -> str:
-    """Return a validation result as an HTML page. Identical results give identical pages.
+    """Return a validation result as an HTML page. Identical results produce identical pages.
 
-    Great Expectations writes the time of the run and random element IDs to its pages. This function removes the time
-    and replaces the random IDs with consecutive numbers.
+    Great Expectations writes the time of the validation and random element IDs into its pages. This function removes
+    the time and replaces the random IDs with consecutive numbers.
     """
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view.view import DefaultJinjaPageView

@@ -1,4 +1,4 @@
-"""Parse expert ratings, and test whether each rating column belongs to one rater."""
+"""Parse expert ratings, and test whether each rating column contains the ratings of a single rater."""
 
 from collections.abc import Sequence
 
@@ -17,15 +17,16 @@ def parse_expert_columns(
 ) -> tuple[list[ParsedRatings], bool | None]:
     """Parse the expert rating columns of a ratings file.
 
-    If the columns identify the raters, the name of a column is the ID of its rater. Otherwise, the raters are unknown.
+    If each column contains the ratings of a single rater, the column name is used as the rater ID. Otherwise, the
+    raters are unknown.
 
     Args:
         file: name of the ratings file.
-        rows: cells as text. The index `row` contains the row numbers in the file.
+        rows: rows of the file, with all cells as text. The index `row` contains the row numbers in the file.
         columns: names of the expert rating columns.
 
     Returns:
-        The ratings of each column, and whether the columns identify the raters. The second value is None if `columns`
+        The ratings in each column, and whether the columns identify the raters. The second value is None if `columns`
         is empty.
     """
     parsed = [parse_numbers(file, rows[column], EXPERT_SCALE) for column in columns]
@@ -44,7 +45,7 @@ def parse_expert_ratings(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
     Args:
         file: name of the ratings file.
-        rows: columns rater and rating, as text. The index `row` contains the row numbers in the file.
+        rows: table with the columns rater and rating, as text. The index `row` contains the row numbers in the file.
     """
     values, quarantine = parse_numbers(file, rows["rating"], EXPERT_SCALE)
     raters = rows["rater"].where(rows["rater"] != "")
@@ -52,18 +53,19 @@ def parse_expert_ratings(file: str, rows: pd.DataFrame) -> ParsedRatings:
 
 
 def columns_identify_raters(ratings: npt.NDArray[np.float64]) -> bool:
-    """Return whether each column can contain the ratings of a single person.
+    """Return whether each column appears to contain the ratings of a single person.
 
-    Some datasets sort the ratings within each row, so that a column contains the ratings of several people. The ratings
-    of independent raters are sorted only by chance: with three raters and a scale of 1 to 4, well under half of the
-    rows are sorted. Rows that contain a blank cell, and rows whose ratings are all equal, are ignored.
+    In some datasets, the ratings in each row are sorted, so each column contains the ratings of several people. Ratings
+    by independent raters are in ascending order only by chance. With three raters and a scale of 1 to 4, this is the
+    case in well under half of the rows. The test ignores rows that contain a blank cell and rows whose ratings are all
+    equal.
 
     Args:
-        ratings: (n_rows, n_columns) ratings, nan for a blank cell.
+        ratings: (n_rows, n_columns) ratings. Blank cells are nan.
 
     Returns:
-        False if at least 98 % of the tested rows are sorted. True in all other cases, also if there are
-        fewer than 3 columns or fewer than 20 rows to test.
+        False if at least 98% of the tested rows are sorted. True otherwise, and always if there are fewer than 3
+        columns or fewer than 20 rows to test.
     """
     complete = ratings[~np.isnan(ratings).any(axis=1)]
     tested = complete[complete.min(axis=1) < complete.max(axis=1)] if ratings.shape[1] else complete

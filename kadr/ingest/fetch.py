@@ -16,11 +16,12 @@ _THREADS = 8
 def fetch(address: str, folder: Path, *, force: bool = False) -> int:
     """Copy all files of a remote folder to a local folder.
 
-    The files are copied to a hidden partial folder, which is renamed after the last file is copied. A second call
-    resumes an interrupted copy, and skips files of the partial folder that have the same size as the remote file.
+    The files are copied to a hidden temporary folder, which is renamed to `folder` after the last file is copied. If
+    the copy is interrupted, a second call resumes it. Files that are already in the temporary folder are skipped if
+    their size matches the size of the remote file.
 
     Args:
-        address: fsspec address, e.g. s3://bucket/photos, file:///data/photos or memory://photos.
+        address: fsspec address, such as s3://bucket/photos, file:///data/photos or memory://photos.
         folder: local folder to create.
         force: whether to replace `folder` if it exists.
 
@@ -31,7 +32,7 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
         InputError: the address cannot be read or contains no files, or `folder` exists and `force` is false.
     """
     if folder.exists() and not force:
-        raise InputError(f"{folder}: the folder exists. Choose another folder, or replace this folder with --force.")
+        raise InputError(f"The folder {folder} already exists. Choose another folder, or use --force to replace it.")
     files, filesystem = _list_files(address)
     partial = folder.with_name(f".{folder.name}.partial")
     _delete_other_files(partial, files)
@@ -45,7 +46,7 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
 
 
 def listing_key(address: str) -> str:
-    """Return a key that changes if a file in a remote folder is added, removed or changed.
+    """Return a key that changes when a file in a remote folder is added, removed or modified.
 
     The key is a hash of the names, sizes, modification times and checksums that the file system lists. The files
     themselves are not read.
@@ -67,7 +68,12 @@ def listing_key(address: str) -> str:
 
 
 def _list_files(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
-    """Return a mapping from relative path to (remote path, size in bytes), and the file system."""
+    """List the files in a remote folder.
+
+    Returns:
+        A mapping from the relative path of each file to its remote path and its size in bytes, and the fsspec file
+        system.
+    """
     filesystem, root, entries = list_remote_files(address)
     files = {
         str(PurePosixPath(path).relative_to(root.rstrip("/") or "/")): (path, int(entry["size"]))
@@ -76,13 +82,13 @@ def _list_files(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
     if not files or "." in files:
         raise _no_files_error(address)
     if any(".." in PurePosixPath(name).parts for name in files):
-        raise InputError(f"{address}: a file path contains `..`, expected paths inside the folder. Rename the file.")
+        raise InputError(f"{address}: a file path contains `..` and could point outside the folder. Rename the file.")
     return files, filesystem
 
 
 def _no_files_error(address: str) -> InputError:
     return InputError(
-        f"{address}: no files found, expected a folder of images, texts and ratings. Correct the address."
+        f"{address}: no files found. The folder must contain images, texts and ratings. Correct the address."
     )
 
 
@@ -102,7 +108,7 @@ def _copy_file(filesystem: Any, path: str, size: int, target: Path) -> None:
 
 
 def _delete_other_files(partial: Path, files: dict[str, tuple[str, int]]) -> None:
-    """Delete files from the partial folder if they no longer exist in the remote folder."""
+    """Delete files from the temporary folder that no longer exist in the remote folder."""
     for path in sorted(partial.rglob("*"), reverse=True) if partial.is_dir() else ():
         if path.is_file() and path.relative_to(partial).as_posix() not in files:
             path.unlink()

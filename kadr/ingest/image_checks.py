@@ -17,7 +17,7 @@ from kadr.progress import progress
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A row of the table IMAGES. The status is `ok`, or the reason why the image is not used."""
+    """A row of the IMAGES table. The status is either `ok` or the reason why the image is not used."""
 
     image_id: str
     path: str
@@ -33,12 +33,12 @@ class ImageFile:
 
 
 def list_images(source: str, folder: str, split: str) -> list[ImageFile]:
-    """List the files of an image folder without reading them. Hidden files are skipped.
+    """List the files in an image folder without reading their content. Hidden files are skipped.
 
     Args:
         source: path of the dataset folder.
         folder: path of the image folder, relative to the dataset folder.
-        split: split that the images belong to.
+        split: split that contains the images.
 
     Returns:
         Image files sorted by name, with the initial status `missing`.
@@ -49,11 +49,12 @@ def list_images(source: str, folder: str, split: str) -> list[ImageFile]:
     path = Path(source) / folder
     if not path.is_dir():
         raise InputError(
-            f"{path}: the folder does not exist, expected the {split} images. Add the folder, or correct ingest.source."
+            f"The folder {path} does not exist. It must contain the {split} images. Add the folder, or correct "
+            "ingest.source."
         )
     names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
     if not names:
-        raise InputError(f"{path}: the folder is empty, expected the {split} images. Add the images.")
+        raise InputError(f"The folder {path} is empty. It must contain the {split} images. Add the images.")
     return missing_images(source, folder, split, names)
 
 
@@ -66,7 +67,7 @@ def check_images(images: Sequence[ImageFile], max_pixels: int) -> list[ImageFile
     """Read, hash and decode all images in parallel threads.
 
     Args:
-        images: unchecked image files, see `list_images`.
+        images: unchecked image files, as returned by `list_images`.
         max_pixels: maximum width times height in pixels. Larger images are not decoded.
 
     Returns:
@@ -99,7 +100,7 @@ def _check_image(image: ImageFile, max_pixels: int) -> ImageFile:
 
 
 def _measure(image: ImageFile, file: BinaryIO, max_pixels: int) -> ImageFile:
-    """Add the size, perceptual hash, blur and exposure of the upright image. Set the status if decoding fails."""
+    """Add the size, perceptual hash, blur and exposure of the upright image, and set the status."""
     try:
         with open_image(file, image.path, max_pixels) as decoded:
             width, height = upright_size(decoded)

@@ -20,14 +20,14 @@ _SPLITS = {
 
 
 def find_equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str, DuplicatePairs]:
-    """Find pairs of identical texts that make the evaluation too optimistic.
+    """Find pairs of identical texts, which can make the evaluation too optimistic.
 
     Identical training texts can end up in different folds. A test query can be identical to a training text, or to a
-    caption that a CLIP model is trained on.
+    caption on which a CLIP model is trained.
 
     Args:
-        queries: columns query_id, text and split.
-        captions: columns caption_id and text.
+        queries: table with the columns query_id, text and split.
+        captions: table with the columns caption_id and text.
 
     Returns:
         Pairs of identical texts for each combination of splits: within_train, train_test and corpus_test.
@@ -45,7 +45,10 @@ def find_equal_texts(queries: pd.DataFrame, captions: pd.DataFrame) -> dict[str,
 
 
 def _pair_texts(left: pd.DataFrame, right: pd.DataFrame) -> DuplicatePairs:
-    """Return the pairs of IDs whose texts are identical. If `left is right`, count each pair once."""
+    """Return the pairs of IDs whose texts are identical.
+
+    If `left` and `right` are the same object, count each pair once.
+    """
     same = left is right
     counts = pd.concat([left["text"].value_counts(), right["text"].value_counts()], axis=1, join="inner")
     left_counts, right_counts = counts.iloc[:, 0], counts.iloc[:, 1]
@@ -67,7 +70,7 @@ def _ids_by_text(rows: pd.DataFrame, texts: Sequence[str]) -> dict[str, list[str
 
 
 def leak_table(images: Mapping[str, DuplicatePairs], texts: Mapping[str, DuplicatePairs]) -> pa.Table:
-    """Return the table LEAKS, with one row per pair of near-duplicate images or identical texts.
+    """Return the LEAKS table, with one row per pair of near-duplicate images or identical texts.
 
     Args:
         images: near-duplicate images for each combination of splits, e.g. train_test.

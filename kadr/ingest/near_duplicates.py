@@ -1,4 +1,4 @@
-"""Find near-duplicate images: pairs of images whose perceptual hashes differ in only a few bits."""
+"""Find pairs of near-duplicate images, whose perceptual hashes differ in only a few bits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kadr.ingest.image_checks import ImageFile
 
 MAX_LISTED_PAIRS = 10_000
-"""Maximum number of pairs that are listed for each combination of two splits. All pairs are counted."""
+"""Maximum number of listed pairs for each combination of two splits. The total includes pairs that are not listed."""
 
 N_METRIC_PAIRS = 10
 """Maximum number of pairs that are listed in metrics/ingest.json for each combination of two splits."""
@@ -42,11 +42,11 @@ class DuplicatePair:
 
 @dataclass(frozen=True)
 class DuplicatePairs:
-    """Pairs of near-duplicate images or identical texts within one split, or between two splits.
+    """Pairs of near-duplicate images or identical texts, either within one split or between two splits.
 
     Attributes:
         n: total number of pairs.
-        pairs: up to MAX_LISTED_PAIRS of these pairs, sorted by left_id and right_id.
+        pairs: at most MAX_LISTED_PAIRS pairs, sorted by left_id and right_id.
     """
 
     n: int
@@ -62,13 +62,14 @@ def find_near_duplicates(
 ) -> dict[str, DuplicatePairs]:
     """Find near-duplicate images within each split and between the splits.
 
-    A train image and a test image that are near-duplicates are a leak. Leaks are reported but not removed. If a corpus
-    image is a near-duplicate of a test image, models that learn from captions see captions of the test image.
+    A train image that is a near-duplicate of a test image is a leak. Leaks are reported but not removed. A corpus image
+    that is a near-duplicate of a test image is also a leak, because models can be trained on the captions of the corpus
+    image.
 
     Args:
         images: train and test images.
         corpus: images of the corpus.
-        max_distance: maximum number of bits in which the 64-bit hashes of two near-duplicates differ.
+        max_distance: maximum number of bits in which the 64-bit perceptual hashes of near-duplicates differ.
 
     Returns:
         Near-duplicate pairs for each combination of splits, e.g. within_train or train_test.
@@ -88,7 +89,7 @@ def find_near_duplicates(
 
 
 def _group_by_hash(images: Sequence[ImageFile]) -> dict[int, list[str]]:
-    """Return a mapping from hash to the sorted IDs of the valid images that have this hash."""
+    """Return a mapping from each perceptual hash to the sorted IDs of the valid images with this hash."""
     groups: dict[int, list[str]] = {}
     for image in sorted(images, key=lambda image: image.image_id):
         if image.status == "ok" and image.phash is not None:
@@ -97,7 +98,10 @@ def _group_by_hash(images: Sequence[ImageFile]) -> dict[int, list[str]]:
 
 
 def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], max_distance: int) -> DuplicatePairs:
-    """Find the near-duplicates between two groups of images. If `left is right`, count each pair once."""
+    """Find the near-duplicates between two groups of images.
+
+    If `left` and `right` are the same object, count each pair once.
+    """
     same = left is right
     left_ids, right_ids = list(left.values()), list(right.values())
     left_sizes, right_sizes = (np.array([len(ids) for ids in groups], np.int64) for groups in (left_ids, right_ids))
@@ -119,18 +123,21 @@ def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], m
 
 
 def _pair_ids(left: Sequence[str], right: Sequence[str], distance: int, *, ordered: bool) -> Iterator[DuplicatePair]:
-    """Yield the pairs between two groups of IDs. If `ordered` is true, the smaller ID of each pair is on the left."""
+    """Yield all pairs of one ID in `left` and one ID in `right`.
+
+    If `ordered` is true, sort the two IDs of each pair.
+    """
     for pair in combinations(left, 2) if left is right else product(left, right):
         left_id, right_id = sorted(pair) if ordered else pair
         yield DuplicatePair(left_id, right_id, distance)
 
 
 def search_hashes(left: Hashes, right: Hashes, max_distance: int) -> Iterator[tuple[Positions, Positions, Positions]]:
-    """Use FAISS to find all pairs of a left and a right hash that differ in at most `max_distance` bits.
+    """Use FAISS to find all pairs of left and right hashes that differ in at most `max_distance` bits.
 
     If there are many hashes and `max_distance` is small, the search uses multi-index hashing (Norouzi, Punjani and
-    Fleet 2012), which finds the same pairs as an exhaustive search. This search splits each hash into
-    `max_distance + 1` bands. Two hashes that differ in at most `max_distance` bits agree in at least one band.
+    Fleet 2012), which finds the same pairs as an exhaustive search. Multi-index hashing splits each hash into
+    `max_distance + 1` bands. Two hashes that differ in at most `max_distance` bits are identical in at least one band.
 
     Args:
         left: (n,) 64-bit hashes.
@@ -138,7 +145,7 @@ def search_hashes(left: Hashes, right: Hashes, max_distance: int) -> Iterator[tu
         max_distance: maximum number of bits in which the hashes of a pair differ.
 
     Yields:
-        For each batch of left hashes: positions in `left`, positions in `right`, and distances in bits.
+        One tuple for each batch of left hashes: positions in `left`, positions in `right`, and distances in bits.
     """
     if not len(left) or not len(right):
         return

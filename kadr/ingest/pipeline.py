@@ -1,4 +1,4 @@
-"""Read a raw dataset folder, and return validated and sorted tables, metrics and data docs."""
+"""Read and validate a raw dataset folder, and return sorted tables, metrics and data docs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ from kadr.params import IngestParams
 
 @dataclass(frozen=True)
 class IngestResult:
-    """Output of stage ingest.
+    """Output of the `ingest` stage.
 
     Attributes:
-        tables: the tables images, corpus, queries, captions, ratings, quarantine and leaks, by name. Each table is
-            sorted by ID.
+        tables: the images, corpus, queries, captions, ratings, quarantine and leaks tables, by name. The rows of each
+            table are sorted.
         metrics: content of metrics/ingest.json.
         data_docs: HTML page with the validation result of each table, by table name.
     """
@@ -44,7 +44,7 @@ class IngestResult:
 class CheckedInput:
     """Validated content of a dataset folder.
 
-    The raw rows are not kept, because 5 million raw rows take 1 GB of memory.
+    The raw rows are discarded, because 5 million raw rows occupy 1 GB of memory.
     """
 
     format: str
@@ -61,7 +61,7 @@ def ingest(params: IngestParams, suites: Path) -> IngestResult:
     """Read, validate and normalise a raw dataset folder.
 
     Args:
-        params: section `ingest` of params.yaml.
+        params: `ingest` section of params.yaml.
         suites: folder that contains the Great Expectations suites.
 
     Raises:
@@ -95,7 +95,7 @@ def read_and_check(params: IngestParams) -> CheckedInput:
     raw = read_folder(Path(source), name)
     if not any(len(file.rows) for file in raw.ratings):
         files = " and ".join(file.file for file in raw.ratings)
-        raise InputError(f"{source}: no rows in {files}, expected ratings. Add the ratings.")
+        raise InputError(f"{source}: no ratings found in {files}. Add the ratings.")
     images = read_images(source, raw, params.max_pixels)
     corpus = read_corpus(params, {image.image_id: image.split for image in images})
     if params.corpus is not None:
@@ -113,7 +113,7 @@ def read_and_check(params: IngestParams) -> CheckedInput:
 
 
 def text_files(params: IngestParams, raw: RawInput) -> list[str]:
-    """Return the names of all files that contain ratings, texts or captions."""
+    """Return the names of all files with ratings, texts or captions."""
     captions = [params.corpus.captions] if params.corpus is not None else []
     return [*(file.file for file in (*raw.ratings, *raw.queries)), *captions]
 
@@ -122,7 +122,8 @@ def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
     """Read and check the train and test images.
 
     Returns:
-        The checked images, and one entry with the status `missing` for each referenced image that has no file.
+        The checked images, and one entry with the status `missing` for each image that is mentioned in a table but has
+        no file.
 
     Raises:
         InputError: an image folder is missing or empty, or both folders contain a file with the same name.
@@ -132,8 +133,8 @@ def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
     if len(split_by_image) < len(images):
         repeated = sorted(image.image_id for image in images if image.split != split_by_image[image.image_id])
         raise InputError(
-            f"{source}: {' and '.join(raw.folders.values())} both contain {len(repeated):,} images, such as "
-            f"{', '.join(repeated[:3])}, expected each image in only one folder. Remove these images from one folder."
+            f"{source}: {' and '.join(raw.folders.values())} have {len(repeated):,} file names in common, such as "
+            f"{', '.join(repeated[:3])}. Each image must be in only one folder. Remove these images from one folder."
         )
     missing = []
     for split, names in _referenced_images(raw).items():
@@ -144,7 +145,7 @@ def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
 
 
 def _referenced_images(raw: RawInput) -> dict[str, set[str]]:
-    """Return the names of all images in test_images.csv, ratings and test queries, by split."""
+    """Return the names of all images that test_images.csv, the ratings or the test queries mention, by split."""
     referenced = {split: set(names) for split, names in raw.listed_images.items()}
     for file in raw.ratings:
         referenced.setdefault("train", set()).update(file.rows["image_id"].unique())
@@ -155,14 +156,14 @@ def _referenced_images(raw: RawInput) -> dict[str, set[str]]:
 
 
 def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Validate the training texts and the test queries of all files.
+    """Validate the training texts and the test queries in all files.
 
     Args:
-        files: files with texts. Files of training texts come before files of test queries.
+        files: content of the files with texts. Files with training texts precede files with test queries.
         images: checked train and test images.
 
     Returns:
-        The valid texts as rows of the table QUERIES, and the rejected texts as rows of the table QUARANTINE.
+        The valid texts as rows of the QUERIES table, and the rejected texts as rows of the QUARANTINE table.
 
     Raises:
         InputError: no training text is valid.
@@ -177,15 +178,18 @@ def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tu
     queries = pd.concat(valid)
     if not (queries["split"] == "train").any():
         raise InputError(
-            "No file contains the text of a rated query_id, expected at least one. Add train_dataset.csv (image, "
-            "query_id, query_text), a column query_text in the ratings files, or captions with these IDs in "
-            "ingest.corpus.captions."
+            "The texts of the rated queries are missing: no file contains any of them. Add train_dataset.csv (image, "
+            "query_id, query_text), or add a query_text column to the ratings files, or add captions with the rated "
+            "IDs to the file in ingest.corpus.captions."
         )
     return queries, pd.concat(rejected)
 
 
 def image_status(images: Sequence[ImageFile], split: str) -> dict[str, str]:
-    """Return the status of each image for `image_rules`. Images of other splits get the name of an overlap rule."""
+    """Return the status of each image, as expected by `image_rules`.
+
+    Images in another split have the status `image_in_train` or `image_in_test`.
+    """
     return {image.image_id: image.status if image.split == split else f"image_in_{image.split}" for image in images}
 
 
@@ -195,10 +199,10 @@ def check_limits(
     """Check that the shares of invalid images and invalid rating rows do not exceed the limits.
 
     Args:
-        params: section `ingest` of params.yaml, with the limits.
+        params: `ingest` section of params.yaml, which contains the limits.
         ratings: validated ratings files.
-        rejected_images: invalid images, as rows of the table QUARANTINE.
-        n_images: number of all images, valid and invalid.
+        rejected_images: invalid images, as rows of the QUARANTINE table.
+        n_images: total number of valid and invalid images.
 
     Raises:
         TooManyInvalidError: a share exceeds its limit.

@@ -1,4 +1,4 @@
-"""Validation rules, tables of rejected rows, cells and images, and limits for the share of invalid input."""
+"""Validation rules, the quarantine of rejected input, and limits for the share of invalid input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ OVERLAP_RULES = ("image_in_train", "image_in_test")
 """Names of the rules for valid images that belong to another split."""
 
 RATED_AGAIN = "rated_again"
-"""Name of the rule for valid ratings that are replaced by a later rating of the same rater."""
+"""Name of the rule for valid ratings that a later rating by the same rater replaces."""
 
 _N_EXAMPLES = 3
 
@@ -25,7 +25,8 @@ class Rule:
     Attributes:
         name: name of the rule in the quarantine.
         column: name of the column whose value is stored in the quarantine if a row breaks the rule.
-        is_broken: function that takes the rows and returns, for each row, whether the row breaks the rule.
+        is_broken: function that takes the rows and returns one Boolean per row, which is true if the row breaks the
+            rule.
     """
 
     name: str
@@ -40,12 +41,13 @@ def apply_rules(
 
     Args:
         file: name of the file that contains the rows.
-        rows: cells as text. The index `row` contains the row numbers in the file.
-        column_names: column name that the file uses for each column of `rows`, if the two names differ.
-        rules: rules in the order of their application. Each rule is applied to the rows that pass all earlier rules.
+        rows: rows of the file, with all cells as text. The index `row` contains the row numbers in the file.
+        column_names: column names in the file, by column of `rows`. Columns with the same name can be omitted.
+        rules: rules, in the order in which they are applied. Each rule is applied to the rows that pass all earlier
+            rules.
 
     Returns:
-        The valid rows, and the rejected rows as rows of the table QUARANTINE.
+        The valid rows, and the rejected rows as rows of the QUARANTINE table.
     """
     rejected = []
     for rule in rules:
@@ -61,8 +63,8 @@ def image_rules(image_status: Mapping[str, str]) -> tuple[Rule, ...]:
     """Return the rules for the column image_id: the image must exist, be valid and belong to the right split.
 
     Args:
-        image_status: status of each image, by image_id. The status is `ok`, the reason why the image is invalid, or the
-            name of an overlap rule if the image belongs to another split.
+        image_status: status of each image, by image_id. The status is `ok`, the reason why the image is invalid, or
+            `image_in_train` or `image_in_test` if the image belongs to another split.
     """
 
     def has_status(*statuses: str) -> Callable[[pd.DataFrame], "pd.Series[bool]"]:
@@ -77,7 +79,10 @@ def image_rules(image_status: Mapping[str, str]) -> tuple[Rule, ...]:
 
 
 def quarantine_cells(file: str, column: str, values: "pd.Series[str]", rule: str) -> pd.DataFrame:
-    """Return rejected cells as rows of QUARANTINE. The index of `values` contains the row numbers in the file."""
+    """Return rejected cells as rows of the QUARANTINE table.
+
+    The index of `values` contains the row numbers in the file.
+    """
     rows = values.index.astype("Int64")
     return pd.DataFrame(
         {"file": file, "row": rows, "column": column, "value": values.to_numpy(), "rule": rule, "kind": "row"},
@@ -86,7 +91,7 @@ def quarantine_cells(file: str, column: str, values: "pd.Series[str]", rule: str
 
 
 def quarantine_images(images: Sequence[ImageFile], source: str) -> pd.DataFrame:
-    """Return the images whose status is not `ok` as rows of QUARANTINE, with paths relative to `source`."""
+    """Return the images whose status is not `ok` as rows of the QUARANTINE table, with paths relative to `source`."""
     rejected = [
         {"file": image.path.removeprefix(f"{source}/"), "rule": image.status, "kind": "image"}
         for image in images
@@ -96,17 +101,22 @@ def quarantine_images(images: Sequence[ImageFile], source: str) -> pd.DataFrame:
 
 
 def empty_quarantine() -> pd.DataFrame:
-    """Return an empty table QUARANTINE."""
+    """Return an empty QUARANTINE table."""
     return pd.DataFrame(columns=QUARANTINE.names)
 
 
 def count_quarantined_rows(quarantine: pd.DataFrame) -> int:
-    """Return the number of distinct rows in a quarantine. A row with several rejected cells is counted once."""
+    """Return the number of input rows that a quarantine table lists.
+
+    A row with several rejected cells is counted once.
+    """
     return len(quarantine[["file", "row"]].drop_duplicates())
 
 
 def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None:
-    """Check that the share of invalid rating rows does not exceed `limit`. Replaced ratings do not count as invalid.
+    """Check that the share of invalid rating rows does not exceed `limit`.
+
+    Ratings that a later rating replaces do not count as invalid.
 
     Raises:
         TooManyInvalidError: the share of invalid rows exceeds `limit`.
@@ -119,7 +129,9 @@ def check_row_limit(quarantine: pd.DataFrame, n_rows: int, limit: float) -> None
 
 
 def check_image_limit(quarantine: pd.DataFrame, n_images: int, limit: float) -> None:
-    """Check that the share of invalid images does not exceed `limit`. Images of other splits do not count.
+    """Check that the share of invalid images does not exceed `limit`.
+
+    Images that belong to another split do not count as invalid.
 
     Raises:
         TooManyInvalidError: the share of invalid images exceeds `limit`.
@@ -140,7 +152,7 @@ def _describe_excess(key: str, limit: float, invalid: pd.DataFrame) -> str:
 
 
 def _describe_place(rejected: "pd.Series") -> str:
-    """Return a text with the file, row, column and value of a rejected cell, or with the file of a rejected image."""
+    """Describe a rejected cell by its file, row, column and value, or a rejected image by its file."""
     if rejected["kind"] == "image":
         return str(rejected["file"])
     return f"{rejected['file']}, row {rejected['row']}: {rejected['column']} is {str(rejected['value'])[:60]!r}"

@@ -14,16 +14,17 @@ def check_queries(
     """Validate the training texts or the test queries of one file.
 
     A training text can be the caption of an image that is not in the dataset. A test query must belong to a valid image
-    of the test split, and its query_id must not be the query_id of a training text.
+    of the test split, and no training text can have the same query_id.
 
     Args:
-        raw: texts of one file.
-        test_image_status: status of each image by image_id, see `image_rules`. Used for test queries only.
+        raw: training texts or test queries of one file.
+        test_image_status: status of each image by image_id. `image_rules` describes the values. Used for test queries
+            only.
         training_ids: query_ids of all training texts. Used for test queries only.
 
     Returns:
-        The valid texts as rows of the table QUERIES, and the rejected texts as rows of the table QUARANTINE. An
-        unknown image_id is null.
+        The valid texts as rows of the QUERIES table, and the rejected texts as rows of the QUARANTINE table. An unknown
+        image_id is null.
     """
     test_rules = (
         *image_rules(test_image_status),

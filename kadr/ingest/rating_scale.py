@@ -33,10 +33,11 @@ class ParsedRatings:
 
     Attributes:
         scale: rating scale of the source.
-        values: rating in each row, nan if the cell is blank or invalid. The index is the row number in the file.
+        values: rating in each row, or nan if the cell is blank or invalid. The index contains the row numbers in the
+            file.
         votes: number of people who gave each rating.
         raters: ID of the rater of each row, a single ID for all rows, or None if the raters are unknown.
-        quarantine: invalid cells, as rows of the table QUARANTINE.
+        quarantine: invalid cells, as rows of the QUARANTINE table.
     """
 
     scale: RatingScale
@@ -51,12 +52,12 @@ def parse_numbers(file: str, cells: "pd.Series[str]", scale: RatingScale) -> tup
 
     Args:
         file: name of the ratings file.
-        cells: text cells of one column.
-        scale: scale that the numbers must lie on.
+        cells: cells of one column, as text.
+        scale: rating scale. Numbers outside the scale are invalid.
 
     Returns:
-        The number in each cell, nan if the cell is blank or invalid, and the invalid cells as rows of the table
-        QUARANTINE.
+        The number in each cell (nan if the cell is blank or invalid), and the invalid cells as rows of the QUARANTINE
+        table.
     """
     numbers = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(np.float64)
     not_a_number = (cells != "") & ~np.isfinite(numbers)

@@ -1,11 +1,11 @@
-"""Validate ratings files and convert their ratings to rows of the table RATINGS.
+"""Validate ratings files and convert their ratings to rows of the RATINGS table.
 
 Each ratings file is processed in three steps. First, invalid rows are moved to the quarantine. Second, the modules
 `expert_ratings` and `crowd_votes` parse the rating cells. Third, every valid rating becomes one row of the table.
 
 A row is invalid if its image or its text is invalid, if the row repeats another row, or if all ratings are blank. If
-only one rating of a row is invalid, the other ratings of the row are kept, because other raters gave them. If several
-rows rate the same pair, all of these rows are used.
+only one rating of a row is invalid, the other ratings of the row are kept, because they come from other raters. If
+several rows rate the same pair, all of these rows are used.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ class CheckedRatings:
     """The validated ratings of one file.
 
     Attributes:
-        ratings: valid ratings, as rows of the table RATINGS.
-        quarantine: rejected rows and cells, as rows of the table QUARANTINE.
-        n_rows: number of all rows in the file.
+        ratings: valid ratings, as rows of the RATINGS table.
+        quarantine: rejected rows and cells, as rows of the QUARANTINE table.
+        n_rows: total number of rows in the file.
         columns_identify_raters: whether each expert column contains the ratings of a single person. None if the file
             has no expert columns.
     """
@@ -44,11 +44,11 @@ class CheckedRatings:
 def check_ratings(
     raw: RawRatings | RawLongRatings, image_status: Mapping[str, str], query_splits: Mapping[str, str]
 ) -> CheckedRatings:
-    """Validate the ratings of one file and convert them to rows of the table RATINGS.
+    """Validate the ratings of one file and convert them to rows of the RATINGS table.
 
     Args:
         raw: content of the ratings file.
-        image_status: status of each image by image_id, see `image_rules`.
+        image_status: status of each image by image_id. `image_rules` describes the values.
         query_splits: split of each valid text, by query_id.
     """
     rules = (*_pair_rules(image_status, query_splits), *_rating_rules(raw))
@@ -82,8 +82,8 @@ def _pair_rules(image_status: Mapping[str, str], query_splits: Mapping[str, str]
 def _rating_rules(raw: RawRatings | RawLongRatings) -> tuple[Rule, ...]:
     """Return the rules for repeated rows and blank ratings.
 
-    In a long table, if a rater rates a pair twice, the later rating replaces the earlier rating. Identical rows without
-    a rater are all kept, because different people can have given the same rating.
+    In a long table, if a rater rates a pair twice, the later rating replaces the earlier rating. Identical rows that
+    name no rater are all kept, because they can come from different people.
     """
     if isinstance(raw, RawRatings):
         columns = raw.rating_columns
@@ -103,7 +103,10 @@ def _rating_rules(raw: RawRatings | RawLongRatings) -> tuple[Rule, ...]:
 def _with_categories(
     rows: pd.DataFrame, image_status: Mapping[str, str], query_splits: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Make the IDs categorical, which reduces memory use by 90 %. All ratings files share the categories."""
+    """Convert the IDs to categorical columns, which reduces memory use by 90%.
+
+    The categories are the same for all files.
+    """
     return rows.assign(
         image_id=pd.Categorical(rows["image_id"], categories=sorted(image_status)),
         query_id=pd.Categorical(rows["query_id"], categories=sorted(query_splits)),
@@ -111,7 +114,7 @@ def _with_categories(
 
 
 def _to_rating_rows(rows: pd.DataFrame, parsed: ParsedRatings) -> pd.DataFrame:
-    """Return the valid ratings as rows of the table RATINGS."""
+    """Return the valid ratings as rows of the RATINGS table."""
     values = parsed.values.dropna()
     pairs = rows.loc[values.index, ["image_id", "query_id"]]
     raters = parsed.raters

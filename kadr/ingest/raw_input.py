@@ -11,9 +11,9 @@ class RawRatings:
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns image_id and query_id, and all rating columns. All cells are text, "" if blank. The index `row`
-            contains the row numbers in the file, starting at 1.
-        column_names: column names that the file uses for image_id and query_id.
+        rows: table with the columns image_id and query_id, and all rating columns. All cells are text. Blank cells are
+            "". The index `row` contains the row numbers in the file, starting at 1.
+        column_names: names of the columns image_id and query_id in the file.
         expert_columns: names of the columns that contain expert ratings.
         crowd_column: name of the column that contains shares of positive crowd votes or lists of crowd votes.
         vote_columns: names of the two columns that contain the numbers of positive and negative crowd votes.
@@ -39,9 +39,9 @@ class RawLongRatings:
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text. The index `row`
-            contains the row numbers in the file, starting at 1.
-        column_names: column names that the file uses for image_id and query_id.
+        rows: table with the columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text.
+            The index `row` contains the row numbers in the file, starting at 1.
+        column_names: names of the columns image_id and query_id in the file.
     """
 
     file: str
@@ -55,9 +55,9 @@ class RawQueries:
 
     Attributes:
         file: path of the file, relative to the dataset folder.
-        rows: columns query_id, text and image_id ("" if unknown). The index `row` contains the row numbers in the
-            file, starting at 1.
-        column_names: column names that the file uses for query_id, text and image_id.
+        rows: table with the columns query_id, text and image_id ("" if unknown). The index `row` contains the row
+            numbers in the file, starting at 1.
+        column_names: names of the columns query_id, text and image_id in the file.
         split: `train` for training texts, `test` for queries of the test split.
     """
 
@@ -74,8 +74,8 @@ class RawInput:
     Attributes:
         folders: path of the image folder of each split, relative to the dataset folder.
         ratings: content of the ratings files.
-        queries: content of the files with texts. Files of training texts come before files of test queries.
-        listed_images: image names of each split that a file such as test_images.csv lists.
+        queries: content of the files with texts. Files with training texts precede files with test queries.
+        listed_images: image names that a file such as test_images.csv lists, by split.
     """
 
     folders: dict[str, str]
@@ -84,6 +84,9 @@ class RawInput:
     listed_images: dict[str, list[str]]
 
     def add_training_texts(self, texts: RawQueries) -> "RawInput":
-        """Return a copy of the raw input with another file of training texts, placed after the existing ones."""
+        """Return a copy of the raw input to which another file of training texts has been added.
+
+        The new file comes after the existing files of training texts.
+        """
         training = [queries for queries in self.queries if queries.split == "train"]
         return replace(self, queries=(*training, texts, *self.queries[len(training) :]))

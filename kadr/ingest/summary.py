@@ -1,4 +1,4 @@
-"""Compute the metrics of stage ingest: counts of valid and rejected images, texts and ratings."""
+"""Compute the metrics of the `ingest` stage: counts of valid and rejected images, texts and ratings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,7 +20,7 @@ def summarise_input(
     """Return the content of metrics/ingest.json, except for the format and the list of CP1251 files.
 
     Args:
-        tables: all tables of stage ingest, by name.
+        tables: all tables of the `ingest` stage, by name.
         files: validated ratings of each ratings file.
         near_duplicates: near-duplicate images for each combination of splits, e.g. train_test.
         equal_texts: identical texts for each combination of splits, e.g. train_test.
@@ -51,12 +51,12 @@ def summarise_input(
 
 
 def _by_split(*tables: pa.Table) -> Iterable[tuple[str, pa.Table]]:
-    """Yield each split, and all rows of the given tables that belong to the split."""
+    """Yield the name of each split together with the rows of the given tables that belong to the split."""
     for split in ("train", "test", "corpus"):
         yield split, pa.concat_tables(tables).filter(pc.field("split") == split)
 
 
 def _count_values(values: pa.ChunkedArray) -> dict[str, int]:
-    """Return a mapping from each value to its number of rows, sorted by value."""
+    """Return the number of rows with each value, sorted by value."""
     counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()}
     return dict(sorted(counts.items()))

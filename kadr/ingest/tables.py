@@ -1,4 +1,4 @@
-"""Build the sorted tables of stage ingest. The same input always gives identical tables."""
+"""Build the sorted tables of the `ingest` stage. The same input always produces identical tables."""
 
 import logging
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
-    """Combine the ratings of all files into one table RATINGS.
+    """Combine the ratings of all files into one RATINGS table.
 
-    In this table, text columns are dictionary-encoded. 20 million ratings then need 1 GB of memory instead of 2 GB.
-    `write_table` writes text columns without this encoding.
+    The text columns of the table are dictionary-encoded, so 20 million ratings need 1 GB of memory instead of 2 GB.
+    `write_table` writes the text columns without dictionary encoding.
 
     Args:
         files: validated ratings of each ratings file.
@@ -33,13 +33,12 @@ def join_ratings(files: Sequence[CheckedRatings], source: str) -> pa.Table:
     if ratings.empty:
         n_rows = sum(file.n_rows for file in files)
         raise InputError(
-            f"{source}: none of the {n_rows:,} rows has a valid rating, expected at least one. Add valid ratings, or "
-            "correct ingest.format."
+            f"{source}: none of the {n_rows:,} rows has a valid rating. Add valid ratings, or correct ingest.format."
         )
     if any(file.columns_identify_raters is False for file in files):
         logger.warning(
-            "The expert ratings are sorted in nearly every row, so that the rating columns do not identify raters. The "
-            "table ratings contains no rater IDs for these ratings."
+            "The expert ratings are sorted in nearly every row, so the rating columns do not identify raters. In the "
+            "ratings table, these ratings have no rater ID."
         )
     ratings = ratings.sort_values(["image_id", "query_id", "source"], ignore_index=True)
     columns = {name: pa.array(ratings[name], type=_encode(RATINGS.field(name).type)) for name in RATINGS.names}
@@ -54,7 +53,7 @@ def _encode(type_: pa.DataType) -> pa.DataType:
 def make_tables(
     images: Sequence[ImageFile], corpus: Corpus, queries: pd.DataFrame, ratings: pa.Table, quarantine: pd.DataFrame
 ) -> dict[str, pa.Table]:
-    """Build all tables except leaks. Return the sorted tables by name."""
+    """Build all tables except the leaks table. Return a mapping from table name to sorted table."""
     return {
         "images": image_table(images),
         "corpus": image_table(corpus.images),
@@ -66,7 +65,7 @@ def make_tables(
 
 
 def image_table(images: Sequence[ImageFile]) -> pa.Table:
-    """Return image files as a table with the schema IMAGES, sorted by image_id."""
+    """Convert image files to a table with the schema IMAGES, sorted by image_id."""
     return pa.Table.from_pylist([asdict(image) for image in images], schema=IMAGES).sort_by("image_id")
 
 

@@ -1,4 +1,4 @@
-"""Read text tables with numbered rows, and explain in an error message why a table cannot be read."""
+"""Read text tables and number their rows. If a table cannot be read, the error message explains why."""
 
 import csv
 import logging
@@ -27,7 +27,7 @@ def read_rows(path: Path, header: Sequence[str], names: ColumnNames | None = Non
 
     Args:
         path: path of a file in UTF-8, with or without a byte order mark, or in CP1251.
-        header: column names that a header must contain.
+        header: column names that the header must contain.
         names: function that returns the column names of a table without a header. None if the table must have a header.
 
     Returns:
@@ -44,7 +44,7 @@ def read_rows(path: Path, header: Sequence[str], names: ColumnNames | None = Non
         n_header_rows = 0 if columns else 1
         table = _parse(path, dialect, columns, ragged_rows)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: the file does not exist. Add the file, or correct ingest.source.") from error
+        raise InputError(f"The file {path} does not exist. Add the file, or correct ingest.source.") from error
     except OSError as error:
         raise InputError(
             f"{path}: the file cannot be read ({error.strerror or error}). Check the file permissions."
@@ -105,7 +105,7 @@ def find_file(folder: Path, *stems: str, suffixes: Sequence[str] = TEXT_SUFFIXES
     paths = [path for stem in stems for suffix in suffixes if (path := folder / f"{stem}{suffix}").is_file()]
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
-        raise InputError(f"{folder}: found {names}, expected only one of these files. Remove the others.")
+        raise InputError(f"{folder} contains {names}. Only one of these files is allowed. Remove the other files.")
     return paths[0] if paths else folder / f"{stems[0]}{suffixes[0]}"
 
 
@@ -131,24 +131,27 @@ def require_columns(path: Path, rows: pd.DataFrame, required: Iterable[str]) -> 
 
 
 def normalise_texts(texts: pd.Series) -> pd.Series:
-    """Return the texts with normalised whitespace. Process identical texts only once."""
+    """Normalise the whitespace in each text. Each distinct text is processed only once."""
     distinct = {text: normalise_whitespace(text) for text in texts.unique()}
     return texts.map(distinct).astype("str")
 
 
 def _read_header(path: Path, dialect: Dialect) -> list[str]:
-    """Read the column names with surrounding spaces. Raise InputError if no name exists, or if a name is repeated."""
+    """Read the column names, including surrounding spaces.
+
+    Raise InputError if the header is empty or repeats a name.
+    """
     encoding = "utf-8-sig" if dialect.encoding == UTF8 else dialect.encoding
     with path.open(encoding=encoding, newline="") as file:
         names = next(read_cells(file, dialect.delimiter), [])
     if not names:
-        raise InputError(f"{path}: the first line is empty, expected the column names. Add a header.")
+        raise InputError(f"{path}: the first line is empty. It must contain the column names. Add a header.")
     stripped = [name.strip() for name in names]
     repeated = sorted({name for name in stripped if stripped.count(name) > 1})
     if repeated:
         raise InputError(
-            f"{path}: the header ({', '.join(names)}) contains {', '.join(repeated)} more than once, expected "
-            "unique names. Rename a column."
+            f"{path}: the header ({', '.join(names)}) contains {', '.join(repeated)} more than once. Column "
+            "names must be unique. Rename a column."
         )
     return names
 
@@ -169,15 +172,15 @@ def _explain(path: Path, ragged_rows: list[pcsv.InvalidRow], n_header_rows: int,
                 byte = line[invalid.start]
                 return f"line {number} is neither UTF-8 nor CP1251 (byte {byte:#04x}). Save the file as UTF-8."
     if "Empty CSV" in str(error):
-        return "the table has no rows, expected at least one. Add rows."
-    return f"the table cannot be read ({error}). Save the table as CSV in UTF-8."
+        return "the table has no rows. Add at least one row."
+    return f"the table cannot be read ({error}). Save the table as a CSV file in UTF-8."
 
 
 def _require_closed_quotes(path: Path, table: pa.Table) -> None:
-    """Raise InputError if a quote is never closed. In this case, the last cell contains the rest of the file."""
+    """Raise InputError if a quotation mark is never closed, so that the last cell contains the rest of the file."""
     last = table.slice(len(table) - 1).to_pylist()[0].values() if len(table) else ()
     if any("\n" in cell for cell in last) and path.read_bytes().count(b'"') % 2:
         raise InputError(
-            f'{path}: a quote (") in data row {len(table)} is never closed. Add the closing quote. If the quote is '
-            'part of the text, write "" instead.'
+            f'{path}: a quotation mark (") in data row {len(table)} is never closed. Add the closing quotation mark, '
+            'or write "" if the quotation mark is part of the text.'
         )

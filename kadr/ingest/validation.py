@@ -1,4 +1,7 @@
-"""Validate the values in the tables with Great Expectations. The suites are JSON files that are edited by hand."""
+"""Validate the values in the tables with Great Expectations.
+
+The expectation suites are JSON files that are maintained by hand.
+"""
 
 import json
 import logging
@@ -15,7 +18,7 @@ from kadr.errors import InputError
 from kadr.ingest.data_docs import render_data_docs
 
 SUITES = {"images": "images", "corpus": "images", "queries": "queries", "ratings": "ratings", "captions": "captions"}
-"""Name of the expectation suite that validates each table."""
+"""Name of each table's expectation suite, by table name."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> Validation:
     """Validate tables against their expectation suites, without writing files.
 
     Args:
-        tables: tables to validate, by name. The names are keys of SUITES. Empty tables are skipped.
-        folder: folder that contains the suites as `<suite>.json`.
+        tables: tables to validate, by name. Each name must be a key of SUITES. Empty tables are skipped.
+        folder: folder that contains one `<suite>.json` file per suite.
 
     Raises:
         InputError: a critical expectation fails, or a suite is missing or invalid.
@@ -62,7 +65,7 @@ def validate(tables: Mapping[str, pd.DataFrame], folder: Path) -> Validation:
     if failed["critical"]:
         failures = "".join(f"\n  {sentence}" for sentence in sorted(failed["critical"]))
         raise InputError(
-            f"The input does not meet critical expectations in {folder}:{failures}\n"
+            f"The input does not meet these critical expectations in {folder}:{failures}\n"
             "Correct the input. If an expectation is wrong, correct the expectation."
         )
     return Validation(sorted(failed["warning"] + failed["info"]), pages)
@@ -118,7 +121,7 @@ def _read_suite(gx: Any, path: Path) -> Any:
 
 
 def _describe_failure(table: str, result: Any) -> str:
-    """Return a text that names the table, the failed expectation and the observed values."""
+    """Describe a failed expectation: the table, the expectation and the observed values."""
     expectation = result.expectation_config
     kwargs = ", ".join(f"{key}={value!r}" for key, value in expectation.kwargs.items() if key != "batch_id")
     observed = result.result

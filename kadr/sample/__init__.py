@@ -1,6 +1,7 @@
-"""Synthetic sample data: rendered images, captions and simulated ratings whose true relevance is known.
+"""Synthetic sample data: rendered images with captions, simulated ratings and known true relevance.
 
-`write_sample` writes the data set and returns a `SampleSummary`. `PLANTED_DEFECTS` describes the intentional defects.
+`write_sample` writes the sample dataset and returns a `SampleSummary`. `PLANTED_DEFECTS` describes the defects that the
+dataset contains on purpose.
 """
 
 from kadr.sample.planted_defects import PLANTED_DEFECTS, PlantedDefects

@@ -8,9 +8,10 @@ from kadr.sample.true_relevance import CaptionMeaning, ObjectMention
 
 
 def describe_fully(scene: SceneGraph, rng: np.random.Generator) -> CaptionMeaning:
-    """Return the meaning of a caption that mentions the main objects with their colours.
+    """Return the meaning of a caption that mentions the main objects and their colours.
 
-    The caption also mentions the relation of the objects, the background or both. Some captions mention a third object.
+    The caption also mentions the relation between the objects, the background or both. Some captions mention a third
+    object.
     """
     objects = scene.objects
     if len(objects) == 1:
@@ -41,7 +42,7 @@ def describe_partly(scene: SceneGraph, rng: np.random.Generator) -> CaptionMeani
 def _mention(
     scene_object: SceneObject, rng: np.random.Generator, colour: float, size: float, position: float = 0
 ) -> ObjectMention:
-    """Return a mention of an object. Each attribute is included with the given probability."""
+    """Return a mention of an object. The colour, size and position are each included with the given probability."""
     draws = rng.random(3)
     return ObjectMention(
         scene_object.category,
@@ -52,7 +53,10 @@ def _mention(
 
 
 def _choose_relation(subject: SceneObject, target: SceneObject, rng: np.random.Generator) -> Relation | None:
-    """Choose one of the relations that hold, usually the one that comes last in `RELATIONS`."""
+    """Choose a relation that holds between the objects, or return None if no relation holds.
+
+    The last such relation in `RELATIONS` is the most likely choice.
+    """
     valid = [relation for relation in RELATIONS if relation_holds(relation, subject, target)]
     if not valid:
         return None

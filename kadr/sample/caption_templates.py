@@ -33,12 +33,13 @@ class SampleCaption:
 
 
 def generate_captions(scene: SceneGraph, rng: np.random.Generator, full: bool = False) -> tuple[SampleCaption, ...]:
-    """Return five different captions that describe a scene correctly.
+    """Return five distinct captions that describe a scene correctly.
 
     Args:
         scene: Scene to describe.
         rng: Random number generator.
-        full: Whether every caption mentions the main objects with their colours. By default, only the first two do.
+        full: Whether all captions mention the main objects and their colours. If false, only the first two captions are
+            sure to mention them.
     """
     captions: dict[str, SampleCaption] = {}
     while len(captions) < CAPTIONS_PER_IMAGE:
@@ -54,7 +55,7 @@ def _generate_caption(scene: SceneGraph, rng: np.random.Generator, partial: bool
 
 
 def _make_sentence(meaning: CaptionMeaning, rng: np.random.Generator) -> str:
-    """Return the meaning of a caption as an English sentence, in lower case and without a full stop."""
+    """Express the meaning of a caption as an English sentence in lower case and without a full stop."""
     phrases = [_noun_phrase(mention, rng) for mention in meaning.mentions]
     background = _choose(BACKGROUND_PHRASES[meaning.background], rng) if meaning.background else ""
     if len(phrases) == 1:

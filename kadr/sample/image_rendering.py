@@ -1,4 +1,4 @@
-"""Render the sample images as JPEG files, in several processes if the sample is large."""
+"""Render the sample images as JPEG files. Large samples are rendered in several processes."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ class RenderingTask:
     Attributes:
         image: Image to render.
         path: JPEG file to write.
-        near_duplicate: Whether to save the image brighter and with a lower JPEG quality.
+        near_duplicate: Whether to brighten the image and use a lower JPEG quality.
     """
 
     image: SampleImage
@@ -33,11 +33,11 @@ class RenderingTask:
 
 
 def render_images(tasks: Sequence[RenderingTask], n_processes: int, on_progress: Callable[[int], None]) -> None:
-    """Render all images. The number of processes does not change the files.
+    """Render all images. The files do not depend on the number of processes.
 
     Args:
         tasks: Images and output files. The folders must exist.
-        n_processes: Number of processes. Fewer than 200 images are always rendered in the current process.
+        n_processes: Number of processes. If there are fewer than 200 images, the current process renders all images.
         on_progress: Callback that receives the number of images rendered since the last call.
     """
     if n_processes == 1 or len(tasks) < _MIN_POOL_IMAGES:

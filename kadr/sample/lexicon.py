@@ -68,7 +68,7 @@ CONVERSE_RELATION_PHRASES = {
     "next to": ("next to", "beside"),
     "in front of": ("behind",),
 }
-"""Phrases that express the same relation with subject and target swapped."""
+"""Phrases that express the same relation with the subject and the target swapped."""
 
 BACKGROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "beach": ("on the beach", "on a sandy beach", "at the seaside"),

@@ -18,7 +18,7 @@ _CATEGORIES = list(OBJECT_CATEGORIES)
 
 @dataclass(frozen=True)
 class SampledPair:
-    """Positions of an image and a caption in the lists of images and captions."""
+    """A sampled pair: the index of an image and the index of a caption."""
 
     image: int
     caption: int
@@ -31,7 +31,7 @@ class PairMix:
     Attributes:
         n_pairs: Number of pairs.
         matching: Share of pairs that consist of an image and one of its own captions.
-        similar: Share of pairs whose image and caption have an object category or the background in common.
+        similar: Share of pairs whose image and caption do not match, but share an object category or the background.
     """
 
     n_pairs: int
@@ -45,10 +45,10 @@ class PairMix:
 
 
 def choose_captions(images: Sequence[SampleImage], rng: np.random.Generator) -> tuple[list[SampleCaption], list[int]]:
-    """Choose about 7 different captions for every 6 images.
+    """Choose about 7 distinct captions for every 6 images.
 
     Returns:
-        The chosen captions, and the position of each caption's image in `images`.
+        The chosen captions, and the index of each caption's image in `images`.
     """
     owners = list(range(len(images)))
     n_extra = round(len(images) * (CAPTIONS_PER_RATED_IMAGE - 1))
@@ -72,14 +72,14 @@ def sample_pairs(
     required_images: Sequence[int],
     rng: np.random.Generator,
 ) -> list[list[SampledPair]]:
-    """Sample distinct pairs for each mix. A mix gets fewer pairs if not enough pairs are available.
+    """Sample distinct pairs for each mix. If too few pairs are available, the list of pairs is shorter.
 
     Args:
         images: Images to rate.
         captions: Captions to rate.
-        owners: Position of each caption's image in `images`.
-        mixes: Numbers and shares of pairs to sample, one mix for each list of pairs.
-        required_images: Positions of the images that must be paired with their own captions in the first list.
+        owners: Index of each caption's image in `images`.
+        mixes: Number and shares of pairs in each list of pairs.
+        required_images: Indices of the images that must be paired with their own captions in the first list.
         rng: Random number generator.
 
     Returns:
@@ -110,7 +110,10 @@ def _sort_pairs(priority: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) 
 
 
 def _content_overlap(images: Sequence[SampleImage], captions: Sequence[SampleCaption]) -> npt.NDArray[np.float64]:
-    """Return the weighted overlap of categories (weight 2) and backgrounds (0.5): (n_captions, n_images)."""
+    """Return the content overlap of each caption and image as an array of shape (n_captions, n_images).
+
+    Each shared object category has a weight of 2. A shared background has a weight of 0.5.
+    """
     n_columns = len(_CATEGORIES) + len(BACKGROUNDS)
     image_content = np.zeros((len(images), n_columns))
     caption_content = np.zeros((len(captions), n_columns))

@@ -14,13 +14,13 @@ PLANTED_DEFECTS = MappingProxyType(
     {
         "truncated_photo": "A rated train image whose file is truncated to half of its size.",
         "missing_photo": "A rated train image whose file is missing.",
-        "near_duplicate": "A train image that is a brighter copy of a test image with a lower JPEG quality.",
+        "near_duplicate": "A train image that is a brighter copy of a test image, saved with a lower JPEG quality.",
         "duplicate_row": "A row that occurs twice in train_dataset.csv. The second copy is the last row.",
-        "bad_rating": "A row whose rate_2 is 7, outside the scale of 1 to 4.",
+        "bad_rating": "A row whose rate_2 is 7, which is outside the scale of 1 to 4.",
         "empty_text": "A row without text.",
     }
 )
-"""Description of each defect by name. `PlantedDefects` has one field for each name."""
+"""Description of each defect, by name. `PlantedDefects` has one field for each name."""
 
 NEAR_DUPLICATE, TRUNCATED = 1, 3
 MIN_TRAIN = 6
@@ -29,7 +29,7 @@ INVALID_RATING = 7
 
 @dataclass(frozen=True)
 class PlantedDefects:
-    """Locations of the defects in one sample. The field names are keys of sample.json.
+    """Locations of the defects in one sample. The field names are used as keys in sample.json.
 
     Attributes:
         truncated_photo: Name of the truncated file in train_images.
@@ -49,7 +49,9 @@ class PlantedDefects:
 
 
 def plant_near_duplicate(train: Sequence[SampleImage], original: SampleImage) -> list[SampleImage]:
-    """Replace one train image with a copy of a test image that has new captions. Return all train images.
+    """Replace one train image with a copy of a test image. Return all train images.
+
+    The copy shows the same scene as the test image, but has new captions.
 
     Args:
         train: Train images.
@@ -68,8 +70,8 @@ def plant_row_defects(
 
     Args:
         rows: Rows in file order.
-        train: Train images. The file of the last image is not written.
-        test: Test images. The first image has a near-duplicate among the train images.
+        train: Train images. The last image is the image whose file is missing.
+        test: Test images. A train image is a near-duplicate of the first test image.
 
     Returns:
         The rows with the defects, and the locations of all defects.

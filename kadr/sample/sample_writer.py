@@ -1,4 +1,4 @@
-"""Write the sample data set: images, ratings, queries, captions and true relevances."""
+"""Write the sample dataset: images, ratings, queries, captions and true relevances."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class SampleError(KadrError):
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """Summary of a sample. The field names are keys of sample.json.
+    """Summary of a sample. The field names are used as keys in sample.json.
 
     Attributes:
         seed: Random seed.
@@ -38,7 +38,7 @@ class SampleSummary:
         n_test: Number of files in test_images.
         n_corpus: Number of files in corpus_images.
         n_expert: Number of rows with expert ratings in train_dataset.csv, including the planted rows.
-        n_crowd: Number of rows without expert ratings, which have crowd ratings only.
+        n_crowd: Number of rows that have crowd ratings but no expert ratings.
         n_texts: Number of distinct texts in train_dataset.csv.
         planted: Locations of the planted defects.
     """
@@ -63,7 +63,7 @@ def write_sample(
     on_progress: Callable[[int], None] | None = None,
     n_processes: int = 2,
 ) -> SampleSummary:
-    """Write the sample data set. The same arguments produce identical files.
+    """Write the sample dataset. The same arguments produce identical files.
 
     Args:
         folder: Output folder. An existing sample in this folder is replaced when the new sample is complete.
@@ -72,7 +72,7 @@ def write_sample(
         n_test: Number of test images, at least 1.
         n_corpus: Number of captioned images without ratings.
         on_progress: Callback that receives the number of images rendered since the last call.
-        n_processes: Number of processes that render images. This number does not change the files.
+        n_processes: Number of processes that render images. The files do not depend on this number.
 
     Returns:
         The summary of the sample, which is also written to sample.json.
@@ -83,8 +83,8 @@ def write_sample(
     if n_train < MIN_TRAIN or n_test < 1 or n_corpus < 0 or seed < 0:
         raise SampleError(
             f"Cannot write a sample with n_train={n_train}, n_test={n_test}, n_corpus={n_corpus} and seed={seed}. "
-            f"Expected n_train of at least {MIN_TRAIN}, n_test of at least 1, and no negative numbers. "
-            "Use larger numbers."
+            f"n_train must be at least {MIN_TRAIN}, n_test must be at least 1, and n_corpus and seed must be at "
+            "least 0."
         )
     _check_replaceable(folder)
     test = make_distinct_images(seed, "test", n_test)
@@ -118,7 +118,7 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.is_dir() or any(folder.iterdir()):
         raise SampleError(
             f"Cannot replace {folder}, because it does not contain {SUMMARY_FILE}. "
-            "Expected a new folder, an empty folder or an existing sample. Choose another folder, or remove this one."
+            "Only an empty folder or an existing sample can be replaced. Choose another folder, or remove this folder."
         )
 
 

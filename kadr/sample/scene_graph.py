@@ -14,7 +14,7 @@ class SceneObject:
         colour: Key of `COLOURS`.
         size: Size of the object, `small` or `large`.
         x: Horizontal position of the object's centre, 0 (left edge) to 1 (right edge).
-        depth: Position in depth, 0 (far from the camera) to 1 (near the camera).
+        depth: Depth of the object in the scene, 0 (far from the camera) to 1 (near the camera).
     """
 
     category: str
@@ -30,7 +30,7 @@ class SceneObject:
 
     @property
     def position(self) -> Position:
-        """Horizontal position of the object's centre: left (x below 0.4), centre or right (x above 0.6)."""
+        """Horizontal position of the object's centre: left (x below 0.4), right (x above 0.6) or centre."""
         if self.x < 0.4:
             return "left"
         return "right" if self.x > 0.6 else "centre"

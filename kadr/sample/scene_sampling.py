@@ -13,7 +13,7 @@ _TALL = 0.5
 
 
 def sample_scene(rng: np.random.Generator) -> SceneGraph:
-    """Return a random scene. Every category is equally likely for the first object."""
+    """Return a random scene. Its first object category is chosen uniformly at random."""
     first = str(rng.choice(list(OBJECT_CATEGORIES)))
     background = str(rng.choice(OBJECT_CATEGORIES[first].backgrounds))
     n_objects = int(rng.choice(3, p=_OBJECT_COUNT_SHARES)) + 1
@@ -81,7 +81,7 @@ def _sample_related_objects(rng: np.random.Generator, first: str, background: st
 
 
 def _sample_vertical_categories(rng: np.random.Generator, background: str, category: str) -> tuple[str, str]:
-    """Return a flying category and the category of the object below it. One of them is `category`."""
+    """Return the categories of a flying object and of an object below it. One of the two categories is `category`."""
     if OBJECT_CATEGORIES[category].flies:
         return category, _sample_other_category(rng, background, category)
     return str(rng.choice([name for name in _list_categories(background) if OBJECT_CATEGORIES[name].flies])), category

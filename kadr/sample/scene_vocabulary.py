@@ -1,4 +1,4 @@
-"""Object categories, colours, backgrounds and relations of the sample scenes, and their similarities.
+"""Vocabulary of the sample scenes: object categories, colours, backgrounds, relations and word similarities.
 
 To add an object category, add an entry to `OBJECT_CATEGORIES`, words to `kadr/sample/lexicon.py` and a drawing function
 to `kadr/sample/drawing/`.
@@ -39,7 +39,7 @@ class ObjectCategory:
     """One category of objects.
 
     Attributes:
-        side: Side of the square that contains a large object, as a fraction of the image height.
+        side: Side length of the square that contains a large object, as a fraction of the image height.
         colours: Colours that objects of this category can have.
         backgrounds: Backgrounds that objects of this category can appear on.
         flies: Whether objects of this category are always in the air.
@@ -71,7 +71,7 @@ OBJECT_CATEGORIES: dict[str, ObjectCategory] = {
 }
 
 LOW_CONTRAST = frozenset({("white", "snow"), ("black", "night"), ("yellow", "desert")})
-"""Pairs of a colour and a background with too little contrast. Scenes do not use these pairs."""
+"""Combinations of an object colour and a background with too little contrast. Scenes never use these combinations."""
 
 SIMILARITIES: dict[frozenset[str], float] = {
     frozenset({"dog", "cat"}): 0.35,

@@ -14,7 +14,7 @@ class SimulatedExpert:
     Attributes:
         bias: Mean deviation from the true relevance, in rating steps.
         noise: Standard deviation of the ratings, in rating steps.
-        careless: Share of the pairs that the expert rates at random.
+        careless: Share of pairs that the expert rates at random.
     """
 
     bias: float
@@ -27,7 +27,7 @@ EXPERTS = (
     SimulatedExpert(0.35, 0.40),
     SimulatedExpert(0.05, 0.55, careless=0.25),
 )
-"""The strict, lenient and careless experts, whose ratings are the columns `rate_1`, `rate_2` and `rate_3`."""
+"""The strict, lenient and careless experts, whose ratings are in the columns `rate_1`, `rate_2` and `rate_3`."""
 
 _VOTE_COUNTS = (3, 4, 5)
 _VOTE_COUNT_SHARES = (0.9, 0.06, 0.04)
@@ -35,7 +35,7 @@ _YES_THRESHOLD, _YES_STEEPNESS, _ERROR_RATE = 0.84, 16.0, 0.012
 
 
 def rate_by_experts(relevance: float, rng: np.random.Generator) -> ExpertRatings:
-    """Return the ratings of the three experts, 1 (caption does not match) to 4 (caption matches completely).
+    """Return the ratings of the three experts, from 1 (caption does not match) to 4 (caption matches completely).
 
     Args:
         relevance: True relevance, 0 to 1.
@@ -46,7 +46,7 @@ def rate_by_experts(relevance: float, rng: np.random.Generator) -> ExpertRatings
 
 
 def rate_by_crowd(relevance: float, rng: np.random.Generator) -> float:
-    """Return the share of yes votes among three to five crowd votes, rounded to four decimals.
+    """Return the share of yes votes among three to five crowd votes, rounded to four decimal places.
 
     Args:
         relevance: True relevance, 0 to 1.

@@ -43,7 +43,7 @@ def make_image(seed: int, split: Split, number: int, attempt: int = 0) -> Sample
         seed: Random seed of the sample.
         split: Split that contains the image.
         number: Number of the image in its split, starting at 0.
-        attempt: Number of images that were already rejected for this image number.
+        attempt: Number of candidates that were already rejected for this image.
     """
     base = (seed, SPLIT_SEEDS[split], number, attempt)
     scene = sample_scene(np.random.default_rng((*base, _SCENE_SEED)))
@@ -57,7 +57,7 @@ def make_images(seed: int, split: Split, n_images: int) -> list[SampleImage]:
 
 
 def make_distinct_images(seed: int, split: Split, n_images: int) -> list[SampleImage]:
-    """Return images that are fully described only by their own captions.
+    """Return images such that no caption of one image fully describes another image.
 
     Every caption has exactly one fully relevant image, so a search for the caption has one correct result.
     """
@@ -77,5 +77,5 @@ def _is_ambiguous(image: SampleImage, other: SampleImage) -> bool:
 
 
 def _describes(image: SampleImage, other: SampleImage) -> bool:
-    """Return whether a caption of `image` is fully relevant to `other`."""
+    """Return whether any caption of `image` fully describes `other`."""
     return any(true_relevance(caption.meaning, other.scene) > _FULLY_RELEVANT for caption in image.captions)

@@ -1,4 +1,4 @@
-"""Write the tables of the sample in file formats that `kadr.ingest` reads."""
+"""Write the tables of the sample in file formats that `kadr.ingest` can read."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ TRAIN_COLUMNS = ("img_id", "text", "rate_1", "rate_2", "rate_3", "crowd_rates")
 
 
 def write_train_table(path: Path, rows: Sequence[TrainRow]) -> None:
-    """Write the rated pairs as a CSV file. Missing ratings are empty cells."""
+    """Write the rated pairs as a CSV file. Missing ratings are written as empty cells."""
     lines = ((row.img_id, row.text, *(row.ratings or ("", "", "")), _format_share(row.crowd)) for row in rows)
     _write_csv(path, [TRAIN_COLUMNS, *lines], ",")
 
@@ -22,7 +22,7 @@ def write_train_table(path: Path, rows: Sequence[TrainRow]) -> None:
 def write_test_tables(images_path: Path, queries_path: Path, images: Sequence[SampleImage]) -> None:
     """Write the list of test images and the test queries.
 
-    The file of the queries uses the delimiter `|`. Its first column contains row numbers and has no name.
+    The queries file uses the delimiter `|`. Its first column contains row numbers and has no name.
     """
     _write_csv(images_path, [("image",), *((image.name,) for image in images)], ",")
     queries = ((query_id, text, image) for query_id, text, image in _list_captions(images))
@@ -31,12 +31,12 @@ def write_test_tables(images_path: Path, queries_path: Path, images: Sequence[Sa
 
 
 def write_caption_table(path: Path, images: Sequence[SampleImage]) -> None:
-    """Write one caption per line: `image#number`, a tab and the text. The file has no header."""
+    """Write one caption per line, in the form `image#number`, tab, text. The file has no header."""
     _write_csv(path, ((caption_id, text) for caption_id, text, _ in _list_captions(images)), "\t")
 
 
 def write_relevance_table(path: Path, relevances: Mapping[tuple[str, str], float]) -> None:
-    """Write a Parquet file with the true relevance, 0 to 1, of each pair of img_id and text."""
+    """Write the true relevance (0 to 1) of each image-text pair to a Parquet file."""
     pairs = sorted(relevances)
     columns = {
         "img_id": pa.array([img_id for img_id, _ in pairs], pa.string()),

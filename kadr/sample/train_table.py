@@ -1,4 +1,4 @@
-"""The rows of train_dataset.csv and the true relevance of their pairs."""
+"""Create the rows of train_dataset.csv, and compute the true relevance of each pair."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class TrainRow:
         img_id: File name of the image.
         text: Caption.
         ratings: Ratings of the three experts, or None if the experts did not rate the pair.
-        crowd: Share of yes votes in the crowd, or None if the crowd did not rate the pair.
+        crowd: Share of yes votes from the crowd, or None if the crowd did not rate the pair.
     """
 
     img_id: str
@@ -46,7 +46,7 @@ def make_train_table(images: Sequence[SampleImage], seed: int, required_images: 
     Args:
         images: Images of the train split.
         seed: Random seed of the sample.
-        required_images: Positions of images that the experts must rate with their own captions.
+        required_images: Indices of images that the experts must rate together with the images' own captions.
     """
     rng = np.random.default_rng((seed, RATINGS_SEED))
     captions, owners = choose_captions(images, rng)
@@ -67,7 +67,11 @@ def make_train_table(images: Sequence[SampleImage], seed: int, required_images: 
 
 
 def _rate_pair(img_id: str, text: str, relevance: float, by_experts: bool, rng: np.random.Generator) -> TrainRow:
-    """Simulate the ratings of a pair, either by the experts and sometimes the crowd, or only by the crowd."""
+    """Simulate the ratings of one pair.
+
+    If `by_experts` is true, the experts rate the pair, and the crowd sometimes rates the pair as well. Otherwise, only
+    the crowd rates the pair.
+    """
     if not by_experts:
         return TrainRow(img_id, text, None, rate_by_crowd(relevance, rng))
     ratings = rate_by_experts(relevance, rng)

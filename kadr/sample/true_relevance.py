@@ -26,8 +26,9 @@ class CaptionMeaning:
 
     Attributes:
         mentions: Objects that the caption mentions.
-        relation: Spatial relation of the first mentioned object to the second, or None.
-        background: Background that the caption mentions, or None.
+        relation: Spatial relation of the first mentioned object to the second mentioned object, or None if the caption
+            mentions no relation.
+        background: Background that the caption mentions, or None if the caption mentions no background.
     """
 
     mentions: tuple[ObjectMention, ...]
@@ -38,9 +39,9 @@ class CaptionMeaning:
 def true_relevance(meaning: CaptionMeaning, scene: SceneGraph) -> float:
     """Return the relevance of a caption to a scene.
 
-    Each mentioned object is assigned to a different object of the scene, in the way that gives the highest score. The
-    category has the largest weight, followed by the relation, the background, the colour, the position and the size.
-    Objects that the caption does not mention do not lower the relevance.
+    Each mentioned object is matched with a different object in the scene, so that the score is as high as possible.
+    The category has the largest weight, followed by the relation, the background, the colour, the position and the
+    size. Objects in the scene that the caption omits do not lower the relevance.
 
     Args:
         meaning: Meaning of the caption.
@@ -71,7 +72,7 @@ def _assignment_score(meaning: CaptionMeaning, objects: tuple[SceneObject | None
 
 
 def _mention_score(mention: ObjectMention, candidate: SceneObject | None) -> float:
-    """Return how well an object matches a mention, 0 (unrelated category) to 1."""
+    """Return how well an object matches a mention, from 0 (unrelated category) to 1 (perfect match)."""
     if candidate is None:
         return 0.0
     category = similarity(mention.category, candidate.category)

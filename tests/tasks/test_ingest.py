@@ -106,20 +106,20 @@ def make_empty_images(source: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (remove("train_images"), "train_images: the folder does not exist, expected the train images"),
-        (remove("test_images"), "test_images: the folder does not exist, expected the test images"),
+        (remove("train_images"), "train_images does not exist. It must contain the train images"),
+        (remove("test_images"), "test_images does not exist. It must contain the test images"),
         (remove("train_dataset.csv"), "matches no known format"),
-        (remove("captions.tsv"), r"captions\.tsv: the file does not exist, expected .*ingest\.corpus to null"),
-        (remove("corpus"), "corpus: the folder does not exist, expected the corpus images"),
+        (remove("captions.tsv"), r"captions\.tsv does not exist\. It must contain .*ingest\.corpus to null"),
+        (remove("corpus"), "corpus does not exist. It must contain the corpus images"),
         (
             write("captions.tsv", b"x.jpg#0\tNo such image\n"),
             "none of the 1 captions belongs to a valid image in corpus",
         ),
-        (header("img_id", "text", "a", "b", "c", "d"), "no rating column"),
+        (header("img_id", "text", "a", "b", "c", "d"), "contains no rating columns"),
         (header("img_id", "words", *HEADER[2:]), "missing column text"),
         (
             write("train_dataset.csv", ",".join(HEADER).encode() + b"\n"),
-            r"no rows in train_dataset\.csv, expected ratings",
+            r"no ratings found in train_dataset\.csv",
         ),
         (write("train_dataset.csv", b"img_id,text,rate_1\n00.jpg,A dog\n"), "data row 1 has 2 columns, expected 3"),
         (
@@ -132,7 +132,7 @@ def make_empty_images(source: Path) -> None:
         ),
         (
             lambda source: draw(source / "test_images" / "05.jpg", 5),
-            r"train_images and test_images both contain 1 images, such as 05\.jpg",
+            r"train_images and test_images have 1 file names in common, such as 05\.jpg",
         ),
     ],
 )

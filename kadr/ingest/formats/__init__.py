@@ -1,1 +1,1 @@
-"""Readers for the formats of dataset folders. Each format is one class and one `kadr.formats` entry point."""
+"""Readers for dataset folders in different formats. Each format is a class registered under `kadr.formats`."""

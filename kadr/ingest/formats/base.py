@@ -1,4 +1,4 @@
-"""Interface of a dataset format, and readers for the test split files that all built-in formats share."""
+"""Interface for dataset formats, and readers for the test split files, which all built-in formats share."""
 
 from pathlib import Path
 from typing import Protocol
@@ -7,20 +7,20 @@ from kadr.ingest.raw_input import RawInput, RawQueries
 from kadr.ingest.text_tables import normalise_texts, read_rows, require_columns
 
 IMAGE_FOLDERS = {"train": "train_images", "test": "test_images"}
-"""Name of the image folder of each split, in all built-in formats."""
+"""Image folder of each split. All built-in formats use these folder names."""
 
 TEST_QUERIES_FILE = "test_queries.csv"
 TEST_IMAGES_FILE = "test_images.csv"
 
 
 class Format(Protocol):
-    """Interface of a class that reads dataset folders in one format.
+    """Interface that a class must implement to read dataset folders in one format.
 
-    To add a format, write a class with this interface and register the class as an entry point in the group
-    `kadr.formats`. Set `ingest.format` to the name of the entry point to select the format.
+    To add a format, write a class that implements this interface, and register the class as an entry point in the
+    `kadr.formats` group. To select the format, set `ingest.format` to the name of the entry point.
 
     Attributes:
-        layout: description of the files and columns of the format, for error messages.
+        layout: description of the format's files and columns, which is shown in error messages.
     """
 
     layout: str
@@ -30,7 +30,7 @@ class Format(Protocol):
         ...
 
     def read(self, folder: Path) -> RawInput:
-        """Read a dataset folder that has this format.
+        """Read a dataset folder in this format.
 
         Raises:
             InputError: a file or a column is missing, or a file cannot be read.

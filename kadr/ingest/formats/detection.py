@@ -12,7 +12,7 @@ from kadr.params.stages import AUTO_FORMAT, INPUT_FORMATS
 logger = logging.getLogger(__name__)
 
 LONG = "long"
-"""Name of the long format. A folder of another format can also contain a ratings_long file."""
+"""Name of the long format. Folders in other formats can also contain a ratings_long file."""
 
 
 def detect_format(folder: Path, setting: str) -> str:
@@ -20,19 +20,19 @@ def detect_format(folder: Path, setting: str) -> str:
 
     Args:
         folder: dataset folder.
-        setting: value of `ingest.format`. The value `auto` selects the format that recognises the folder.
+        setting: value of `ingest.format`. The value `auto` selects the format whose class recognises the folder.
 
     Returns:
         Name of a registered format.
 
     Raises:
-        InputError: the folder is missing, no format recognises the folder, or several formats recognise the folder.
+        InputError: the folder is missing, matches no format, or matches several formats.
         ParamsError: a registered format cannot be imported.
     """
     if not folder.is_dir():
         raise InputError(
-            f"ingest.source: the folder {folder} does not exist, expected a folder of images, texts and ratings. "
-            f"Correct ingest.source in params.yaml, or run `kadr sample {folder}` to create sample data."
+            f"ingest.source: the folder {folder} does not exist. The folder must contain images, texts and "
+            f"ratings. Correct ingest.source in params.yaml, or run `kadr sample {folder}` to create sample data."
         )
     if setting != AUTO_FORMAT:
         return setting
@@ -48,12 +48,14 @@ def detect_format(folder: Path, setting: str) -> str:
             f"ingest.source: the folder {folder} {problem}. The folder contains {files}. Known formats:{layouts}\n"
             "Add the missing files, or set ingest.format."
         )
-    logger.info("%s has the format %s", folder, names[0])
+    logger.info("%s has the %s format", folder, names[0])
     return names[0]
 
 
 def read_folder(folder: Path, name: str) -> RawInput:
-    """Read a dataset folder in the given format, and also read a ratings_long file if the folder contains one.
+    """Read a dataset folder in the given format.
+
+    If the folder also contains a ratings_long file, add the ratings in this file.
 
     Raises:
         InputError: a file or a column is missing, or a file cannot be read.

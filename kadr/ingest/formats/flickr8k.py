@@ -1,4 +1,4 @@
-"""Reader for the flickr8k format: two files of ratings, and texts in train_dataset.csv or in the same files."""
+"""Reader for the flickr8k format, which stores expert and crowd ratings in two separate files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,10 +26,10 @@ _COLUMN_NAMES = {"image_id": "image", "query_id": "query_id"}
 
 
 class Flickr8k:
-    """Reader for the file layout of the Flickr8k dataset, with the files ExpertAnnotations and CrowdAnnotations.
+    """Reader for folders that contain the annotation files of the Flickr8k dataset.
 
-    The query_id `image#k` identifies caption number k of an image. A rated pair combines
-    a caption with an image, which does not have to be the captioned image.
+    The query_id `image#k` identifies caption number k of an image. In a rated pair, the caption can belong to a
+    different image.
     """
 
     layout = (
@@ -42,7 +42,7 @@ class Flickr8k:
         return has_annotations(folder)
 
     def read(self, folder: Path) -> RawInput:
-        """Read both annotation files, the training texts and the test split.
+        """Read the expert and crowd annotations, the training texts and the test split.
 
         Raises:
             InputError: a file or a column is missing, or a file cannot be read.
@@ -55,8 +55,8 @@ class Flickr8k:
         if len(crowd_columns) != len(_CROWD_COLUMNS):
             raise InputError(
                 f"{crowd_path}: the number of rating columns is {len(crowd_columns)} ({', '.join(crowd_columns)}), "
-                "expected 3: share of positive votes, number of positive votes and number of negative votes. Correct "
-                "the columns."
+                "expected 3 (share of positive votes, number of positive votes, number of negative votes). Correct the "
+                "columns."
             )
         share, positive, negative = crowd_columns
         texts = ((TEXTS_FILE, _read_texts(folder)), (expert_path.name, expert_texts), (crowd_path.name, crowd_texts))
@@ -80,7 +80,10 @@ def has_annotations(folder: Path) -> bool:
 
 
 def _read_annotations(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return the rated pairs, the texts and the names of the rating columns. The texts are None without query_text."""
+    """Return the rated pairs, the texts and the names of the rating columns.
+
+    The texts are None if the file has no query_text column.
+    """
     rows = read_rows(path, _PAIR_COLUMNS, lambda n: [*_PAIR_COLUMNS, *names(n - len(_PAIR_COLUMNS))])
     rating_columns = [name for name in rows.columns if name not in {*_PAIR_COLUMNS, "query_text", ""}]
     texts = rows[["query_id", "query_text"]] if "query_text" in rows.columns else None
@@ -117,5 +120,5 @@ def _training_texts(files: Sequence[tuple[str, pd.DataFrame | None]]) -> list[Ra
 
 
 def source_images(query_ids: pd.Series) -> pd.Series:
-    """Return the ID of the captioned image for each query_id `image#k`, and "" for a query_id without `#`."""
+    """Return the image ID in each query_id of the form `image#k`, or "" if the query_id contains no `#`."""
     return query_ids.str.rsplit("#", n=1).str[0].where(query_ids.str.contains("#", regex=False), "")

@@ -1,4 +1,4 @@
-"""Reader for the long format: ratings_long.csv has one row per rating, with the rater."""
+"""Reader for the long format, in which each row of ratings_long.csv contains one rating and its rater."""
 
 import logging
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ _SUFFIXES = (".csv", *(suffix for suffix in TEXT_SUFFIXES if suffix != ".csv"), 
 
 
 class LongTable:
-    """Reader for a text table or Parquet file with one rating per row: image, text, rater, rating and source."""
+    """Reader for a text table or Parquet file that contains one rating per row."""
 
     layout = (
-        f"{STEM}.csv or {STEM}.parquet ({', '.join(COLUMNS)} and optionally source: expert or crowd), train_images/ "
-        "and test_images/"
+        f"{STEM}.csv or {STEM}.parquet ({', '.join(COLUMNS)}, and optionally source, which is expert or crowd), "
+        "train_images/ and test_images/"
     )
 
     def recognises(self, folder: Path) -> bool:
@@ -51,7 +51,7 @@ class LongTable:
 
 
 def find_long_file(folder: Path) -> Path:
-    """Return the path of the ratings_long file, even if the file does not exist.
+    """Return the path of the ratings_long file, or its default path if the folder contains no such file.
 
     Raises:
         InputError: the folder contains several ratings_long files.
@@ -60,9 +60,9 @@ def find_long_file(folder: Path) -> Path:
 
 
 def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
-    """Add the ratings of a ratings_long file to the raw input.
+    """Add the ratings in a ratings_long file to the raw input.
 
-    If another file contains the same text, the text keeps the query_id from that file.
+    A text that also occurs in another file keeps the query_id from that file.
 
     Raises:
         InputError: the file or a column is missing, or the file cannot be read.
@@ -71,7 +71,7 @@ def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
     require_columns(path, rows, COLUMNS)
     unused = [name for name in rows.columns if name and name not in {*COLUMNS, "source"}]
     if unused:
-        logger.warning("%s: these columns are not used: %s", path.name, ", ".join(unused))
+        logger.warning("Ignored columns in %s: %s", path.name, ", ".join(unused))
     source = rows["source"].str.lower() if "source" in rows.columns else ""
     texts = normalise_texts(rows["text"])
     known_ids = training_query_ids(raw)
@@ -86,7 +86,7 @@ def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
 
 
 def training_query_ids(raw: RawInput) -> Mapping[str, str]:
-    """Return the query_id of each normalised training text. If a text has several IDs, return the first of them."""
+    """Return the query_id of each normalised training text. If a text has several IDs, the first ID is used."""
     ids: dict[str, str] = {}
     for file in raw.queries:
         if file.split == "train":
@@ -97,7 +97,10 @@ def training_query_ids(raw: RawInput) -> Mapping[str, str]:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read all columns as text without surrounding spaces. Null becomes "". The index `row` starts at 1."""
+    """Read all columns of a Parquet file as text without surrounding spaces.
+
+    Null values become "". The index `row` starts at 1.
+    """
     try:
         table = pq.read_table(path)
         columns = {
@@ -106,7 +109,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         }
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{path}: the table cannot be read ({error}). Save it as a Parquet file whose columns are text or numbers."
+            f"{path}: the table cannot be read ({error}). Save the table as a Parquet file that contains only text and "
+            "numbers."
         ) from error
     rows = pd.DataFrame(columns)
     return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))

@@ -1,4 +1,4 @@
-"""Reader for the single_file format: train_dataset.csv has one row per pair, with the text and all ratings."""
+"""Reader for the single_file format, in which each row of train_dataset.csv contains all ratings of one pair."""
 
 import hashlib
 import logging
@@ -22,19 +22,19 @@ _EXPERT_COLUMN = re.compile(r"^rate_\d+$")
 
 
 class SingleFile:
-    """Reader for train_dataset.csv, a file of all rated pairs.
+    """Reader for train_dataset.csv, a file that contains all rated pairs.
 
     The columns rate_1, rate_2 and so on contain expert ratings. The column crowd_rates contains the share of positive
     crowd votes, or a list of votes such as [1, 0, 1]. The columns crowd_yes and crowd_no contain the numbers of
     positive and negative crowd votes.
 
-    Identical texts become one query. The query_id is a hash of the text.
+    Rows with the same text share one query_id, which is a hash of the text.
     """
 
     layout = f"{FILE} (img_id, text, rate_1 .. rate_N, {CROWD_COLUMN}), train_images/ and test_images/"
 
     def recognises(self, folder: Path) -> bool:
-        """Return whether a folder contains train_dataset.csv, but no Flickr8k annotation file."""
+        """Return whether a folder contains train_dataset.csv but no Flickr8k annotation file."""
         return (folder / FILE).is_file() and not has_annotations(folder)
 
     def read(self, folder: Path) -> RawInput:
@@ -67,18 +67,19 @@ def _find_rating_columns(path: Path, header: list[str]) -> tuple[tuple[str, ...]
     votes = VOTE_COLUMNS if set(VOTE_COLUMNS) <= set(header) else None
     if not experts and crowd is None and votes is None:
         raise InputError(
-            f"{path}: no rating column in the header ({', '.join(header)}), expected rate_1, rate_2 and so on for "
-            "expert ratings, or crowd_rates, crowd_yes and crowd_no for crowd votes. Add or rename the columns."
+            f"{path}: the header ({', '.join(header)}) contains no rating columns. Columns of expert ratings must be "
+            "named rate_1, rate_2 and so on. Columns of crowd votes must be named crowd_rates, or crowd_yes and "
+            "crowd_no. Add or rename the columns."
         )
     used = {"img_id", "text", *experts, crowd, *(votes or ())}
     unused = [name for name in header if name and name not in used]
     if unused:
-        logger.warning("%s: these columns are not used: %s", path.name, ", ".join(unused))
+        logger.warning("Ignored columns in %s: %s", path.name, ", ".join(unused))
     return experts, crowd, votes
 
 
 def hash_texts(texts: pd.Series) -> pd.Series:
-    """Return a query_id for each normalised text: `t` and the first 12 hexadecimal digits of the text's SHA-256 hash.
+    """Return a query_id for each normalised text: `t` followed by the first 12 hexadecimal digits of its SHA-256 hash.
 
     The query_id of an empty text is "".
 

@@ -10,7 +10,7 @@ _DARK: RGB = (22, 20, 20)
 
 
 def dog(brush: Brush, colour: RGB) -> None:
-    """Draw a dog from the side with a long snout, a hanging ear and a raised tail."""
+    """Draw a dog from the side, with a long snout, a hanging ear and a raised tail."""
     wag = float(brush.rng.uniform(-0.05, 0.05))
     far = adjust_brightness(colour, 0.7)
     brush.stroke([(0.2, 0.5), (0.1, 0.36), (0.08 + wag, 0.22)], 0.055, colour)
@@ -31,7 +31,7 @@ def dog(brush: Brush, colour: RGB) -> None:
 
 
 def cat(brush: Brush, colour: RGB) -> None:
-    """Draw a sitting cat from the front with pointed ears, whiskers and a curled tail."""
+    """Draw a sitting cat from the front, with pointed ears, whiskers and a curled tail."""
     pale = adjust_brightness(colour, 1.25)
     brush.stroke([(0.68, 0.9), (0.86, 0.86), (0.9, 0.66), (0.82, 0.56)], 0.075, adjust_brightness(colour, 0.85))
     brush.ellipse((0.5, 0.73), (0.24, 0.24), colour)

@@ -10,9 +10,11 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class BackgroundCanvas:
-    """A canvas of floating-point pixels, (height, width, 3), 0 to 255. Later shapes cover earlier shapes.
+    """A canvas of shape (height, width, 3) with floating-point pixel values from 0 to 255.
 
-    Positions are fractions of the height or the width, 0 to 1.
+    Later shapes cover earlier shapes.
+
+    Vertical positions are fractions of the height. Horizontal positions are fractions of the width.
 
     Args:
         width: Width in pixels.
@@ -51,7 +53,7 @@ class BackgroundCanvas:
             top: Top edge of the rows, as a fraction of the height.
             bottom: Bottom edge of the rows, as a fraction of the height.
             colour: Colour to blend in.
-            opacity: (n_rows, width) opacity of the colour, 0 to 1.
+            opacity: Opacity of the colour in each pixel, 0 to 1, as an array of shape (n_rows, width).
         """
         rows = self._rows(top, bottom)
         self.pixels[rows] += (np.asarray(colour, dtype=np.float32) - self.pixels[rows]) * opacity[..., None]
@@ -69,7 +71,7 @@ class BackgroundCanvas:
         self.pixels[self._rows(top, bottom), columns] = colour
 
     def smooth_noise(self, cells: tuple[int, int], n_rows: int) -> FloatArray:
-        """Return smooth noise with a standard deviation of about 1: (n_rows, width)."""
+        """Return smooth noise of shape (n_rows, width) with a standard deviation of about 1."""
         coarse = self.rng.standard_normal((cells[1] + 1, cells[0] + 1), dtype=np.float32)
         size = (self.width, max(1, n_rows))
         return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A brush that draws an object from shaded polygons, ellipses and lines on a transparent square."""
+"""A brush that draws shaded polygons, ellipses and lines on a transparent square."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _LIGHT_DIRECTION = (0.3, 0.4)
 
 
 def adjust_brightness(colour: RGB, factor: float) -> RGB:
-    """Darken a colour (factor below 1) or mix it with white (factor above 1)."""
+    """Darken a colour if `factor` is below 1. Mix the colour with white if `factor` is above 1."""
     if factor <= 1:
         return colour[0] * factor, colour[1] * factor, colour[2] * factor
     white = 255 * (factor - 1)
@@ -28,11 +28,11 @@ def adjust_brightness(colour: RGB, factor: float) -> RGB:
 class Brush:
     """Draw shapes in unit coordinates, from (0, 0) in the upper left corner to (1, 1) in the lower right corner.
 
-    The parameter `relief` is the width of a shape's rounded edge as a fraction of the side of the square. The parameter
-    `grain` is the strength of the surface noise.
+    The parameter `relief` is the width of a shape's rounded edge, as a fraction of the side length of the square. The
+    parameter `grain` is the strength of the surface noise.
 
     Args:
-        side: Side of the final square in pixels.
+        side: Side length of the final image in pixels.
         rng: Random number generator for the surface noise and for the drawing functions.
     """
 
@@ -69,7 +69,7 @@ class Brush:
         self._paint(mask, colour, relief, 0.03)
 
     def to_image(self) -> Image.Image:
-        """Return the square as an RGBA image in its final size."""
+        """Return the drawing as an RGBA image in its final size."""
         rgba = np.dstack([np.clip(self._rgb, 0, 255), self._alpha * 255]).astype(np.uint8)
         return Image.fromarray(rgba, "RGBA").reduce(SUPERSAMPLING)
 
@@ -81,7 +81,7 @@ class Brush:
         return point[0] * self._side, point[1] * self._side
 
     def _paint(self, mask: Image.Image, colour: RGB, relief: float, grain: float) -> None:
-        """Paint the masked shape with shading from one light source."""
+        """Paint the masked shape, shaded by a single light source."""
         box = mask.getbbox()
         if box is None:
             return

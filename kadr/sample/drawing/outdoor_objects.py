@@ -13,7 +13,7 @@ _LEAF: RGB = (58, 128, 50)
 
 
 def house(brush: Brush, colour: RGB) -> None:
-    """Draw a house from the front with a gable roof, a chimney, a door and windows."""
+    """Draw a house from the front, with a gable roof, a chimney, a door and windows."""
     roof = _ROOFS[int(brush.rng.integers(len(_ROOFS)))]
     brush.polygon([(0.68, 0.1), (0.79, 0.1), (0.79, 0.38), (0.68, 0.32)], (140, 80, 66), relief=0.02)
     brush.polygon([(0.12, 0.4), (0.88, 0.4), (0.88, 0.97), (0.12, 0.97)], colour, relief=0.03, grain=0.07)
@@ -40,7 +40,7 @@ def _window(brush: Brush, left: float, top: float, side: float) -> None:
 
 
 def car(brush: Brush, colour: RGB) -> None:
-    """Draw a car from the side with two windows, two wheels and lights."""
+    """Draw a car from the side, with two windows, two wheels and lights."""
     cabin = [(0.2, 0.62), (0.3, 0.43), (0.64, 0.43), (0.78, 0.62)]
     body = [
         (0.02, 0.66),

@@ -1,4 +1,4 @@
-"""Render a scene: the background, the objects and their shadows from far to near, and camera effects."""
+"""Render a scene: paint the background, draw the objects and shadows from far to near, and add camera effects."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -65,7 +65,7 @@ def render_object(category: str, colour: str, side: int, rng: np.random.Generato
     Args:
         category: Key of `OBJECT_CATEGORIES`.
         colour: Key of `COLOURS`.
-        side: Side of the square in pixels.
+        side: Side length of the square in pixels.
         rng: Random number generator.
     """
     brush = Brush(max(side, 16), rng)
@@ -78,7 +78,7 @@ def render_object(category: str, colour: str, side: int, rng: np.random.Generato
 def _transform(
     drawing: Image.Image, scene_object: SceneObject, rng: np.random.Generator, brightness: float
 ) -> Image.Image:
-    """Mirror the drawing at random, rotate it slightly and multiply its brightness."""
+    """Randomly mirror a drawing, rotate it by a small random angle, and multiply its brightness by `brightness`."""
     if rng.random() < 0.5:
         drawing = drawing.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     free_rotation = scene_object.flies or scene_object.category == "ball"
@@ -91,7 +91,11 @@ def _transform(
 
 
 def _baseline(scene_object: SceneObject, background: str, rng: np.random.Generator) -> float:
-    """Return the vertical position of the bottom of an object or the centre of a flying object, 0 (top) to 1."""
+    """Return the vertical position of an object, from 0 (top) to 1 (bottom).
+
+    For a flying object, this is the position of the centre. For any other object, this is the position of the bottom
+    edge.
+    """
     if scene_object.flies:
         return float(rng.uniform(0.2, 0.27))
     if scene_object.category == "boat":

@@ -37,13 +37,16 @@ def umbrella(brush: Brush, colour: RGB) -> None:
 
 
 def _canopy_point(rim: float, share: float) -> Point:
-    """Return a point on a curved rib of the canopy, from the top (share 0) to the rim (share 1)."""
+    """Return a point on a curved rib of the canopy.
+
+    The point is the top if `share` is 0 and the rim if `share` is 1.
+    """
     turn = share * np.pi / 2
     return 0.5 + (rim - 0.5) * float(np.sin(turn)), 0.09 + 0.44 * (1 - float(np.cos(turn)))
 
 
 def chair(brush: Brush, colour: RGB) -> None:
-    """Draw a chair at an angle with a slatted back, a seat and four legs."""
+    """Draw a chair at an angle, with a slatted back, a seat and four legs."""
     far = adjust_brightness(colour, 0.7)
     for leg in ([(0.36, 0.56), (0.36, 0.86)], [(0.8, 0.56), (0.8, 0.86)]):
         brush.stroke(leg, 0.055, far)

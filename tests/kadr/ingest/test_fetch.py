@@ -39,7 +39,7 @@ def test_all_files_are_copied(address: str, tmp_path: Path) -> None:
 
 def test_an_existing_folder_is_replaced_with_force_only(address: str, tmp_path: Path) -> None:
     fetch(address, tmp_path / "raw")
-    with pytest.raises(InputError, match="raw: the folder exists"):
+    with pytest.raises(InputError, match="raw already exists"):
         fetch(address, tmp_path / "raw")
     (tmp_path / "raw" / "old").write_text("")
     fetch(address, tmp_path / "raw", force=True)

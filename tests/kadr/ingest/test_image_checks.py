@@ -169,9 +169,9 @@ def test_a_cut_off_large_jpeg_is_truncated(folder: Path) -> None:
 
 
 def test_a_missing_or_empty_folder_is_an_error(folder: Path) -> None:
-    with pytest.raises(InputError, match="the folder is empty, expected the train images"):
+    with pytest.raises(InputError, match=r"is empty\. It must contain the train images"):
         list_images(str(folder.parent), folder.name, "train")
-    with pytest.raises(InputError, match="the folder does not exist, expected the test images"):
+    with pytest.raises(InputError, match=r"does not exist\. It must contain the test images"):
         list_images(str(folder), "test_images", "test")
 
 

@@ -72,7 +72,7 @@ def test_a_file_is_found_by_any_stem_and_suffix(tmp_path: Path) -> None:
     (tmp_path / "y.txt").write_text("")
     assert find_file(tmp_path, "x", "y").name == "y.txt"
     (tmp_path / "x.csv").write_text("")
-    with pytest.raises(InputError, match=r"found x\.csv and y\.txt, expected only one"):
+    with pytest.raises(InputError, match=r"contains x\.csv and y\.txt\. Only one of these files"):
         find_file(tmp_path, "x", "y")
 
 

@@ -161,5 +161,5 @@ def test_an_interrupted_run_keeps_the_earlier_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numbers", [(-1, 6, 1, 0), (0, 5, 1, 0), (0, 6, 0, 0), (0, 6, 1, -1)])
 def test_numbers_below_the_minimum_are_refused(numbers: tuple[int, int, int, int], tmp_path: Path) -> None:
     seed, n_train, n_test, n_corpus = numbers
-    with pytest.raises(SampleError, match="Expected n_train of at least 6, n_test of at least 1"):
+    with pytest.raises(SampleError, match="n_train must be at least 6, n_test must be at least 1"):
         write_sample(tmp_path / "sample", seed, n_train, n_test, n_corpus)
