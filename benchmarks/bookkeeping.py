@@ -1,4 +1,6 @@
-"""Measure the processor time per image for manifests and caches as a collection grows. No image files are needed.
+"""Measure how the processor time per image for manifests and caches changes as a collection grows.
+
+No image files are needed.
 
 The benchmark writes manifests (schema IMAGES) and embedding caches in parts, as described in docs/scale.md. Half of the
 images in each part are already cached. The result is the processor time per image, in microseconds, for writing and
@@ -68,7 +70,9 @@ def measure(folder: Path, n_parts: int, n_images: int) -> dict[str, float]:
             missing = cache.lookup(keys).missing
         if len(missing) != n_images - n_images // 2:
             n_expected = n_images - n_images // 2
-            raise AssertionError(f"part {part}: the cache lacks {len(missing)} images, expected {n_expected}")
+            raise AssertionError(
+                f"part {part}: {len(missing)} images are missing from the cache, expected {n_expected}"
+            )
     return {step: round(spent / (n_parts * n_images) * 1e6, 3) for step, spent in seconds.items()}
 
 

@@ -2,16 +2,19 @@
 
 The benchmark reads the images in ../shared/flickr8k and prints a JSON object for each encoder:
 
-- mobilenet: MobileNetV2 (timm) embeds 6,800 images. Further runs resume after a kill, add images, or compute nothing.
-- vit: A ViT-B-32 (open_clip) with random weights embeds 192 images. Two cores without bf16 embed 8 images per second.
+- mobilenet: MobileNetV2 (timm) embeds 6,800 images. Three more runs are measured: a run that resumes after SIGKILL, a
+  run with new images, and a run that computes nothing.
+- vit: A ViT-B-32 (open_clip) with random weights embeds 192 images. Without bf16 instructions, two cores embed 8 images
+  per second.
 
-The results are images per second of elapsed time and of processor time. Processor time includes child processes and is
-less affected by other programs. The compared loops take turns on slices of the images.
+The results are images per second of elapsed time and of processor time. Processor time includes child processes and
+depends less on other running programs than elapsed time. The images are divided into slices, and all loops embed one
+slice after another.
 
     python benchmarks/embed.py                    # ten minutes on two idle cores
     python benchmarks/embed.py --encoders vit --vit-images 64 --clip-retrieval DIR/bin/python
 
-`--clip-retrieval PYTHON` adds clip-retrieval to the comparison. It requires a separate environment:
+`--clip-retrieval PYTHON` adds clip-retrieval to the comparison. clip-retrieval requires a separate environment:
 `uv venv DIR && uv pip install --python DIR/bin/python clip-retrieval 'setuptools<81'`.
 """
 
@@ -67,7 +70,7 @@ def cpu_seconds() -> float:
 
 
 def compare(loops: dict[str, EmbeddingLoop], paths: list[Path], n_slices: int, batch_size: int) -> dict[str, object]:
-    """Return the images per second of each loop, and the speed of kadr ("ours") relative to each other loop."""
+    """Return the images per second of each loop, and the speed of kadr ("ours") relative to every other loop."""
     seconds: dict[str, dict[str, float]] = {name: defaultdict(float) for name in loops}
     for embed in loops.values():
         embed(paths[: 2 * batch_size])

@@ -38,7 +38,7 @@ class ImageDataset(torch.utils.data.Dataset[torch.Tensor]):
 
 
 def make_mobilenet(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
-    """Return the settings and kadr's encoder for MobileNetV2 (timm), and the loops that kadr is compared with."""
+    """Return the settings and the kadr encoder for MobileNetV2 (timm), and the loops to compare."""
     name = f"local-dir:{shared}/encoders/mobilenetv2_100.imagenet"
     params = TimmParams(backend="timm", model=name)
     encoder = load_image_encoder(params, "auto")
@@ -53,7 +53,10 @@ def make_mobilenet(shared: Path, folder: Path, batch_size: int) -> EncoderAndPee
 
 
 def make_vit(shared: Path, folder: Path, batch_size: int) -> EncoderAndPeers:
-    """Save a ViT-B-32 with random weights in `folder`. Return its settings, kadr's encoder and the peer loops."""
+    """Save a ViT-B-32 with random weights in `folder`.
+
+    Return the settings and the kadr encoder for this model, and the loops to compare.
+    """
     torch.manual_seed(0)
     model = open_clip.create_model("ViT-B-32", None)
     save_checkpoint(model, open_clip.get_model_config("ViT-B-32"), open_clip.get_tokenizer("ViT-B-32"), folder)

@@ -1,4 +1,7 @@
-"""Measure repeated runs for benchmarks/embed.py: a run resumed after SIGKILL, with new images, or fully cached."""
+"""Measure repeated runs for benchmarks/embed.py.
+
+The runs are a run that resumes after SIGKILL, a run with new images, and a run in which all images are cached.
+"""
 
 import hashlib
 import multiprocessing

@@ -1,7 +1,7 @@
 """Measure how much time the Prefect flow adds to DVC, and how much time it saves by running stages in parallel.
 
 The benchmark clones the last commit twice. It runs the whole pipeline with `dvc repro` in one clone and with
-`python -m flows.pipeline` in the other clone. Each command then runs again, without outdated stages. The result
+`python -m flows.pipeline` in the other clone. When all stages are up to date, each command runs again. The result
 contains the durations in seconds and their ratios. Each clone has its own embedding cache and DVC cache. The flow uses
 the Prefect server at PREFECT_API_URL, or starts a temporary server.
 

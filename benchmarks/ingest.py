@@ -1,4 +1,4 @@
-"""Measure the speed of the image checks in stage `ingest`, and the time and memory of the whole stage.
+"""Measure the speed of the image checks in the `ingest` stage, and the time and memory of the whole stage.
 
     python benchmarks/ingest.py images [FOLDER]   # image checks compared with a PIL loop: a minute
     python benchmarks/ingest.py stage [FOLDER]    # the stage with 1,000 images and 50,000 ratings: half a minute
@@ -41,7 +41,7 @@ ImageFolder = Annotated[Path, typer.Argument(help="Folder of JPEG files.")]
 
 @app.command()
 def images(folder: ImageFolder = IMAGES, rounds: int = 3) -> None:
-    """Compare the speed of the image checks with a PIL loop, in original size and enlarged to 2400 x 1600 pixels."""
+    """Compare the speed of the image checks with a PIL loop, on the original images and on enlarged images."""
     from kadr.ingest.image_checks import list_images
 
     paths = [image.path for image in list_images(str(folder.parent), folder.name, "corpus")[:N_IMAGES]]
@@ -80,7 +80,7 @@ def _compare_with_pil(description: str, paths: list[str], rounds: int) -> None:
 
 @app.command()
 def stage(folder: ImageFolder = IMAGES) -> None:
-    """Measure stage `ingest` with 1,000 images and 50,000 ratings. The time includes imports."""
+    """Measure the `ingest` stage with 1,000 images and 50,000 ratings. The time includes imports."""
     with _temporary_project() as project:
         for number, path in enumerate(itertools.islice(sorted(folder.iterdir()), N_IMAGES)):
             _copy_image(path, project, number)
@@ -90,7 +90,7 @@ def stage(folder: ImageFolder = IMAGES) -> None:
 
 @app.command()
 def rows(n: int = N_ROWS) -> None:
-    """Measure stage `ingest` with N rows of one rating each, and with N rows of four ratings each."""
+    """Measure the `ingest` stage with N rows of one rating each, and then with N rows of four ratings each."""
     for write_ratings, description in (
         (_write_long_file, "rows of one rating"),
         (_write_single_file, "rows of three expert ratings and a crowd share"),
@@ -107,7 +107,7 @@ def rows(n: int = N_ROWS) -> None:
 
 @contextmanager
 def _temporary_project() -> Iterator[Path]:
-    """Yield a temporary project folder with settings for stage `ingest`."""
+    """Yield a temporary project folder with settings for the `ingest` stage."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Compare aggregation methods by how well they predict left-out expert ratings. See docs/ratings.md.
+"""Compare how well the aggregation methods predict held-out expert ratings. See docs/ratings.md.
 
 python benchmarks/ratings.py                                        # use the ratings in data/tables/ratings.parquet
 python benchmarks/ratings.py --truth data/raw/sample/truth.parquet  # also compare with the sample's true relevance
@@ -45,7 +45,7 @@ def summarise_losses(losses: pd.DataFrame) -> pd.DataFrame:
         losses: the result of `compare_methods`.
 
     Returns:
-        One row per method. Values are formatted with bootstrap intervals by image.
+        One row per method. Each value is formatted with its bootstrap interval over images.
     """
     table = losses.pivot(index=PAIR, columns="method", values=["log_loss", "squared_error"])
     image_ids = table.index.get_level_values("image_id").tolist()
@@ -83,7 +83,7 @@ def compare_with_truth(ratings: pd.DataFrame, truth_path: Path) -> pd.DataFrame:
 
     Returns:
         One row per method: number of pairs, Pearson and Spearman correlation, RMSE, and the share of pairs whose true
-        relevance lies within the central posterior interval with probability COVERAGE.
+        relevance is inside the central posterior interval of probability COVERAGE.
     """
     query_text = read_table(PROJECT.queries, QUERIES).to_pandas().set_index("query_id")["text"]
     truth = pd.read_parquet(truth_path).set_index(["img_id", "text"])["relevance"]
@@ -127,7 +127,7 @@ def measure_deviation(predicted: np.ndarray, true: np.ndarray) -> dict[str, floa
 
 
 def posterior_interval(ratings: pd.DataFrame) -> tuple[pd.Series, tuple[np.ndarray, np.ndarray]]:
-    """Return the posterior mean and the central posterior interval of the relevance of expert-rated pairs.
+    """Return the mean and the central interval of the posterior relevance of each expert-rated pair.
 
     Args:
         ratings: table RATINGS.
@@ -147,7 +147,7 @@ def posterior_interval(ratings: pd.DataFrame) -> tuple[pd.Series, tuple[np.ndarr
 
 
 def to_expert_scale(true: np.ndarray) -> np.ndarray:
-    """Convert the true relevance to the mean rating by the simulated experts without lapses, scaled to 0..1."""
+    """Convert the true relevance to the mean rating of the simulated experts (without lapses), scaled to 0..1."""
     total = np.zeros(len(true))
     for expert in EXPERTS:
         perceived = 1 + 3 * true + expert.bias

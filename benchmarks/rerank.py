@@ -3,8 +3,9 @@
 Run the benchmark in a project whose pipeline has run. The printed JSON object contains paired differences (reranked
 minus cosine) with bootstrap intervals. Reranking improves a metric if the interval of its difference is above 0.
 
-- test_queries: Each test query is searched among the test images. The N images with the highest cosine are reranked.
-- rated_pairs: The rated images of each query are ranked by held-out predictions. The gain in NDCG@10 is the relevance.
+- test_queries: Each test query searches the test images. The N images with the highest cosine are reranked.
+- rated_pairs: The rated images of each query are ranked by held-out predictions. NDCG@10 weighs each image by its
+  relevance.
 
     python benchmarks/rerank.py      # under a minute
 """
@@ -71,7 +72,9 @@ def compare_test_queries(params: Params, depths: list[int]) -> dict[str, dict[st
 
 
 def target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the number of images that rank above the target image of each query. A tied image counts as half.
+    """Return the number of images that rank above each query's target image.
+
+    An image with the same score as the target counts as half an image.
 
     Args:
         scores: (n_queries, n_images) scores.
@@ -84,7 +87,7 @@ def target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def compare_rated_pairs(params: Params) -> dict[str, dict[str, float] | int]:
     """Return the mean difference in NDCG@10 between held-out predictions and cosines.
 
-    Only queries with at least two rated images and a positive relevance are included.
+    Only queries with at least two rated images, and with a relevance above 0 for at least one image, are included.
     """
     model, cosine = (
         read_table(PROJECT.predictions / f"{name}.parquet", PREDICTIONS).to_pandas() for name in ("model", "cosine")

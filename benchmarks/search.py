@@ -1,6 +1,6 @@
 """Measure the speed, recall, build time and size of search in synthetic collections, compared with other libraries.
 
-The benchmark prints a JSON object for each collection size. It uses as many cores as OMP_NUM_THREADS allows. A whole
+The benchmark prints a JSON object for each collection size. It uses as many cores as OMP_NUM_THREADS allows. A complete
 query encodes a new text with all-MiniLM-L6-v2, runs the vector search, and reranks 100 images with a relevance model.
 The other libraries, FAISS (Flat and HNSW32) and usearch, run only the vector search.
 
@@ -127,8 +127,8 @@ def make_model(source: SyntheticVectors) -> RelevanceModel:
 def make_index(source: SyntheticVectors, n_images: int, exact_max: int, model: RelevanceModel) -> tuple[Index, float]:
     """Return an index, and the time in seconds to build its vector index.
 
-    The arrays that the relevance model prepares are computed for the first 4,096 images and repeated for the others.
-    Their values do not affect the duration of a query.
+    The arrays that the relevance model prepares are computed for the first 4,096 images and repeated for the remaining
+    images. Their values do not affect the duration of a query.
     """
     vectors = ImageVectors(source.images(n_images, 4).astype(np.float16), {"encoder": "made"})
     start = time.perf_counter()
@@ -207,7 +207,7 @@ def file_size_mb(write: Writer) -> int:
 def measure_kadr(
     index: Index, build_seconds: float, queries: Vectors, expected: Rows, *, model: RelevanceModel, sbert: TextEncoder
 ) -> dict[str, object]:
-    """Measure whole queries, text encoding and vector search with kadr.
+    """Measure the duration of complete queries, of text encoding and of vector search with kadr.
 
     Args:
         index: Index to search.
@@ -266,7 +266,9 @@ def main() -> None:
     parser.add_argument(
         "--exact-max", type=int, nargs="+", default=[load_params().index.exact_max], help="values of index.exact_max"
     )
-    parser.add_argument("--peers-max", type=int, default=100_000, help="largest size for other libraries")
+    parser.add_argument(
+        "--peers-max", type=int, default=100_000, help="maximum number of images to measure with other libraries"
+    )
     args = parser.parse_args()
     source = SyntheticVectors()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Read the stage graph and the changes of each stage since its last run from DVC."""
+"""Read the stage graph from DVC, and the changes of each stage since its last run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class PlannedStage:
 
     Attributes:
         upstream: DVC addresses of the stages whose outputs the stage reads.
-        changes: (name, change) pairs since the last run of the stage, e.g. (`params.yaml: seed`, `modified`). Empty if
-            the stage is up to date.
+        changes: (name, change) pairs since the last run of the stage, e.g. (`params.yaml: seed`, `modified`). The tuple
+            is empty if the stage is up to date.
     """
 
     upstream: tuple[str, ...]
@@ -34,11 +34,11 @@ def read_plan(targets: Sequence[str] | None = None) -> Plan:
     """Read the stages of the DVC project in the working directory.
 
     Args:
-        targets: names of the stages to include, together with their upstream stages. `embed_images` includes this stage
-            for every encoder. None includes all stages.
+        targets: names of the stages to include. Their upstream stages are also included. The name `embed_images`
+            includes the stages of all encoders. None includes all stages.
 
     Returns:
-        The stages that `dvc repro TARGETS` would check.
+        The stages that `dvc repro TARGETS` checks for changes.
 
     Raises:
         DvcException: a target does not exist, dvc.yaml is not valid, or the directory is not a DVC project.
@@ -70,7 +70,10 @@ def reason_to_run(plan: Plan, stage: str) -> str:
 
 
 def _changes(stage: Any) -> list[tuple[str, str]]:
-    """Return the changes of a DVC stage. If DVC cannot determine them, its message counts as a change."""
+    """Return the changes of a DVC stage.
+
+    If DVC cannot determine the changes, return DVC's error message as a change.
+    """
     try:
         return stage_changes(stage)
     except LockError:

@@ -1,4 +1,6 @@
-"""Flow `pipeline`: run each DVC stage as soon as its upstream stages are done, with independent stages in parallel.
+"""The `pipeline` flow runs each DVC stage as soon as its upstream stages are done.
+
+Independent stages run in parallel.
 
 Run the flow with `python -m flows.pipeline`. The flow starts a temporary Prefect server if $PREFECT_API_URL is not set.
 """
@@ -31,7 +33,7 @@ class StageRun:
         stage: DVC address of the stage.
         status: `ran`, `from cache`, `unchanged`, `failed` or `skipped`.
         seconds: duration of the stage in seconds.
-        message: error message, or reason why the stage was skipped. Empty if the stage succeeded.
+        message: error message, or reason why the stage was skipped. The message is empty if the stage succeeded.
     """
 
     stage: str
@@ -51,11 +53,13 @@ async def pipeline(
     """Bring the stages of dvc.yaml up to date.
 
     Args:
-        targets: names of the stages to run with their upstream stages, e.g. `[evaluate]`. None runs all stages.
+        targets: names of the stages to run, together with their upstream stages, e.g. `[evaluate]`. None runs all
+            stages.
         max_parallel: maximum number of stages that run at the same time.
-        retries: maximum number of retries, 5 s apart, while another DVC process is using the files of a stage. A stage
-            that fails with an error is not retried.
-        stage_timeout_s: maximum duration of a stage in seconds. A stage that takes longer is stopped and fails.
+        retries: maximum number of retries while another DVC process is using the files of a stage. Retries are 5 s
+            apart. A stage that fails with an error is not retried.
+        stage_timeout_s: maximum duration of a stage in seconds. A stage that runs longer is stopped and counts as
+            failed.
         force: run all stages, even stages that are up to date.
     """
     try:
@@ -70,7 +74,7 @@ async def pipeline(
 
 
 async def _publish_plan(plan: Plan, force: bool) -> None:
-    """Log the reason to run each stage, and store the plan as a Prefect artifact."""
+    """Log the reason why each stage runs, and store the plan as a Prefect artifact."""
     logger = get_run_logger()
     reasons = {stage: "force" if force else reason_to_run(plan, stage) for stage in plan}
     for stage, reason in reasons.items():
@@ -78,13 +82,13 @@ async def _publish_plan(plan: Plan, force: bool) -> None:
             logger.info("%s will run: %s", stage, reason)
     logger.info("%d of %d stages are up to date", sum(not reason for reason in reasons.values()), len(plan))
     table = [{"stage": stage, "why": reason or "up to date"} for stage, reason in reasons.items()]
-    await acreate_table_artifact(table, key="plan", description="Reason to run each stage")
+    await acreate_table_artifact(table, key="plan", description="Reason why each stage runs")
 
 
 async def _run_stages(plan: Plan, stage_task: StageTask, max_parallel: int, force: bool) -> list[StageRun]:
     """Run each stage as soon as all its upstream stages have succeeded, and skip stages downstream of a failed stage.
 
-    A stage without changes is not started if all its upstream stages are unchanged too.
+    A stage without changes is not started if its upstream stages are also unchanged.
     """
     slots = asyncio.Semaphore(max_parallel)
     started: dict[str, asyncio.Task[tuple[State[Outcome] | None, StageRun]]] = {}
@@ -116,7 +120,10 @@ async def _stage_run(stage: str, state: State[Outcome], seconds: float) -> Stage
 
 
 def _final_state(runs: list[StageRun]) -> State[Any]:
-    """Return the final state of the flow run. The message contains the errors, or the number of stages by status."""
+    """Return the final state of the flow run.
+
+    The message of the state contains the errors, or the number of stages by status.
+    """
     failed = [run for run in runs if run.status == "failed"]
     if failed:
         return Failed(message="\n".join(f"stage {run.stage} failed: {run.message}" for run in failed))
@@ -127,7 +134,11 @@ def _final_state(runs: list[StageRun]) -> State[Any]:
 MaxParallel = Annotated[int, typer.Option(min=1, help="Maximum number of stages that run at the same time.")]
 Retries = Annotated[
     int,
-    typer.Option(min=0, help="Number of retries, every 5 s, while another DVC process is using the files of a stage."),
+    typer.Option(
+        min=0,
+        help="Maximum number of retries while another DVC process is using the files of a stage. "
+        "Retries are 5 s apart.",
+    ),
 ]
 StageTimeout = Annotated[float, typer.Option(min=1, help="Maximum duration of a stage in seconds.")]
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -138,7 +149,8 @@ def main(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Stage to run with its upstream stages. Repeat the option for more stages. Default: all stages."
+            help="Name of a stage to run, together with its upstream stages. "
+            "Repeat the option to name several stages. Default: all stages."
         ),
     ] = None,
     max_parallel: MaxParallel = 2,

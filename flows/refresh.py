@@ -1,4 +1,4 @@
-"""Flow `refresh`: fetch a data snapshot, run the pipeline, and promote or reject the new models.
+"""The `refresh` flow fetches a data snapshot, runs the pipeline, and promotes or rejects the new models.
 
 Run the flow with `python -m flows.refresh SNAPSHOT`. The flow starts a temporary Prefect server if $PREFECT_API_URL is
 not set.
@@ -32,17 +32,19 @@ async def refresh(
     Args:
         snapshot: local folder, or fsspec address such as s3://bucket/photos.
         max_parallel: maximum number of stages that run at the same time.
-        retries: maximum number of retries, 5 s apart, while another DVC process is using the files of a stage.
-        stage_timeout_s: maximum duration of a stage in seconds. A stage that takes longer is stopped and fails.
+        retries: maximum number of retries while another DVC process is using the files of a stage. Retries are 5 s
+            apart.
+        stage_timeout_s: maximum duration of a stage in seconds. A stage that runs longer is stopped and counts as
+            failed.
     """
     try:
         await run_command("snapshot", [snapshot])
         pipeline_run = await pipeline(None, max_parallel, retries, stage_timeout_s, return_state=True)
         if not pipeline_run.is_completed():
-            return Failed(message=f"The champion does not change, because the pipeline failed: {pipeline_run.message}")
+            return Failed(message=f"The champion was not changed because the pipeline failed: {pipeline_run.message}")
         await run_command("champion", ["challenge"])
     except StageError as error:
-        return Failed(message=f"The champion does not change: {error}")
+        return Failed(message=f"The champion was not changed: {error}")
     report = read_report()
     await _publish_report(report)
     return Completed(name=report["verdict"].capitalize(), message=report["reason"])
@@ -71,7 +73,7 @@ def to_markdown(report: Report) -> str:
     if pairs := report.get("compared_pairs"):
         properties["Compared on"] = (
             f"{pairs['n']:,} pairs that both models predicted out of fold (sha256 `{pairs['sha256']}`). "
-            f"{pairs['n_excluded']:,} more pairs have no prediction by the champion."
+            f"The champion has no prediction for {pairs['n_excluded']:,} other pairs."
         )
     lines = [f"# {report['verdict'].capitalize()}", "", report["reason"], ""]
     lines += [f"- {name}: {value}" for name, value in properties.items()]

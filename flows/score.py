@@ -1,4 +1,4 @@
-"""Flow `score`: predict the relevance of the image-text pairs in a table.
+"""The `score` flow predicts the relevance of the image-text pairs in a table.
 
 Run the flow with `python -m flows.score PAIRS OUT`. The flow starts a temporary Prefect server if $PREFECT_API_URL is
 not set.
@@ -20,7 +20,7 @@ from kadr.project import SCORE_SUMMARY
 
 @flow
 async def score(pairs: str, out: str, latest: bool = False) -> State[Any]:
-    """Predict the relevance of all image-text pairs in a table that have no score from this model yet.
+    """Predict the relevance of the image-text pairs in a table. Pairs with a score from this model are skipped.
 
     The scores are written in parts. If a run is cancelled, the next run continues after the last complete part.
 
@@ -37,7 +37,7 @@ async def score(pairs: str, out: str, latest: bool = False) -> State[Any]:
     rows = [{"what": name.removeprefix("n_"), "n": n} for name, n in summary.items() if name.startswith("n_")]
     rows += [{"what": f"not scored: {reason}", "n": n} for reason, n in summary["reasons"].items()]
     await acreate_table_artifact(
-        rows, key="score", description=f"Number of pairs by result for model {summary['model']}"
+        rows, key="score", description=f"Number of pairs with each result for model {summary['model']}"
     )
     return Completed(message=", ".join(f"{row['n']:,} {row['what']}" for row in rows))
 
@@ -47,7 +47,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 @app.command()
 def main(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
-    """Predict the relevance of all image-text pairs in a table that have no score from this model yet."""
+    """Predict the relevance of the image-text pairs in a table. Pairs with a score from this model are skipped."""
     run_flow(score(pairs, str(out), latest))
 
 

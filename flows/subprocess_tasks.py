@@ -139,7 +139,7 @@ async def _log_lines(output: asyncio.StreamReader, logger: Logger) -> list[str]:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Stop DVC, the stage and its child processes. SIGINT comes first, so that DVC can release its locks."""
+    """Stop DVC, the stage and its child processes. SIGINT is sent first, so that DVC can release its locks."""
     with suppress(ProcessLookupError):
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGINT)

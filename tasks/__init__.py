@@ -1,1 +1,1 @@
-"""One module per DVC stage. Each reads files, calls kadr, writes files and records metrics."""
+"""One module for each DVC stage. Each module reads files, calls kadr, writes files and records metrics."""

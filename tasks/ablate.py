@@ -1,4 +1,4 @@
-"""Stage ablate: compare the relevance model with variants in which one component is removed or replaced."""
+"""The `ablate` stage compares the relevance model with variants in which one component is removed or replaced."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from kadr.project import PROJECT
 
 
 def ablate(params: Params) -> Metrics:
-    """Train the variants in `ablate.rows`, and compare each variant with the model on the same pairs.
+    """Train the variants in `ablate.rows`, and compare each variant with the full model on the same pairs.
 
     Returns:
         The content of metrics/ablate.json.
@@ -43,10 +43,10 @@ def child_metrics(rows: Mapping[str, Mapping[str, Estimates]]) -> dict[str, dict
     """Return the metrics of each variant.
 
     Args:
-        rows: group -> variant name -> metrics.
+        rows: metrics of each variant, by group and variant name.
 
     Returns:
-        Name of the MLflow child run -> metrics.
+        Metrics of each variant, by the name of its MLflow child run.
     """
     return {
         f"ablation {group}: {name}": {metric: interval.value for metric, interval in estimates.items() if interval}

@@ -1,4 +1,4 @@
-"""Stage aggregate: compute a relevance score for each pair from its ratings, and select pairs for CLIP training."""
+"""The `aggregate` stage computes the relevance of each pair from its ratings, and selects pairs for CLIP training."""
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def split_for_clip(relevance: pd.DataFrame, queries: pd.DataFrame, clip_share: f
         seed: seed of the split.
 
     Returns:
-        (n_pairs,) CLIP, MODEL or UNUSED for each pair.
+        (n_pairs,) use of each pair: CLIP, MODEL or UNUSED.
 
     Raises:
         InputError: the relevance model gets no pairs, or CLIP training gets no pairs although `clip_share` is above 0.
@@ -93,7 +93,7 @@ def split_for_clip(relevance: pd.DataFrame, queries: pd.DataFrame, clip_share: f
 
 
 def build_clip_pairs(pairs: pd.DataFrame, images: pd.DataFrame, queries: pd.DataFrame) -> pa.Table:
-    """Convert rows of table RELEVANCE to table CLIP_PAIRS by adding image paths, image hashes and query texts."""
+    """Convert RELEVANCE rows to a CLIP_PAIRS table by adding image paths, image hashes and query texts."""
     joined = pairs.merge(images[["image_id", "path", "sha256"]]).merge(queries[["query_id", "text"]])
     return pa.Table.from_pandas(joined[CLIP_PAIRS.names], CLIP_PAIRS, preserve_index=False)
 
@@ -102,8 +102,9 @@ def build_histograms(ratings: pd.DataFrame, relevance: pd.DataFrame) -> pd.DataF
     """Compute histograms with 20 bins between 0 and 1.
 
     Returns:
-        One row per bin. Column `at` is the lower edge of the bin. Columns expert and crowd count ratings, scaled to
-        0..1. Columns relevance and sd count pairs by relevance and by its standard deviation.
+        One row per bin. The column `at` is the lower edge of the bin. The columns expert and crowd are the numbers of
+        ratings in the bin, after scaling to 0..1. The columns relevance and sd are the numbers of pairs whose
+        relevance, or its standard deviation, is in the bin.
     """
     unit_rating = scale_to_unit(ratings)
     columns = {source: unit_rating[ratings["source"] == source] for source in ("expert", "crowd")}

@@ -1,4 +1,4 @@
-"""Stage clip: write the CLIP model of the run to models/clip."""
+"""The `clip` stage writes the CLIP model of the pipeline run to models/clip."""
 
 from kadr.cli.stage import Metrics, run_stage
 from kadr.clip import ClipTables, build_clip

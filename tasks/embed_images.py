@@ -1,4 +1,4 @@
-"""Stage embed_images@<encoder>: embed the images in the tables `images` and `corpus` with one encoder."""
+"""The `embed_images@<encoder>` stage embeds the images in the tables `images` and `corpus` with one encoder."""
 
 import sys
 from functools import partial
@@ -27,7 +27,7 @@ def stage(params: Params, name: str) -> Metrics:
 
     Raises:
         ParamsError: the encoder is not in `embed_images.encoders`.
-        InputError: an image has changed since the ingest stage, or cannot be decoded.
+        InputError: an image has changed since the `ingest` stage ran, or cannot be decoded.
     """
     section = params.embed_images
     if name not in section.encoders:

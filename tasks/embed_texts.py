@@ -1,4 +1,4 @@
-"""Stage embed_texts@<encoder>: embed queries and captions, and save the encoder for new queries."""
+"""The `embed_texts@<encoder>` stage embeds queries and captions, and saves the encoder for new queries."""
 
 import sys
 from functools import partial
@@ -52,7 +52,7 @@ def stage(params: Params, name: str) -> Metrics:
 
 
 def training_texts(queries: pa.Table, captions: pa.Table) -> list[str]:
-    """Return the normalised texts of the train queries and of all captions."""
+    """Return the normalised texts of all captions and of the queries in the train split."""
     train_queries = [row["text"] for row in queries.to_pylist() if row["split"] == "train"]
     return [normalise_text(text) for text in train_queries + captions.column("text").to_pylist()]
 

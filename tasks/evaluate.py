@@ -1,4 +1,4 @@
-"""Stage evaluate: compute the metrics of the model and the baselines, and check the quality gates."""
+"""The `evaluate` stage computes the metrics of the model and the baselines, and checks the quality gates."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 BASELINES = ("mean", "cosine", "concat")
 COMPARED_BASELINES = ("cosine", "concat")
 BASELINE_METRICS = {"mean": ERROR_METRICS, "cosine": RANKING_METRICS}
-"""Metrics to compute for a baseline. All metrics are computed for baselines that are not listed."""
+"""Metrics to compute for each baseline. For a baseline that is not listed, all metrics are computed."""
 DEFAULT_N_RERANKED = 100  # number of images to rerank for the metrics `reordering` if index.rerank is 0
 
 
@@ -88,7 +88,7 @@ def build_metrics(
     Args:
         estimates: metrics of the model and of each baseline, by name.
         references: additional groups of metrics, by name: `ceiling`, `human` and `seen_text`.
-        reordered: retrieval metrics of a search by cosine whose first results are reranked by the model.
+        reordered: retrieval metrics of a cosine search whose first results the model reranks.
     """
     model, cosine = estimates["model"], estimates["cosine"]
     return {
@@ -146,12 +146,12 @@ def find_gate_failures(evaluator: Evaluator, model: pd.DataFrame, estimates: Map
 
 
 def evaluate_retrieval(params: Params) -> dict[str, Estimates]:
-    """Measure how highly each test query ranks its target image among all test images.
+    """Measure the rank of the target image of each test query among all test images.
 
     Returns:
-        Retrieval metrics of three rankings: `model`, `cosine` and `reordered`. Ranking `reordered` corresponds to a
-        search: images are ranked by cosine, and the model reranks the first index.rerank images. The result is empty
-        if there are no test queries.
+        Retrieval metrics of three rankings: `model`, `cosine` and `reordered`. The ranking `reordered` corresponds to
+        `kadr search`: images are ranked by cosine, and the model reranks the first index.rerank images. The result is
+        empty if there are no test queries.
     """
     queries = read_table(PROJECT.queries, QUERIES).to_pandas()
     images = read_table(PROJECT.images, IMAGES).to_pandas()
@@ -176,8 +176,8 @@ def score_test_images(
     Args:
         params: settings of the project.
         image_ids: IDs of the test images.
-        queries: test queries, a table with columns query_id and text.
-        n_reranked: number of images per query that the model reranks in ranking `reordered`.
+        queries: table of the test queries, with the columns query_id and text.
+        n_reranked: number of images per query that the model reranks for `reordered`.
 
     Returns:
         Scores, (n_queries, n_images), of the rankings `model`, `cosine` and `reordered`.
@@ -200,7 +200,7 @@ def record_run(
     references: Mapping[str, Estimates],
     plots: Mapping[str, "Figure"],
 ) -> None:
-    """Log metrics and plots to the MLflow runs that stage train created.
+    """Log metrics and plots to the MLflow runs that the `train` stage created.
 
     Args:
         params: settings of the project.

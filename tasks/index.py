@@ -1,4 +1,4 @@
-"""Stage index: build the search index from the valid images in the splits of `index.splits`."""
+"""The `index` stage builds the search index from the valid images of the splits in `index.splits`."""
 
 from collections.abc import Sequence
 

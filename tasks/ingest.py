@@ -1,4 +1,4 @@
-"""Stage ingest: validate the raw dataset folder, and write the tables and the data docs."""
+"""The `ingest` stage validates the raw dataset folder, and writes the tables and the data docs."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def main(params: Params) -> Metrics:
 
 
 def write_pages(pages: Mapping[str, str], folder: Path) -> None:
-    """Replace a folder by a new folder that contains each page as `<name>.html`."""
+    """Replace a folder with a new folder that contains each page as `<name>.html`."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     for name, page in pages.items():

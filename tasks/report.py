@@ -1,4 +1,4 @@
-"""Stage `report`: write the run report and the ratings report as HTML files."""
+"""The `report` stage writes the run report and the ratings report as HTML files."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stage train: train the relevance model, and write the model and its out-of-fold predictions."""
+"""The `train` stage trains the relevance model, and writes the model and its out-of-fold predictions."""
 
 import pyarrow as pa
 

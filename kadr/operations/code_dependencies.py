@@ -18,7 +18,7 @@ PACKAGES = ("kadr", "tasks", "flows")
 
 @cache
 def import_graph() -> Any:
-    """Return the import graph of `PACKAGES` (a grimp.ImportGraph), without imports for type checking."""
+    """Return the import graph of `PACKAGES` (a grimp.ImportGraph), ignoring imports under `TYPE_CHECKING`."""
     import grimp
 
     return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
@@ -38,7 +38,7 @@ def modules_used(module: str) -> set[str]:
     """Return all modules in `PACKAGES` that can be executed when `module` is imported, including `module` itself.
 
     Importing `a.b.c` also executes the packages `a` and `a.b`. Imports inside functions are included. A package is
-    assumed to import all its modules that are registered as entry points.
+    assumed to import all of its modules that are registered as entry points.
     """
     graph = import_graph()
     modules: set[str] = set()
@@ -80,7 +80,7 @@ def code_dependencies(module: str, root: Path) -> list[str]:
 
 
 def _folded(folder: Path, files: set[Path], root: Path) -> Iterator[str]:
-    """Yield the folder if at least half of its files are used, otherwise the used files that contain code."""
+    """Yield the folder if at least half of its files are used, otherwise yield each used file that contains code."""
     all_files = [path.relative_to(root) for path in (root / folder).glob("*.py")]
     if len(folder.parts) > 1 and len(files) * 2 >= len(all_files) and len(all_files) > 1:
         yield folder.as_posix()
@@ -99,7 +99,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def is_code(dependency: str) -> bool:
-    """Return whether an entry of `deps` is a code file or folder.
+    """Return whether an entry of `deps` is the path of a code file or of a folder with code.
 
     >>> is_code("kadr/ingest"), is_code("data/tables/images.parquet")
     (True, False)

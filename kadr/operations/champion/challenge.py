@@ -31,7 +31,7 @@ from kadr.project import PROJECT
 
 
 def challenge(params: Params) -> Report:
-    """Compare the challenger with the champion, publish the challenger if it passes, and write the report.
+    """Compare the challenger with the champion, publish it unless it is significantly worse, and write the report.
 
     Returns:
         verdict: `promoted`, `rejected`, or `unchanged` if the challenger needs no comparison.
@@ -66,7 +66,8 @@ def challenge(params: Params) -> Report:
 def find_earlier_verdict(version: Path, key: str) -> Report | None:
     """Return a report with the verdict `unchanged` if the challenger needs no comparison, otherwise None.
 
-    A challenger needs no comparison if it is the champion, was rolled back, or was rejected by the last challenge.
+    A challenger needs no comparison if it is already the champion, if it was rolled back, or if the last challenge
+    rejected it.
 
     Args:
         version: folder of the champion version in use.
@@ -118,7 +119,7 @@ def challenger_key() -> str:
 
 
 def _model_lineage(experiment: str) -> Report:
-    """Return the digest of the challenger's model, and the ID and URL of its MLflow run (None without a run)."""
+    """Return the digest of the challenger's model, and the ID and URL of its MLflow run (None if there is no run)."""
     report: Report = {"model_sha256": folder_digest(PROJECT.relevance_model), "mlflow_run": None, "mlflow_url": None}
     with tolerate_store_errors("the verdict"):
         import mlflow

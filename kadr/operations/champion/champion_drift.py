@@ -1,4 +1,4 @@
-"""Measure the drift between a champion version and the current tables and embeddings."""
+"""Measure the drift between a champion version's data and the current tables and embeddings."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def drift_from_champion(version: Path, image_encoders: Iterable[str], text_encod
     """Measure the drift of the ratings, texts and embeddings since a champion version was published.
 
     The champion's embeddings are read from the DVC cache. If the DVC cache no longer contains these embeddings,
-    `Drift.result` says that the embeddings were not compared.
+    `Drift.result` reports that the embeddings were not compared.
 
     Args:
         version: folder of the champion version.

@@ -60,7 +60,7 @@ def read_record(version: Path) -> Record:
         published: publication time in UTC, in ISO 8601 format.
         snapshot: folder of the raw dataset.
         mlflow: name and version of the registered model, None if the MLflow store failed.
-        withdrawn: whether a rollback replaced the version by an older version.
+        withdrawn: whether a rollback replaced this version with an older version.
     """
     return dict(json.loads((version / _RECORD_FILE).read_text(encoding="utf-8")))
 
@@ -103,7 +103,7 @@ def publish(record: Record, mlflow_model: Sequence[str] | None) -> Path:
 
 
 def version_params(version: Path) -> str:
-    """Return the text of params.yaml, with the path models/clip replaced by the CLIP folder of the version."""
+    """Return the text of params.yaml, with models/clip replaced by the path of the version's CLIP folder."""
     reference = re.compile(rf"{re.escape(f'{LOCAL_DIR}{PROJECT.clip}')}(?![\w./-])")
     return reference.sub(f"{LOCAL_DIR}{version / PROJECT.clip.name}", PROJECT.params.read_text(encoding="utf-8"))
 
@@ -112,7 +112,7 @@ def set_alias(mlflow_model: Sequence[str] | None) -> None:
     """Assign the MLflow alias `champion` to a registered model version. If the store fails, log a warning.
 
     Args:
-        mlflow_model: name and version of the registered model. None leaves the alias unchanged.
+        mlflow_model: name and version of the registered model. If None, the alias does not change.
     """
     if mlflow_model is not None:
         with tolerate_store_errors(f"the alias {ALIAS}"):
@@ -122,10 +122,10 @@ def set_alias(mlflow_model: Sequence[str] | None) -> None:
 
 
 def roll_back(version_name: str | None = None) -> tuple[str, str]:
-    """Switch back to an older version: first the MLflow alias, then the link models/champion.
+    """Roll back to an older version.
 
-    Versions that are newer than the selected version are withdrawn. A refresh does not promote a withdrawn version
-    again. If a rollback is interrupted, run it again.
+    The MLflow alias is switched first, then the link models/champion. Versions that are newer than the selected version
+    are withdrawn. A refresh does not promote a withdrawn version again. If a rollback is interrupted, run it again.
 
     Args:
         version_name: name of the version, e.g. v000001. The default is the previously used version.

@@ -35,8 +35,9 @@ class Drift:
         n_before: number of reference values or vectors.
         n_now: number of current values or vectors.
         psi: population stability index, None for vectors.
-        ks: Kolmogorov-Smirnov statistic, 0 to 1. For vectors, the maximum over all components.
-        p: p-value of the Kolmogorov-Smirnov test. For vectors, with a Bonferroni correction over all components.
+        ks: Kolmogorov-Smirnov statistic, 0 to 1. For vectors, this is the maximum over all components.
+        p: p-value of the Kolmogorov-Smirnov test. For vectors, it has a Bonferroni correction for the number of
+            components.
         wasserstein: Wasserstein distance in the unit of the variable, None for vectors.
         result: `within noise`, `small`, `moderate`, `large`, `differs`, or the reason why no comparison was possible.
     """
@@ -60,8 +61,8 @@ def value_drift(variable: str, reference: Values, current: Values) -> Drift:
     """Measure the drift between two samples of scalar values.
 
     The population stability index (Siddiqi 2006) and the Wasserstein distance measure the size of the difference. The
-    Kolmogorov-Smirnov test decides whether the difference is more than noise. The test is conservative for samples
-    with many repeated values, such as ratings.
+    Kolmogorov-Smirnov test decides whether the difference is statistically significant. The test is conservative for
+    samples with many repeated values, such as ratings.
 
     Args:
         variable: name of the variable.

@@ -22,7 +22,7 @@ def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> d
 
     Args:
         version: folder of the champion version.
-        params: settings of stage evaluate. `gates.figures` lists the metrics to compare.
+        params: settings of the `evaluate` stage. `gates.figures` lists the metrics to compare.
         seed: random seed of the bootstrap.
 
     Returns:
@@ -40,7 +40,7 @@ def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> d
     rows = [_metric_row(name, challenger, champion, difference) for name, difference in by_metric.items()]
     regressions = list(gates.find_regressions(challenger, f"champion {version.name}", champion, list(by_metric)))
     if not by_metric:
-        regressions = [f"too few pairs for a comparison: champion {version.name} predicted {len(both[0]):,} of them"]
+        regressions = [f"too few pairs for a comparison: {len(both[0]):,} pairs have predictions from {version.name}"]
     summary = ", ".join(
         f"{row['metric']} {row['difference']:+.3g} ({row['low']:+.3g} to {row['high']:+.3g})" for row in rows
     )
@@ -57,7 +57,7 @@ def compare_with_champion(version: Path, params: EvaluateParams, seed: int) -> d
 
 
 def select_same_content(predictions: pd.DataFrame, version: Path) -> pd.DataFrame:
-    """Return the predictions whose image and text have the same ID and content in a champion version.
+    """Return the predictions of pairs whose image and text have the same ID and content in a champion version.
 
     Different snapshots can use the same ID for different images or texts.
 
@@ -80,7 +80,7 @@ def _pairs_sha256(pairs: pd.DataFrame) -> str:
 
 
 def _metric_row(name: str, challenger: Estimates, champion: Estimates, difference: Interval) -> dict[str, object]:
-    """Return one metric of both models, with the confidence interval of the difference."""
+    """Return the value of a metric for each model, with the confidence interval of their difference."""
     estimates = {"challenger": as_json(challenger)[name], "champion": as_json(champion)[name]}
     values = {model: estimate and estimate["value"] for model, estimate in estimates.items()}
     return {"metric": name, **values, "difference": difference.value, "low": difference.low, "high": difference.high}

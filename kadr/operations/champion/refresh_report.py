@@ -1,4 +1,4 @@
-"""Read and write the report of the last challenge, reports/refresh.json."""
+"""Read and write reports/refresh.json, the report of the last challenge."""
 
 import json
 from pathlib import Path

@@ -24,7 +24,7 @@ from kadr.project import PROJECT
 logger = logging.getLogger(__name__)
 
 SNAPSHOTS_FILE = PROJECT.raw / ".snapshots.json"
-"""JSON file with the folder of each snapshot, by the key of its file listing.
+"""JSON file that maps the key of each snapshot's file listing to the folder of the snapshot.
 
 If this file is missing, snapshots are fetched again.
 """
@@ -33,8 +33,8 @@ If this file is missing, snapshots are fetched again.
 def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
     """Use a snapshot as the input of the pipeline.
 
-    The project changes only if the snapshot passes all checks of stage ingest. A folder directly in data/raw is used
-    without copying it.
+    The project changes only if the snapshot passes all checks of the `ingest` stage. A folder that is already in
+    data/raw is not copied.
 
     Args:
         address: local folder, or fsspec address such as s3://bucket/photos.
@@ -44,7 +44,7 @@ def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
         Folder of the snapshot in data/raw, and whether the snapshot is new.
 
     Raises:
-        InputError: the address cannot be read, the snapshot fails a check, or another process is taking a snapshot.
+        InputError: the address cannot be read, the snapshot fails a check, or another process is fetching a snapshot.
     """
     PROJECT.raw.mkdir(parents=True, exist_ok=True)
     with _lock_snapshots():
@@ -64,7 +64,7 @@ def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
 
 
 def _lock_snapshots() -> AbstractContextManager[None]:
-    busy = InputError(f"{PROJECT.raw}: another process is taking a snapshot. Wait until that process ends.")
+    busy = InputError(f"Another process is fetching a snapshot into {PROJECT.raw}. Wait until that process ends.")
     return exclusive_lock(PROJECT.raw / ".snapshots.lock", busy)
 
 
@@ -78,12 +78,12 @@ def _read_snapshots() -> dict[str, str]:
 
 
 def _is_in_raw(address: str) -> bool:
-    """Return whether the address is a folder directly in data/raw."""
+    """Return whether the address is a direct subfolder of data/raw."""
     return "://" not in address and Path(address).resolve().parent == PROJECT.raw.resolve()
 
 
 def _fetch_snapshot(address: str, key: str, source: Path) -> Path:
-    """Fetch a snapshot and return its folder in data/raw. Return `source` if that folder has the same content."""
+    """Fetch a snapshot and return its folder in data/raw, or `source` if that folder has the same content."""
     if _is_in_raw(address):
         return PROJECT.raw / Path(address).resolve().name
     name = re.sub(r"[^\w.-]+", "_", address.rstrip("/").rsplit("/", 1)[-1])
@@ -105,7 +105,7 @@ def _fetch_snapshot(address: str, key: str, source: Path) -> Path:
 
 
 def _has_same_files(folder: Path, other: Path) -> bool:
-    """Return whether two folders contain the same files with identical bytes."""
+    """Return whether two folders contain the same file names with identical contents."""
     names, other_names = (
         sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file()) for root in (folder, other)
     )
@@ -113,13 +113,13 @@ def _has_same_files(folder: Path, other: Path) -> bool:
 
 
 def _validate(address: str, folder: Path, params: IngestParams) -> None:
-    """Raise InputError if the snapshot fails a check of stage ingest."""
+    """Raise InputError if the snapshot fails a check of the `ingest` stage."""
     try:
         ingested = ingest(params.model_copy(update={"source": folder.as_posix()}), PROJECT.expectations)
     except InputError as error:
         raise InputError(
-            f"Snapshot {address} fails the checks of stage ingest, so the pipeline input was not changed.\n{error}\n"
-            f"The fetched files are in {folder}."
+            f"Snapshot {address} fails the checks of the `ingest` stage, so the pipeline input was not "
+            f"changed.\n{error}\nThe fetched files are in {folder}."
         ) from error
     counts = ", ".join(f"{len(table):,} {name}" for name, table in ingested.tables.items())
     logger.info("%s passes all checks: %s", folder, counts)

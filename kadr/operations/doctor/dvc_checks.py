@@ -71,7 +71,10 @@ def _fix_for_states(states: set[str], has_remote: bool) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    """Return the messages of a DVC error and its cause on one line. The cause names the position in a damaged file."""
+    """Return the messages of a DVC error and its cause on one line.
+
+    If a file is damaged, the cause gives the position of the damage.
+    """
     message = " ".join(str(error).split())
     return f"{message} ({' '.join(str(error.__cause__).split())})" if error.__cause__ else message
 
@@ -83,7 +86,10 @@ def _fix_for(message: str) -> str:
 
 
 def _check_rwlock(path: Path) -> Finding | None:
-    """Return a finding if RWLOCK is damaged or names a process that is not DVC. DVC itself removes ended processes."""
+    """Return a finding if RWLOCK is damaged or names a process that is not DVC.
+
+    DVC itself removes processes that have ended.
+    """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         writers, readers = entries.get("write", {}).values(), entries.get("read", {}).values()
@@ -91,7 +97,7 @@ def _check_rwlock(path: Path) -> Finding | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        message = f"{path} is damaged ({error}): DVC was killed while it wrote this file."
+        message = f"{path} is damaged ({error}). DVC was killed while it was writing this file."
         return problem("dvc", message, f"rm {path}")
     other_pids = [pid for pid in pids if psutil.pid_exists(pid) and not _is_dvc(pid)]
     if other_pids:

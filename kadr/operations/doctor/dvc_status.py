@@ -17,8 +17,8 @@ def stage_changes(stage: Any) -> list[tuple[str, str]]:
         stage: DVC stage (`dvc.stage.Stage`).
 
     Returns:
-        (name, change) pairs, e.g. ("params.yaml: seed", "modified"). The name is a file or a key of params.yaml. For a
-        change of the stage itself, the name is empty.
+        (name, change) pairs, e.g. ("params.yaml: seed", "modified"). The name is a file or a key of params.yaml. The
+        name is empty if the stage itself has changed.
 
     Raises:
         DvcException: DVC cannot determine the changes.

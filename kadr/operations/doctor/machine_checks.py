@@ -13,10 +13,16 @@ from packaging.specifiers import SpecifierSet
 from kadr.operations.doctor.finding import Finding, note, ok, problem
 
 MAX_LISTED = 5
-"""Maximum number of packages that a message lists by name. The message gives the number of further packages."""
+"""Maximum number of packages that a message lists by name.
+
+For further packages, the message gives only their number.
+"""
 
 MIN_FREE_BYTES = 2e9
-"""Minimum free disk space in bytes. One stage of a small dataset needs this space, including the DVC cache."""
+"""Minimum free disk space in bytes.
+
+One pipeline stage needs this space for a small dataset, including the DVC cache.
+"""
 
 
 def check_python() -> Iterator[Finding]:
@@ -81,7 +87,7 @@ def check_cores(num_threads: int) -> Iterator[Finding]:
         yield note(
             "cores",
             f"train.num_threads is {num_threads}, but this machine has {n} cores. "
-            "Training takes longer but gives the same model.",
+            "Training takes longer but produces the same model.",
             f"kadr use PRESET -S train.num_threads={n} (the model is then retrained)",
         )
     else:
@@ -98,14 +104,14 @@ def check_precision() -> Iterator[Finding]:
     device = available[0].split(":")[0]
     precision = resolve_precision("auto", device, torch.nn.Identity())
     if device == "cuda":
-        message = f"{len(available)} GPU ({torch.cuda.get_device_name(0)}); precision auto selects {precision}"
+        message = f"{len(available)} GPU ({torch.cuda.get_device_name(0)}); `precision: auto` selects {precision}"
     elif precision == "bf16":
         message = (
-            "no GPU; the CPU has bf16 instructions, so precision auto selects bf16, "
+            "no GPU; the CPU has bf16 instructions, so `precision: auto` selects bf16, "
             "or fp32 for encoders with batch normalisation"
         )
     else:
-        message = "no GPU, and the CPU has no bf16 instructions; precision auto selects fp32"
+        message = "no GPU, and the CPU has no bf16 instructions; `precision: auto` selects fp32"
     yield ok("precision", message)
 
 
@@ -118,8 +124,8 @@ def check_disks(folders: Sequence[Path]) -> Iterator[Finding]:
             yield problem(
                 "disk",
                 f"The disk of {folder.resolve()} has {free / 1e9:.1f} GB of free space, "
-                f"expected {MIN_FREE_BYTES / 1e9:.0f} GB.",
-                "free some space: `dvc gc --workspace` deletes old results, `kadr cache gc` deletes old vectors",
+                f"expected at least {MIN_FREE_BYTES / 1e9:.0f} GB.",
+                "free up disk space: `dvc gc --workspace` deletes old results, `kadr cache gc` deletes old vectors",
             )
         else:
             yield ok("disk", f"{free / 1e9:.0f} GB of free space on the disk of {folder.resolve()}")
@@ -139,5 +145,5 @@ def check_folders(folders: Sequence[Path]) -> Iterator[Finding]:
 
 
 def _nearest_existing(folder: Path) -> Path:
-    """Return the folder itself, or its nearest parent that exists."""
+    """Return the folder if it exists, otherwise its nearest existing parent."""
     return next((path for path in (folder, *folder.parents) if path.exists()), Path())

@@ -35,15 +35,20 @@ def check_source(params: IngestParams) -> Iterator[Finding]:
     paths = [source / name for name in ((corpus.captions, corpus.images) if corpus else ())]
     missing = [path for path in paths if not path.exists()]
     for path in missing:
-        yield problem("source", f"ingest.corpus: {path} does not exist.", "add it, or set `ingest.corpus: null`")
+        yield problem(
+            "source",
+            f"ingest.corpus: {path} does not exist.",
+            "add the missing file or folder, or set `ingest.corpus: null`",
+        )
     if not missing:
         yield ok("source", f"{source} exists")
 
 
 def check_encoders(images: EmbedImagesParams, texts: EmbedTextsParams, clip: ClipParams) -> Iterator[Finding]:
-    """Check that the encoder weights that params.yaml gives as a folder, file or package exist on this machine.
+    """Check that all local encoder weights exist.
 
-    Weights from a model hub are not checked.
+    Local weights are folders, files or Python packages that params.yaml names. Weights from a model hub are not
+    checked.
 
     Args:
         images: settings of the image encoders.
@@ -67,7 +72,7 @@ def check_encoders(images: EmbedImagesParams, texts: EmbedTextsParams, clip: Cli
 
 
 def _weights_exist(path: str) -> bool:
-    """Return whether the weights exist on this machine or are an output of stage clip."""
+    """Return whether the weights exist on this machine or are an output of the `clip` stage."""
     try:
         return Path(path) == PROJECT.clip or Path(resolve_package_path(path)).exists()
     except EncoderError:
@@ -131,7 +136,11 @@ def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapp
             yield problem("index", f"{folder}/index.json cannot be read ({error}).", command)
             continue
         for name in damaged:
-            yield problem("index", f"{folder / name} is damaged: its checksum differs.", f"rm -r {folder}; {command}")
+            yield problem(
+                "index",
+                f"{folder / name} is damaged: its checksum differs from the checksum in index.json.",
+                f"rm -r {folder}; {command}",
+            )
         if difference := _encoder_difference(keys, current_keys, shared):
             yield problem("index", f"{folder}: {difference}", command)
         elif not damaged:
@@ -139,7 +148,7 @@ def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapp
 
 
 def _encoder_difference(keys: Mapping[str, str], current_keys: Mapping[str, str | None], shared: Sequence[str]) -> str:
-    """Return a description of how the encoders of an index differ from the current encoders, empty if they match.
+    """Describe how the encoders of an index differ from the current encoders. Return an empty string if they match.
 
     Args:
         keys: key of each encoder that the index uses, by encoder name.

@@ -33,7 +33,7 @@ from kadr.progress import progress
 logger = logging.getLogger(__name__)
 
 PAIRS_PER_PART = 4096
-"""Number of pairs that are scored at a time and written to one file. This number limits the memory usage."""
+"""Number of pairs that are scored together and written to one file. This number limits the memory usage."""
 
 QUARANTINE_FILE = "_quarantine.parquet"  # Parquet readers skip files whose names start with an underscore
 _N_THREADS = 8
@@ -156,7 +156,7 @@ def _exclusive_work_folder(out: Path) -> Iterator[Path]:
     """Lock the output folder for this process, and yield an empty work folder inside it."""
     work = out / "_work"
     busy = InputError(
-        f"{out}: another process is scoring into this folder. Wait until that process ends, or choose another folder."
+        f"Another process is writing scores to {out}. Wait until that process ends, or choose another folder."
     )
     with exclusive_lock(out / "_lock", busy):
         shutil.rmtree(work, ignore_errors=True)
@@ -168,7 +168,7 @@ def _exclusive_work_folder(out: Path) -> Iterator[Path]:
 
 
 def _read_images(paths: Sequence[str], fingerprints: Path) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, sha256, read error) for each image. Local files that have not changed are not read again."""
+    """Yield (path, sha256, read error) for each image. Unchanged local files are not read again."""
     local = [path for path in paths if "://" not in path]
     known = dict(zip(local, Fingerprints(fingerprints).sha256(local), strict=True))
     with progress("read images", len(paths)) as advance:

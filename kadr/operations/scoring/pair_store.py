@@ -102,7 +102,7 @@ class PairStore:
         return [path for (path,) in rows]
 
     def add_images(self, images: Iterable[tuple[str, str | None, str | None]]) -> None:
-        """Add the checksum or the read error of each image in the input table.
+        """Store the checksum or the read error of each image of the input table.
 
         Args:
             images: (path, sha256, error) of each image. The error is None if the file can be read.
@@ -140,7 +140,7 @@ class PairStore:
                 )
             except duckdb.Error as error:
                 raise InputError(
-                    f"{scores}: a score file is damaged ({str(error).splitlines()[0]}). "
+                    f"A score file in {scores} is damaged ({str(error).splitlines()[0]}). "
                     "Delete that file, then run the command again to recompute its scores."
                 ) from error
         counts = "select (select count(*) from valid), (select count(*) from unscored)"
@@ -183,6 +183,6 @@ def _download(source: str, work: Path) -> Path:
 
 
 def pairs_digest(scores: pa.Table) -> str:
-    """Return a digest of the pairs in a table: 16 hexadecimal digits, which become part of the file name."""
+    """Return a digest of the pairs in a table. Its 16 hexadecimal digits become part of the file name."""
     rows = zip(*(scores[name].to_pylist() for name in (IMAGE_COLUMN, SHA256, TEXT_COLUMN)), strict=True)
     return hashlib.sha256("\0".join(map("\0".join, rows)).encode()).hexdigest()[:16]

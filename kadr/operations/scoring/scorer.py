@@ -69,7 +69,7 @@ class Scorer:
         Args:
             images: settings of the image encoders.
             texts: settings of the text encoders.
-            text_encoders: output folder of stage embed_texts, with one subfolder per text encoder.
+            text_encoders: output folder of the `embed_texts` stage, with one subfolder per text encoder.
             model: folder of the relevance model.
             identities: metadata of the embeddings that the model was trained on, by image encoder name.
 
@@ -93,8 +93,8 @@ class Scorer:
         """Predict the relevance of n image-text pairs. Identical images and texts are embedded only once.
 
         Args:
-            images: image of each pair, as a path, URI or file content: n items.
-            texts: text of each pair: n items.
+            images: n images, one per pair. Each image is a path, a URI or the content of an image file.
+            texts: n texts, one per pair.
 
         Returns:
             Predicted relevance of each pair, 0 to 1: (n,) float64.
@@ -118,7 +118,7 @@ class Scorer:
 
 
 def _check_identity(name: str, encoder: ImageEncoder, trained: Mapping[str, str]) -> None:
-    """Raise EncoderError if an image encoder differs from the encoder used for training the model."""
+    """Raise EncoderError if an image encoder differs from the encoder used to train the model."""
     for field in ("architecture", "weights_sha256", "preprocessing"):
         if getattr(encoder.identity, field) != trained.get(field):
             raise EncoderError(
@@ -128,13 +128,13 @@ def _check_identity(name: str, encoder: ImageEncoder, trained: Mapping[str, str]
 
 
 def _distinct(items: Sequence[Item]) -> tuple[list[Item], Rows]:
-    """Return the distinct items in the order of first occurrence, and the index of each item in this list."""
+    """Return the distinct items in the order of first occurrence, and the index of each item among them."""
     rows = {item: row for row, item in enumerate(dict.fromkeys(items))}
     return list(rows), np.fromiter((rows[item] for item in items), dtype=np.int64, count=len(items))
 
 
 def _embed(encoder: ImageEncoder, images: Sequence[ImageSource]) -> Vectors:
-    """Embed n images as unit vectors: (n, d) float32. Threads decode the next images in advance."""
+    """Embed n images as unit vectors: (n, d) float32. Background threads decode the next images in advance."""
 
     def preprocess(image: ImageSource) -> Pixels:
         return encoder.preprocess(decode_image(_read(image), _display_name(image), encoder.shorter_side))

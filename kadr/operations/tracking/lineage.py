@@ -13,7 +13,7 @@ from kadr.params import Params
 MODEL_TAG = "kadr.model_sha256"
 ROLE_TAG = "kadr.role"
 MODEL_ROLE = "model"
-"""Role of a training run. Its child runs have the roles `fold <n>` and `baseline <name>`."""
+"""Role of a training run. The child runs of a training run have the roles `fold <n>` and `baseline <name>`."""
 
 PACKAGES = ("lightgbm", "numpy", "open-clip-torch", "sentence-transformers", "timm", "torch")
 
@@ -55,7 +55,7 @@ def lineage_tags(inputs: Mapping[str, Path]) -> dict[str, str]:
     """Return MLflow tags that describe the code, data, machine and Prefect run of this process.
 
     Args:
-        inputs: input files by name. The tag `dvc.md5.<name>` is the md5 of the file.
+        inputs: input files by name. The tag `dvc.md5.<name>` contains the md5 of the file.
     """
     tags = {f"dvc.md5.{name}": dvc_md5(path) for name, path in inputs.items()}
     tags["git.commit"] = _git("rev-parse", "HEAD") or "unknown"
@@ -70,7 +70,7 @@ def lineage_tags(inputs: Mapping[str, Path]) -> dict[str, str]:
 
 
 def prefect_run() -> dict[str, str]:
-    """Return the Prefect flow run that started this process, or an empty dictionary if there is none.
+    """Return the Prefect flow run that started this process, or an empty dictionary if no flow run started it.
 
     Returns:
         flow_run_id: ID of the flow run.
@@ -95,7 +95,7 @@ def reproduction_note(tags: Mapping[str, str]) -> str:
     )
     return (
         f"```\ngit checkout {tags['git.commit']}\ndvc repro\n```\n\n{settings}"
-        "`dvc repro` restores results from the DVC cache and computes only the missing ones. "
+        "`dvc repro` restores results from the DVC cache and computes only missing results. "
         f"The sha256 of the model is `{tags[MODEL_TAG]}`. `kadr compare` marks the run whose model is in "
         "`models/relevance`."
     )

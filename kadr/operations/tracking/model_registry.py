@@ -141,7 +141,7 @@ def check_predictions(images: EmbedImagesParams, texts: EmbedTextsParams, pairs:
 
 
 def _predict_with_package(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
-    """Predict the relevance of the pairs with the package, from image files and texts: (n_pairs,)."""
+    """Use the package to predict the relevance of the pairs from image files and texts: (n_pairs,)."""
     from mlflow.pyfunc.model import PythonModelContext
 
     from kadr.operations.tracking.pyfunc import RelevancePredictor
@@ -155,7 +155,7 @@ def _predict_with_package(images: EmbedImagesParams, texts: EmbedTextsParams, pa
 
 
 def _predict_with_pipeline(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
-    """Predict the relevance of the pairs with the pipeline, from its embeddings: (n_pairs,)."""
+    """Use the pipeline's model and embeddings to predict the relevance of the pairs: (n_pairs,)."""
     image_ids, image_rows = np.unique(pairs["image_id"].to_numpy(dtype=str), return_inverse=True)
     query_ids, text_rows = np.unique(pairs["query_id"].to_numpy(dtype=str), return_inverse=True)
     text_by_query = pairs.set_index("query_id")[TEXT_COLUMN].to_dict()
@@ -194,7 +194,7 @@ def _signature() -> "ModelSignature":
 
 
 def _input_example(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the first pair as the input example, with the bytes of a thumbnail instead of a path."""
+    """Return the first pair as the input example, with the bytes of a thumbnail in place of the image path."""
     pair = pairs.iloc[0]
     content = io.BytesIO()
     open_thumbnail(Path(pair[IMAGE_COLUMN]), THUMBNAIL_SIDE).save(content, format="JPEG")

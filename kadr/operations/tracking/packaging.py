@@ -31,8 +31,8 @@ LIBRARIES = (
 def package_artifacts(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, str]:
     """Return the paths of the files and folders to include in the package, by artifact name.
 
-    The package contains the relevance model, the text encoders, and the encoder weights that params.yaml gives as a
-    local path. Weights from a model hub or a Python package are not included. The machine that loads the package must
+    The package contains the relevance model, the text encoders, and the encoder weights that have a local path in
+    params.yaml. Weights from a model hub or a Python package are not included. The machine that loads the package must
     be able to download or install these weights.
 
     Args:
@@ -85,7 +85,7 @@ def package_requirements(images: EmbedImagesParams, texts: EmbedTextsParams) -> 
 
 
 def write_distribution_metadata(folder: Path) -> Path:
-    """Copy the distribution metadata of kadr, so that a copy of the code can find its entry points.
+    """Copy the distribution metadata of kadr, so that the copy of the code in the package can find its entry points.
 
     Args:
         folder: parent folder of the new metadata folder.

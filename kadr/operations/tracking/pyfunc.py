@@ -58,7 +58,7 @@ class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-
 
 
 def _fill_section(section: dict[str, Any], artifacts: dict[str, str]) -> dict[str, Any]:
-    """Replace each `{artifact}` in the encoder settings of a section by the path of the artifact."""
+    """Replace each placeholder `{artifact}` in the encoder settings of a section with the path of the artifact."""
     encoders = {
         name: {key: _fill_value(value, artifacts) for key, value in spec.items()}
         for name, spec in section["encoders"].items()

@@ -46,7 +46,7 @@ def record_training(
 
     Args:
         params: all settings.
-        model: model folder. Stage evaluate uses the digest of this folder to find the run.
+        model: model folder. The `evaluate` stage uses the digest of this folder to find the run.
         inputs: paths of the input files, by name. The file `relevance` is logged as the dataset of the run.
         child_metrics: metrics of each child run, by child run name.
         plots: plots of the training run, by name.
@@ -74,7 +74,7 @@ def record_training(
 def record_evaluation(
     experiment: str, model: Path, metrics: Mapping[str, Mapping[str, float]], plots: Mapping[str, "Figure"]
 ) -> None:
-    """Add evaluation metrics to the newest training run of a model and its child runs.
+    """Add evaluation metrics to the newest training run of a model and to its child runs.
 
     Args:
         experiment: name of the experiment.
@@ -127,7 +127,7 @@ def record_children(experiment: str, model: Path, metrics: Mapping[str, Mapping[
 
 
 def _retry_once(write: Callable[[], object]) -> None:
-    """Write a row that several training runs share, and retry once if the write fails.
+    """Write a database row that several training runs share, and retry once if the write fails.
 
     MLflow first looks for the row and then inserts it. The insert fails if another process has inserted the row in the
     meantime. The retry then finds the row.

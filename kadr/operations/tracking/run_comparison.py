@@ -1,4 +1,4 @@
-"""Compare training runs in one table: the settings that differ, and the metrics."""
+"""Create a table that compares the metrics and the differing settings of training runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,9 @@ COMPARED_METRICS = ("tau_c", "tau_b", "spearman", "rmse", "auc", "recall_at_1", 
 
 
 def differing_params(params: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the parameter names whose values differ between runs. A missing parameter counts as a different value.
+    """Return the names of the parameters whose values differ between runs.
+
+    A missing parameter counts as a different value.
 
     Args:
         params: the parameters of each run.
@@ -33,7 +35,8 @@ def comparison_table(runs: "Sequence[Run]", model_sha256: str | None) -> Table:
 
     Args:
         runs: the runs to compare.
-        model_sha256: digest of the model in models/relevance, or None. An asterisk marks the run of this model.
+        model_sha256: digest of the model in models/relevance, or None. An asterisk marks the run that trained this
+            model.
     """
     keys = differing_params([run.data.params for run in runs])
     names = [name for name in COMPARED_METRICS if any(name in run.data.metrics for run in runs)]

@@ -16,7 +16,7 @@ def importance_plot(importance: Mapping[str, float]) -> Figure:
     """Draw a bar chart of the feature block importance.
 
     Args:
-        importance: fraction of the total gain of all tree splits, 0 to 1, by feature block.
+        importance: share of the total split gain (0 to 1) of each feature block, by name.
     """
     blocks = sorted(importance, key=lambda block: (importance[block], block))
     figure, axes = _figure("Importance of the feature blocks", 1.2 + 0.35 * len(blocks))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MAX_RUNS = 1000
-"""Number of newest runs that `kadr compare RUN` searches for the given run IDs."""
+"""Number of most recent runs in which `kadr compare RUN` looks for the given run IDs."""
 
 
 def find_run(experiment: str, model_sha256: str, role: str = MODEL_ROLE) -> "Run | None":

@@ -14,14 +14,14 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 _MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-_NEW_STORE = "Move the file away. MLflow then creates a new store."
+_NEW_STORE = "Move the file to another folder. MLflow then creates a new store."
 _EXPLANATIONS = {  # part of the original error message -> explanation
     "out-of-date database schema": "another version of MLflow wrote this store. If that version was older, copy the "
     "file and run `mlflow db upgrade {store}`. If that version was newer, install that version.",
     "database is locked": "another process has locked the store. Wait until that process ends, or stop it.",
     "not a database": f"the file is not an SQLite database. {_NEW_STORE}",
-    "disk I/O error": "the disk is full or faulty. Free some space, or check the disk.",
-    "database or disk is full": "the disk is full. Free some space.",
+    "disk I/O error": "the disk is full or faulty. Free up disk space, or check the disk.",
+    "database or disk is full": "the disk is full. Free up disk space.",
     "malformed": f"the database is damaged. {_NEW_STORE}",
 }
 
@@ -70,10 +70,10 @@ def explain_store_error(store: str, error: Exception) -> TrackingError:
 
 @contextmanager
 def tolerate_store_errors(subject: str) -> Iterator[None]:
-    """Connect MLflow to the tracking store in a `with` block. If the store fails, log a warning and leave the block.
+    """Connect MLflow to the tracking store in a `with` block. If the store fails, log a warning and exit the block.
 
     Args:
-        subject: object of the warning "MLflow did not record ...", e.g. "the training run".
+        subject: words that complete the warning "MLflow did not record ...", e.g. "the training run".
     """
     try:
         with open_store():

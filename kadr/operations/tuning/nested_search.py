@@ -1,8 +1,8 @@
 """Hyperparameter search in nested cross-validation (Varma and Simon 2006).
 
-Each outer cell on the diagonal of the grid has its own Optuna study. The study compares settings in inner folds of the
-train pairs of its cell. The best settings of the study are then evaluated on the test pairs of the cell, which the
-study has not used. The agreement over all outer cells is an unbiased estimate for a tuned model. The studies
+Each outer cell on the diagonal of the grid has its own Optuna study. The study compares settings by cross-validation
+within the training pairs of its cell. The best settings of the study are then evaluated on the test pairs of the cell,
+which the study has not used. The agreement over all outer cells is an unbiased estimate for a tuned model. The studies
 are saved in models/tune, so that an interrupted search can be resumed.
 """
 
@@ -36,10 +36,10 @@ STUDIES = PROJECT.models / "tune" / "studies.db"
 
 
 def tune(problem: TuningProblem, n_trials: int, studies: Path = STUDIES) -> "tuple[TuningResult, list[optuna.Study]]":
-    """Search for the best settings in every outer cell, and evaluate them on the test pairs of the cell.
+    """Search for the best settings of every outer cell, and evaluate these settings on the test pairs of the cell.
 
     Args:
-        problem: data of the search.
+        problem: pairs, cross-validation cells and settings that the search uses.
         n_trials: number of finished trials per outer cell, including trials of earlier runs.
         studies: path of the SQLite database that contains the studies.
 
@@ -65,7 +65,7 @@ def evaluate(problem: TuningProblem, candidates: list[Settings]) -> TuningResult
     """Evaluate the candidate of each outer cell on the test pairs of the cell, and select the best candidate.
 
     Args:
-        problem: data of the search.
+        problem: pairs, cross-validation cells and settings that the search uses.
         candidates: best settings of each study, in the order of the outer cells.
     """
     current, n_pairs = current_settings(problem.settings.train), len(problem.pairs.table)
@@ -85,7 +85,7 @@ def select_best(problem: TuningProblem, candidates: list[Settings]) -> Settings:
     """Return the candidate with the highest mean agreement in the inner folds of all outer cells.
 
     Args:
-        problem: data of the search.
+        problem: pairs, cross-validation cells and settings that the search uses.
         candidates: best settings of each study. Identical candidates are evaluated once.
     """
     inner_cells = [problem.inner_cells(cell) for cell in problem.outer_cells]
@@ -111,7 +111,7 @@ def _gain(problem: TuningProblem, tuned: Scores, current: Scores) -> Interval | 
     The bootstrap resamples images.
 
     Args:
-        problem: data of the search.
+        problem: pairs, cross-validation cells and settings that the search uses.
         tuned: (n_pairs,) scores with the settings from the search.
         current: (n_pairs,) scores with the settings in params.yaml.
     """

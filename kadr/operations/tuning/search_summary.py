@@ -1,4 +1,4 @@
-"""Summary of a hyperparameter search that `kadr tune` prints."""
+"""Summarise a hyperparameter search for the output of `kadr tune`."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ def cell_table(problem: TuningProblem, studies: "list[optuna.Study]") -> Table:
     """Return a table with the number of trials and the best settings of each outer cell.
 
     Args:
-        problem: data of the search.
+        problem: pairs, cross-validation cells and settings that the search uses.
         studies: one study per outer cell.
     """
     metric, current = problem.reference.metric, current_settings(problem.settings.train)
@@ -43,6 +43,6 @@ def describe_result(problem: TuningProblem, result: TuningResult) -> str:
     advice = "To apply" if significant else "The gain is not significant. To try"
     overrides = " ".join(f"-S train.{key}={value:.4g}" for key, value in result.best.items())
     return (
-        f"{text}.\nReport this gain instead of the metrics of stage evaluate, which include pairs that the "
-        f"search used.\n{advice} the best settings, run: dvc exp run {overrides}"
+        f"{text}.\nReport this gain instead of the metrics of the `evaluate` stage, which are computed "
+        f"from pairs that the search used.\n{advice} the best settings, run: dvc exp run {overrides}"
     )

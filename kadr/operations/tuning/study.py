@@ -1,4 +1,4 @@
-"""Search for LightGBM settings within one outer cross-validation cell, with an Optuna study."""
+"""Use an Optuna study to search for LightGBM settings within one outer cross-validation cell."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,16 +46,19 @@ SEARCH_SPACE: Mapping[str, SearchRange] = {
     "bagging_fraction": SearchRange(0.4, 1.0, log=False),
     "lambda_l2": SearchRange(0.1, 100.0, log=True),
 }
-"""Maps keys of section `train` to search ranges. Settings with type int in `TrainParams` get integer values."""
+"""Search range of each setting, by its key in the `train` section.
+
+Integer settings in `TrainParams` get integer values.
+"""
 
 
 @dataclass(frozen=True)
 class ReferenceRatings:
-    """The ratings that the scores of the model are compared with.
+    """Ratings to compare with the scores of the model.
 
     Attributes:
         metric: name of the agreement metric: `tau_c` for expert ratings, `tau_b` for crowd ratings.
-        rows: (n_ratings,) row number of the pair that each rating belongs to.
+        rows: (n_ratings,) row number of each rating's pair.
         ratings: (n_ratings,) values of the ratings.
     """
 
@@ -77,10 +80,10 @@ class ReferenceRatings:
 
 
 def make_inner_cells(outer: Cell, image_ids: Sequence[str], groups: Sequence[str], seed: int) -> list[Cell]:
-    """Divide the train pairs of an outer cell into inner cells. The inner cells contain no other pairs.
+    """Create inner cells for cross-validation within the training pairs of an outer cell.
 
     Args:
-        outer: outer cell. Its test pairs are not used in the search.
+        outer: outer cell. The inner cells do not contain its test pairs.
         image_ids: (n_pairs,) image ID of each pair.
         groups: (n_pairs,) query group of each pair (`kadr.io.query_groups`).
         seed: random seed of the inner folds.
@@ -103,12 +106,12 @@ def _mask(n: int, rows: Rows) -> Mask:
 def cumulative_agreement(
     fit_predict: FitPredict, cells: Sequence[Cell], reference: ReferenceRatings, n_pairs: int
 ) -> Iterator[float]:
-    """Train and test in one cell after another. After each cell, yield the agreement over all cells so far.
+    """Train and test in one cell after another. After each cell, yield the agreement on all pairs tested so far.
 
     Args:
-        fit_predict: function that trains on the train pairs of a cell and returns the scores of its test pairs.
+        fit_predict: function that trains on the training pairs of a cell and returns the scores of its test pairs.
         cells: inner cells.
-        reference: ratings that the scores are compared with.
+        reference: ratings to compare with the scores.
         n_pairs: number of pairs.
     """
     scores = np.full(n_pairs, np.nan)
@@ -137,7 +140,7 @@ def open_study(path: Path, name: str, seed: int) -> "optuna.Study":
 
 
 def finished_trials(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """Return the completed trials and the pruned trials. Trials that were interrupted are not included."""
+    """Return the completed trials and the pruned trials. Interrupted trials are not included."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -153,12 +156,12 @@ def run_trials(
     """Run trials until the study has `n_trials` finished trials. The first trial uses the current settings.
 
     Args:
-        study: new study, or a study that is resumed.
+        study: a new study, or a study to resume.
         n_trials: number of finished trials, including trials of earlier runs.
         current: settings in params.yaml.
-        evaluate: function that takes settings and yields the agreement after each inner cell. The last one
-            is the value of the trial.
-        on_trial: function that is called with 1 after each trial, to advance a progress bar.
+        evaluate: function that takes settings and yields the agreement after each inner cell. The last agreement is the
+            value of the trial.
+        on_trial: function that advances a progress bar, called with 1 after each trial.
     """
     import optuna
 

@@ -36,15 +36,15 @@ _INNER_FOLD_SEED = 2  # added to the seed of the outer folds
 
 @dataclass(frozen=True)
 class TuningProblem:
-    """The data of a hyperparameter search that is the same for all trials.
+    """Data and settings that all trials of a hyperparameter search share.
 
     Attributes:
         settings: training settings in params.yaml.
-        evaluate: settings of the bootstrap interval of the gain.
+        evaluate: settings of the bootstrap that estimates the interval of the gain.
         seed: random seed.
         pairs: rated pairs.
         matrix: feature matrix of the pairs.
-        reference: ratings that the scores are compared with.
+        reference: ratings to compare with the scores.
     """
 
     settings: TrainingSettings
@@ -60,7 +60,7 @@ class TuningProblem:
 
         Args:
             settings: training settings in params.yaml.
-            evaluate: settings of the bootstrap interval of the gain.
+            evaluate: settings of the bootstrap that estimates the interval of the gain.
             seed: random seed.
         """
         tables = EmbeddingTables.read(settings.image_encoders, settings.text_encoders)
@@ -72,22 +72,24 @@ class TuningProblem:
     def outer_cells(self) -> list[Cell]:
         """Cells on the diagonal of the cross-validation grid, or all cells if the diagonal is empty.
 
-        If the number of image folds equals the number of query folds, the diagonal holds out each image and each query
-        once.
+        If the number of image folds equals the number of query folds, the diagonal cells hold out each image and each
+        query exactly once.
 
         Raises:
             ModelError: no pairs can be held out.
         """
         cells = make_cells(self.pairs, self.settings.train, self.seed)
         if not cells:
-            raise ModelError("No pairs can be held out. Raise train.image_folds and train.query_folds, or add ratings.")
+            raise ModelError(
+                "No pairs can be held out. Increase train.image_folds and train.query_folds, or add ratings."
+            )
         return [cell for cell in cells if cell.on_diagonal] or cells
 
     def inner_cells(self, outer: Cell) -> list[Cell]:
-        """Return the inner cells that divide the train pairs of an outer cell.
+        """Return the inner cells that divide the training pairs of an outer cell.
 
         Raises:
-            ModelError: the train pairs of the outer cell have too few images or queries.
+            ModelError: the training pairs of the outer cell have too few images or queries.
         """
         table = self.pairs.table
         groups = query_groups(table["query_id"].tolist(), self.pairs.own_image)
@@ -95,8 +97,8 @@ class TuningProblem:
         cells = tuning_study.make_inner_cells(outer, table["image_id"].tolist(), groups, seed)
         if not cells:
             raise ModelError(
-                f"The train pairs of outer cell {outer.fold} have too few images or queries for inner folds. "
-                "Raise train.image_folds and train.query_folds, or add ratings."
+                f"The training pairs of outer cell {outer.fold} have too few images or queries for inner folds. "
+                "Increase train.image_folds and train.query_folds, or add ratings."
             )
         return cells
 
@@ -106,7 +108,7 @@ class TuningProblem:
         return self.pairs.learner(self.matrix, train, self.seed).fit_predict
 
     def cumulative_agreement(self, cells: list[Cell], settings: Settings) -> Iterator[float]:
-        """Train and test in one cell after another. After each cell, yield the agreement over all cells so far."""
+        """Train and test in one cell after another. After each cell, yield the agreement on all pairs tested so far."""
         fit_predict = self.fit_predict(settings)
         return tuning_study.cumulative_agreement(fit_predict, cells, self.reference, len(self.pairs.table))
 
@@ -120,7 +122,10 @@ class TuningProblem:
 
     @cached_property
     def key(self) -> str:
-        """Digest of the data, features and settings that all trials share. A changed key starts new studies."""
+        """Digest of the data, features and settings that all trials share.
+
+        If the key changes, the search starts new studies.
+        """
         fixed = self.settings.train.model_dump(exclude=set(tuning_study.SEARCH_SPACE))
         files = [dvc_md5(path) for path in self.input_files]
         content = [*files, self.matrix.names, self.seed, fixed, tuning_study.SEARCH_SPACE]

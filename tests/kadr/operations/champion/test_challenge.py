@@ -206,7 +206,7 @@ def test_a_challenger_without_common_pairs_is_rejected(run: Run, home: Path) -> 
         "not compared: the DVC cache no longer contains the champion's vectors"
     ] * 2
     assert report["verdict"] == "rejected"
-    assert report["reason"] == "too few pairs for a comparison: champion v000001 predicted 0 of them"
+    assert report["reason"] == "too few pairs for a comparison: 0 pairs have predictions from v000001"
     assert report["compared_pairs"]["n_excluded"] == len(read_table(PROJECT.relevance, RELEVANCE))
     shutil.rmtree(PROJECT.clip)
     with pytest.raises(ModelError, match=r"models/clip is missing, or dvc\.lock does not list it"):

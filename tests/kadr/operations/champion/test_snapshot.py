@@ -101,14 +101,14 @@ def test_a_folder_in_data_raw_is_not_copied(home: Path, arrived: Path) -> None:
 def test_an_invalid_snapshot_changes_nothing(home: Path, arrived: Path) -> None:
     set_value("ingest.max_bad_images", "0.01", home / "params.yaml")
     before = project_files(home)
-    with pytest.raises(InputError, match="fails the checks of stage ingest"):
+    with pytest.raises(InputError, match="fails the checks of the `ingest` stage"):
         take_snapshot(str(arrived), load_params().ingest)
     assert {
         name: content for name, content in project_files(home).items() if not name.startswith("data/raw/batch-")
     } == before
     with pytest.raises(InputError, match="nowhere"):
         take_snapshot("nowhere", load_params().ingest)
-    with snapshot._lock_snapshots(), pytest.raises(InputError, match="another process is taking a snapshot"):
+    with snapshot._lock_snapshots(), pytest.raises(InputError, match="Another process is fetching a snapshot"):
         take_snapshot(str(arrived), load_params().ingest)
 
 

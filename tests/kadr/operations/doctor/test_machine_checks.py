@@ -63,4 +63,4 @@ def test_this_python_is_supported_and_has_a_precision() -> None:
     (python,) = check_python()
     assert python.state == "ok"
     (precision,) = check_precision()
-    assert "precision auto selects" in precision.message
+    assert "`precision: auto` selects" in precision.message

@@ -103,5 +103,6 @@ def test_a_damaged_file_of_an_index_is_named(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text(json.dumps(description))
     (tmp_path / "vectors.npy").write_text("vectors.npx")
     (finding,) = check_indexes(["clip"], ["clip"], {tmp_path: "dvc repro index"})
-    assert finding.message == f"{tmp_path}/vectors.npy is damaged: its checksum differs."
+    message = f"{tmp_path}/vectors.npy is damaged: its checksum differs from the checksum in index.json."
+    assert finding.message == message
     assert finding.fix == f"rm -r {tmp_path}; dvc repro index"

@@ -161,5 +161,5 @@ def test_a_damaged_part_is_named_and_can_be_deleted(out: Path) -> None:
 
 def test_a_second_process_cannot_use_the_same_folder(out: Path) -> None:
     out.mkdir()
-    with FileLock(out / "_lock"), pytest.raises(InputError, match="another process is scoring into this folder"):
+    with FileLock(out / "_lock"), pytest.raises(InputError, match="Another process is writing scores to"):
         score_pairs(write_pairs(*PAIRS), out, make_scorer())

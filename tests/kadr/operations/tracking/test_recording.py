@@ -138,7 +138,7 @@ def test_a_damaged_store_does_not_stop_the_training(
 ) -> None:
     Path("mlflow.db").write_bytes(damage(Path("mlflow.db").read_bytes()))
     record(small_params)
-    assert f"{message}. Move the file away." in caplog.text
+    assert f"{message}. Move the file to another folder." in caplog.text
 
 
 def test_a_deleted_store_is_created_again(trained: Path, small_params: Params) -> None:

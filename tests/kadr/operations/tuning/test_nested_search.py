@@ -108,7 +108,7 @@ def test_a_killed_search_resumes(tmp_path: Path) -> None:
 
     killed = open_study(tmp_path / "s.db", "a", 0)
     killed.enqueue_trial(CURRENT)
-    killed.ask()  # leaves a running trial, as `kill -9` does
+    killed.ask()  # leaves an unfinished trial in the study, as `kill -9` does
     with pytest.raises(KeyboardInterrupt):
         continue_search(fail_on_third_call)
     finished = finished_trials(open_study(tmp_path / "s.db", "a", 0))
@@ -196,6 +196,6 @@ def test_the_diagonal_is_used_if_folds_outnumber_queries(problem: TuningProblem)
 def test_too_few_queries_raise_an_error_before_any_trial(problem: TuningProblem, tmp_path: Path) -> None:
     selected = problem.pairs.table["query_id"].isin(["00.jpg#0", "01.jpg#0"]).to_numpy()
     pairs = replace(problem.pairs, table=problem.pairs.table[selected].reset_index(drop=True))
-    with pytest.raises(ModelError, match=r"too few images or queries for inner folds. Raise train.image_folds"):
+    with pytest.raises(ModelError, match=r"too few images or queries for inner folds. Increase train.image_folds"):
         tune(replace(problem, pairs=pairs), 2, tmp_path / "studies.db")
     assert not (tmp_path / "studies.db").exists()
