@@ -1,4 +1,4 @@
-"""Find images by words, with a relevance model learned from people's ratings."""
+"""Search images by text, with a relevance model trained on human ratings."""
 
 from importlib.metadata import version
 

@@ -1,1 +1,1 @@
-"""The command line `kadr`: one module per group of commands."""
+"""The command line interface `kadr`. Each module defines a group of commands."""

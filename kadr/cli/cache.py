@@ -52,7 +52,7 @@ def verify() -> None:
 
 @app.command()
 def compact() -> None:
-    """Merge small shards into larger ones. Other processes can use the cache at the same time."""
+    """Merge small shards into larger shards. Other processes can use the cache at the same time."""
     from kadr.embed.compaction import compact as compact_shards
 
     for cached in _list_caches():
@@ -65,7 +65,9 @@ def gc(
     *,
     unused_days: Annotated[
         float | None,
-        typer.Option(min=0, help="Also delete the vectors of encoders that were not used for this number of days."),
+        typer.Option(
+            min=0, help="Also delete the vectors of encoders that have not been used for this number of days."
+        ),
     ] = None,
     undecodable: Annotated[
         bool,
@@ -75,10 +77,10 @@ def gc(
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the files that would be deleted, but do not delete them.")
+        bool, typer.Option("--dry-run", help="List the files that would be deleted, but do not delete any files.")
     ] = False,
 ) -> None:
-    """Delete damaged shards and incomplete files from killed processes."""
+    """Delete damaged shards, and incomplete files that killed processes left behind."""
     from kadr.embed.cache import cache_root
     from kadr.embed.maintenance import delete_garbage, find_garbage, forget_undecodable
 
@@ -94,7 +96,7 @@ def gc(
 
 
 def _list_caches() -> "list[CachedEncoder]":
-    """Return the cache of each encoder. Print a message if there are none."""
+    """Return the cache of each encoder. Print a message if the cache is empty."""
     from kadr.embed.cache import cache_root
     from kadr.embed.maintenance import list_caches
 

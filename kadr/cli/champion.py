@@ -1,4 +1,4 @@
-"""The commands `kadr champion` and `kadr snapshot`, which manage the models in use."""
+"""The commands `kadr champion` and `kadr snapshot`, which manage the models in use and the input data."""
 
 from typing import Annotated
 

@@ -10,11 +10,11 @@ from rich.markup import escape
 from kadr.cli.console import console
 
 STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
-"""Rich text style for each finding state."""
+"""Text style for each finding state, in the syntax of the package rich."""
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Check the project and the machine, and print a fix for each problem. The exit code is 1 if there is a problem."""
+    """Check the project and the machine, and print a fix for each problem. The exit code is 1 if a problem is found."""
     from kadr.operations.doctor.diagnosis import diagnose
 
     output = console()

@@ -16,11 +16,11 @@ def index(
         list[str] | None,
         typer.Argument(
             metavar="PHOTOS",
-            help="Folders, files or fsspec addresses of photos. Default: the addresses of the previous run.",
+            help="Photos to index: folders, files or fsspec addresses. Default: the addresses of the previous run.",
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Path of the index. The path becomes a link to the current version.")
+        Path, typer.Option(metavar="DIR", help="Path of the index: a symbolic link to its current version.")
     ] = (PROJECT.photo_index),
 ) -> None:
     """Index your own photos to make them searchable.

@@ -1,6 +1,6 @@
-"""The program `kadr`, with its commands for data and settings. The other commands are registered here.
+"""The program `kadr`: define the commands for data and settings, and register the commands of the other modules.
 
-Commands import large packages inside their functions, so that `kadr --help` starts fast.
+Commands import large packages inside their functions, so that `kadr --help` is fast.
 """
 
 import json
@@ -24,15 +24,15 @@ DATA, PIPELINE, SEARCH, MODELS, MAINTENANCE = PANELS
 
 
 class KadrGroup(TyperGroup):
-    """A group of commands, sorted by panel. If a command raises KadrError, print the message and exit with code 1."""
+    """The commands of `kadr`, sorted by help panel."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the command names in the order of their panels."""
+        """Return the command names in the order of their help panels."""
         panels = {name: getattr(command, "rich_help_panel", DATA) for name, command in self.commands.items()}
         return sorted(panels, key=lambda name: PANELS.index(panels[name]))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command and print the message of a KadrError."""
+        """Run a command. If the command raises KadrError, print the message and exit with code 1."""
         try:
             with clear_errors():
                 return super().invoke(ctx)
@@ -81,7 +81,7 @@ def sample(
         written = write_sample(folder, seed, *counts, on_progress=advance)
     typer.echo(
         f"{folder}: {written.n_train} rated, {written.n_test} test and {written.n_corpus} captioned images; "
-        f"{written.n_expert} pairs with expert ratings, {written.n_crowd} with crowd ratings only"
+        f"{written.n_expert} pairs with expert ratings, {written.n_crowd} pairs with only crowd ratings"
     )
 
 
@@ -110,20 +110,22 @@ def fetch(
 
 @app.command(rich_help_panel=PIPELINE)
 def use(
-    preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a preset file in presets/, without .yaml.")],
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a file in presets/, without .yaml.")],
     override: Annotated[
         list[str] | None,
         typer.Option(
-            "-S", metavar="KEY=VALUE", help="Additional setting, e.g. -S train.num_leaves=31. Can be repeated."
+            "-S",
+            metavar="KEY=VALUE",
+            help="Additional setting, e.g. -S train.num_leaves=31. Repeat the option to change several settings.",
         ),
     ] = None,
 ) -> None:
-    """Write the settings of a preset into params.yaml. Other settings and comments are kept."""
+    """Write the settings of a preset to params.yaml. Other settings and comments are kept."""
     from kadr.io.presets import apply_preset
 
     changes = apply_preset(preset, override or [], PROJECT.params, PROJECT.presets)
     if not changes:
-        typer.echo(f"{PROJECT.params} already has the settings of {preset}.")
+        typer.echo(f"{PROJECT.params} already contains the settings of the preset {preset}.")
         return
     typer.echo(f"{PROJECT.params}: changed {len(changes)} settings")
     for change in changes:
@@ -165,7 +167,7 @@ app.add_typer(cache.app, name="cache", rich_help_panel=MAINTENANCE)
 
 
 def _is_sample(folder: Path, seed: int, n_train: int, n_test: int, n_corpus: int) -> bool:
-    """Return whether a folder contains the complete sample with this seed and these image counts."""
+    """Return whether a folder contains the complete sample with the given seed and image counts."""
     n_images = {"train": n_train, "test": n_test, "corpus": n_corpus}
     expected = {"seed": seed} | {f"n_{split}": n for split, n in n_images.items()}
     try:

@@ -23,7 +23,7 @@ Latest = Annotated[
 
 
 def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> None:
-    """Predict the relevance of all image-text pairs in a table that have no score from this model yet."""
+    """Predict the relevance of the image-text pairs in a table. Pairs with a score from the same model are skipped."""
     from kadr.io.text_files import write_json
     from kadr.operations.scoring.batch_scoring import QUARANTINE_FILE, score_pairs
     from kadr.operations.scoring.scorer_loading import load_batch_scorer
@@ -31,7 +31,7 @@ def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> Non
     share_cores()
     champion = None if latest else PROJECT.champion_artifacts()
     artifacts = champion or PROJECT.artifacts()
-    logger.info("Scoring with the %s: %s", "champion" if champion else "latest model", artifacts.relevance)
+    logger.info("Scoring pairs with the %s: %s", "champion" if champion else "latest model", artifacts.relevance)
     summary = score_pairs(pairs, out, load_batch_scorer(artifacts))
     write_json(out / SCORE_SUMMARY, summary)
     for reason, n in summary["reasons"].items():

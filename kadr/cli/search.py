@@ -43,7 +43,7 @@ IndexFolder = Annotated[
         "-i",
         metavar="DIR",
         envvar="KADR_INDEX",
-        help="Index to search, e.g. models/photos (written by `kadr index`) or models/champion (with its own models).",
+        help="Index to search, e.g. models/photos (from `kadr index`) or models/champion (uses its own models).",
     ),
 ]
 Grid = Annotated[
@@ -66,10 +66,14 @@ def search(
     k: K = 5,
     *,
     like: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Photo to add to the query. Can be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Photo to add to the query. Repeat the option to add several photos."),
     ] = None,
     unlike: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Photo to subtract from the query. Can be repeated.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Photo to subtract from the query. Repeat the option to subtract several photos."
+        ),
     ] = None,
     index: IndexFolder = PROJECT.index,
     folder: FolderOption = None,
@@ -99,7 +103,7 @@ def search(
 
 def similar(
     photo: Annotated[
-        Path, typer.Argument(metavar="PHOTO", help="Image file. The photo does not have to be in the index.")
+        Path, typer.Argument(metavar="PHOTO", help="Path of a photo. The photo does not have to be in the index.")
     ],
     k: K = 5,
     *,
@@ -124,14 +128,21 @@ def recommend(
     photos: Annotated[list[Path] | None, typer.Argument(metavar="PHOTOS", help="Photos that you like.")] = None,
     *,
     likes: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Another photo that you like. Can be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Another photo that you like. Repeat the option to name several photos."),
     ] = None,
     dislikes: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Photo that you do not like. Can be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Photo that you do not like. Repeat the option to name several photos."),
     ] = None,
     k: K = 5,
     diversity: Annotated[
-        float, typer.Option(min=0, max=1, help="0 returns the most similar photos, 1 the most varied photos.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Diversity of the results. 0 returns the most similar photos, and 1 returns the most varied photos.",
+        ),
     ] = 0.3,
     index: IndexFolder = PROJECT.index,
     folder: FolderOption = None,
@@ -148,12 +159,12 @@ def recommend(
 
 
 def load_index_searcher(index: Path, *, text_queries: bool = True, many_queries: bool = True) -> "Searcher":
-    """Load a searcher for an index. A champion is searched with its own models.
+    """Load a searcher for an index. The searcher of a champion uses the models of that champion.
 
     Args:
         index: folder of the index or of the champion.
         text_queries: whether queries can contain texts.
-        many_queries: whether to prepare all images in advance, which makes queries faster.
+        many_queries: whether to prepare all images in advance, so that each query takes less time.
     """
     from kadr.params import load_params
     from kadr.search import load_searcher
@@ -190,7 +201,7 @@ def _read_photo(path: Path) -> bytes:
 
 
 def _print_matches(title: str, matches: "list[Match]", grid: Path | None, as_json: bool, open_: bool) -> None:
-    """Print the matches. Also write or show them as an image if requested."""
+    """Print the matches. If requested, also draw an image of the matches, and save or show the image."""
     from kadr.search import draw_grid
 
     if as_json:

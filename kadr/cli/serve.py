@@ -26,11 +26,12 @@ def serve(
     ratings: Annotated[
         Path | None,
         typer.Option(
-            metavar="CSV", help="CSV file for ratings from the page. Default: ratings_long.csv in ingest.source."
+            metavar="CSV",
+            help="CSV file that stores ratings from the page. Default: ratings_long.csv in ingest.source.",
         ),
     ] = None,
 ) -> None:
-    """Start a web page and an HTTP API for search and annotation. See docs/serve.md."""
+    """Start a server with a web page and an HTTP API for search and annotation. See docs/serve.md."""
     try:
         from kadr.serve import HotReload, Limits, ServerMetrics, Service, check_address, run_server
     except ImportError as error:
@@ -52,7 +53,7 @@ def serve(
 
 
 def _open_annotation(ratings_path: Path) -> "Annotation":
-    """Open the ratings file for annotation mode. If this fails, the page shows the error and search still works."""
+    """Open the ratings file for annotation mode. If the file is invalid, the page shows the error."""
     from kadr.serve import Annotation, RatingsFile
 
     try:

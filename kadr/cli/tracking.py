@@ -15,9 +15,9 @@ def compare(
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="IDs of the runs to compare, or prefixes of the IDs.")
     ] = None,
-    last: Annotated[int, typer.Option(min=1, help="Number of newest runs to compare if no RUN is given.")] = 10,
+    last: Annotated[int, typer.Option(min=1, help="Number of most recent runs to compare if no RUN is given.")] = 10,
 ) -> None:
-    """Compare the metrics and the differing settings of training runs in the experiment `train.experiment`."""
+    """Compare training runs of the experiment `train.experiment`: the metrics, and the settings that differ."""
     from kadr.operations.tracking.lineage import MODEL_TAG, folder_digest
     from kadr.operations.tracking.run_comparison import comparison_table
     from kadr.operations.tracking.runs import MAX_RUNS, latest_runs, select_runs
@@ -36,7 +36,7 @@ def compare(
 
 @app.command()
 def register() -> None:
-    """Register the model of the last training run in MLflow, as a new version of kadr-<train.experiment>."""
+    """Register the model of the last training run in MLflow, as a new version of the model kadr-<train.experiment>."""
     from kadr.operations.tracking.model_registry import register_model
     from kadr.operations.tracking.tracking_store import open_store
     from kadr.params import load_params

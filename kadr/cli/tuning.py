@@ -10,7 +10,7 @@ from kadr.cli.console import console, share_cores
 def tune(
     trials: Annotated[
         int,
-        typer.Option(min=1, help="Number of finished trials for each outer cell, including trials from earlier runs."),
+        typer.Option(min=1, help="Number of trials for each outer cell, including trials that earlier runs finished."),
     ],
 ) -> None:
     """Search for better LightGBM settings with nested cross-validation.

@@ -96,7 +96,9 @@ def compare_reranking(evaluate: Mapping[str, Any], rerank: int) -> ComparisonTab
         conclusion = f"Reranking makes {', '.join(worse)} significantly worse. Turn reranking off."
     elif better:
         improved = ", ".join(better)
-        conclusion = f"Reranking significantly improves {improved} and worsens no metric. Turn reranking on."
+        conclusion = (
+            f"Reranking significantly improves {improved} and makes no metric significantly worse. Turn reranking on."
+        )
     else:
         conclusion = "Reranking does not significantly change any metric. Turn reranking off for faster searches."
     state = f"Current setting: index.rerank is {rerank} ({'on' if rerank else 'off'})."
@@ -104,7 +106,7 @@ def compare_reranking(evaluate: Mapping[str, Any], rerank: int) -> ComparisonTab
 
 
 def compare_ablations(ablate: Mapping[str, Any]) -> ComparisonTable:
-    """Return a table of the metrics of each ablation, and of their differences from the model on the same pairs.
+    """Return a table with the metrics of each ablation and their differences from the metrics of the model.
 
     Args:
         ablate: Contents of metrics/ablate.json.
@@ -128,12 +130,12 @@ def compare_ablations(ablate: Mapping[str, Any]) -> ComparisonTable:
 
 
 def compare_pair_kinds(predictions: pd.DataFrame, relevance: pd.DataFrame, queries: pd.DataFrame) -> ComparisonTable:
-    """Return a table with the number of held-out pairs, mean relevances, RMSE and AUC for each kind of pair.
+    """Return a table with one row for each kind of held-out pair: number, mean relevances, RMSE and AUC.
 
     Args:
-        predictions: Held-out predictions, with the columns of schema PREDICTIONS.
-        relevance: Relevance of the pairs, with the columns of schema RELEVANCE.
-        queries: Queries of the pairs, with the columns of schema QUERIES.
+        predictions: Held-out predictions, with the columns of the schema PREDICTIONS.
+        relevance: Relevance of the pairs, with the columns of the schema RELEVANCE.
+        queries: Queries of the pairs, with the columns of the schema QUERIES.
     """
     details = relevance[[*PAIR, "n_expert", "spread"]].merge(
         queries[["query_id", "text", "image_id"]].rename(columns={"image_id": "caption_image_id"}), on="query_id"
@@ -150,14 +152,18 @@ def _pair_kinds(pairs: pd.DataFrame) -> Iterator[tuple[str, str, "pd.Series[bool
     n_words, text, spread = pairs["text"].str.count(r"\S+"), pairs["text"].str.lower(), pairs["spread"]
     for minimum, maximum, name in _WORD_COUNTS:
         yield name, "Length of the query", n_words.between(minimum, maximum)
-    yield "with a number", "For example: two, three, 4", text.str.contains(_NUMBER_PATTERN)
-    yield "with a negation", "For example: no, not, without", text.str.contains(_NEGATION_PATTERN)
+    yield "with a number", "The query contains a number, for example: two, 4", text.str.contains(_NUMBER_PATTERN)
+    yield (
+        "with a negation",
+        "The query contains a negation, for example: no, without",
+        text.str.contains(_NEGATION_PATTERN),
+    )
     yield "own caption", "The query is a caption of the image", pairs["caption_image_id"] == pairs["image_id"]
-    yield "rated by experts", "With or without crowd votes", pairs["n_expert"] > 0
-    yield "rated by the crowd alone", "", pairs["n_expert"] == 0
+    yield "rated by experts", "These pairs can also have crowd votes", pairs["n_expert"] > 0
+    yield "rated only by the crowd", "", pairs["n_expert"] == 0
     for low, high, name in _SPREADS:
-        limits = f"from {low:g} to {high:g}" if high < np.inf else f"of {low:g} or more"
-        yield name, f"Standard deviation of the ratings {limits}", (spread >= low) & (spread < high)
+        limits = f"{low:g} to {high:g}" if high < np.inf else f"{low:g} or more"
+        yield name, f"Standard deviation of the ratings: {limits}", (spread >= low) & (spread < high)
 
 
 def _make_kind_row(name: str, description: str, pairs: pd.DataFrame) -> ComparisonRow:

@@ -1,4 +1,4 @@
-"""Thumbnails as data URIs, which make a report self-contained."""
+"""Create thumbnails as data URIs, so that a report does not depend on other files."""
 
 import base64
 import io

@@ -42,7 +42,7 @@ def find_expert_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFram
     """Return the pairs with the largest range of expert ratings, at most one pair per image.
 
     Args:
-        ratings: Ratings with the columns of schema RATINGS.
+        ratings: Ratings with the columns of the schema RATINGS.
         n_pairs: Maximum number of pairs.
 
     Returns:
@@ -54,13 +54,13 @@ def find_expert_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFram
 
 
 def find_expert_crowd_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
-    """Return the pairs with the largest difference between expert ratings and crowd votes, at most one per image.
+    """Return the pairs with the largest difference between expert ratings and crowd votes: at most one per image.
 
-    The crowd generally gives lower ratings than the experts. The difference of a pair is therefore the difference
-    between its rank by mean expert rating and its rank by share of yes votes.
+    The crowd generally gives lower ratings than the experts. This function therefore compares ranks: the rank of a pair
+    by mean expert rating, and the rank of the same pair by share of yes votes.
 
     Args:
-        ratings: Ratings with the columns of schema RATINGS.
+        ratings: Ratings with the columns of the schema RATINGS.
         n_pairs: Maximum number of pairs.
 
     Returns:
@@ -85,8 +85,8 @@ def describe_pairs(
 
     Args:
         pairs: Pairs to describe, with the columns image_id and query_id.
-        ratings: Ratings with the columns of schema RATINGS.
-        relevance: Relevance of the pairs, with the columns of schema RELEVANCE.
+        ratings: Ratings with the columns of the schema RATINGS.
+        relevance: Relevance of the pairs, with the columns of the schema RELEVANCE.
         texts: Mapping from query_id to query text.
         paths: Mapping from image_id to the path of the image file.
 
@@ -117,7 +117,7 @@ def describe_pairs(
 
 
 def _select_largest(scored: pd.DataFrame, columns: list[str], n_pairs: int) -> pd.DataFrame:
-    """Return the pairs with the largest values, at most one per image. Ties are ordered by ID."""
+    """Return the pairs with the largest values, at most one pair per image. Sort pairs with equal values by ID."""
     ordered = scored.reset_index().sort_values([*columns, *PAIR], ascending=[False] * len(columns) + [True, True])
     return ordered.drop_duplicates("image_id").head(n_pairs)[PAIR]
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class SplitImages:
-    """Image counts of one split, by status.
+    """The numbers of valid and excluded images in one split.
 
     Attributes:
         split: Name of the split.
         n_valid: Number of valid images.
-        n_invalid: Mapping from status to the number of images that are excluded with this status.
+        n_invalid: Mapping from the status of excluded images to the number of images with that status.
     """
 
     split: str
@@ -43,7 +43,7 @@ def count_images(images: pa.Table) -> list[SplitImages]:
     """Count the images of each split, in the order train, test, corpus. Splits without images are omitted.
 
     Args:
-        images: Images of all splits, with schema IMAGES.
+        images: Images of all splits, with the schema IMAGES.
     """
     counts = Counter(zip(images["split"].to_pylist(), images["status"].to_pylist(), strict=True))
     tables = []
@@ -58,7 +58,7 @@ def summarise_quarantine(quarantine: pa.Table, n_examples: int = 3) -> list[Quar
     """Summarise the violations of each rule. The most frequently violated rule comes first.
 
     Args:
-        quarantine: Quarantined rows and images, with schema QUARANTINE.
+        quarantine: Quarantined rows and images, with the schema QUARANTINE.
         n_examples: Maximum number of examples per rule.
     """
     rows: dict[tuple[str, str], list[dict[str, object]]] = {}

@@ -36,7 +36,7 @@ class LeakCount:
 
 @dataclass(frozen=True)
 class DuplicateImage:
-    """One of two near-duplicate images, with its thumbnail as a data URI."""
+    """An image that has a near-duplicate, with its thumbnail as a data URI."""
 
     thumbnail: str
     image_id: str
@@ -55,7 +55,7 @@ def count_leaks(leaks: pa.Table) -> list[LeakCount]:
     """Count the duplicate pairs by kind and by combination of splits. The most serious leaks come first.
 
     Args:
-        leaks: Duplicate pairs, with schema LEAKS.
+        leaks: Duplicate pairs, with the schema LEAKS.
     """
     counts = Counter((row["kind"], row["left_split"], row["right_split"]) for row in leaks.to_pylist())
     return [
@@ -70,7 +70,7 @@ def list_duplicate_images(leaks: pa.Table, paths: Mapping[str, str], n_pairs: in
     """Return pairs of near-duplicate images, ordered by severity of the leak and then by hash distance.
 
     Args:
-        leaks: Duplicate pairs, with schema LEAKS.
+        leaks: Duplicate pairs, with the schema LEAKS.
         paths: Mapping from image_id to the path of the image file.
         n_pairs: Maximum number of pairs.
 

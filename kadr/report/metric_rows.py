@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class MetricFormat:
-    """Label, description and number of decimals of a metric."""
+    """The label, the description and the number of decimal places of a metric."""
 
     label: str
     description: str
@@ -15,18 +15,24 @@ class MetricFormat:
 
 
 METRICS = {
-    "tau_c": MetricFormat("tau-c", "Kendall tau-c x 100 with individual expert ratings; own captions are excluded", 1),
-    "tau_b": MetricFormat("tau-b", "Kendall tau-b x 100 with the crowd's share of yes votes", 1),
+    "tau_c": MetricFormat(
+        "tau-c", "100 x Kendall's tau-c with individual expert ratings, except ratings of an image's own caption", 1
+    ),
+    "tau_b": MetricFormat("tau-b", "100 x Kendall's tau-b with the share of yes votes from the crowd", 1),
     "spearman": MetricFormat("Spearman", "Rank correlation with the rated relevance", 3),
     "rmse": MetricFormat("RMSE", "Root mean square error of the predicted relevance; lower is better", 3),
     "r2": MetricFormat("R²", "Coefficient of determination of the predicted relevance", 3),
     "auc": MetricFormat("AUC", "Probability that a relevant pair has a higher score than an irrelevant pair", 3),
     "average_precision": MetricFormat("average precision", "Mean precision at the ranks of the relevant pairs", 3),
-    "ndcg_at_10": MetricFormat("NDCG@10", "Ranking quality of the rated images of a query, first 10 ranks", 3),
+    "ndcg_at_10": MetricFormat(
+        "NDCG@10", "Quality of the first 10 ranks when the rated images of a query are ranked", 3
+    ),
     "ece": MetricFormat("ECE", "Expected calibration error; lower is better", 3),
-    "recall_at_1": MetricFormat("recall@1", "Share of test queries with the target image at rank 1", 3),
-    "recall_at_5": MetricFormat("recall@5", "Share of test queries with the target image at ranks 1 to 5", 3),
-    "recall_at_10": MetricFormat("recall@10", "Share of test queries with the target image at ranks 1 to 10", 3),
+    "recall_at_1": MetricFormat("recall@1", "Share of test queries whose target image is the first result", 3),
+    "recall_at_5": MetricFormat("recall@5", "Share of test queries whose target image is among the first 5 results", 3),
+    "recall_at_10": MetricFormat(
+        "recall@10", "Share of test queries whose target image is among the first 10 results", 3
+    ),
     "mrr": MetricFormat("MRR", "Mean reciprocal rank of the target image", 3),
 }
 PAIR_METRIC_KEYS = ("tau_c", "tau_b", "spearman", "auc", "average_precision", "ndcg_at_10", "rmse", "r2", "ece")
@@ -40,7 +46,7 @@ SOURCE_LABELS = {
     "human": "other experts",
     "ceiling": "human ceiling",
 }
-"""Column headings of the model, its baselines and the human raters."""
+"""Column headings for the model, its baselines and the human raters."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def format_metric(estimate: Mapping[str, float] | None, digits: int, sign: str =
 
     Args:
         estimate: Mapping with the keys `value`, `low` and `high`.
-        digits: Number of decimals.
+        digits: Number of decimal places.
         sign: "+" to show the sign of a difference, or an empty string for other estimates.
     """
     if not estimate or estimate.get("value") is None:

@@ -22,13 +22,13 @@ _IMPORTANCES = (  # key of metrics/train.json, title, caption, axis label
     (
         "importance",
         "Feature importance",
-        "Share of each feature block in the total gain of all LightGBM splits.",
+        "Each feature block's share of the total gain of all LightGBM splits.",
         "share of the total gain",
     ),
     (
         "shap",
         "SHAP values",
-        "Share of each feature block in the mean absolute SHAP value of the rated pairs.",
+        "Each feature block's share of the mean absolute SHAP value, over the rated pairs.",
         "share of the mean |SHAP|",
     ),
 )
@@ -40,14 +40,14 @@ def plot_model(
     """Plot the agreement with the ratings, the calibration, the scores by rating and the feature importance.
 
     Args:
-        predictions: Held-out predictions, with the columns of schema PREDICTIONS.
-        ratings: Ratings with the columns of schema RATINGS.
+        predictions: Held-out predictions, with the columns of the schema PREDICTIONS.
+        ratings: Ratings with the columns of the schema RATINGS.
         evaluate: Contents of metrics/evaluate.json.
-        train: Contents of metrics/train.json. Its optional mappings `importance` and `shap` contain the share of each
+        train: Contents of metrics/train.json. The optional keys `importance` and `shap` contain the share of each
             feature block.
     """
     scores, relevances = predictions["score"].to_numpy(), predictions["relevance"].to_numpy()
-    caption = "Each point is the mean of a tenth of the held-out pairs, grouped by predicted relevance."
+    caption = "Held-out pairs in ten groups, from low to high predictions. Each point shows the means of one group."
     if evaluate.get("ece"):
         caption += f" Expected calibration error: {evaluate['ece']['value']:.3f}."
     plots = [*_plot_comparison(evaluate), draw_plot("Calibration", caption, calibration_plot(scores, relevances))]

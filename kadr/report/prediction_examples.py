@@ -33,7 +33,7 @@ def select_best(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
     """Return the relevant pairs with the highest predictions, at most one pair per image.
 
     Args:
-        predictions: Held-out predictions, with the columns of schema PREDICTIONS. A pair is relevant if its rated
+        predictions: Held-out predictions, with the columns of the schema PREDICTIONS. A pair is relevant if its rated
             relevance is at least 0.75.
         n_pairs: Maximum number of pairs.
     """
@@ -46,7 +46,7 @@ def select_worst(predictions: pd.DataFrame, n_pairs: int) -> pd.DataFrame:
     """Return the pairs with the largest absolute difference between predicted and rated relevance.
 
     Args:
-        predictions: Held-out predictions, with the columns of schema PREDICTIONS.
+        predictions: Held-out predictions, with the columns of the schema PREDICTIONS.
         n_pairs: Maximum number of pairs.
     """
     error = (predictions["score"] - predictions["relevance"]).abs()
@@ -60,7 +60,7 @@ def make_examples(pairs: pd.DataFrame, texts: Mapping[str, str], paths: Mapping[
     """Return a prediction example with a thumbnail for each pair.
 
     Args:
-        pairs: Pairs to show, with the columns of schema PREDICTIONS.
+        pairs: Pairs to show, with the columns of the schema PREDICTIONS.
         texts: Mapping from query_id to query text.
         paths: Mapping from image_id to the path of the image file.
 

@@ -17,8 +17,8 @@ def plot_ratings(ratings: pd.DataFrame, relevance: pd.DataFrame) -> list[SvgPlot
     """Plot the distributions of the expert ratings, the crowd votes and the relevance.
 
     Args:
-        ratings: Ratings with the columns of schema RATINGS.
-        relevance: Relevance of the pairs, with the columns of schema RELEVANCE.
+        ratings: Ratings with the columns of the schema RATINGS.
+        relevance: Relevance of the pairs, with the columns of the schema RELEVANCE.
     """
     plots = [*_plot_expert_ratings(select_source(ratings, "expert")), *_plot_crowd(select_source(ratings, "crowd"))]
     caption = f"{len(relevance):,} pairs of an image and a query. The relevance of a pair combines all of its ratings."
@@ -30,14 +30,14 @@ def plot_agreement(ratings: pd.DataFrame) -> list[SvgPlot]:
     """Plot the disagreement among the experts, and the crowd votes grouped by expert rating.
 
     Args:
-        ratings: Ratings with the columns of schema RATINGS.
+        ratings: Ratings with the columns of the schema RATINGS.
     """
     expert, crowd = select_source(ratings, "expert"), select_source(ratings, "crowd")
     return [*_plot_disagreement(expert), *_plot_crowd_by_expert(expert, crowd)]
 
 
 def select_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return the ratings of one source. The added column `unit_rating` contains the ratings scaled to 0..1."""
+    """Return the ratings of one source, and add the column `unit_rating`, which contains the ratings scaled to 0..1."""
     selected = ratings[ratings["source"] == source]
     return selected.assign(unit_rating=scale_to_unit(selected))
 
@@ -46,10 +46,11 @@ def mean_pair_ratings(ratings: pd.DataFrame) -> "pd.Series[float]":
     """Return the mean rating of each pair, weighted by the number of votes.
 
     Args:
-        ratings: Ratings with the columns of schema RATINGS and the column `unit_rating`.
+        ratings: Ratings with the columns of the schema RATINGS and the additional column `unit_rating`.
 
     Returns:
-        Mean ratings, 0 to 1, indexed by image_id and query_id. The mean of crowd votes is the share of yes votes.
+        Mean ratings, 0 to 1, indexed by image_id and query_id. For crowd votes, the mean is the
+        share of yes votes.
     """
     weighted = ratings.assign(total=ratings["unit_rating"] * ratings["votes"])
     sums = weighted.groupby(PAIR)[["total", "votes"]].sum()
@@ -57,7 +58,7 @@ def mean_pair_ratings(ratings: pd.DataFrame) -> "pd.Series[float]":
 
 
 def group_by_level(values: "pd.Series[float]", levels: "pd.Series[float]") -> dict[str, FloatVector]:
-    """Group the values by rating level. Return an empty dict if a plot cannot show that many levels."""
+    """Group the values by rating level. Return an empty dict if there are more than MAX_LEVELS levels."""
     groups = values.groupby(levels)
     return {f"{level:g}": group.to_numpy() for level, group in groups} if groups.ngroups <= MAX_LEVELS else {}
 
@@ -82,7 +83,7 @@ def _plot_crowd(crowd: pd.DataFrame) -> Iterator[SvgPlot]:
         return
     shares = mean_pair_ratings(crowd)
     no_yes = float((shares == 0).mean())
-    caption = f"{len(shares):,} pairs rated by the crowd. {no_yes:.0%} of these pairs have no yes votes."
+    caption = f"The crowd rated {len(shares):,} pairs. {no_yes:.0%} of these pairs have no yes votes."
     yield draw_plot("Crowd votes", caption, histogram(shares.to_numpy(), "share of yes votes", "pairs"))
 
 
@@ -94,7 +95,9 @@ def _plot_disagreement(expert: pd.DataFrame) -> Iterator[SvgPlot]:
     if levels and len(levels) <= MAX_LEVELS:
         values, order = [f"{value:g}" for value in ranges], [f"{level:g}" for level in levels]
         paint = count_plot(values, order, "highest minus lowest expert rating", "% of pairs", percent=True)
-        caption = f"Range of the expert ratings of each pair ({len(by_pair):,} pairs). At 0, all experts agree."
+        caption = (
+            f"Range of the expert ratings of each pair ({len(by_pair):,} pairs). The range is 0 if all experts agree."
+        )
         yield draw_plot("Expert disagreement", caption, paint)
 
 
@@ -106,5 +109,5 @@ def _plot_crowd_by_expert(expert: pd.DataFrame, crowd: pd.DataFrame) -> Iterator
     groups = group_by_level(pairs["share"], pairs["level"].round(1))
     if groups:
         paint = box_plot(groups, "median expert rating", "share of yes votes")
-        caption = f"{len(pairs):,} pairs rated by experts and by the crowd. {BOX_LEGEND}"
+        caption = f"Experts and the crowd rated {len(pairs):,} pairs in common. {BOX_LEGEND}"
         yield draw_plot("Crowd votes by expert rating", caption, paint)

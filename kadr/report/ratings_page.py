@@ -20,21 +20,21 @@ _COUNTS = {  # displayed name -> key in metrics/aggregate.json
     "rated by the crowd": "n_crowd_pairs",
 }
 _OPTIONAL_COUNTS = {  # displayed name -> key in metrics/aggregate.json, note
-    "for CLIP training": ("n_clip_pairs", "reserved by clip.ratings, not used by the relevance model"),
+    "for CLIP training": ("n_clip_pairs", "reserved by clip.ratings; the relevance model does not use these pairs"),
     "unused": ("n_pairs_between", "only the image or only the query is reserved for CLIP training"),
 }
 _AGREEMENT_VALUES = {  # displayed name -> key of `agreement` in metrics/aggregate.json, note
     "Krippendorff's alpha": ("krippendorff_alpha", "experts, ordinal scale"),
     "ICC": ("icc", "reliability of one expert rating"),
     "ICC of the mean": ("icc_mean", "reliability of the mean expert rating of a pair"),
-    "vote correlation": ("crowd_correlation", "between crowd votes on the same pair, given its relevance"),
+    "vote correlation": ("crowd_correlation", "correlation of crowd votes on the same pair, given its relevance"),
 }
 _SD_NAMES = {"before": "without ratings"}
 
 
 @dataclass(frozen=True)
 class RatingTableRow:
-    """A table row with a name and a mapping from column to cell text."""
+    """A table row: its name, and a mapping from the name of each column to the text of the cell."""
 
     name: str
     cells: Mapping[str, str]
@@ -87,7 +87,7 @@ def summarise_ratings(metrics: Mapping[str, Any]) -> list[NamedValue]:
 
 
 def make_crowd_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
-    """Return one row per mean expert rating, with the number of pairs for each crowd majority.
+    """Return one row per mean expert rating. Each row counts the pairs by the majority vote of the crowd.
 
     Args:
         metrics: Contents of metrics/aggregate.json.
@@ -121,11 +121,11 @@ def make_rater_rows(metrics: Mapping[str, Any]) -> list[RatingTableRow]:
 
 
 def plot_uncertainty(relevance: pd.DataFrame) -> list[SvgPlot]:
-    """Plot the posterior standard deviations of the relevance, for all pairs and grouped by raters.
+    """Plot the posterior standard deviation of the relevance for all pairs and for each group of raters.
 
     Args:
-        relevance: Relevance of the pairs, with the columns of schema RELEVANCE. If all standard deviations are
-            missing, no plots are returned.
+        relevance: Relevance of the pairs, with the columns of the schema RELEVANCE. If all standard deviations are
+            missing, the function returns an empty list.
     """
     pairs = relevance.dropna(subset="sd")
     if pairs.empty:

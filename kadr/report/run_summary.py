@@ -1,4 +1,4 @@
-"""Summary of a run as named values: data sizes, metrics, and differences from the baselines."""
+"""Summarise a run as named values: data sizes, metrics, and differences from the baselines."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def summarise_run(stages: StageMetrics, keys: tuple[str, ...] = tuple(METRICS)) 
     """Return the data sizes and the metrics of a run.
 
     Args:
-        stages: Metrics of the stages. The summary omits stages that are missing.
+        stages: Metrics of the stages. The summary omits missing stages.
         keys: Keys of the metrics to include from metrics/evaluate.json.
     """
     evaluate = stages.get("evaluate", {})
@@ -39,7 +39,7 @@ def summarise_run(stages: StageMetrics, keys: tuple[str, ...] = tuple(METRICS)) 
 
 
 def list_numbers(metrics: Mapping[str, Any]) -> list[NamedValue]:
-    """Return every number in the metrics of a stage, in the same order. Nested keys are joined by a space."""
+    """Return all numbers in the metrics of a stage, in their original order. Nested keys are joined with spaces."""
     values = []
     for key, value in metrics.items():
         name = key.removeprefix("n_").replace("_", " ")

@@ -16,7 +16,7 @@ class ExampleMatch:
 
     Attributes:
         thumbnail: Thumbnail of the image, as a data URI.
-        match: Image and its score, as returned by the search.
+        match: The image and its score, as the search returned them.
         is_target: Whether the query is a caption of this image.
     """
 
@@ -58,11 +58,11 @@ class StoredTextEncoder:
 
 
 def run_searches(searcher: Searcher, queries: pd.DataFrame, n_queries: int, n_results: int) -> list[SearchExample]:
-    """Run the first test queries, at most one query per target image.
+    """Search with the first test queries. Use at most one query per target image.
 
     Args:
         searcher: Searcher for the index.
-        queries: Queries with the columns of schema QUERIES.
+        queries: Queries with the columns of the schema QUERIES.
         n_queries: Maximum number of queries.
         n_results: Maximum number of results per query.
 

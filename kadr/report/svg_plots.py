@@ -1,4 +1,4 @@
-"""Inline SVG plots. Their colours are CSS variables of the page, and the same data produces identical bytes."""
+"""Draw plots as inline SVG with colours from CSS variables of the page. The same data produces identical SVG."""
 
 import io
 import warnings
@@ -48,7 +48,7 @@ class SvgPlot:
 
 
 def draw_plot(title: str, caption: str, paint: Painter, height: float = 2.5) -> SvgPlot:
-    """Draw a plot with a width of 4 inches.
+    """Draw a plot that is 4 inches wide.
 
     Args:
         title: Title of the plot.
@@ -83,7 +83,7 @@ def count_plot(values: Sequence[str], order: Sequence[str], x_label: str, y_labe
     """Return a function that draws one bar per category, with the count or percentage above each bar.
 
     Args:
-        values: One category per observation.
+        values: Category of each observation.
         order: Categories from left to right.
         x_label: Label of the horizontal axis.
         y_label: Label of the vertical axis.
@@ -168,7 +168,7 @@ def box_plot(groups: Mapping[str, FloatVector], x_label: str, y_label: str, maxi
 
 
 def interval_plot(estimates: Mapping[str, tuple[float, float, float]], x_label: str) -> Painter:
-    """Return a function that draws each estimate (value, low, high) as a point with an interval, one per row."""
+    """Return a function that draws one row per estimate: a point at the value, and a line from `low` to `high`."""
 
     def paint(axes: "Axes") -> None:
         for row, (value, low, high) in enumerate(estimates.values()):
@@ -188,7 +188,7 @@ def calibration_plot(scores: FloatVector, relevances: FloatVector, n_groups: int
     Args:
         scores: (n_pairs,) predicted relevances, 0 to 1.
         relevances: (n_pairs,) rated relevances, 0 to 1.
-        n_groups: Number of equally large groups of pairs, formed in order of score.
+        n_groups: Number of groups. The pairs are sorted by score and divided into groups of equal size.
     """
 
     def paint(axes: "Axes") -> None:

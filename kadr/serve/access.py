@@ -28,11 +28,11 @@ _SECURITY_HEADERS = {
 
 
 def check_address(host: str, token: str | None) -> None:
-    """Check that the access token is sufficient for the listening address.
+    """Check that the access token is valid, and that a token is set if other machines can connect.
 
     Args:
         host: host name or IP address to listen on.
-        token: access token. None is allowed only if the host is a loopback address.
+        token: access token, or None for no token. Only loopback addresses allow None.
 
     Raises:
         InputError: the token is too short or contains invalid characters, or the host is not a loopback address and
@@ -41,24 +41,24 @@ def check_address(host: str, token: str | None) -> None:
     if token is not None and not _is_valid_token(token):
         raise InputError(
             "The token is too short or contains characters that are not printable ASCII. Expected "
-            f"{MIN_TOKEN_LENGTH} or more ASCII characters. Create one with `openssl rand -hex 16`."
+            f"{MIN_TOKEN_LENGTH} or more printable ASCII characters. Create one with `openssl rand -hex 16`."
         )
     if token is None and not _is_loopback(host):
         raise InputError(
-            f"--host {host} lets other machines connect, and no token is set. Expected a token of {MIN_TOKEN_LENGTH} "
-            "or more characters. Set KADR_TOKEN or --token, or use --host 127.0.0.1."
+            f"--host {host} lets other machines connect, but no token is set. The server requires a token of "
+            f"{MIN_TOKEN_LENGTH} or more characters. Set KADR_TOKEN or --token, or use --host 127.0.0.1."
         )
 
 
 def session_cookie(token: str) -> str:
-    """Return the value of the session cookie: an HMAC that uses the token as its key but does not reveal the token."""
+    """Return the value of the session cookie: an HMAC with the token as its key, which does not reveal the token."""
     return hmac.new(token.encode(), b"kadr session", hashlib.sha256).hexdigest()
 
 
 class AccessMiddleware:
     """ASGI middleware that requires the token, rejects cross-site requests and adds security headers.
 
-    The page (`/`, `/static/`) and `/health` require no token because they contain no user data. All other routes
+    The page (`/`, `/static/`) and `/health` do not require a token because they contain no user data. All other routes
     require either the header `Authorization: Bearer TOKEN` or the session cookie. The web page uses the cookie because
     a browser cannot send a custom header when it loads an `<img>`.
 
@@ -87,7 +87,7 @@ class AccessMiddleware:
         await app(scope, receive, send_with_headers)
 
     def _rejection(self, scope: Scope) -> JSONResponse | None:
-        """Return an error response if the request is not permitted, otherwise None."""
+        """Return an error response if the request is not allowed, or None if the request is allowed."""
         headers = Headers(scope=scope)
         if _is_cross_site(headers):
             detail = "Requests from pages on other sites are not allowed. Open the page of this server instead."

@@ -11,7 +11,7 @@ from kadr.io.texts import normalise_whitespace
 from kadr.serve.ratings_file import NewRating, RatingsFile
 
 ANNOTATED_SPLIT = "train"
-"""Split whose images can be rated. Stage ingest quarantines ratings of images in other splits."""
+"""Split whose images can be rated. The `ingest` stage quarantines ratings of images in other splits."""
 
 SplitLookup = Callable[[str], str | None]
 """Function that maps an image ID to its split, or to None if the image is not in the index or has no split."""
@@ -35,10 +35,10 @@ class Annotation:
 
     Args:
         ratings: ratings file, or the error that explains why ratings cannot be stored.
-        rate_next: path of the CSV file with suggested pairs, the most informative pair first
-            (`reports/rate_next.csv`). The file may be missing.
-        queries: path of the Parquet table of queries (`data/tables/queries.parquet`). The texts of test queries cannot
-            be rated. The file may be missing.
+        rate_next: path of the CSV file that suggests pairs to rate, the most informative pair first
+            (`reports/rate_next.csv`). The file does not have to exist.
+        queries: path of the Parquet file that contains the queries (`data/tables/queries.parquet`). The texts of test
+            queries cannot be rated. The file does not have to exist.
     """
 
     def __init__(self, ratings: RatingsFile | InputError, rate_next: Path, queries: Path) -> None:
@@ -69,7 +69,7 @@ class Annotation:
 
         Args:
             rater: name of the rater.
-            candidates: candidate pairs, in the order in which raters get them.
+            candidates: candidate pairs, in the order in which the page shows the pairs.
             get_split: function that maps an image ID to its split.
 
         Yields:
@@ -101,7 +101,7 @@ class Annotation:
         if split != ANNOTATED_SPLIT:
             reason = "is not in the index or has no split" if split is None else f"belongs to the {split} split"
             raise InputError(
-                f"Image {rating.image_id!r} {reason}. Expected an image of the {ANNOTATED_SPLIT} split. "
+                f"Image {rating.image_id!r} {reason}. You can rate only images of the {ANNOTATED_SPLIT} split. "
                 "Rate an image that GET /annotation/pairs returns."
             )
         if normalise_whitespace(rating.text) in self._read_test_texts():

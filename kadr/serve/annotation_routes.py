@@ -43,7 +43,7 @@ def annotation_routes(service: Service) -> APIRouter:
 
     @router.post("/ratings", status_code=201)
     def post_rating(request: RatingRequest) -> RatingResponse:
-        """Append a rating to the ratings file. A later rating of a pair by the same rater replaces the earlier one."""
+        """Append a rating to the ratings file. If a rater rates the same pair twice, the new rating is used."""
         rating = NewRating(request.image_id, request.text, request.rater, request.rating)
         annotation.save_rating(rating, service.get_split)
         service.metrics.ratings.inc()

@@ -36,13 +36,13 @@ class SearchTerm(_Request):
 
 
 class SearchFilters(_Request):
-    """Conditions that every result must meet. A condition with the value null is not applied."""
+    """Conditions that every result must meet. Conditions that are null are ignored."""
 
     folder: Annotated[
         str | None, Field(max_length=1000, description="name or path of the folder that contains the image")
     ] = None
-    after: date | None = Field(None, description="taken on or after this day")
-    before: date | None = Field(None, description="taken before this day")
+    after: date | None = Field(None, description="only images taken on or after this day")
+    before: date | None = Field(None, description="only images taken before this day")
     min_side: Annotated[
         int | None, Field(ge=1, le=100_000, description="minimum length of the shorter side in pixels")
     ] = None
@@ -51,7 +51,7 @@ class SearchFilters(_Request):
 
 
 class SearchRequest(_Request):
-    """An image search by a text expression, by weighted terms, or by both."""
+    """A search for images by a text expression, by weighted terms, or by both."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -63,16 +63,18 @@ class SearchRequest(_Request):
         }
     )
 
-    text: Annotated[Text, Field(description="search expression, as in `kadr search`")] = ""
-    terms: Annotated[list[SearchTerm], Field(max_length=16, description="weighted terms to add to `text`")] = []
+    text: Annotated[Text, Field(description="search expression, in the syntax of `kadr search`")] = ""
+    terms: Annotated[
+        list[SearchTerm], Field(max_length=16, description="weighted terms to search for in addition to `text`")
+    ] = []
     filters: SearchFilters = SearchFilters()
-    fold_duplicates: bool = Field(True, description="whether to return one image per group of near-duplicates")
+    fold_duplicates: bool = Field(True, description="whether to return only one image per group of near-duplicates")
     k: Annotated[K, Field(description="maximum number of images to return")] = 20
     offset: Annotated[Offset, Field(description="number of results to skip")] = 0
 
 
 class SearchMatch(BaseModel):
-    """An image in the search results. `/images/{image_id}` and `/thumbnails/{image_id}` return the image itself."""
+    """An image in the search results. To get the image file, request `/images/{image_id}`."""
 
     image_id: str
     name: str = Field(description="file name")
@@ -80,7 +82,7 @@ class SearchMatch(BaseModel):
     relevance: float | None = Field(description="predicted relevance, 0 to 1; null if the relevance model was not used")
     width: int | None = Field(description="pixels")
     height: int | None = Field(description="pixels")
-    n_duplicates: int = Field(description="number of near-duplicates that the results omit")
+    n_duplicates: int = Field(description="number of near-duplicates of this image that the results omit")
 
 
 class ImageMetadata(BaseModel):
@@ -92,7 +94,7 @@ class ImageMetadata(BaseModel):
     bytes: int | None = Field(description="file size in bytes")
     width: int | None = Field(description="pixels")
     height: int | None = Field(description="pixels")
-    taken: datetime | None = Field(description="date and time according to the camera")
+    taken: datetime | None = Field(description="date and time when the camera took the photo")
     latitude: float | None = Field(description="latitude in degrees")
     longitude: float | None = Field(description="longitude in degrees")
     colours: list[str] | None = Field(description="dominant colours of the image")
@@ -143,7 +145,7 @@ class RatingRequest(_Request):
 
 
 class RatingResponse(BaseModel):
-    """The state of the ratings file after the rating has been stored."""
+    """The number of ratings after the new rating has been stored."""
 
     n_ratings: int = Field(description="number of ratings in the ratings file")
 
@@ -154,9 +156,9 @@ class HealthResponse(BaseModel):
     status: str = Field(description='always "ok"')
     n_images: int = Field(description="number of images in the index")
     encoder: str = Field(description="name of the encoder used for search")
-    colours: list[str] = Field(description="values of the colour filter; empty if the index has no colours")
+    colours: list[str] = Field(description="colours that the colour filter accepts; empty if the index has no colours")
     relevance: bool = Field(description="whether the relevance model reranks the results")
-    loaded_at: float = Field(description="load time of the index and the models, in seconds since the epoch")
+    loaded_at: float = Field(description="time when the index and the models were loaded, in seconds since the epoch")
     up_to_date: bool = Field(description="false if the latest version could not be loaded (see the server log)")
     n_failed_reloads: int = Field(description="number of failed attempts to load a new version")
     annotation_error: str | None = Field(description="reason why ratings cannot be stored; null if they can be stored")

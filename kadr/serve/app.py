@@ -34,7 +34,7 @@ def create_app(service: Service, token: str | None = None, reload_interval_s: fl
         service: service that the routes call.
         token: access token that clients must send. Without a token, the application accepts only requests to
             loopback host names.
-        reload_interval_s: seconds between checks for a new version of the index or the models.
+        reload_interval_s: number of seconds between two checks for a new version of the index or the models.
 
     Returns:
         The application with its routes, web page and middleware.
@@ -42,7 +42,7 @@ def create_app(service: Service, token: str | None = None, reload_interval_s: fl
     app = FastAPI(
         title="kadr",
         version=__version__,
-        summary="Find images by words, with a relevance model learned from people's ratings.",
+        summary="Search images by text, with a relevance model trained on human ratings.",
         lifespan=_lifespan(service, reload_interval_s),
         docs_url=None,
         redoc_url=None,
@@ -57,7 +57,7 @@ def create_app(service: Service, token: str | None = None, reload_interval_s: fl
 
 
 def _add_middleware(app: FastAPI, service: Service, token: str | None) -> None:
-    """Add the middleware, from the innermost to the outermost."""
+    """Add the middleware in order from the innermost layer to the outermost layer."""
     app.add_middleware(TimeoutMiddleware, seconds=service.limits.request_timeout_s)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=service.limits.max_body_bytes)
     app.add_middleware(AccessMiddleware, token=token)

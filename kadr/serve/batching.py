@@ -1,6 +1,6 @@
-"""Dynamic batching: process all waiting requests together.
+"""Dynamic batching: process waiting requests together.
 
-One batch at a time runs in a worker thread. Requests that arrive while a batch is running form the next batch. A
+A worker thread processes one batch at a time. Requests that arrive while a batch is running form the next batch. A
 request never waits for a batch to fill up, and batches become larger as the load grows.
 """
 

@@ -13,7 +13,7 @@ from kadr.search import Searcher
 logger = logging.getLogger(__name__)
 
 FileState = tuple[str, int, int, int]
-"""Path, inode number, size in bytes, and modification time in nanoseconds of a file."""
+"""A file's path, inode number, size in bytes, and modification time in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class LoadedSearcher:
 
 
 class HotReload:
-    """Hold the current searcher, and load a new version when the watched files change.
+    """Provide the searcher in use, and replace it with a new searcher when the watched files change.
 
     Args:
         load: function that loads a searcher from disk.
         watched_paths: files and folders that `load` reads. A change in any of these files counts as a new version.
 
     Attributes:
-        current: searcher in use, with its load time.
+        current: searcher in use, with the time when it was loaded.
         up_to_date: whether the searcher in use is the latest version on disk.
-        n_failed_reloads: number of failed attempts to load a new version.
+        n_failed_reloads: number of failed attempts to load a new searcher.
     """
 
     def __init__(self, load: Callable[[], Searcher], watched_paths: Sequence[Path]) -> None:
@@ -52,13 +52,13 @@ class HotReload:
         self.current = LoadedSearcher(load(), time.time())
 
     def reload_if_changed(self) -> bool:
-        """Load a new version if the files have changed and are complete.
+        """Load a new searcher if the watched files have changed and are complete.
 
-        The files count as complete when they have not changed between two successive calls. If the version cannot be
-        loaded, the error is logged, and the current searcher stays in use until the files change again.
+        The files count as complete when they have not changed between two successive calls. If the new searcher cannot
+        be loaded, the error is logged, and the current searcher stays in use until the files change again.
 
         Returns:
-            True if a new version was loaded.
+            True if a new searcher was loaded.
         """
         with self._check_lock:
             state = self._read_state()
@@ -90,7 +90,7 @@ class HotReload:
 
 
 def _file_states(path: Path) -> list[FileState]:
-    """Return the states of a file, or of a folder and the files in it. Return zeros if the path is missing."""
+    """Return the states of a path and of everything below it. A missing path has a state of zeros."""
     states = []
     try:
         for file in sorted([path, *path.rglob("*")]):

@@ -12,7 +12,7 @@ from kadr.io.storage import read_bytes
 from kadr.io.thumbnails import open_thumbnail
 
 UPLOAD_NAME = "uploaded file"
-"""Name that stands for an uploaded image in error messages."""
+"""Name of an uploaded image in error messages."""
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "AVIF": "image/avif"}
 """Media types of the image formats that browsers can display."""
@@ -58,7 +58,8 @@ def render_thumbnail(path: str, side: int, sha256: str) -> bytes:
     Args:
         path: path or URI of the image file.
         side: length of the longer side of the thumbnail in pixels.
-        sha256: SHA-256 of the image file. A changed file gets a new thumbnail.
+        sha256: SHA-256 of the image file. The hash is part of the cache key, so a changed file
+            gets a new thumbnail.
 
     Returns:
         The bytes of the JPEG file.
@@ -70,7 +71,7 @@ def render_thumbnail(path: str, side: int, sha256: str) -> bytes:
 
 
 def check_upload(content: bytes, max_pixels: int) -> None:
-    """Check the format and the size in the header of an uploaded image, without decoding its pixels.
+    """Check the format and the dimensions of an uploaded image, without decoding its pixels.
 
     Args:
         content: bytes of the uploaded file.

@@ -26,14 +26,14 @@ def image_routes(service: Service) -> APIRouter:
 
     @router.get("/images/{image_id:path}", response_class=Response, responses=_IMAGE_RESPONSE)
     def get_image(image_id: ImageId) -> Response:
-        """Return the image file. Convert a format that browsers cannot display to JPEG."""
+        """Return the image file. If browsers cannot display its format, convert the image to JPEG."""
         with _not_found_if_unreadable():
             content, media_type = render_image(_find_row(service, image_id)["path"])
         return Response(content, media_type=media_type, headers=_CACHE_HEADERS)
 
     @router.get("/thumbnails/{image_id:path}", response_class=Response, responses=_IMAGE_RESPONSE)
     def get_thumbnail(image_id: ImageId, side: ThumbnailSide = ThumbnailSide.SMALL) -> Response:
-        """Return an upright thumbnail of the image as JPEG."""
+        """Return a JPEG thumbnail of the image, rotated upright."""
         row = _find_row(service, image_id)
         with _not_found_if_unreadable():
             content = render_thumbnail(row["path"], side, str(row["sha256"]))
@@ -62,7 +62,7 @@ def _find_row(service: Service, image_id: str) -> Mapping[str, Any]:
 
 @contextmanager
 def _not_found_if_unreadable() -> Iterator[None]:
-    """Convert an InputError that the `with` block raises into a response with status 404."""
+    """Convert an InputError from the `with` block into a response with status 404."""
     try:
         yield
     except InputError as error:

@@ -17,7 +17,8 @@ class Limits:
         max_image_pixels: maximum number of pixels of an uploaded image. The server checks the size in
             the image header before it decodes the image.
         request_timeout_s: maximum number of seconds between the start of a request and the start of its response.
-        max_connections: maximum number of open connections. The server answers further connections with status 503.
+        max_connections: maximum number of open connections. The server responds to any more connections
+            with status 503.
         shutdown_timeout_s: number of seconds that the server waits for open requests when it stops.
     """
 

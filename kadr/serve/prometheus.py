@@ -28,7 +28,7 @@ class ServerMetrics:
             "kadr_requests", "Number of responses.", ["method", "route", "status"], registry=registry
         )
         self.request_seconds = Histogram(
-            "kadr_request_seconds", "Seconds from request to start of response.", ["route"], registry=registry
+            "kadr_request_seconds", "Seconds until the response starts.", ["route"], registry=registry
         )
         self.batch_size = Histogram(
             "kadr_batch_size", "Number of searches per batch.", buckets=_BATCH_SIZES, registry=registry
@@ -46,7 +46,8 @@ class ServerMetrics:
 class MetricsMiddleware:
     """ASGI middleware that counts requests and measures their response time by route.
 
-    The `route` label contains path templates such as `/images/{image_id}`, which limits the number of time series.
+    The `route` label contains a path template such as `/images/{image_id}` instead of the full path. This limits the
+    number of time series.
 
     Args:
         app: ASGI application to measure.
@@ -57,7 +58,7 @@ class MetricsMiddleware:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, and record the status and the time of its response."""
+        """Run the application, and record the response status and the response time."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Store ratings from the web page as rows of ratings_long.csv, in the long format that stage ingest reads."""
+"""Store ratings from the web page in ratings_long.csv, in the long format that the `ingest` stage reads."""
 
 import csv
 import fcntl
@@ -42,7 +42,7 @@ class RatingsFile:
     Several threads and processes can append at the same time without losing rows.
 
     Args:
-        path: path of the CSV file. If the file does not exist, the first rating creates it.
+        path: path of the CSV file. If the file does not exist, it is created when the first rating is stored.
 
     Attributes:
         path: path of the CSV file.
@@ -72,7 +72,7 @@ class RatingsFile:
         return (rater, image_id, normalise_whitespace(text)) in self._rated_pairs
 
     def append(self, rating: NewRating) -> None:
-        """Append a rating to the file. Return when the rating has been written to disk.
+        """Append a rating to the file, and wait until the rating has been written to disk.
 
         Args:
             rating: rating to store.
@@ -109,7 +109,7 @@ class RatingsFile:
         return not self.path.exists() or not self.path.stat().st_size
 
     def _check_other_formats(self) -> None:
-        """Raise InputError if the folder contains the ratings file in another format, such as Parquet."""
+        """Raise InputError if the folder already contains the ratings in another format, such as Parquet."""
         for path in sorted(self.path.parent.glob(f"{self.path.stem}.*")):
             if path != self.path and path.suffix in _OTHER_TABLE_FORMATS:
                 raise self._format_error(f"{path.name} in the same folder contains the ratings")
@@ -131,15 +131,15 @@ class RatingsFile:
 
     def _format_error(self, reason: str) -> InputError:
         return InputError(
-            f"{self.path}: ratings cannot be added because {reason}. Expected a UTF-8 CSV file with the header "
-            f"{','.join(COLUMNS)}. Convert the file, or choose another file with --ratings."
+            f"{self.path}: ratings cannot be added because {reason}. The ratings must be in a UTF-8 CSV file with "
+            f"the header {','.join(COLUMNS)}. Convert the file, or choose another file with --ratings."
         )
 
     def _write_error(self, error: Exception) -> InputError:
         reason = getattr(error, "strerror", None) or error
         return InputError(
-            f"{self.path}: ratings cannot be written ({reason}). Expected a CSV file in a folder that this user can "
-            "write to. Change the permissions, or choose another file with --ratings."
+            f"{self.path}: ratings cannot be written ({reason}). The file must be a CSV file that you have permission "
+            "to write. Change the permissions, or choose another file with --ratings."
         )
 
 

@@ -30,7 +30,7 @@ def search_routes(service: Service) -> APIRouter:
 
     @router.post("/search")
     async def search(request: SearchRequest) -> SearchResponse:
-        """Search by texts, by images in the index, or by a weighted sum of texts and images."""
+        """Search by texts, by images in the index, or by a weighted combination of texts and images."""
         return await service.search(PagedQuery(build_query(request), request.k, request.offset))
 
     @router.post("/similar", responses=NOT_FOUND_RESPONSE)
@@ -60,7 +60,7 @@ def search_routes(service: Service) -> APIRouter:
 
 
 async def _read_upload(service: Service, upload: UploadFile) -> bytes:
-    """Return the bytes of an uploaded image. Raise InputError if its format or size is not accepted."""
+    """Return the bytes of an uploaded image. Raise InputError if the server does not accept its format or size."""
     content = await upload.read()
     await run_in_threadpool(check_upload, content, service.limits.max_image_pixels)
     return content

@@ -1,4 +1,4 @@
-"""Service that the routes call: run searches in batches, look up images, and limit concurrent uploads."""
+"""The service that the routes call. It runs searches in batches, looks up images, and limits concurrent uploads."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ class PagedQuery:
 
 
 class Service:
-    """State and operations that the routes of one server share.
+    """The state and the operations that all routes of a server share.
 
     Args:
         hot_reload: object that provides and replaces the searcher in use.
@@ -83,9 +83,10 @@ class Service:
     async def run_upload_task(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Run a function that decodes an uploaded image, in a worker thread.
+        """Use a worker thread to run a function that decodes an uploaded image.
 
-        At most two of these functions run at the same time, because a decoded image can need hundreds of MB.
+        At most two of these functions run at the same time, because a decoded image can occupy hundreds
+        of MB of memory.
 
         Args:
             function: function to run.
@@ -117,7 +118,7 @@ class Service:
         self.metrics.failed_reloads.set(self.hot_reload.n_failed_reloads)
 
     def _search_batch(self, paged_queries: Sequence[PagedQuery]) -> list[list[Match]]:
-        """Run a batch of searches. Return up to k + 1 matches per query, to detect whether there are more results."""
+        """Run a batch of searches. Return k + 1 matches per query if there are more than k results."""
         self.metrics.batch_size.observe(len(paged_queries))
         searcher = self.searcher
         results: dict[int, list[Match]] = {}
@@ -142,7 +143,7 @@ def build_query(request: SearchRequest) -> Query:
         request: validated search request.
 
     Returns:
-        The query with the terms from `request.text`, followed by `request.terms`.
+        The query. It contains the terms from `request.text`, followed by `request.terms`.
 
     Raises:
         SearchError: the request contains no terms, or its search expression is invalid.

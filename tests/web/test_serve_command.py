@@ -12,8 +12,8 @@ from kadr.cli import main as cli
     ("arguments", "token", "message"),
     [
         (["--host", "0.0.0.0"], None, "--host 0.0.0.0 lets other machines connect"),
-        (["--host", "0.0.0.0"], "short", "16 or more ASCII characters"),
-        (["--token", "short"], None, "16 or more ASCII characters"),
+        (["--host", "0.0.0.0"], "short", "16 or more printable ASCII characters"),
+        (["--token", "short"], None, "16 or more printable ASCII characters"),
     ],
 )
 def test_an_open_address_or_a_weak_token_ends_the_command(

@@ -10,7 +10,7 @@ const RATINGS = [
   [4, "Fits", "Everything in the text is correct"],
 ];
 const BATCH_SIZE = 20; // pairs per request
-const MIN_REMAINING = 5; // request more pairs when fewer than this number remain
+const MIN_REMAINING = 5; // request more pairs when fewer pairs than this remain
 const MAX_REQUESTED = 200;
 
 export class AnnotationMode {
@@ -83,7 +83,7 @@ export class AnnotationMode {
   #showPair() {
     const pair = this.pairs[this.index];
     if (!pair) {
-      const reason = this.text ? "You have rated all search results that are available for rating." : "No suggested pairs are left.";
+      const reason = this.text ? "You have rated all search results that can be rated." : "There are no more suggested pairs.";
       return this.#showMessage("Done", `${reason} The next pipeline run uses your ratings.`);
     }
     const image = h("img", { src: imageUrl(pair.image_id), alt: "Photo to rate", width: pair.width, height: pair.height });

@@ -1,4 +1,4 @@
-// Functions that send requests to the server. Each error contains the error message of the server.
+// Send requests to the server. If a request fails, throw an error that contains the message of the server.
 
 import { byId } from "./dom.js";
 

@@ -6,7 +6,7 @@ import { justify } from "./justified_layout.js";
 const GAP = 6; // pixels between tiles
 const MIN_ASPECT_RATIO = 0.4;
 const MAX_ASPECT_RATIO = 3.2;
-const LARGE_THUMBNAIL_FROM = 400; // longer side of a tile in device pixels above which the 640-pixel thumbnail is used
+const LARGE_THUMBNAIL_FROM = 400; // device pixels; larger tiles use the 640-pixel thumbnail
 
 export class Grid {
   // onAction(action, match): called with the action "open", "similar", "plus" or "minus".

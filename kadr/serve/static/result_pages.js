@@ -1,4 +1,4 @@
-// Fetch pages of search results, and cache them by search so that a repeated search needs no request.
+// Fetch pages of search results, and cache the pages so that a repeated search needs no request.
 
 import { postJson } from "./api.js";
 import { buildRequest, searchKey } from "./search_state.js";

@@ -28,7 +28,7 @@ def test_differences_from_the_baselines_are_significant_without_0_in_the_interva
         (
             (0.1, 0.2),
             (-0.1, 0.1),
-            "Reranking significantly improves recall@1 and worsens no metric. Turn reranking on.",
+            "Reranking significantly improves recall@1 and makes no metric significantly worse. Turn reranking on.",
         ),
         ((0.1, 0.2), (-0.2, -0.1), "Reranking makes MRR significantly worse. Turn reranking off."),
         ((-0.1, 0.2), (-0.1, 0.1), "Reranking does not significantly change any metric. Turn reranking off"),
@@ -79,7 +79,7 @@ def test_errors_are_computed_for_each_kind_of_pair() -> None:
         "with a negation": "1",
         "own caption": "2",
         "rated by experts": "2",
-        "rated by the crowd alone": "2",
+        "rated only by the crowd": "2",
         "raters agree": "1",
         "raters differ": "1",
         "raters disagree strongly": "1",

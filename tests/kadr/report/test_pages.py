@@ -102,7 +102,7 @@ def test_the_run_page_is_valid_and_loads_no_other_files(image_path: str) -> None
 def test_the_run_page_shows_metrics_and_omits_baselines_without_values(image_path: str) -> None:
     html = render_run_page(make_run_page(image_path))
     assert "48.9" in html
-    assert "Reranking significantly improves MRR and worsens no metric." in html
+    assert "Reranking significantly improves MRR and makes no metric significantly worse." in html
     assert "<th>cosine</th>" in html
     assert "<th>mean</th>" not in html
 

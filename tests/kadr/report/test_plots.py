@@ -42,7 +42,7 @@ def test_ratings_are_plotted_for_the_available_sources() -> None:
     assert titles(plot_ratings(RATINGS, RELEVANCE)) == ["Expert ratings", "Crowd votes", "Relevance"]
     plots = plot_ratings(CROWD_RATINGS, RELEVANCE)
     assert titles(plots) == ["Crowd votes", "Relevance"]
-    assert plots[0].caption == "2 pairs rated by the crowd. 50% of these pairs have no yes votes."
+    assert plots[0].caption == "The crowd rated 2 pairs. 50% of these pairs have no yes votes."
 
 
 def test_bars_show_the_number_of_ratings_at_each_level() -> None:
@@ -55,7 +55,7 @@ def test_agreement_is_plotted_for_pairs_with_several_ratings() -> None:
     plots = plot_agreement(RATINGS)
     assert titles(plots) == ["Expert disagreement", "Crowd votes by expert rating"]
     assert "1 pairs" in plots[0].caption
-    assert "2 pairs rated by experts and by the crowd" in plots[1].caption
+    assert "Experts and the crowd rated 2 pairs in common" in plots[1].caption
     assert plot_agreement(CROWD_RATINGS) == []
 
 
