@@ -1,4 +1,4 @@
-"""`python -m kadr`: the command `kadr`."""
+"""Entry point of `python -m kadr`, which runs the command `kadr`."""
 
 from kadr.cli.main import app
 

@@ -104,7 +104,7 @@ def train(
     held_out, trained = pairs.select(np.sort(order[:n_held_out])), pairs.select(np.sort(order[n_held_out:]))
     if len(trained) < 2:
         raise InputError(
-            f"clip.source: train needs at least 3 captioned images, but the dataset has {len(pairs)}. "
+            f"The dataset has {len(pairs)} captioned images, but clip.source: train requires at least 3. "
             "Add captioned images to the folder ingest.corpus."
         )
     with _deterministic():

@@ -1,4 +1,4 @@
-"""Update the index of image folders to their current content, and publish the new version."""
+"""Update an index so that it matches the current content of its image folders, and publish the new version."""
 
 import hashlib
 import logging

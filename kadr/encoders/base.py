@@ -1,4 +1,4 @@
-"""Base classes for image encoders and text encoders, and the identity of an encoder."""
+"""Base classes for image encoders and text encoders, and `Identity`, which identifies an encoder in the cache."""
 
 import hashlib
 import json

@@ -12,7 +12,7 @@ def load_image_encoder(params: EncoderParams, precision: Precision) -> ImageEnco
 
     Args:
         params: settings of the encoder.
-        precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
+        precision: numeric precision of the forward pass. `auto` selects the fastest format that is accurate enough.
 
     Raises:
         EncoderError: the weights cannot be found or loaded.
@@ -28,7 +28,7 @@ def fit_text_encoder(
 
     Args:
         params: settings of the encoder.
-        precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
+        precision: numeric precision of the forward pass. `auto` selects the fastest format that is accurate enough.
         training_texts: texts to fit the encoder on. Pretrained encoders ignore the training texts.
         seed: random seed for fitting.
 
@@ -44,7 +44,7 @@ def load_text_encoder(params: EncoderParams, precision: Precision, folder: Path)
 
     Args:
         params: settings of the encoder.
-        precision: number format of the forward pass. `auto` selects the fastest format that is accurate enough.
+        precision: numeric precision of the forward pass. `auto` selects the fastest format that is accurate enough.
         folder: folder in which the `embed_texts` stage saved the encoder.
 
     Raises:

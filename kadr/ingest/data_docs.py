@@ -8,7 +8,7 @@ from typing import Any
 def render_data_docs(result: Any) -> str:
     """Return a validation result as an HTML page. Identical results produce identical pages.
 
-    Great Expectations writes the time of the validation and random element IDs into its pages. This function removes
+    The pages of Great Expectations contain random element IDs and the time of the validation. This function removes
     the time and replaces the random IDs with consecutive numbers.
     """
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer

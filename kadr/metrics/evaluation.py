@@ -100,7 +100,7 @@ def retrieval_metrics(rank: Ranks, image_ids: list[str], params: EvaluateParams,
 
 
 def ceiling(expert: pd.DataFrame, params: EvaluateParams, seed: int) -> Estimates:
-    """Compute `tau_c` for the mean expert rating of each pair, which is an upper bound for the `tau_c` of a model.
+    """Compute the `tau_c` of the mean expert ratings. No model can be expected to reach a higher `tau_c`.
 
     Args:
         expert: expert ratings, as returned by `kadr.metrics.expert_ratings`.

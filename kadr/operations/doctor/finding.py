@@ -1,4 +1,4 @@
-"""The result type of the `kadr doctor` checks."""
+"""`Finding`, the result of one `kadr doctor` check."""
 
 from dataclasses import dataclass
 from typing import Literal

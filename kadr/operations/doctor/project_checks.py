@@ -114,7 +114,7 @@ def check_cache(root: str) -> Iterator[Finding]:
 
 
 def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapping[Path, str]) -> Iterator[Finding]:
-    """Check that the indexes are undamaged and use the current encoders. The checksums of all files are verified.
+    """Verify the checksums of all index files, and check that each index was built with the current encoders.
 
     Args:
         encoders: names of the image encoders in params.yaml.
