@@ -183,7 +183,7 @@ def test_an_unknown_hub_model_is_an_error(init: Path, tables: ClipTables, tmp_pa
 def test_training_needs_captioned_images(init: Path, tables: ClipTables, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ingest\.corpus"):
         build_clip(clip_params(init), 0, replace(tables, captions=CAPTIONS.empty_table()), tmp_path / "out")
-    with pytest.raises(InputError, match="2 captioned images, but clip.source: train requires at least 3"):
+    with pytest.raises(InputError, match=r"2 captioned images, but clip\.source: train requires at least 3"):
         build_clip(clip_params(init), 0, replace(tables, corpus=tables.corpus.slice(0, 2)), tmp_path / "out")
 
 
