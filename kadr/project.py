@@ -22,6 +22,11 @@ class Project:
         return self.root / "params.yaml"
 
     @property
+    def dvc_lock(self) -> Path:
+        """Path of dvc.lock, in which DVC records the inputs and outputs of each stage."""
+        return self.root / "dvc.lock"
+
+    @property
     def presets(self) -> Path:
         """Folder of the preset files, `<preset>.yaml`."""
         return self.root / "presets"
@@ -165,6 +170,11 @@ class Project:
     def reliability(self) -> Path:
         """Data of the reliability diagram: mean predicted and mean observed relevance per bin, for DVC plots."""
         return self.root / "reports/reliability.csv"
+
+    @property
+    def refresh_report(self) -> Path:
+        """Path of the JSON report of the last comparison with the champion."""
+        return self.root / "reports/refresh.json"
 
     @property
     def data_docs(self) -> Path:

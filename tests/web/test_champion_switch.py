@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from kadr.index import Index
-from kadr.operations.champion.champion_versions import DVC_LOCK, MODEL_FOLDERS, REFERENCE_TABLES, publish, roll_back
+from kadr.operations.champion.champion_versions import MODEL_FOLDERS, REFERENCE_TABLES, publish, roll_back
 from kadr.project import PROJECT
 from kadr.search import Searcher
 from kadr.serve import Annotation, HotReload, Limits, RatingsFile, ServerMetrics, Service, create_app
@@ -36,7 +36,7 @@ def versions(
     monkeypatch.chdir(tmp_path)
     for folder in (*MODEL_FOLDERS, *(table.parent for table, _ in REFERENCE_TABLES.values())):
         folder.mkdir(parents=True, exist_ok=True)
-    for file in (DVC_LOCK, *(table for table, _ in REFERENCE_TABLES.values())):
+    for file in (PROJECT.dvc_lock, *(table for table, _ in REFERENCE_TABLES.values())):
         file.touch()
     shutil.copy(project / "params.yaml", "params.yaml")
     folders = []

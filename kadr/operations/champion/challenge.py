@@ -13,7 +13,6 @@ from kadr.errors import ModelError
 from kadr.index import Versions
 from kadr.operations.champion.champion_drift import drift_from_champion, read_lock_outs
 from kadr.operations.champion.champion_versions import (
-    DVC_LOCK,
     MODEL_FOLDERS,
     current_version,
     publish,
@@ -107,12 +106,12 @@ def challenger_key() -> str:
     Raises:
         ModelError: a model folder does not exist, or dvc.lock does not list it.
     """
-    outs = read_lock_outs(DVC_LOCK) if DVC_LOCK.is_file() else {}
+    outs = read_lock_outs(PROJECT.dvc_lock) if PROJECT.dvc_lock.is_file() else {}
     checksums: dict[str, str] = {}
     for folder in MODEL_FOLDERS:
         folder_outs = {path: md5 for path, md5 in outs.items() if Path(path).is_relative_to(folder)}
         if not folder_outs or not folder.is_dir():
-            raise ModelError(f"{folder} is missing, or {DVC_LOCK} does not list it. Run `dvc repro`.")
+            raise ModelError(f"{folder} is missing, or {PROJECT.dvc_lock} does not list it. Run `dvc repro`.")
         checksums |= folder_outs
     settings = PROJECT.params.read_text(encoding="utf-8")
     return hashlib.sha256(json.dumps([sorted(checksums.items()), settings]).encode()).hexdigest()

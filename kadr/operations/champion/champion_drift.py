@@ -7,7 +7,7 @@ import yaml
 
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import read_table
-from kadr.operations.champion.champion_versions import DVC_LOCK, REFERENCE_TABLES
+from kadr.operations.champion.champion_versions import REFERENCE_TABLES
 from kadr.operations.champion.drift import Drift, table_drift, vector_drift
 from kadr.project import PROJECT
 
@@ -34,8 +34,8 @@ def drift_from_champion(version: Path, image_encoders: Iterable[str], text_encod
         name: read_table(version / "tables" / path.name, schema).to_pandas()
         for name, (path, schema) in REFERENCE_TABLES.items()
     }
-    images = _embedding_drift("photos", PROJECT.image_embeddings, image_encoders, version / DVC_LOCK)
-    texts = _embedding_drift("texts", PROJECT.text_embeddings, text_encoders, version / DVC_LOCK)
+    images = _embedding_drift("photos", PROJECT.image_embeddings, image_encoders, version / PROJECT.dvc_lock.name)
+    texts = _embedding_drift("texts", PROJECT.text_embeddings, text_encoders, version / PROJECT.dvc_lock.name)
     return [*table_drift(reference, current), *images, *texts]
 
 

@@ -38,7 +38,6 @@ REFERENCE_TABLES = {
 }
 """Path and schema of each table that is copied into a champion version. Drift is measured against the copies."""
 
-DVC_LOCK = Path("dvc.lock")
 Record = dict[str, Any]
 _RECORD_FILE = "champion.json"
 
@@ -88,7 +87,7 @@ def publish(record: Record, mlflow_model: Sequence[str] | None) -> Path:
         for path, _ in REFERENCE_TABLES.values():
             (folder / "tables").mkdir(exist_ok=True)
             shutil.copy(path, folder / "tables")
-        shutil.copy(DVC_LOCK, folder)
+        shutil.copy(PROJECT.dvc_lock, folder)
         write_text(folder / PROJECT.params.name, version_params(version))
         publication = {
             "previous": previous and previous.name,

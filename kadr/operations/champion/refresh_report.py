@@ -1,22 +1,23 @@
 """Read and write reports/refresh.json, the report of the last challenge."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from kadr.io.text_files import write_json
+from kadr.project import PROJECT
 
-REFRESH_REPORT = Path("reports/refresh.json")
 Report = dict[str, Any]
 
 
 def read_report() -> Report:
     """Return the report of the last challenge, or an empty report if there was no challenge."""
-    report: Report = json.loads(REFRESH_REPORT.read_text(encoding="utf-8")) if REFRESH_REPORT.is_file() else {}
+    report: Report = (
+        json.loads(PROJECT.refresh_report.read_text(encoding="utf-8")) if PROJECT.refresh_report.is_file() else {}
+    )
     return report
 
 
 def write_report(report: Report) -> Report:
-    """Write the report of a challenge to REFRESH_REPORT, and return the report."""
-    write_json(REFRESH_REPORT, report)
+    """Write the report of a challenge to PROJECT.refresh_report, and return the report."""
+    write_json(PROJECT.refresh_report, report)
     return report
