@@ -5,7 +5,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sample run flickr8k lint format deps test docs lock clean
+.PHONY: help setup sample run flickr8k lint format test docs lock clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,11 +43,8 @@ format: setup  ## Format the code and apply automatic fixes
 	ruff format
 	ruff check --fix
 
-deps: setup  ## Generate the code dependencies in dvc.yaml from the imports of each stage
-	python -m kadr.operations.code_dependencies
-
 test: setup  ## Run all tests
-	pytest --numprocesses 2 --dist loadfile --durations 15
+	pytest --numprocesses 3 --dist loadfile --durations 15
 
 docs: setup  ## Build the documentation site in site/. A broken link is an error
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true mkdocs build --quiet

@@ -42,9 +42,9 @@ ImageFolder = Annotated[Path, typer.Argument(help="Folder of JPEG files.")]
 @app.command()
 def images(folder: ImageFolder = IMAGES, rounds: int = 3) -> None:
     """Compare the speed of the image checks with a PIL loop, on the original images and on enlarged images."""
-    from kadr.ingest.image_checks import list_images
+    from kadr.ingest.image_folders import read_image_folder
 
-    paths = [image.path for image in list_images(str(folder.parent), folder.name, "corpus")[:N_IMAGES]]
+    paths = [image.path for image in read_image_folder(str(folder.parent), folder.name, "corpus").images[:N_IMAGES]]
     _compare_with_pil("in original size", paths, rounds)
     with tempfile.TemporaryDirectory() as name:
         for path in paths[:N_LARGE_IMAGES]:

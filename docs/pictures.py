@@ -107,7 +107,9 @@ def capture_mlflow(browser: Browser) -> None:
         comparison = f'{address}/#/compare-runs?runs={run_ids}&experiments=["{experiment}"]'
         page = open_page(browser, comparison, "Run details")
         page.get_by_role("button", name="Close").click()  # the assistant panel covers the page
+        page.get_by_text("Visualizations").click()  # closes the section above the run details
         page.get_by_text("Show diff only").first.click()
+        page.get_by_text("Comparing 2 Runs").scroll_into_view_if_needed()
         save_screenshot(page, DOCS / "mlflow.png")
 
 

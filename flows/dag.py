@@ -60,13 +60,22 @@ def reason_to_run(plan: Plan, stage: str) -> str:
     >>> reason_to_run({"train": PlannedStage((), (("params.yaml: seed", "modified"),))}, "train")
     'params.yaml: seed modified'
     >>> plan = {"ingest": PlannedStage((), (("", "cmd modified"),)), "train": PlannedStage(("ingest",), ())}
-    >>> reason_to_run(plan, "train")
+    >>> reason_to_run(plan | {"report": PlannedStage(("train",), ())}, "report")
     'if the outputs of ingest change'
     """
     if changes := plan[stage].changes:
         return describe_changes(changes)
-    running = [name for name in plan[stage].upstream if reason_to_run(plan, name)]
-    return f"if the outputs of {', '.join(running)} change" if running else ""
+    changed = sorted(_changed_upstream(plan, stage))
+    return f"if the outputs of {', '.join(changed)} change" if changed else ""
+
+
+def _changed_upstream(plan: Plan, stage: str) -> set[str]:
+    """Return the nearest stages upstream of a stage that have changes of their own."""
+    return {
+        changed
+        for name in plan[stage].upstream
+        for changed in ({name} if plan[name].changes else _changed_upstream(plan, name))
+    }
 
 
 def _changes(stage: Any) -> list[tuple[str, str]]:

@@ -5,52 +5,55 @@ Independent stages run in parallel.
 Run the flow with `python -m flows.pipeline`. The flow starts a temporary Prefect server if $PREFECT_API_URL is not set.
 """
 
-import asyncio
-import time
+import json
+import sys
 from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, chdir, nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from dvc.exceptions import DvcException
-from prefect import State, Task, flow, get_run_logger
+from filelock import AsyncFileLock, Timeout
+from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.dag import Plan, read_plan, reason_to_run
-from flows.subprocess_tasks import Outcome, StageError, run_flow, run_stage
+from flows.experiment_results import publish_experiment, save_experiment
+from flows.run_tags import tagged
+from flows.stage_runs import RunOptions, StageRun, run_stages
+from flows.subprocess_tasks import StageError, run_dvc, run_flow, run_stage
+from kadr.errors import KadrError, ParamsError
+from kadr.io.presets import parse_override
+from kadr.operations.experiment import Experiment, create_experiment
 
-StageTask = Task[[str, bool], Coroutine[Any, Any, Outcome]]
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """Result of one stage in a flow run.
-
-    Attributes:
-        stage: DVC address of the stage.
-        status: `ran`, `from cache`, `unchanged`, `failed` or `skipped`.
-        seconds: duration of the stage in seconds.
-        message: error message, or reason why the stage was skipped. The message is empty if the stage succeeded.
-    """
-
-    stage: str
-    status: str
-    seconds: float
-    message: str = ""
+LOCK = Path(".dvc/tmp/flow.lock")
+"""File that a run locks in the project folder. Experiments do not lock it."""
 
 
 @flow
 async def pipeline(
     targets: list[str] | None = None,
+    *,
     max_parallel: Annotated[int, Field(ge=1)] = 2,
     retries: Annotated[int, Field(ge=0)] = 60,
     stage_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600,
     force: bool = False,
+    pull: bool = False,
+    push: bool = False,
+    overrides: dict[str, Any] | None = None,
+    experiment: str | None = None,
 ) -> State[Any]:
     """Bring the stages of dvc.yaml up to date.
+
+    If `overrides` or `experiment` is given, the stages run as a DVC experiment in a temporary copy of the project. The
+    project itself is not changed, so several experiments can run at the same time. A run that is not an experiment
+    waits until no other such run uses the project folder.
 
     Args:
         targets: names of the stages to run, together with their upstream stages, e.g. `[evaluate]`. None runs all
@@ -61,16 +64,79 @@ async def pipeline(
         stage_timeout_s: maximum duration of a stage in seconds. A stage that runs longer is stopped and counts as
             failed.
         force: run all stages, even stages that are up to date.
+        pull: fetch the missing inputs and the known results of each stage from the DVC remote.
+        push: push the results to the DVC remote after a successful run. Results of an experiment are not pushed.
+        overrides: settings of the experiment by dotted key, e.g. `{"train.num_leaves": 7}`.
+        experiment: name of the experiment. The default is the name of the flow run.
     """
-    try:
-        plan = read_plan(targets)
-    except DvcException as error:
-        return Failed(message=str(error))
-    await _publish_plan(plan, force)
     stage_task = run_stage.with_options(retries=retries, timeout_seconds=stage_timeout_s)
-    runs = await _run_stages(plan, stage_task, max_parallel, force)
+    options = RunOptions(targets, stage_task, max_parallel, force, pull)
+    try:
+        if overrides or experiment:
+            settings = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+            name = experiment or str(flow_run.name)
+            async with tagged(f"experiment:{name}"):
+                return await _run_experiment(name, settings, options)
+        async with tagged(), _only_run():
+            state = _final_state(await _run_plan(options))
+            if push and state.is_completed():
+                await run_dvc(["push", "--run-cache"])
+            return state
+    except (DvcException, KadrError, StageError) as error:
+        return Failed(message=str(error))
+
+
+@asynccontextmanager
+async def _only_run() -> AsyncIterator[None]:
+    """Wait until no other run uses the project folder. If a flow is killed, the system releases its lock."""
+    if not LOCK.parents[1].is_dir():  # DVC will report that the folder is not a DVC project
+        yield
+        return
+    LOCK.parent.mkdir(exist_ok=True)
+    lock = AsyncFileLock(LOCK)
+    try:
+        await lock.acquire(timeout=0)
+    except Timeout:
+        get_run_logger().info("Waiting for another run in this folder. An experiment would not wait.")
+        await lock.acquire(poll_interval=1)
+    try:
+        yield
+    finally:
+        await lock.release()
+
+
+async def _run_experiment(name: str, settings: list[str], options: RunOptions) -> State[Any]:
+    """Run the stages in a copy of the project, and save the results as a DVC experiment.
+
+    The copy is deleted, unless a stage failed or DVC cannot save the results.
+    """
+    experiment = create_experiment(name, settings)
+    failed = False
+    try:
+        runs = await _run_plan(options, experiment)
+        state = _final_state(runs)
+        failed = state.is_failed()
+        if not failed:
+            await save_experiment(experiment, [run.stage for run in runs])
+        await publish_experiment(experiment, settings, saved=not failed)
+    except StageError:
+        failed = True
+        raise
+    else:
+        return state
+    finally:
+        if not failed:
+            experiment.delete()
+
+
+async def _run_plan(options: RunOptions, experiment: Experiment | None = None) -> list[StageRun]:
+    """Read the plan, run its stages, and store the plan and the results as Prefect artifacts."""
+    with chdir(experiment.folder) if experiment else nullcontext():
+        plan = read_plan(options.targets)
+    await _publish_plan(plan, options.force)
+    runs = await run_stages(plan, options, experiment)
     await acreate_table_artifact([asdict(run) for run in runs], key="pipeline", description="Result of each stage")
-    return _final_state(runs)
+    return runs
 
 
 async def _publish_plan(plan: Plan, force: bool) -> None:
@@ -83,40 +149,6 @@ async def _publish_plan(plan: Plan, force: bool) -> None:
     logger.info("%d of %d stages are up to date", sum(not reason for reason in reasons.values()), len(plan))
     table = [{"stage": stage, "why": reason or "up to date"} for stage, reason in reasons.items()]
     await acreate_table_artifact(table, key="plan", description="Reason why each stage runs")
-
-
-async def _run_stages(plan: Plan, stage_task: StageTask, max_parallel: int, force: bool) -> list[StageRun]:
-    """Run each stage as soon as all its upstream stages have succeeded, and skip stages downstream of a failed stage.
-
-    A stage without changes is not started if its upstream stages are also unchanged.
-    """
-    slots = asyncio.Semaphore(max_parallel)
-    started: dict[str, asyncio.Task[tuple[State[Outcome] | None, StageRun]]] = {}
-
-    async def run(stage: str) -> tuple[State[Outcome] | None, StageRun]:
-        upstream = [await started[name] for name in plan[stage].upstream]
-        if not (force or plan[stage].changes) and all(result.status == "unchanged" for _, result in upstream):
-            return None, StageRun(stage, "unchanged", 0.0)
-        states = [state for state, _ in upstream if state is not None]
-        async with slots:
-            start = time.monotonic()
-            state = await stage_task(stage, force, wait_for=states, return_state=True)  # type: ignore[misc]  # a coroutine
-            return state, await _stage_run(stage, state, time.monotonic() - start)
-
-    async with asyncio.TaskGroup() as group:
-        for stage in plan:
-            started[stage] = group.create_task(run(stage))
-    return [task.result()[1] for task in started.values()]
-
-
-async def _stage_run(stage: str, state: State[Outcome], seconds: float) -> StageRun:
-    if state.is_completed():
-        return StageRun(stage, await state.aresult(), round(seconds, 1))
-    if not state.is_final():
-        return StageRun(stage, "skipped", 0.0, "an upstream stage failed")
-    error = await state.aresult(raise_on_failure=False)
-    message = str(error) if isinstance(error, StageError) else str(state.message)
-    return StageRun(stage, "failed", round(seconds, 1), message)
 
 
 def _final_state(runs: list[StageRun]) -> State[Any]:
@@ -141,11 +173,22 @@ Retries = Annotated[
     ),
 ]
 StageTimeout = Annotated[float, typer.Option(min=1, help="Maximum duration of a stage in seconds.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-S",
+        metavar="KEY=VALUE",
+        help="Setting of an experiment, as in `dvc exp run -S`, e.g. train.num_leaves=7. Repeat the option for several "
+        "settings. The stages then run in a temporary copy of the project.",
+    ),
+]
 app = typer.Typer(pretty_exceptions_enable=False)
 
 
 @app.command()
 def main(
+    *,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -157,9 +200,38 @@ def main(
     retries: Retries = 60,
     stage_timeout_s: StageTimeout = 6 * 3600,
     force: Annotated[bool, typer.Option("--force", help="Run all stages, even stages that are up to date.")] = False,
+    pull: Annotated[
+        bool,
+        typer.Option(
+            "--pull", help="Fetch the missing inputs and the known results of each stage from the DVC remote."
+        ),
+    ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push the results to the DVC remote after a successful run.")
+    ] = False,
+    overrides: Overrides = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="Name of the experiment. Default: the name of the flow run.")
+    ] = None,
 ) -> None:
     """Bring the stages of dvc.yaml up to date. Independent stages run in parallel."""
-    run_flow(pipeline(target, max_parallel, retries, stage_timeout_s, force))
+    try:
+        settings = dict(map(parse_override, overrides or []))
+    except ParamsError as error:
+        sys.exit(str(error))
+    run_flow(
+        pipeline(
+            target,
+            max_parallel=max_parallel,
+            retries=retries,
+            stage_timeout_s=stage_timeout_s,
+            force=force,
+            pull=pull,
+            push=push,
+            overrides=settings or None,
+            experiment=experiment,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from flows.pipeline import MaxParallel, Retries, StageTimeout, pipeline
 from flows.subprocess_tasks import StageError, run_command, run_flow
-from kadr.operations.champion.refresh_report import Report, read_report
+from kadr.operations.champion.refresh_report import Report, read_report, to_markdown
 
 
 @flow
@@ -39,7 +39,9 @@ async def refresh(
     """
     try:
         await run_command("snapshot", [snapshot])
-        pipeline_run = await pipeline(None, max_parallel, retries, stage_timeout_s, return_state=True)
+        pipeline_run = await pipeline(
+            max_parallel=max_parallel, retries=retries, stage_timeout_s=stage_timeout_s, return_state=True
+        )
         if not pipeline_run.is_completed():
             return Failed(message=f"The champion was not changed because the pipeline failed: {pipeline_run.message}")
         await run_command("champion", ["challenge"])
@@ -55,35 +57,9 @@ async def _publish_report(report: Report) -> None:
     await acreate_markdown_artifact(
         to_markdown(report), key="refresh", description="Verdict on the challenger, with the reason"
     )
-    if drift := report.get("drift"):
-        await acreate_table_artifact(
-            drift, key="drift", description="Drift between the champion's data and the snapshot"
-        )
-
-
-def to_markdown(report: Report) -> str:
-    """Return the report of a challenge as a Markdown page."""
-    run, url = report["mlflow_run"], report["mlflow_url"]
-    properties = {
-        "Champion": report["champion"],
-        "Snapshot": f"`{report['snapshot']}`",
-        "MLflow run": f"[{run}]({url})" if url else f"`{run}`",
-        "Model": f"`{report['model_sha256']}` (tag `kadr.model_sha256` of the MLflow run)",
-    }
-    if pairs := report.get("compared_pairs"):
-        properties["Compared on"] = (
-            f"{pairs['n']:,} pairs that both models predicted out of fold (sha256 `{pairs['sha256']}`). "
-            f"The champion has no prediction for {pairs['n_excluded']:,} other pairs."
-        )
-    lines = [f"# {report['verdict'].capitalize()}", "", report["reason"], ""]
-    lines += [f"- {name}: {value}" for name, value in properties.items()]
-    if metrics := report.get("metrics"):
-        lines += ["", "| metric | challenger | champion | difference | low | high |", "|---|---|---|---|---|---|"]
-        lines += [
-            f"| {row['metric']} | " + " | ".join(f"{value:.4g}" for key, value in row.items() if key != "metric") + " |"
-            for row in metrics
-        ]
-    return "\n".join(lines)
+    if drift := report.get("data_drift"):
+        description = f"Drift from the data of champion {drift['reference']}: {drift['action']}. {drift['reason']}"
+        await acreate_table_artifact(drift["variables"], key="drift", description=description)
 
 
 app = typer.Typer(pretty_exceptions_enable=False)

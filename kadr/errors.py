@@ -4,30 +4,44 @@ KadrError
 ├── ParamsError               a setting or a preset is unknown, missing or invalid
 ├── InputError                an image, text, rating or address cannot be read or is invalid
 │   ├── TooManyInvalidError   more rows or images are invalid than ingest.max_bad_* allow
-│   └── UndecodableError      an image cannot be decoded
+│   ├── UndecodableError      an image cannot be decoded
+│   └── ImageFileError        an image file cannot be read, or has changed while a command was running
 ├── DiskError                 a disk is full, or a path is not writable
 ├── SchemaError               a table is missing, damaged or does not match its schema
 ├── EncoderError              an encoder cannot be found, loaded or run
 ├── CacheError                the embedding cache cannot be read or written
 ├── ModelError                a relevance model is missing or does not match its input
 ├── GateError                 a model does not pass the gates in evaluate.gates
-└── SearchError               a query is invalid, or an index is missing or damaged
+├── SearchError               a query is invalid, or an index is missing or damaged
+└── ClientError               a request of kadr.Client failed
 
 Each error message states the problem, the expected value and the fix. The command line and the pipeline stages print
 the message without a stack trace. Any other exception is a bug.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
-ImageProblem = Literal["empty_file", "not_an_image", "too_large", "truncated", "broken"]
+ImageProblem = Literal["empty_file", "not_an_image", "too_large", "too_slow", "truncated", "broken"]
 """Reason why an image cannot be decoded."""
+
+FileProblem = Literal["unreadable", "changed"]
+"""Reason why an image file cannot be used now. Unlike an ImageProblem, the reason may not apply to the next run."""
 
 
 class KadrError(Exception):
-    """Base class of all errors that a user can fix."""
+    """Base class of all errors that a user can fix.
+
+    Attributes:
+        evidence: files and folders that show the cause, e.g. the rejected rows. They are kept after the failure.
+    """
+
+    def __init__(self, *args: object, evidence: Sequence[Path] = ()) -> None:
+        super().__init__(*args)
+        self.evidence = tuple(evidence)
 
 
 class ParamsError(KadrError):
@@ -56,6 +70,18 @@ class UndecodableError(InputError):
         self.size = size
 
 
+class ImageFileError(InputError):
+    """An image file cannot be read, or has changed since its SHA-256 was computed.
+
+    Attributes:
+        status: reason why the image cannot be used.
+    """
+
+    def __init__(self, message: str, status: FileProblem) -> None:
+        super().__init__(message)
+        self.status: FileProblem = status
+
+
 class DiskError(KadrError):
     """A disk is full, or a path is not writable."""
 
@@ -82,6 +108,10 @@ class GateError(KadrError):
 
 class SearchError(KadrError):
     """A query is invalid, or an index is missing or damaged."""
+
+
+class ClientError(KadrError):
+    """A request of `kadr.Client` failed."""
 
 
 _FIXES = {

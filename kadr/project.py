@@ -1,18 +1,31 @@
-"""Paths of all files and folders in a project folder."""
+"""Paths of all files and folders in a project folder, and of the user's index outside of a project."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from kadr.user_folders import user_folders
+
+_EXPERIMENTS = (".dvc", "tmp", "exps")
+"""Last parts of the folder in which DVC runs experiments in temporary copies of the project."""
 
 
 @dataclass(frozen=True)
 class Project:
     """Paths of the files and folders of a project, as used in dvc.yaml.
 
+    A folder is a project if it contains params.yaml. In any other folder, `photo_index`, `search_index` and
+    `ratings_folder` are in the user's folders, so that people can search their photos without a project.
+
     Attributes:
         root: project folder. The default is the working directory, so that all paths are relative.
     """
 
     root: Path = Path()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is a project folder."""
+        return self.params.is_file()
 
     # Settings
 
@@ -42,6 +55,13 @@ class Project:
     def raw(self) -> Path:
         """Folder of the raw datasets."""
         return self.root / "data/raw"
+
+    # Code
+
+    @property
+    def code(self) -> Path:
+        """Folder of the code hashes of each stage, `<stage>.json`."""
+        return self.root / "data/code"
 
     # Tables
 
@@ -142,7 +162,12 @@ class Project:
     @property
     def photo_index(self) -> Path:
         """Link to the current version of the index that `kadr index` writes."""
-        return self.models / "photos"
+        return self.models / "photos" if self.exists else user_folders().index
+
+    @property
+    def search_index(self) -> Path:
+        """Default index of search and of the server: the index of the pipeline, or the user's index."""
+        return self.index if self.exists else self.photo_index
 
     @property
     def champion(self) -> Path:
@@ -177,9 +202,19 @@ class Project:
         return self.root / "reports/refresh.json"
 
     @property
+    def failures(self) -> Path:
+        """Folder of the reasons why stages failed, `<stage>.json`."""
+        return self.root / "reports/failures"
+
+    @property
     def data_docs(self) -> Path:
-        """Folder of the Great Expectations data docs, `<table>.html`."""
+        """Folder of the data docs, which show the validation results: `index.html` and `<table>.html`."""
         return self.root / "reports/data_docs"
+
+    @property
+    def rejected_input(self) -> Path:
+        """Folder of the data docs and the quarantine of the last input, if `ingest` rejected it."""
+        return self.root / "reports/rejected_input"
 
     @property
     def report(self) -> Path:
@@ -190,6 +225,24 @@ class Project:
     def ratings_report(self) -> Path:
         """HTML report about the ratings."""
         return self.root / "reports/ratings.html"
+
+    def ratings_folder(self, source: str | Path) -> Path:
+        """Return the folder of the ratings that people give on the web page.
+
+        Args:
+            source: folder of the raw dataset, `ingest.source` in params.yaml. It is ignored outside of a project.
+        """
+        return Path(source) if self.exists else user_folders().data
+
+    @property
+    def collections(self) -> Path:
+        """SQLite file of the favourites and the saved searches of the web page."""
+        return self.root / "data/collections.sqlite" if self.exists else user_folders().data / "collections.sqlite"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Folder of the thumbnails of the web page, which all projects share."""
+        return user_folders().cache / "thumbnails"
 
     def artifacts(self) -> "Artifacts":
         """Return the paths of the artifacts of the last pipeline run."""
@@ -247,8 +300,15 @@ def version_artifacts(version: Path) -> Artifacts | None:
     return artifacts if artifacts.params.is_file() and artifacts.relevance.is_dir() else None
 
 
+def project_folder() -> Path:
+    """Return the absolute path of the project folder, also in the temporary folder of a DVC experiment."""
+    folder = Path.cwd()
+    experiments = (parent for parent in folder.parents if parent.parts[-3:] == _EXPERIMENTS)
+    return next((experiment.parents[2] for experiment in experiments), folder)
+
+
 PROJECT = Project()
-"""The project in the working directory."""
+"""The project in the working directory, or the user's folders if the working directory is not a project."""
 
 SEEN_TEXT = "seen_text"
 """Name of the predictions for pairs of an unseen image and a query that was in the training data."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from kadr.cli.stage import Metrics, run_stage
 from kadr.metrics.evaluation import Estimates, as_json, differences
 from kadr.model.ablation import AblationStudy
@@ -24,7 +26,8 @@ def ablate(params: Params) -> Metrics:
     study = AblationStudy.read(settings, params.evaluate, params.seed, diagonal=diagonal)
     model = study.estimate(study.read_scores("model"))
     rows = study.run(variants)
-    recording.record_children(params.train.experiment, PROJECT.relevance_model, child_metrics(rows))
+    table = ablation_table(rows, model)
+    recording.record_table(params.train.experiment, PROJECT.relevance_model, "ablation", table)
     return {
         "n_pairs": int(study.tested.sum()),
         "n_cells": len(study.cells),
@@ -39,20 +42,28 @@ def ablate(params: Params) -> Metrics:
     }
 
 
-def child_metrics(rows: Mapping[str, Mapping[str, Estimates]]) -> dict[str, dict[str, float]]:
-    """Return the metrics of each variant.
+def ablation_table(rows: Mapping[str, Mapping[str, Estimates]], model: Estimates) -> pd.DataFrame:
+    """Return a table with one row per variant and metric, for MLflow.
 
     Args:
         rows: metrics of each variant, by group and variant name.
+        model: metrics of the full model.
 
     Returns:
-        Metrics of each variant, by the name of its MLflow child run.
+        The columns group, variant and metric, the columns value, low and high of the variant, and the columns
+        difference, difference_low and difference_high, which compare the variant with the full model.
     """
-    return {
-        f"ablation {group}: {name}": {metric: interval.value for metric, interval in estimates.items() if interval}
-        for group, variants in rows.items()
-        for name, estimates in variants.items()
-    }
+    return pd.DataFrame(
+        [
+            {"group": group, "variant": variant, "metric": metric}
+            | {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+            | {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
+            for group, variants in rows.items()
+            for variant, estimates in variants.items()
+            for metric, change in differences(estimates, model).items()
+            if (estimate := estimates[metric])
+        ]
+    ).round(6)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ def stage(params: Params) -> Metrics:
         corpus=read_table(PROJECT.corpus, IMAGES),
         captions=read_table(PROJECT.captions, CAPTIONS),
         rated=read_table(PROJECT.clip_pairs, CLIP_PAIRS),
+        decoding=params.decoding,
     )
     return build_clip(params.clip, params.seed, tables, PROJECT.clip)
 

@@ -7,15 +7,25 @@ from itertools import islice
 import pyarrow as pa
 
 from kadr.cli.stage import Metrics, run_stage
-from kadr.embed import EmbeddingCache, cache_root, choose_engine, embed_images, undecodable_images
+from kadr.embed import embed_image_table
 from kadr.encoders import load_image_encoder
 from kadr.encoders.allocator import keep_freed_memory
+from kadr.encoders.precomputed import PrecomputedImageEncoder
 from kadr.errors import InputError, ParamsError
 from kadr.io.schemas import IMAGES, read_table
 from kadr.params import Params
 from kadr.project import PROJECT
 
-_MAX_EXAMPLES = 5  # maximum number of undecodable images listed in the error message
+_MAX_EXAMPLES = 5  # maximum number of images listed in the error message
+_UNDECODABLE = (
+    "cannot be decoded",
+    "Fix or remove these images and run `dvc repro`. To decode unchanged images again, first run "
+    "`kadr cache gc --undecodable`.",
+)
+_MISSING = (
+    "have no valid vector",
+    "Add the vectors of these images to the files in `path` of the encoder, or remove the images.",
+)
 
 
 def stage(params: Params, name: str) -> Metrics:
@@ -27,26 +37,23 @@ def stage(params: Params, name: str) -> Metrics:
 
     Raises:
         ParamsError: the encoder is not in `embed_images.encoders`.
-        InputError: an image has changed since the `ingest` stage ran, or cannot be decoded.
+        InputError: an image has changed since the `ingest` stage ran, cannot be decoded, or has no precomputed vector.
     """
     section = params.embed_images
     if name not in section.encoders:
         known = ", ".join(section.encoders)
         raise ParamsError(f"embed_images.encoders has no encoder {name!r}. Use one of these encoders: {known}.")
     keep_freed_memory()
-    load = partial(load_image_encoder, section.encoders[name], section.precision)
+    load = partial(load_image_encoder, section.encoders[name], section.precision, params.decoding)
     encoder = load()
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
-    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
-    fill = choose_engine(params.embed, load, cache, section.batch_size)
-    embeddings = embed_images(encoder, images, cache, section.batch_size, fill=fill)
-    if undecodable := undecodable_images(images, embeddings, cache):
-        examples = ", ".join(f"{key} ({status})" for key, status in islice(undecodable.items(), _MAX_EXAMPLES))
-        n_images = len(undecodable) + len(embeddings.ids)
-        raise InputError(
-            f"{len(undecodable)} of {n_images} images cannot be decoded: {examples}. Fix or remove these images and "
-            "run `dvc repro`. To decode unchanged images again, first run `kadr cache gc --undecodable`."
-        )
+    embeddings, left_out = embed_image_table(encoder, images, params.embed, section.batch_size, load)
+    if left_out:
+        examples = ", ".join(f"{key} ({status})" for key, status in islice(left_out.items(), _MAX_EXAMPLES))
+        n_images = len(left_out) + len(embeddings.ids)
+        precomputed = isinstance(encoder, PrecomputedImageEncoder)
+        problem, fix = _MISSING if precomputed else _UNDECODABLE
+        raise InputError(f"{len(left_out)} of {n_images} images {problem}: {examples}. {fix}")
     embeddings.write(PROJECT.image_embeddings / f"{name}.parquet")
     return {
         "n": len(embeddings.ids),

@@ -6,7 +6,7 @@ from functools import partial
 import pyarrow as pa
 
 from kadr.cli.stage import Metrics, run_stage
-from kadr.embed import EmbeddingCache, cache_root, choose_engine, embed_texts
+from kadr.embed import embed_text_table
 from kadr.encoders import fit_text_encoder
 from kadr.encoders.allocator import keep_freed_memory
 from kadr.errors import ParamsError
@@ -26,6 +26,7 @@ def stage(params: Params, name: str) -> Metrics:
     Raises:
         ParamsError: the encoder is not in `embed_texts.encoders`.
         InputError: two different texts have the same ID.
+        EncoderError: a text has no precomputed vector.
     """
     section = params.embed_texts
     if name not in section.encoders:
@@ -38,9 +39,10 @@ def stage(params: Params, name: str) -> Metrics:
     encoder = load()
     ids = queries.column("query_id").to_pylist() + captions.column("caption_id").to_pylist()
     texts = queries.column("text").to_pylist() + captions.column("text").to_pylist()
-    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.embed.vectors)
-    fill = choose_engine(params.embed, load, cache, section.batch_size)
-    embeddings = embed_texts(encoder, ids, texts, cache, section.batch_size, fill=fill)
+    _check_dim(params, name, encoder.dim)
+    encoder, embeddings = embed_text_table(
+        encoder, ids, texts, params=params.embed, batch_size=section.batch_size, load=load
+    )
     embeddings.write(PROJECT.text_embeddings / f"{name}.parquet")
     encoder.save(PROJECT.text_encoders / name)
     return {
@@ -49,6 +51,16 @@ def stage(params: Params, name: str) -> Metrics:
         "encoder_key": encoder.identity.key,
         "weights_sha256": encoder.identity.weights_sha256,
     }
+
+
+def _check_dim(params: Params, name: str, dim: int) -> None:
+    """Raise ParamsError if the image vectors of the same name were computed elsewhere and have another length."""
+    image_dim = getattr(params.embed_images.encoders.get(name), "dim", dim)
+    if name in params.shared_encoders and image_dim != dim:
+        raise ParamsError(
+            f"embed_images.encoders.{name}.dim is {image_dim}, but the text vectors of the encoder {name} have the "
+            f"length {dim}. Set both encoders to the model that computed the image vectors."
+        )
 
 
 def training_texts(queries: pa.Table, captions: pa.Table) -> list[str]:

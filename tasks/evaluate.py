@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -33,13 +32,10 @@ from kadr.operations.tracking.run_plots import predictions_plot, reliability_plo
 from kadr.params import GateParams, Params
 from kadr.project import PROJECT, SEEN_TEXT
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-BASELINES = ("mean", "cosine", "concat")
-COMPARED_BASELINES = ("cosine", "concat")
 BASELINE_METRICS = {"mean": ERROR_METRICS, "cosine": RANKING_METRICS}
 """Metrics to compute for each baseline. For a baseline that is not listed, all metrics are computed."""
+HEADLINE_METRICS = ("tau_c", "tau_b", "auc", "rmse", "recall_at_1", "recall_at_5")
+"""Metrics in metrics/headline.json, which `dvc metrics show` and `dvc exp show` print in one line."""
 DEFAULT_N_RERANKED = 100  # number of images to rerank for the metrics `reordering` if index.rerank is 0
 
 
@@ -56,7 +52,7 @@ def evaluate(params: Params) -> Metrics:
     check_gates(params.evaluate.gates)
     evaluator = Evaluator.read(params.evaluate, params.seed)
     retrieval = evaluate_retrieval(params)
-    predictions = {name: read_predictions(PROJECT.predictions, name) for name in ("model", *BASELINES)}
+    predictions = {name: read_predictions(PROJECT.predictions, name) for name in ("model", *params.train.baselines)}
     estimates = {
         name: missing_metrics()
         | evaluator.evaluate(table, BASELINE_METRICS.get(name, RANKING_METRICS + ERROR_METRICS))
@@ -72,12 +68,26 @@ def evaluate(params: Params) -> Metrics:
     }
     metrics = build_metrics(estimates, references, retrieval.get("reordered", {}))
     plots = {"reliability": reliability_plot(reliability), "predictions": predictions_plot(model)}
-    record_run(params, estimates, references, plots)
+    recording.record_evaluation(params.train.experiment, PROJECT.relevance_model, metrics, plots)
     write_csv(PROJECT.reliability, reliability)
     # Write the metrics before the gates are checked, so that a rejected model can be analysed.
     write_json(PROJECT.metrics / "evaluate.json", metrics)
-    gates.enforce(find_gate_failures(evaluator, model, estimates))
+    write_json(PROJECT.metrics / "headline.json", headline(estimates["model"]))
+    failures = find_gate_failures(evaluator, model, estimates)
+    recording.record_gates(params.train.experiment, PROJECT.relevance_model, failures)
+    gates.enforce(failures)
     return metrics
+
+
+def headline(estimates: Estimates) -> dict[str, float]:
+    """Return the main metrics of the model, and the interval of tau-c, for metrics/headline.json.
+
+    A metric without a value is omitted.
+    """
+    metrics = {name: estimate.value for name in HEADLINE_METRICS if (estimate := estimates[name])}
+    if tau_c := estimates["tau_c"]:
+        metrics |= {"tau_c.low": tau_c.low, "tau_c.high": tau_c.high}
+    return {name: round(value, 4) for name, value in metrics.items()}
 
 
 def build_metrics(
@@ -90,12 +100,13 @@ def build_metrics(
         references: additional groups of metrics, by name: `ceiling`, `human` and `seen_text`.
         reordered: retrieval metrics of a cosine search whose first results the model reranks.
     """
-    model, cosine = estimates["model"], estimates["cosine"]
+    model, baselines = estimates["model"], {name: table for name, table in estimates.items() if name != "model"}
+    compared = {name: differences(model, table) for name, table in baselines.items() if name != "mean"}
     return {
         **as_json(model),
-        "baselines": {name: as_json(estimates[name]) for name in BASELINES},
-        "differences": {name: as_json(differences(model, estimates[name])) for name in COMPARED_BASELINES},
-        "reordering": as_json(differences({NDCG: model[NDCG], **reordered}, cosine)),
+        "baselines": {name: as_json(table) for name, table in baselines.items()},
+        "differences": {name: as_json(table) for name, table in compared.items()},
+        "reordering": as_json(differences({NDCG: model[NDCG], **reordered}, baselines.get("cosine", {}))),
         **{name: as_json(reference) for name, reference in references.items()},
     }
 
@@ -192,28 +203,6 @@ def score_test_images(
     model = RelevanceModel.load(PROJECT.relevance_model).predict(images, texts, image_rows, text_rows).reshape(shape)
     is_reranked = np.argsort(np.argsort(-cosine, axis=1, kind="stable"), axis=1) < n_reranked
     return {"model": model, "cosine": cosine, "reordered": np.where(is_reranked, 2 + model, cosine)}
-
-
-def record_run(
-    params: Params,
-    estimates: Mapping[str, Estimates],
-    references: Mapping[str, Estimates],
-    plots: Mapping[str, "Figure"],
-) -> None:
-    """Log metrics and plots to the MLflow runs that the `train` stage created.
-
-    Args:
-        params: settings of the project.
-        estimates: metrics of the model and of each baseline, by name.
-        references: additional groups of metrics, logged to the model's run as `group.metric`.
-        plots: figures to log to the model's run, by name.
-    """
-    by_run = {("model" if name == "model" else f"baseline {name}"): table for name, table in estimates.items()}
-    by_run["model"] |= {f"{name}.{key}": value for name, table in references.items() for key, value in table.items()}
-    values = {
-        run: {key: interval.value for key, interval in table.items() if interval} for run, table in by_run.items()
-    }
-    recording.record_evaluation(params.train.experiment, PROJECT.relevance_model, values, plots)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The `index` stage builds the search index from the valid images of the splits in `index.splits`."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pyarrow as pa
 from kadr.cli.stage import Metrics, run_stage
 from kadr.index import Index, build_index, publish_folder
 from kadr.io.embeddings import Embeddings
-from kadr.io.schemas import IMAGES, read_table
+from kadr.io.schemas import CAPTIONS, IMAGES, read_table
 from kadr.params import IndexParams, Params
 from kadr.project import PROJECT
 
@@ -33,9 +34,24 @@ def build_project_index(params: IndexParams, encoders: Sequence[str], search_enc
     """
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
     images = images.filter(pa.compute.is_in(images["split"], pa.array(params.splits)))
+    images = add_captions(images, read_table(PROJECT.captions, CAPTIONS))
     vectors = Embeddings.read_all(PROJECT.image_embeddings, encoders)
     texts = Embeddings.read(PROJECT.text_embeddings / f"{search_encoder}.parquet").vectors
     return build_index(images, vectors, search_encoder, params.exact_max, texts=texts)
+
+
+def add_captions(images: pa.Table, captions: pa.Table) -> pa.Table:
+    """Return a table of images with the column description: the captions of each image, or null.
+
+    Args:
+        images: table with the schema IMAGES.
+        captions: table with the schema CAPTIONS.
+    """
+    texts: dict[str, list[str]] = defaultdict(list)
+    for image_id, text in zip(*(captions[name].to_pylist() for name in ("image_id", "text")), strict=True):
+        texts[image_id].append(text)
+    descriptions = ["; ".join(texts[image_id]) or None for image_id in images["image_id"].to_pylist()]
+    return images.append_column("description", pa.array(descriptions, pa.string()))
 
 
 if __name__ == "__main__":

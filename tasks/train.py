@@ -24,13 +24,13 @@ def train(params: Params) -> Metrics:
     check_block_names(params.train.features, BLOCK_NAMES)
     tables = EmbeddingTables.read(params.embed_images.encoders, params.embed_texts.encoders)
     pairs = read_rated_pairs(tables)
-    blocks = fit_feature_blocks(tables, params.train)
-    training = train_relevance_model(pairs, blocks, params.train, params.seed)
-    write_training(training)
-    importance = training.model.importance()
-    inputs = {"relevance": PROJECT.relevance, "queries": PROJECT.queries}
-    plots = {"importance": importance_plot(importance)}
-    recording.record_training(params, PROJECT.relevance_model, inputs, training.errors(), plots)
+    with recording.training_run(params, {"relevance": PROJECT.relevance, "queries": PROJECT.queries}) as run:
+        blocks = fit_feature_blocks(tables, params.train)
+        training = train_relevance_model(pairs, blocks, params.train, params.seed)
+        write_training(training)
+        importance = training.model.importance()
+        plots = {"importance": importance_plot(importance)}
+        run.record(PROJECT.relevance_model, {"folds": training.fold_errors()}, plots)
     return {
         "n_pairs": len(pairs.table),
         "n_features": len(training.matrix.names),

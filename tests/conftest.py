@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-pytest_plugins = ["tests.small_project"]
+pytest_plugins = ["tests.small_project", "tests.postgres"]
+
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # idle OpenMP threads leave the cores to the other test processes
+os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (
+    "false"  # jobs start 8 more processes per server, and no test uses them
+)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a background job of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the subprocesses of the tests must not ignore it, too
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
@@ -43,9 +52,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def temporary_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use a temporary embedding cache, so that tests do not change the user's cache."""
+    """Use a temporary embedding cache and temporary user folders, so that tests do not change those of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KADR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("KADR_HOME", str(tmp_path_factory.mktemp("home")))
         yield
 
 

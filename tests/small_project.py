@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from kadr.io.embeddings import Embeddings
-from kadr.io.schemas import IMAGES, QUERIES, RATINGS, RELEVANCE, WITHHELD, write_table
+from kadr.io.schemas import CAPTIONS, IMAGES, QUERIES, RATINGS, RELEVANCE, WITHHELD, write_table
 from kadr.params import Params, load_params
 from kadr.project import PROJECT
 
@@ -23,6 +23,7 @@ def small_params(project: Path) -> Params:
     clip = {"clip": params.embed_images.encoders["clip"]}
     train = {
         "features": ["cosine", "product"],
+        "baselines": ["mean", "cosine", "concat"],
         "image_folds": 3,
         "query_folds": 3,
         "n_estimators": 20,
@@ -55,11 +56,14 @@ def small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: 
     text_vectors = normalise_rows(image_vectors + 0.2 * rng.normal(size=image_vectors.shape))
     image_ids = [f"{number:02d}.jpg" for number in range(len(image_vectors))]
     query_ids = [f"{image_id}#0" for image_id in image_ids]
+    write_table(CAPTIONS.empty_table(), PROJECT.captions, CAPTIONS)
     Embeddings(image_ids, image_vectors, {"encoder": "clip"}).write(PROJECT.image_embeddings / "clip.parquet")
     Embeddings(query_ids, text_vectors, {"encoder": "clip"}).write(PROJECT.text_embeddings / "clip.parquet")
     splits = ["train"] * N_TRAIN + ["test"] * N_TEST
     images = pd.DataFrame({"image_id": image_ids, "path": image_ids, "split": splits, "status": "ok"})
-    images = images.assign(sha256=None, bytes=1, width=1, height=1, phash=None, blur=None, exposure=None)
+    images = images.assign(
+        sha256=None, bytes=1, width=1, height=1, phash=None, signature=None, blur=None, exposure=None
+    )
     write_frame(images, PROJECT.images, IMAGES)
     texts = [f"text {number}" for number in range(len(text_vectors))]
     queries = pd.DataFrame({"query_id": query_ids, "text": texts, "image_id": image_ids, "split": splits})

@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from kadr.io.embeddings import Embeddings
+from kadr.io.presets import apply_preset
 from kadr.io.schemas import IMAGES, write_table
-from kadr.params import parse_params
+from kadr.params import IMAGE_ENCODERS, TEXT_ENCODERS, load_params, parse_params
 
 
 def read_blocks(page: Path, language: str) -> list[str]:
@@ -70,12 +71,13 @@ def test_the_encoders_of_the_encoder_page_are_valid_and_use_every_backend(projec
     assert set(examples["embed_images"]["encoders"]) <= set(params.embed_images.encoders)
     assert set(examples["embed_texts"]["encoders"]) <= set(params.embed_texts.encoders)
     encoders = [encoder for example in examples.values() for encoder in example["encoders"].values()]
-    assert {encoder["backend"] for encoder in encoders} == {"open_clip", "timm", "sentence_transformers", "tfidf"}
+    assert {encoder["backend"] for encoder in encoders} == set(IMAGE_ENCODERS.names) | set(TEXT_ENCODERS.names)
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_encoder_page_run_and_set_their_values(project: Path, folder: Path) -> None:
-    commands = read_commands(project / "docs/encoders.md")
+    of_vectors = ("kadr index", "kadr search", "kadr export")  # see test_vector_docs.py
+    commands = [line for line in read_commands(project / "docs/encoders.md") if not line.startswith(of_vectors)]
     assert any(command.startswith("kadr use") for command in commands)
     for command in commands:
         run_in(folder, project, command)
@@ -83,6 +85,15 @@ def test_the_commands_of_the_encoder_page_run_and_set_their_values(project: Path
         overrides = [value for option, value in pairwise(arguments) if option == "-S"]
         for key, value in (override.split("=", 1) for override in overrides):
             assert read_setting(folder, key) == yaml.safe_load(value), command
+
+
+def test_the_settings_of_the_quality_page_are_valid(project: Path, folder: Path) -> None:
+    page = (project / "docs" / "quality.md").read_text(encoding="utf-8")
+    commands = [shlex.split(command) for command in re.findall("`(kadr use [^`]+)`", page)]
+    for _, _, preset, *options in commands:
+        apply_preset(preset, options[1::2], folder / "params.yaml", folder / "presets")
+        load_params(folder / "params.yaml")
+    assert any("train.baselines=[mean,cosine,concat]" in command for command in commands)
 
 
 @pytest.mark.slow

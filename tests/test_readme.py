@@ -34,8 +34,12 @@ def split_commands(block: str) -> list[str]:
 
 
 def page_commands() -> list[str]:
-    """Return the commands on the pages, except `make`, which would reinstall all packages."""
-    text = "".join((PROJECT / name).read_text(encoding="utf-8") for name in PAGES)
+    """Return the commands on the pages for a project folder.
+
+    `make` would reinstall all packages. The commands before the section of the project are those of docs/start.md.
+    """
+    texts = [(PROJECT / name).read_text(encoding="utf-8") for name in PAGES]
+    text = "".join(text.partition("\n## The project\n")[2] or text for text in texts)
     commands = [command for block in read_blocks(text, "bash") for command in split_commands(block)]
     return [command for command in commands if not command.startswith("make ")]
 
@@ -80,11 +84,25 @@ def test_a_second_repro_runs_no_stage(copy: Path, environment: dict[str, str]) -
     assert "Data and pipelines are up to date" in run("dvc repro", copy, environment)
 
 
+def test_the_commands_of_the_dvc_page_keep_the_results_of_changed_code(copy: Path, environment: dict[str, str]) -> None:
+    code, commit, *_ = map(split_commands, read_blocks((PROJECT / "docs/dvc.md").read_text(encoding="utf-8"), "bash"))
+    module = copy / "kadr/errors.py"
+    source = module.read_text(encoding="utf-8")
+    module.write_text(f"{source}\n# A comment.\n", encoding="utf-8")
+    assert stages_run(run("dvc repro", copy, environment)) == {"code"}
+    module.write_text(f"{source}\nLIMIT = 1\n", encoding="utf-8")
+    assert "data/code/train.json" in "".join(run(command, copy, environment) for command in code)
+    run(commit[0], copy, environment)
+    assert "up to date" in run("dvc status", copy, environment)
+    module.write_text(source, encoding="utf-8")
+    run(f"dvc repro code && {commit[0]}", copy, environment)
+
+
 def test_the_commands_of_the_dvc_page_share_a_run_with_a_clone(
     copy: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     page = (PROJECT / "docs/dvc.md").read_text(encoding="utf-8").replace("/mnt/store", str(tmp_path / "store"))
-    push, pull, add, experiments = map(split_commands, read_blocks(page, "bash"))
+    push, pull, add, use, compare, experiments, queue = map(split_commands, read_blocks(page, "bash")[2:])
     for command in push:
         run(command, copy, environment)
     clone = tmp_path / "clone"
@@ -101,11 +119,12 @@ def test_the_commands_of_the_dvc_page_share_a_run_with_a_clone(
     second_clone = tmp_path / "second"
     run(f"git clone -q {clone} {second_clone}", tmp_path, environment)
     assert "Data and pipelines are up to date" in run("dvc pull && dvc status", second_clone, environment)
-    # Skip the first experiment, which README.md also contains, and one of the two queued experiments.
-    commands = [command for command in experiments if not re.search("run -S|num_leaves=31", command)]
-    output = "".join(run(command, second_clone, environment) for command in commands)
+    assert "images/" in "".join(run(command, second_clone, environment) for command in use)
+    # Skip the first experiment, which README.md also contains, and the loop over experiments.
+    commands = [command for command in experiments if not re.search("run -S|^for ", command)]
+    output = "".join(run(command, second_clone, environment) for command in [*commands, *compare, *queue])
     assert re.search(r"\[[\w-]+\] +[\d.]+ +4 ", output)
-    assert (second_clone / "dvc_plots/index.html").is_file()
+    assert "<script src" not in (second_clone / "dvc_plots/index.html").read_text(encoding="utf-8")
 
 
 # The commands of the pages
@@ -221,7 +240,7 @@ def test_a_new_image_is_the_only_image_that_is_embedded(copy: Path, environment:
     ("setting", "message"),
     [
         ("ingest.source=nowhere", "nowhere"),
-        ("ingest.format=flickr8k", "ExpertAnnotations.tsv"),
+        ("ingest.format=flickr8k", "ExpertAnnotations"),
         ("train.features=[cosin]", "got 'cosin'"),
         ("train.num_leavs=7", "num_leavs"),
     ],

@@ -1,84 +1,108 @@
-"""Run the commands and the script of docs/start.md with images from Flickr8k and a local CLIP model."""
+"""Run the commands of docs/start.md with photos from Flickr8k. A small local CLIP model replaces the downloads."""
 
-import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
+import yaml
+from typer.testing import CliRunner
 
-from kadr.serve.ratings_file import NewRating, RatingsFile
-from tests.conftest import SMALL_SETTINGS, FinishedProject, run
-from tests.test_docs import read_blocks
+import kadr.serve
+from kadr.cli import main as cli
+from kadr.encoders.hub_models import HubModel, find_hub_model
+from kadr.errors import EncoderError
+from kadr.params import clip_models
+from kadr.params.clip_models import NAMED_MODELS, NamedModel, encoder_settings
+from kadr.params.user_params import load_user_params
+from kadr.user_folders import user_folders
+from tests.test_docs import read_blocks, read_commands
 
-pytestmark = pytest.mark.slow
-
-N_PHOTOS = 40
+N_PHOTOS = 8
 PAGE = Path(__file__).parents[1] / "docs/start.md"
-
-
-def commands_per_block(page: Path) -> list[list[str]]:
-    """Return the commands in each bash code block of a page."""
-    return [
-        [line.split("  #")[0].strip() for line in block.splitlines() if not line.startswith("#")]
-        for block in read_blocks(page, "bash")
-    ]
+OTHER_PROGRAMS = ("pip", "hf")
 
 
 @pytest.fixture
-def own_photos(tmp_path: Path, shared: Path) -> Path:
-    """Return a folder with `photos` and `captions.csv`, made from 40 captioned images of Flickr8k."""
-    rated = shared / "flickr8k" / "train_images"
-    texts = pd.read_csv(shared / "flickr8k" / "train_dataset.csv").drop_duplicates("query_id").sort_values("query_id")
-    captions = pd.DataFrame({"photo": texts["query_id"].str.split("#").str[0], "caption": texts["query_text"]})
-    captions = captions[[(rated / name).is_file() for name in captions["photo"]]].head(N_PHOTOS)
-    captions.to_csv(tmp_path / "captions.csv", index=False)
-    (tmp_path / "photos").mkdir()
-    for name in captions["photo"]:
-        shutil.copy(rated / name, tmp_path / "photos")
+def home(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the home folder of a new user who has photos and a folder with a CLIP model."""
+    pictures, clip = tmp_path / "Pictures", shared.resolve() / "encoders" / "clip-mobilenetv2-flickr8k"
+    pictures.mkdir()
+    for path in sorted((shared / "flickr8k" / "test_images").iterdir())[:N_PHOTOS]:
+        shutil.copy(path, pictures)
+    shutil.copy(next(pictures.iterdir()), pictures / "beach.jpg")
+    for folder in (tmp_path / "my-clip", tmp_path / "models" / "my-clip"):
+        shutil.copytree(clip, folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KADR_HOME")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kadr.serve, "run_server", lambda *_: None)
+    monkeypatch.setattr(
+        clip_models,
+        "NAMED_MODELS",
+        {name: NamedModel(f"local-dir:{clip}", model.purpose, 0) for name, model in NAMED_MODELS.items()},
+    )
     return tmp_path
 
 
-def test_the_page_trains_and_searches(finished: FinishedProject, shared: Path, own_photos: Path) -> None:
-    """Run the commands of the page with captions and one rating.
+def test_a_new_user_runs_the_commands_of_the_page(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: HubModel) -> int:
+        raise EncoderError(f"{model.repository} is not on this machine")
 
-    To save time, the first `dvc repro` is a dry run, and the second one stops after stage `train`.
-    """
-    folder, environment = finished.copy_to(own_photos / "kadr"), finished.environment
-    local = "-S clip.source=local -S clip.init=FOLDER"
-    assert local in PAGE.read_text(encoding="utf-8")
-    local = local.replace("FOLDER", str(shared.resolve() / "encoders" / "clip-mobilenetv2-flickr8k"))
-    small = " ".join(f"-S {override}" for override in SMALL_SETTINGS)
+    monkeypatch.setattr(HubModel, "size", refuse)
+    monkeypatch.setattr(HubModel, "is_downloaded", lambda _: False)
+    outputs = {}
+    for command in read_commands(PAGE):
+        program, *arguments = (re.sub("^~", str(home), word) for word in shlex.split(command))
+        if program in OTHER_PROGRAMS:
+            continue
+        assert program == "kadr"
+        result = CliRunner().invoke(cli.app, arguments)
+        outputs[command] = result.output
+        expected = 1 if "datacomp" in command else 0  # this model would be downloaded
+        assert result.exit_code == expected, f"{command}\n{result.output}"
+    assert f"{N_PHOTOS + 1} photos ({N_PHOTOS + 1} new)" in outputs["kadr index ~/Pictures"]
+    assert f"{N_PHOTOS + 1} photos" in outputs["kadr serve"]
+    assert "is not on this machine" in outputs["kadr index --model ViT-B-16/datacomp_xl_s13b_b90k"]
+    assert "beach.jpg" in outputs["kadr similar ~/Pictures/beach.jpg"]
+    assert len(outputs['kadr search "a dog" --paths'].splitlines()) == 5
+    assert str(home / ".local/share/kadr/index") in outputs["kadr where"]
 
-    def run_command(command: str) -> str:
-        command = command.replace("~/photos", str(own_photos / "photos")).replace(
-            " captions.csv", f" {own_photos / 'captions.csv'}"
-        )
-        return run(f"{command} {local} {small}" if command.startswith("kadr use") else command, folder, environment)
 
-    (use, obtain, index, search, _), (write, use_captions, repro, *_), _ = commands_per_block(PAGE)
-    run_command(use)
-    stages = re.findall(r"Running stage '([^']+)'", run_command(f"{obtain} --dry"))
-    assert stages == ["clip"]  # embed_texts@clip runs only if the CLIP model has changed
+def test_the_readme_begins_with_commands_of_the_page() -> None:
+    commands = read_commands(PAGE.parents[1] / "README.md")[:4]
+    assert commands == read_commands(PAGE)[:4]
 
-    (example,) = read_blocks(PAGE, "csv captions.csv")
-    assert example.splitlines()[0] == (own_photos / "captions.csv").read_text(encoding="utf-8").splitlines()[0]
-    (script,) = read_blocks(PAGE, "python")
-    (folder / "captions.py").write_text(script, encoding="utf-8")
-    run_command(write)
-    dataset = folder / "data/raw/mine"
-    pairs = pd.read_csv(dataset / "train_dataset.csv")
-    assert set(pairs["img_id"]) == {path.name for path in (dataset / "train_images").iterdir()}
-    assert pairs.groupby("text")["rate_1"].agg(lambda ratings: (ratings == 4).sum()).eq(1).all()
-    assert not pairs.duplicated(["img_id", "text"]).any()
-    RatingsFile(dataset / "ratings_long.csv").append(
-        NewRating(*pairs.loc[0, ["img_id", "text"]], rater="ann", rating=3)
-    )
 
-    run_command(use_captions)
-    run_command(f"{repro} train")
-    raters = json.loads((folder / "metrics/aggregate.json").read_text(encoding="utf-8"))["agreement"]["raters"]
-    assert {name: rater["n_ratings"] for name, rater in raters.items()} == {"rate_1": len(pairs), "ann": 1}
-    assert f"{N_PHOTOS} photos" in run_command(index)
-    assert str(own_photos / "photos") in run_command(search)
+def test_the_paths_of_the_page_are_the_folders_of_the_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KADR_CACHE", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    folders, page = user_folders(), PAGE.read_text(encoding="utf-8")
+    for path in (folders.data, folders.cache, folders.settings):
+        assert f"`~/{path.relative_to(home)}`" in page
+
+
+def test_the_settings_file_of_the_page_is_valid(tmp_path: Path) -> None:
+    (example,) = read_blocks(PAGE, "yaml config.yaml")
+    (tmp_path / "config.yaml").write_text(example, encoding="utf-8")
+    params = load_user_params(tmp_path / "config.yaml")
+    values = yaml.safe_load(example)
+    assert params.embed_images.encoders["clip"].vector_space == NAMED_MODELS[values["model"]].name
+    assert params.embed_images.batch_size == values["embed_images"]["batch_size"]
+    assert params.decoding.max_megabytes == values["decoding"]["max_megabytes"]
+
+
+@pytest.mark.parametrize("name", NAMED_MODELS)
+def test_the_page_names_the_models_and_their_sizes(name: str) -> None:
+    model = NAMED_MODELS[name]
+    (row,) = re.findall(rf"(?m)^\| `{name}`[^|]* \| ([^|]+) \| ([\d,]+) MB \|$", PAGE.read_text(encoding="utf-8"))
+    assert row == (model.purpose, f"{model.megabytes:,}")
+
+
+def test_the_page_downloads_the_default_model() -> None:
+    (command,) = (command for command in read_commands(PAGE) if command.startswith("hf download"))
+    settings = encoder_settings(NAMED_MODELS["small"].name)
+    hub_model = find_hub_model(str(settings["model"]), settings["pretrained"])
+    assert hub_model is not None
+    assert hub_model.repository == shlex.split(command)[2]

@@ -10,11 +10,14 @@ from typing import ClassVar
 import pandas as pd
 
 from kadr.aggregate.aggregator import Aggregator
+from kadr.aggregate.response_patterns import round_to_levels
 from kadr.io.schemas import PAIR
 
 
 class CrowdKitAggregator(Aggregator):
     """Base class for the methods that crowd-kit implements.
+
+    Ratings with more than 11 different values are rounded to multiples of 0.1 of the scale.
 
     All methods run with the default settings of crowd-kit. Their results are deterministic.
 
@@ -33,7 +36,11 @@ class CrowdKitAggregator(Aggregator):
 
         ordered = ratings.sort_values([*PAIR, "rater", "unit_rating"])
         by_pair = ordered.groupby(PAIR, observed=True)
-        columns = {"task": by_pair.ngroup(), "worker": ordered["rater"], "label": ordered["unit_rating"]}
+        columns = {
+            "task": by_pair.ngroup(),
+            "worker": ordered["rater"],
+            "label": round_to_levels(ordered["unit_rating"]),
+        }
         labels = pd.DataFrame(columns).reset_index(drop=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # raised by crowd-kit 1.4 with pandas 3.1

@@ -1,5 +1,6 @@
 """Aggregate a ratings table into training labels: a relevance score and a training weight for each pair."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,12 @@ from kadr.aggregate.crowd_calibration import calibrate_crowd
 from kadr.aggregate.graded_response_model import GradedResponseModel
 from kadr.aggregate.mean import Mean
 from kadr.aggregate.registry import AGGREGATORS, methods_without_raters
+from kadr.aggregate.response_patterns import MAX_LEVELS
 from kadr.errors import InputError
 from kadr.io.schemas import PAIR, RELEVANCE, scale_to_unit
 from kadr.params import AggregateParams
+
+logger = logging.getLogger(__name__)
 
 _EPSILON = 1e-6  # keeps weights positive if all pairs have the same relevance
 
@@ -44,12 +48,22 @@ def aggregate_ratings(ratings: pd.DataFrame, params: AggregateParams) -> Aggrega
     aggregator = AGGREGATORS.load(params.expert)()
     ratings = add_unit_rating(select_ratings(ratings, params.crowd_weight))
     check_raters(ratings, aggregator, params.expert)
+    _log_rounding(ratings[ratings["source"] == "expert"])
     pairs = describe_pairs(ratings)
     if aggregator.uses_crowd:
         pairs = add_joint_relevance(pairs, ratings, aggregator, params.crowd_weight)
     else:
         pairs = add_relevance_by_source(pairs, ratings, aggregator, params.crowd_weight)
     return Aggregation(to_relevance_table(pairs), aggregator.model_)
+
+
+def _log_rounding(expert: pd.DataFrame) -> None:
+    """Log that some methods round the ratings if there are too many different ratings."""
+    if (n_values := expert["unit_rating"].nunique()) > MAX_LEVELS:
+        logger.info(
+            "The expert ratings have %d different values. All methods except mean and median round them to multiples "
+            "of 0.1 of the scale.", n_values,
+        )  # fmt: skip
 
 
 def select_ratings(ratings: pd.DataFrame, crowd_weight: float) -> pd.DataFrame:

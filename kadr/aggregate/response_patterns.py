@@ -20,7 +20,9 @@ Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 IntegerMatrix = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
-_MAX_LEVELS = 11
+MAX_LEVELS = 11
+"""Maximum number of levels. Ratings on longer scales, such as 0 to 100, are rounded to this number of levels."""
+
 _MAX_VOTES = 12
 
 
@@ -71,10 +73,24 @@ def find_levels(expert: pd.DataFrame) -> Values:
     """
     levels = {0.0, 1.0} if len(expert) else set(np.linspace(0, 1, 4))
     for low, high in expert[["scale_min", "scale_max"]].drop_duplicates().itertuples(index=False):
-        if (high - low) % 1 == 0 and high - low < _MAX_LEVELS:
+        if (high - low) % 1 == 0 and high - low < MAX_LEVELS:
             levels |= set(np.linspace(0, 1, round(high - low) + 1))
     distinct = np.unique(np.round([*levels, *scale_to_unit(expert).unique()], 6))
-    return distinct if len(distinct) <= _MAX_LEVELS else np.linspace(0, 1, _MAX_LEVELS)
+    return distinct if len(distinct) <= MAX_LEVELS else np.linspace(0, 1, MAX_LEVELS)
+
+
+def round_to_levels(unit_ratings: "pd.Series[float]") -> "pd.Series[float]":
+    """Round ratings to multiples of 0.1 if they have more than 11 different values. Otherwise, return them unchanged.
+
+    Methods that compare ratings for equality need few different values.
+
+    Args:
+        unit_ratings: ratings, scaled to 0..1.
+    """
+    if unit_ratings.nunique() <= MAX_LEVELS:
+        return unit_ratings
+    levels = np.linspace(0, 1, MAX_LEVELS)
+    return pd.Series(levels[nearest_level(levels, unit_ratings)], unit_ratings.index)
 
 
 def find_patterns(ratings: pd.DataFrame, levels: Values, raters: Sequence[str]) -> ResponsePatterns:
@@ -138,9 +154,14 @@ def _responses_by_pair(pair_number: Integers, responses: Integers, n_pairs: int)
 
 
 def _count_votes(crowd: pd.DataFrame, pair_number: Integers, n_pairs: int) -> tuple[Matrix, Integers]:
-    """Return the distinct vote counts (yes votes, all votes), starting with (0, 0), and the row number of each pair."""
-    share, count = crowd["rating"].to_numpy(dtype=float), crowd["votes"].to_numpy(dtype=float)
-    count = infer_votes(share, count)
+    """Return the distinct vote counts (yes votes, all votes), starting with (0, 0), and the row number of each pair.
+
+    On the scales 0 to 1 and 0 to 100, a rating without a rater is a share of yes votes. Any other rating is a single
+    vote, which can be a fraction.
+    """
+    share, count = scale_to_unit(crowd).to_numpy(dtype=float), crowd["votes"].to_numpy(dtype=float, copy=True)
+    is_share = (crowd["rater"].isna() & (crowd["scale_min"] == 0) & crowd["scale_max"].isin([1, 100])).to_numpy()
+    count[is_share] = infer_votes(*(np.asarray(values[is_share], dtype=np.float64) for values in (share, count)))
     yes = np.bincount(pair_number, share * count, minlength=n_pairs)
     by_pair = np.column_stack([yes, np.bincount(pair_number, count, minlength=n_pairs)]).round(3)
     votes, row = np.unique(np.vstack([np.zeros((1, 2)), by_pair]), axis=0, return_inverse=True)

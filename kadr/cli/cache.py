@@ -4,13 +4,14 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from kadr.cli.console import console
 
 if TYPE_CHECKING:
     from kadr.embed.maintenance import CachedEncoder
 
-app = typer.Typer(help="Maintain the embedding cache ($KADR_CACHE or ~/.cache/kadr).", no_args_is_help=True)
+app = typer.Typer(help="Maintain the embedding cache. `kadr where` shows its path.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -33,7 +34,7 @@ def list_() -> None:
             f"{sum(size for _, size in sizes) / 1e6:.1f}",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(cached.last_used)),
         )
-    Console(width=200).print(table)
+    console().print(table)
 
 
 @app.command()

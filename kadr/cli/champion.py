@@ -6,12 +6,13 @@ import typer
 from rich.table import Table
 
 from kadr.cli.console import console, share_cores
+from kadr.cli.project_commands import ProjectCommand
 from kadr.project import PROJECT
 
 app = typer.Typer(help="List, replace or roll back the champion (the models in use).", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=ProjectCommand)
 def list_versions() -> None:
     """List the versions of the champion. An asterisk marks the version in use."""
     from kadr.index import Versions
@@ -27,7 +28,7 @@ def list_versions() -> None:
     console().print(table)
 
 
-@app.command()
+@app.command(cls=ProjectCommand)
 def rollback(
     version: Annotated[
         str | None, typer.Argument(help="Version to use, e.g. v000001. Default: the previous version.")
@@ -40,7 +41,7 @@ def rollback(
     console().print(f"{PROJECT.champion} now uses {current} instead of {previous}", highlight=False)
 
 
-@app.command()
+@app.command(cls=ProjectCommand)
 def challenge() -> None:
     """Promote the models of the last pipeline run unless they are significantly worse than the champion."""
     from kadr.operations.champion.challenge import challenge as challenge_champion
@@ -49,6 +50,8 @@ def challenge() -> None:
     share_cores()
     report = challenge_champion(load_params())
     console().print(f"{report['verdict']}: {report['reason']}", highlight=False)
+    if drift := report.get("data_drift"):
+        console().print(f"drift from {drift['reference']}: {drift['action']}: {drift['reason']}", highlight=False)
 
 
 def snapshot(
@@ -60,5 +63,6 @@ def snapshot(
     from kadr.operations.champion.snapshot import take_snapshot
     from kadr.params import load_params
 
-    folder, is_new = take_snapshot(address, load_params().ingest)
+    params = load_params()
+    folder, is_new = take_snapshot(address, params.ingest, params.decoding)
     console().print(f"{folder}: {'new snapshot' if is_new else 'snapshot already exists'}", highlight=False)

@@ -1,13 +1,12 @@
 """The command `kadr doctor`."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from kadr.cli.console import console
+from kadr.cli.console import console, printable, to_json
 
 STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 """Text style for each finding state, in the syntax of the package rich."""
@@ -23,11 +22,14 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print the fi
         findings.append(finding)
         if not as_json:
             style = STYLES[finding.state]
-            line = f"[{style}]{finding.state:7}[/{style}] {escape(finding.subject)}: {escape(finding.message)}"
+            text = escape(printable(f"{finding.subject}: {finding.message}"))
+            line = f"[{style}]{finding.state:7}[/{style}] {text}"
             output.print(line, highlight=False, soft_wrap=True)
             if finding.fix:
-                output.print(f"        -> {escape(finding.fix)}", style="cyan", highlight=False, soft_wrap=True)
+                output.print(
+                    f"        -> {escape(printable(finding.fix))}", style="cyan", highlight=False, soft_wrap=True
+                )
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        typer.echo(to_json([asdict(finding) for finding in findings], indent=2))
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)

@@ -5,6 +5,7 @@ Commands import large packages inside their functions, so that `kadr --help` is 
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,23 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from kadr.cli import cache, champion, doctor, index, scoring, search, serve, tracking, tuning
-from kadr.cli.console import console
+from kadr.cli import (
+    cache,
+    champion,
+    doctor,
+    export,
+    import_,
+    index,
+    mcp,
+    scoring,
+    search,
+    serve,
+    tracking,
+    tuning,
+    where,
+)
+from kadr.cli.console import PrintableFormatter, console, escape_unencodable, hide_decoder_warnings, printable
+from kadr.cli.project_commands import ProjectCommand
 from kadr.errors import InputError, KadrError, clear_errors
 from kadr.project import PROJECT
 
@@ -31,13 +47,35 @@ class KadrGroup(TyperGroup):
         panels = {name: getattr(command, "rich_help_panel", DATA) for name, command in self.commands.items()}
         return sorted(panels, key=lambda name: PANELS.index(panels[name]))
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program. Characters that the terminal cannot show are printed as escape sequences."""
+        escape_unencodable()
+        hide_decoder_warnings()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run a command. If the command raises KadrError, print the message and exit with code 1."""
+        """Run a command. If the command raises KadrError, print the message and exit with code 1.
+
+        A flow that starts the command sets $KADR_FAILURES to a folder, and reads the message from kadr.json there.
+        """
         try:
             with clear_errors():
                 return super().invoke(ctx)
         except KadrError as error:
-            typer.echo(f"kadr: {error}", err=True)
+            from kadr.io.stage_failure import FAILURES_VARIABLE, describe_failure, write_failure
+
+            if os.environ.get(FAILURES_VARIABLE):
+                write_failure(describe_failure("kadr", error))
+            typer.echo(f"kadr: error: {printable(str(error))}", err=True)
+            raise typer.Exit(1) from error
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] == "kadr":
+                raise
+            typer.echo(
+                f"kadr: error: this command needs the package {error.name}, which is not installed. Install it with "
+                "`pip install 'kadr[pipeline]'`.",
+                err=True,
+            )
             raise typer.Exit(1) from error
 
 
@@ -52,8 +90,14 @@ app = typer.Typer(
 
 @app.callback()
 def start() -> None:
-    """Search images by text, with a relevance model trained on ratings."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    """Search your photos by text.
+
+    `kadr index FOLDER` makes a folder of photos searchable, `kadr search QUERY` finds photos, and `kadr serve` opens a
+    web page. In a project folder, kadr also learns from people's ratings which photos match a text.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(level)s%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("kadr").setLevel(logging.INFO)
 
 
@@ -108,7 +152,7 @@ def fetch(
     typer.echo(f"{folder}: {n_files:,} files. To use them, set `ingest.source: {folder}` in params.yaml.")
 
 
-@app.command(rich_help_panel=PIPELINE)
+@app.command(rich_help_panel=PIPELINE, cls=ProjectCommand)
 def use(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="Name of a file in presets/, without .yaml.")],
     override: Annotated[
@@ -133,7 +177,7 @@ def use(
     typer.echo("Run `make run` or `dvc repro` to update the results.")
 
 
-@app.command(rich_help_panel=PIPELINE)
+@app.command(rich_help_panel=PIPELINE, cls=ProjectCommand)
 def show() -> None:
     """Print the main metrics of the last pipeline run."""
     from kadr.report.run_summary import summarise_run
@@ -150,19 +194,22 @@ def show() -> None:
     console().print(table)
 
 
-app.command(rich_help_panel=DATA)(champion.snapshot)
+app.command(rich_help_panel=DATA, cls=ProjectCommand)(champion.snapshot)
+app.add_typer(import_.app, name="import", rich_help_panel=DATA)
 app.command(rich_help_panel=SEARCH)(index.index)
-app.command(rich_help_panel=SEARCH)(search.search)
+app.command(rich_help_panel=SEARCH, cls=search.QueryCommand)(search.search)
 app.command(rich_help_panel=SEARCH)(search.similar)
 app.command(rich_help_panel=SEARCH)(search.recommend)
 app.command(rich_help_panel=SEARCH)(serve.serve)
-app.command(rich_help_panel=SEARCH)(index.export)
-app.command(rich_help_panel=MODELS)(tracking.compare)
-app.command(rich_help_panel=MODELS)(tracking.register)
-app.command(rich_help_panel=MODELS)(tuning.tune)
-app.command(rich_help_panel=MODELS)(scoring.score)
+app.command(rich_help_panel=SEARCH)(mcp.mcp)
+app.command(rich_help_panel=SEARCH)(export.export)
+app.command(rich_help_panel=SEARCH)(where.where)
+app.command(rich_help_panel=MODELS, cls=ProjectCommand)(tracking.compare)
+app.command(rich_help_panel=MODELS, cls=ProjectCommand)(tracking.register)
+app.command(rich_help_panel=MODELS, cls=ProjectCommand)(tuning.tune)
+app.command(rich_help_panel=MODELS, cls=ProjectCommand)(scoring.score)
 app.add_typer(champion.app, name="champion", rich_help_panel=MODELS)
-app.command(rich_help_panel=MAINTENANCE)(doctor.doctor)
+app.command(rich_help_panel=MAINTENANCE, cls=ProjectCommand)(doctor.doctor)
 app.add_typer(cache.app, name="cache", rich_help_panel=MAINTENANCE)
 
 

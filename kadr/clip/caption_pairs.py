@@ -12,6 +12,8 @@ from PIL import Image
 from kadr.clip.image_tensors import read_pixels
 from kadr.errors import InputError
 from kadr.io.embeddings import Rows
+from kadr.io.image_decoding import DEFAULT_LIMITS
+from kadr.params import DecodingParams
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +68,7 @@ def read_caption_pairs(
     captions: pa.Table,
     resize: Callable[[Image.Image], "torch.Tensor"],
     tokenize: Callable[[list[str]], "torch.Tensor"],
+    decoding: DecodingParams = DEFAULT_LIMITS,
 ) -> CaptionPairs:
     """Decode all valid images that have captions, and tokenize the captions. The images are sorted by ID.
 
@@ -74,6 +77,7 @@ def read_caption_pairs(
         captions: captions of the images, in the schema CAPTIONS.
         resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
         tokenize: function that converts texts to token IDs, (n_texts, context_length) int64.
+        decoding: settings of the image decoder.
 
     Raises:
         InputError: no image has a caption, or an image cannot be read.
@@ -91,7 +95,9 @@ def read_caption_pairs(
     texts = sorted({text for image in images for text in texts_by_image[image["image_id"]]})
     row_by_text = {text: row for row, text in enumerate(texts)}
     rows_by_image = [sorted({row_by_text[text] for text in texts_by_image[image["image_id"]]}) for image in images]
-    return CaptionPairs(read_pixels("decode captioned images", images, resize), tokenize(texts), _pad(rows_by_image))
+    return CaptionPairs(
+        read_pixels("decode captioned images", images, resize, decoding), tokenize(texts), _pad(rows_by_image)
+    )
 
 
 def sample_batch(pairs: CaptionPairs, rows: Rows, rng: np.random.Generator) -> CaptionBatch:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kadr.io.image_decoding import read_image
+from kadr.io.image_decoding import DEFAULT_LIMITS, read_image
+from kadr.params import DecodingParams
 from kadr.progress import progress
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ _BRIGHTNESS = 0.12
 
 
 def read_pixels(
-    label: str, images: Sequence[Mapping[Any, str]], resize: Callable[[Image.Image], "torch.Tensor"]
+    label: str,
+    images: Sequence[Mapping[Any, str]],
+    resize: Callable[[Image.Image], "torch.Tensor"],
+    decoding: DecodingParams = DEFAULT_LIMITS,
 ) -> "torch.Tensor":
     """Decode and resize images.
 
@@ -28,6 +32,7 @@ def read_pixels(
         label: label of the progress bar.
         images: images to decode: mappings with the keys `path` and `sha256`.
         resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
+        decoding: settings of the image decoder.
 
     Returns:
         Images, (n_images, 3, height, width) uint8.
@@ -38,7 +43,8 @@ def read_pixels(
     import torch
 
     def read(image: Mapping[Any, str]) -> torch.Tensor:
-        return (resize(read_image(Path(image["path"]), image["sha256"])) * 255).round().to(torch.uint8)
+        pixels = resize(read_image(Path(image["path"]), image["sha256"], limits=decoding))
+        return (pixels * 255).round().to(torch.uint8)
 
     pixels = []
     with progress(label, len(images)) as advance, ThreadPoolExecutor(_THREADS) as pool:

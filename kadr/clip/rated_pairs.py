@@ -10,7 +10,9 @@ from PIL import Image
 
 from kadr.clip.image_tensors import read_pixels
 from kadr.io.embeddings import Rows
+from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.texts import normalise_text
+from kadr.params import DecodingParams
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +67,7 @@ def read_clip_rated_pairs(
     pairs: pa.Table,
     resize: Callable[[Image.Image], "torch.Tensor"],
     tokenize: Callable[[list[str]], "torch.Tensor"],
+    decoding: DecodingParams = DEFAULT_LIMITS,
 ) -> ClipRatedPairs | None:
     """Decode the images of rated pairs, and tokenize their texts.
 
@@ -72,6 +75,7 @@ def read_clip_rated_pairs(
         pairs: rated pairs, in the schema CLIP_PAIRS.
         resize: function that converts an image to a tensor (3, height, width), float32 in 0..1.
         tokenize: function that converts texts to token IDs, (n_texts, context_length) int64.
+        decoding: settings of the image decoder.
 
     Returns:
         The rated pairs, or None if the table is empty.
@@ -87,6 +91,6 @@ def read_clip_rated_pairs(
     images = table.drop_duplicates("image_id")
     texts, text_rows = np.unique([normalise_text(text) for text in table["text"]], return_inverse=True)
     relevance, weight = (torch.tensor(table[name].to_numpy(), dtype=torch.float32) for name in ("relevance", "weight"))
-    pixels = read_pixels("decode rated images", images.to_dict("records"), resize)
+    pixels = read_pixels("decode rated images", images.to_dict("records"), resize, decoding)
     starts = np.append(images.index, len(table))
     return ClipRatedPairs(pixels, tokenize(texts.tolist()), starts, text_rows, relevance, weight)

@@ -14,7 +14,9 @@ from kadr.clip.rated_pairs import read_clip_rated_pairs
 from kadr.clip.training import lock_towers, train
 from kadr.encoders.open_clip_models import explain_load_errors, load_clip, read_config, silence_logging
 from kadr.encoders.weights import LOCAL_DIR
-from kadr.params import ClipParams
+from kadr.io.image_decoding import DEFAULT_LIMITS
+from kadr.io.versions import publish_folder
+from kadr.params import ClipParams, DecodingParams
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +32,13 @@ class ClipTables:
         corpus: captioned images, in the schema IMAGES.
         captions: captions of the images, in the schema CAPTIONS.
         rated: rated pairs, in the schema CLIP_PAIRS. If the table is empty, the model is trained only on captions.
+        decoding: settings with which the images are decoded.
     """
 
     corpus: pa.Table
     captions: pa.Table
     rated: pa.Table
+    decoding: DecodingParams = DEFAULT_LIMITS
 
 
 def build_clip(params: ClipParams, seed: int, tables: ClipTables, folder: Path) -> ClipMetrics:
@@ -85,13 +89,20 @@ def _by_training(params: ClipParams, seed: int, tables: ClipTables, folder: Path
     with explain_load_errors(name), silence_logging():
         tokenizer = open_clip.get_tokenizer(name)
     resize = _resize_function(model)
-    pairs = read_caption_pairs(tables.corpus, tables.captions, resize, tokenizer)
-    rated = read_clip_rated_pairs(tables.rated, resize, tokenizer)
+    pairs = read_caption_pairs(tables.corpus, tables.captions, resize, tokenizer, tables.decoding)
+    rated = read_clip_rated_pairs(tables.rated, resize, tokenizer, tables.decoding)
     lock_towers(model, params)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     result = train(model.to(device), pairs, rated, params, seed, from_scratch=not has_weights(init))
     save_checkpoint(model, config, tokenizer, folder)
     return asdict(result)
+
+
+def _without_model(params: ClipParams, seed: int, tables: ClipTables, folder: Path) -> ClipMetrics:
+    """Write a folder without a model, because DVC requires the output of the stage."""
+    with publish_folder(folder) as partial:
+        (partial / "README.md").write_text("`clip.source` is none, so there is no CLIP model.\n", encoding="utf-8")
+    return {}
 
 
 def _resize_function(model: Any) -> "Callable[[Image.Image], torch.Tensor]":
@@ -107,4 +118,5 @@ _SOURCES: dict[str, Callable[[ClipParams, int, ClipTables, Path], ClipMetrics]] 
     "hub": _from_hub,
     "local": _from_folder,
     "train": _by_training,
+    "none": _without_model,
 }

@@ -1,26 +1,42 @@
-"""Scan image files: compute quality measures, read EXIF metadata, and detect files that cannot be used."""
+"""Scan image files: compute quality measures, read metadata, and detect files that cannot be used."""
 
-import hashlib
-import os
-import warnings
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from functools import partial
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 from PIL import ExifTags, Image
 
-from kadr.errors import UndecodableError
+from kadr.collection.capture_time import read_capture_time, read_ifd
+from kadr.collection.description import read_camera, read_description
+from kadr.collection.listing import is_local
+from kadr.embed.reader import map_in_threads
 from kadr.index.colours import dominant_colours
-from kadr.io.image_decoding import MAX_PIXELS, apply_orientation, open_image, upright_size
-from kadr.io.image_quality import DRAFT_SIZE, measure_image
+from kadr.io.bounded_decoding import FailedScan, prepare_workers, scan_bounded
+from kadr.io.image_decoding import DEFAULT_LIMITS
+from kadr.io.image_scan import FaultCounts, ImageScan, scan_content, scan_file
+from kadr.io.opened_image import OpenedImage
 from kadr.io.schemas import INDEXED_IMAGES
 from kadr.io.storage import read_bytes
+from kadr.params import DecodingParams
 
 _FILE_COLUMNS = ("path", "bytes", "modified", "sha256")
-_CONTENT_COLUMNS = ("width", "height", "phash", "blur", "exposure", "taken", "latitude", "longitude", "colours")
+_CONTENT_COLUMNS = (
+    "width",
+    "height",
+    "phash",
+    "signature",
+    "blur",
+    "exposure",
+    "taken",
+    "taken_source",
+    "latitude",
+    "longitude",
+    "colours",
+    "camera",
+    "description",
+)
 
 SCANNED = pa.schema(
     [
@@ -28,75 +44,98 @@ SCANNED = pa.schema(
         pa.field("status", pa.string(), nullable=False),  # ok, or the reason why the image cannot be used
     ]
 )
-_THREADS = 16
+
+SCAN_MODULE = __name__
+"""Module that the worker processes of a scan need, for `prepare_workers`. Its import takes longer than many scans."""
+
+_THREADS = 16  # number of threads that read remote files
 
 Row = dict[str, Any]
 
+logger = logging.getLogger(__name__)
 
-def scan_images(files: Iterable[Row], max_pixels: int = MAX_PIXELS) -> Iterator[Row]:
+
+def scan_images(files: Iterable[Row], limits: DecodingParams = DEFAULT_LIMITS) -> Iterator[Row]:
     """Scan image files in parallel.
 
     Args:
         files: one dict per file, with the keys path, bytes and modified.
-        max_pixels: maximum number of pixels. Larger images get the status too_large.
+        limits: settings of the decoder.
 
     Yields:
         One row per file with the columns of SCANNED, in the order of `files`.
     """
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # warnings about damaged metadata and large images
-        yield from pool.map(partial(scan_image, max_pixels=max_pixels), files)
+    waiting: deque[Row] = deque()
+    faults = FaultCounts()
+    prepare_workers(SCAN_MODULE)
+    for scan in scan_bounded(_scan_item, _read_remote(files, waiting), limits):
+        file = waiting.popleft()
+        if isinstance(scan, FailedScan):
+            yield file | {"status": scan.status}
+            continue
+        faults.add(file["path"], scan.faults)
+        yield file | _scan_columns(scan)
+    for message in faults.messages():
+        logger.warning(message)
 
 
-def scan_image(file: Row, max_pixels: int = MAX_PIXELS) -> Row:
-    """Scan one image file, and return a row with the columns of SCANNED."""
-    try:
-        content = read_bytes(file["path"])
-    except OSError:
-        return file | {"status": "unreadable"}
-    row = file | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    try:
-        return row | _scan_content(content, file["path"], max_pixels) | {"status": "ok"}
-    except UndecodableError as error:
-        return row | {"status": error.status}
+def _scan_item(item: tuple[str, bytes | None], limits: DecodingParams) -> ImageScan:
+    """Scan a local file, or the content of a remote file. This function runs in a worker process."""
+    path, content = item
+    if is_local(path):
+        return scan_file(path, limits, _measure_content)
+    return ImageScan("unreadable") if content is None else scan_content(content, path, limits, _measure_content)
 
 
-def _scan_content(content: bytes, path: str, max_pixels: int) -> Row:
-    with open_image(content, path, max_pixels) as image:
-        width, height = upright_size(image)
-        exif = image.getexif()
-        image.draft("RGB", DRAFT_SIZE)
-        image.load()
-        quality = vars(measure_image(image))
-        colours = dominant_colours(apply_orientation(image))
-        return {"width": width, "height": height, "colours": colours, **quality, **_read_exif(exif)}
+def _scan_columns(scan: ImageScan) -> Row:
+    row: Row = {"sha256": scan.sha256, "status": scan.status}
+    if scan.bytes is not None:
+        row["bytes"] = scan.bytes
+    measured = {"width": scan.width, "height": scan.height, **scan.quality, **scan.extra} if scan.status == "ok" else {}
+    return row | measured
 
 
-def _read_exif(exif: Image.Exif) -> Row:
-    """Return the capture time and GPS coordinates from EXIF metadata. Missing or invalid values are None."""
-    details, place = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
-    taken = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+def _read_remote(files: Iterable[Row], waiting: deque[Row]) -> Iterator[tuple[str, bytes | None]]:
+    """Yield the path of each file, with its content if the file is remote. Append each file to `waiting`.
+
+    Remote files are read in threads of this process, because worker processes do not share its connections.
+    """
+
+    def read(file: Row) -> tuple[Row, bytes | None]:
+        try:
+            return file, None if is_local(file["path"]) else read_bytes(file["path"])
+        except OSError:
+            return file, None
+
+    for file, content in map_in_threads(read, files, _THREADS, 2 * _THREADS):
+        waiting.append(file)
+        yield file["path"], content
+
+
+def _measure_content(image: OpenedImage, pixels: Image.Image) -> Row:
+    return {"colours": dominant_colours(pixels), **_read_metadata(image.read_exif(), image.xmp, image.stored)}
+
+
+def _read_metadata(exif: Image.Exif | None, xmp: bytes | str | None, stored: Image.Image) -> Row:
+    """Return the columns that are read from the metadata. Missing or invalid values are None."""
+    time, place = read_capture_time(exif, xmp), read_ifd(exif, ExifTags.IFD.GPSInfo)
     return {
-        "taken": _parse_time(taken),
+        "taken": time and time.taken,
+        "taken_source": time and time.source,
         "latitude": _parse_degrees(place, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
         "longitude": _parse_degrees(place, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
+        "camera": read_camera(exif),
+        "description": read_description(exif, xmp, stored),
     }
 
 
-def _parse_time(text: object) -> datetime | None:
-    try:
-        return datetime.strptime(str(text).strip("\x00 "), "%Y:%m:%d %H:%M:%S")
-    except ValueError:
-        return None
-
-
 def _parse_degrees(
-    place: Row | dict[int, Any], tag: int, reference_tag: int, negative: str, maximum: float
+    place: Mapping[int, Any], tag: int, reference_tag: int, negative: str, maximum: float
 ) -> float | None:
     try:
-        degrees, minutes, seconds = (float(part) for part in place[tag])  # type: ignore[index]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        degrees, minutes, seconds = (float(part) for part in place[tag])
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return None
     value = degrees + minutes / 60 + seconds / 3600
-    signed = -value if str(place.get(reference_tag)) == negative else value  # type: ignore[call-overload]
+    signed = -value if str(place.get(reference_tag)) == negative else value
     return round(signed, 6) if -maximum <= signed <= maximum else None

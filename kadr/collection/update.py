@@ -1,34 +1,41 @@
 """Update an index so that it matches the current content of its image folders, and publish the new version."""
 
 import hashlib
-import logging
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from kadr.collection.listing import list_image_files
+from kadr.collection.batch_sizes import BatchSizes
+from kadr.collection.capture_time import add_path_times
+from kadr.collection.current_index import load_current_index
+from kadr.collection.image_text import add_image_texts, check_ocr
+from kadr.collection.interim_index import EmbeddedScans, InterimIndex
+from kadr.collection.known_images import KnownImages
+from kadr.collection.listing import Listing, list_images
+from kadr.collection.passed_over import PassedOver
+from kadr.collection.scan import SCAN_MODULE
 from kadr.collection.scan_cache import ScanCache
-from kadr.embed import EmbeddingCache, cache_root, embed_images, undecodable_images
-from kadr.encoders import load_image_encoder
-from kadr.encoders.allocator import keep_freed_memory
-from kadr.errors import SchemaError, SearchError
+from kadr.collection.set_aside import set_aside_table, write_set_aside
+from kadr.collection.vectors import EmbedImages, ScanEmbedder, VectorsByEncoder, keep_images
+from kadr.errors import SearchError
 from kadr.index import Index, build_index
+from kadr.io.bounded_decoding import prepare_workers
 from kadr.io.embeddings import Embeddings, Vectors
-from kadr.io.image_decoding import MAX_PIXELS
-from kadr.io.schemas import IMAGES, QUARANTINE, write_table
+from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.versions import Versions
 from kadr.model import RelevanceModel
-from kadr.params import EmbedImagesParams, EmbedParams
+from kadr.params import DecodingParams, EmbedImagesParams, EmbedParams, OcrScript
+from kadr.progress import overall_progress
 
-logger = logging.getLogger(__name__)
-
-SET_ASIDE = "set_aside.parquet"
-"""File name of the table of images that could not be indexed, with the reasons (schema QUARANTINE)."""
+_STEPS = {"hash files": 0.05, "scan images": 0.25, "embed images": 0.7}
+"""Label of a step -> typical share of the time to index an image."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,21 @@ class IndexUpdate:
 
     Attributes:
         index: index after the update.
-        changes: kind of change (unchanged, new, changed, moved or gone) -> number of images.
+        changes: kind of change (unchanged, new, changed, moved, kept or gone) -> number of images. An image is kept if
+            it is in the index and cannot be read now.
         set_aside: reason -> number of images that cannot be indexed for this reason.
-        n_others: number of files without an image suffix.
+        kept: paths of the images that are in the index and cannot be read now.
+        passed_over: files and folders that are not images or are not indexed.
+        exclude: patterns of files and folders that are not indexed.
         published: whether a new version was published. False if nothing has changed.
     """
 
     index: Index
     changes: Mapping[str, int]
     set_aside: Mapping[str, int]
-    n_others: int
+    kept: Sequence[str]
+    passed_over: PassedOver
+    exclude: Sequence[str]
     published: bool
 
 
@@ -58,14 +70,20 @@ def update_index(
     embed_params: EmbedParams,
     *,
     exact_max: int,
-    max_pixels: int = MAX_PIXELS,
+    decoding: DecodingParams = DEFAULT_LIMITS,
+    exclude: Sequence[str] | None = None,
+    ocr: OcrScript | None = None,
+    allow_removals: bool = False,
+    rescan: bool = False,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
 ) -> IndexUpdate:
     """Update an index so that it contains exactly the images at the given addresses.
 
-    Scans and vectors are saved while they are computed, so an interrupted update can resume. The old version stays in
-    use until the new version is complete. If the old version cannot be read, the index is rebuilt.
+    An image of the index that cannot be read now is kept. An update that would remove a large share of the images is
+    refused. Scans and vectors are saved while they are computed, so an interrupted update can resume. While the update
+    runs, interim versions contain the images of the old version and the images that are embedded so far. They have the
+    entry `indexing` in index.json. If the old version cannot be read, the index is rebuilt.
 
     Args:
         addresses: folders, files or fsspec addresses. If empty, the addresses of the last update are used.
@@ -74,45 +92,65 @@ def update_index(
         embed_images_params: settings of all image encoders, precision and batch size.
         embed_params: settings of the embedding cache.
         exact_max: maximum number of images for exact search.
-        max_pixels: maximum number of pixels per image.
+        decoding: settings of the image decoder.
+        exclude: patterns of files and folders that are not indexed, with the syntax of a .gitignore file. None uses the
+            patterns of the last update.
+        ocr: script of the text to read in the images. None reads no text.
+        allow_removals: whether a large share of the images can be removed from the index.
+        rescan: whether to read and scan all files again.
         texts: text vectors used to measure recall. Vectors from an encoder with other weights than the search
             encoder are ignored.
         model: relevance model. The prepared features of this model are stored in the index.
 
     Raises:
-        InputError: an address cannot be read or contains no images, or an image changes during the update.
-        SearchError: no image is valid, another process is updating the index, or the index cannot be written.
+        InputError: an address cannot be read or contains no images, a pattern is invalid, or the extra `ocr` is not
+            installed.
+        SearchError: no image is valid, a large share of the images would be removed, another process is updating the
+            index, or the index cannot be written.
     """
+    check_ocr(ocr)
     versions = Versions(folder)
     with _explain_write_errors(folder), versions.lock():
-        old = _load_old(folder)
-        addresses = list(addresses) or _last_addresses(old, folder)
-        files, n_others = list_image_files(addresses)
-        cache = ScanCache(versions.home, old, max_pixels)
-        scans = cache.scan(files)
-        scans = scans.assign(image_id=[make_image_id(path) for path in scans["path"]])
-        vectors, undecodable = _embed(scans, encoders, embed_images_params, embed_params)
-        scans["status"] = [undecodable.get(id_, status) for id_, status in scans[["image_id", "status"]].to_numpy()]
-        valid = scans[scans["status"] == "ok"]
-        if valid.empty:
+        prepare_workers(SCAN_MODULE)
+        current = load_current_index(folder)
+        old = current.index
+        addresses, exclude = current.settings(folder, addresses, exclude)
+        listing = list_images(addresses, exclude)
+        known = KnownImages(current.known, listing, folder, allow_removals=allow_removals)
+        cache = ScanCache(versions.home, old, decoding)
+        details = {"addresses": addresses} | ({"exclude": exclude} if exclude else {}) | ({"ocr": ocr} if ocr else {})
+        embed = ScanEmbedder(encoders, embed_images_params, embed_params, decoding)
+        interim = InterimIndex(versions, old, encoders[0], details, len(listing.files))
+        is_extended = embed_params.engine == "local" and (embed.is_same(old) if old else not len(current.known))
+        embedded = _embed_files(
+            listing, known, partial(_scan, cache, rescan=rescan), embed, interim if is_extended else None
+        )
+        scans, vectors = embedded.scans, embedded.vectors
+        cache.forget(scans.loc[scans["status"] == "changed", "path"].tolist())
+        kept, vectors = keep_images(old, known.rows_to_keep(scans), vectors, embed)
+        known.check_removals(scans, kept.index.tolist())
+        images = pd.concat([scans[scans["status"] == "ok"], kept], ignore_index=True)
+        not_indexed = scans[~scans["path"].isin(images["path"])]
+        if images.empty:
             raise SearchError(
                 f"{folder}: none of {len(scans)} images can be indexed ({_count_statuses(scans['status'])}). Replace "
                 "the files, or use other folders."
             )
-        details = {"addresses": addresses}
-        if old is not None and _is_same(old, valid, vectors, details, exact_max):
-            index = old
-        else:
-            images = pa.Table.from_pandas(scans, preserve_index=False)
-            queries = _comparable_vectors(texts, vectors[encoders[0]])
-            index = build_index(images, vectors, encoders[0], exact_max, texts=queries, details=details)
+        images = add_image_texts(images, ocr, versions.home, decoding)
+        index = _build(old, images, vectors, encoders[0], exact_max=exact_max, texts=texts, details=details)
         if model:
             index = index.prepare(model.prepare, model.key)
-        if index is not old:
-            _publish(versions, index, scans)
+        _publish(versions, index, old, set_aside_table(not_indexed, listing.passed_over))
         cache.clear()
-        set_aside = Counter(scans.loc[scans["status"] != "ok", "status"])
-        return IndexUpdate(index, _count_changes(old, valid), set_aside, n_others, index is not old)
+    return IndexUpdate(
+        index,
+        known.count_changes(dict(zip(images["path"], images["sha256"], strict=True)), len(kept)),
+        Counter(not_indexed["status"]),
+        [] if kept.empty else kept["path"].tolist(),
+        listing.passed_over,
+        exclude,
+        index is not old,
+    )
 
 
 def make_image_id(path: str) -> str:
@@ -120,41 +158,75 @@ def make_image_id(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def _load_old(folder: Path) -> Index | None:
-    """Return the current index, or None if it does not exist or cannot be read."""
-    if not folder.exists():
-        return None
-    try:
-        return Index.load(folder, verify_all=True)
-    except (SchemaError, SearchError) as error:
-        logger.warning("The index cannot be read and will be rebuilt: %s", error)
-        return None
+def _scan(cache: ScanCache, files: pd.DataFrame, *, rescan: bool) -> pd.DataFrame:
+    """Scan image files, and add their IDs and the times in their names."""
+    scans = add_path_times(cache.scan(files, rescan=rescan))
+    return scans.assign(image_id=[make_image_id(path) for path in scans["path"]])
 
 
-def _last_addresses(old: Index | None, folder: Path) -> list[str]:
-    if old is None:
-        raise SearchError(f"{folder}: there is no index to update. Name the folders to index with `kadr index FOLDER`.")
-    addresses = old.details.get("addresses")
-    return [str(address) for address in addresses] if isinstance(addresses, list) else []
+def _embed_files(
+    listing: Listing,
+    known: KnownImages,
+    scan: Callable[[pd.DataFrame], pd.DataFrame],
+    embed: EmbedImages,
+    interim: InterimIndex | None,
+) -> EmbeddedScans:
+    """Scan and embed the listed files: first the known files, and then the new files in growing batches.
+
+    Args:
+        listing: image files at the addresses of the update.
+        known: images of the current index.
+        scan: function that scans files.
+        embed: function that embeds scanned images.
+        interim: interim versions to publish after the batches. None scans and embeds all files at once.
+
+    Raises:
+        SearchError: a large share of the images would be removed, or disappeared while they were read.
+    """
+    is_known = known.contains(listing.files["path"])
+    first, new_files = listing.files[is_known], listing.files[~is_known]
+    embedded = EmbeddedScans()
+    if len(first):
+        scans = scan(first)
+        if known.may_refuse(scans) and len(new_files):  # an image at a new path may be a moved image
+            scans, new_files = pd.concat([scans, scan(new_files)], ignore_index=True), new_files[:0]
+        known.check_removals(scans, known.rows_to_keep(scans))
+        embedded.add(*embed(scans))
+    if new_files.empty:
+        return embedded
+    sizes = BatchSizes()
+    batches = iter([(new_files, True)]) if interim is None else sizes.split(new_files)
+    with overall_progress(
+        "index images", len(listing.files), _STEPS, n_done=len(listing.files) - len(new_files)
+    ) as bar:
+        for files, is_last in batches:
+            start = time.monotonic()
+            with bar.part(len(files)):
+                embedded.add(*embed(scan(files)))
+            known.check_disappeared(embedded.scans)
+            end = time.monotonic()
+            if interim is not None and not is_last:
+                interim.publish(embedded, embed, listing.passed_over)
+                sizes.record(len(files), end - start, time.monotonic() - end)
+    return embedded
 
 
-def _embed(
-    scans: pd.DataFrame, encoders: Sequence[str], params: EmbedImagesParams, embed_params: EmbedParams
-) -> tuple[dict[str, Embeddings], dict[str, str]]:
-    """Embed the valid images. Return encoder name -> embeddings, and image ID -> status of undecodable images."""
-    keep_freed_memory()
-    columns = pa.Table.from_pandas(scans.assign(split=""), preserve_index=False)
-    images = columns.select(IMAGES.names).cast(IMAGES)
-    vectors: dict[str, Embeddings] = {}
-    undecodable: dict[str, str] = {}
-    for name, encoder_params in params.encoders.items():  # in this order, because the features depend on it
-        if name not in encoders:
-            continue
-        encoder = load_image_encoder(encoder_params, params.precision)
-        cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, embed_params.vectors)
-        vectors[name] = embed_images(encoder, images, cache, params.batch_size)
-        undecodable |= undecodable_images(images, vectors[name], cache)
-    return vectors, undecodable
+def _build(
+    old: Index | None,
+    images: pd.DataFrame,
+    vectors: VectorsByEncoder,
+    encoder: str,
+    *,
+    exact_max: int,
+    texts: Embeddings | None,
+    details: Mapping[str, object],
+) -> Index:
+    """Build an index of the images, or return the current index if it is the same."""
+    if old is not None and not old.missing_columns and _is_same(old, images, vectors, details, exact_max):
+        return old
+    queries = _comparable_vectors(texts, vectors[encoder])
+    table = pa.Table.from_pandas(images, preserve_index=False)
+    return build_index(table, vectors, encoder, exact_max, texts=queries, details=details)
 
 
 def _comparable_vectors(texts: Embeddings | None, images: Embeddings) -> Vectors | None:
@@ -164,15 +236,14 @@ def _comparable_vectors(texts: Embeddings | None, images: Embeddings) -> Vectors
     return texts.vectors
 
 
-def _publish(versions: Versions, index: Index, scans: pd.DataFrame) -> None:
-    invalid = scans[scans["status"] != "ok"]
-    set_aside = pa.table({"file": invalid["path"], "rule": invalid["status"], "kind": ["image"] * len(invalid)})
-    for field in QUARANTINE:
-        if field.name not in set_aside.column_names:
-            set_aside = set_aside.append_column(field, pa.nulls(len(invalid), field.type))
+def _publish(versions: Versions, index: Index, old: Index | None, set_aside: pa.Table) -> None:
+    """Publish a new version. If the index has not changed, only write the table of images that are set aside."""
+    if index is old:
+        write_set_aside(set_aside, versions.folder.resolve())
+        return
     with versions.publish() as folder:
         index.write(folder)
-        write_table(set_aside, folder / SET_ASIDE, QUARANTINE)
+        write_set_aside(set_aside, folder)
 
 
 @contextmanager
@@ -187,34 +258,16 @@ def _explain_write_errors(folder: Path) -> Iterator[None]:
 
 
 def _is_same(
-    old: Index, valid: pd.DataFrame, vectors: Mapping[str, Embeddings], details: Mapping[str, object], exact_max: int
+    old: Index, images: pd.DataFrame, vectors: Mapping[str, Embeddings], details: Mapping[str, object], exact_max: int
 ) -> bool:
     old_images = dict(zip(old.table["image_id"].to_pylist(), old.table["sha256"].to_pylist(), strict=True))
     old_encoders = [(name, table.metadata) for name, table in old.vectors.items()]
     return (
-        old_images == dict(zip(valid["image_id"], valid["sha256"], strict=True))
+        old_images == dict(zip(images["image_id"], images["sha256"], strict=True))
         and old_encoders == [(name, table.metadata) for name, table in vectors.items()]
         and old.details == details
-        and (old.vector_index.nprobe > 0) == (len(valid) > exact_max)
+        and (old.vector_index.nprobe > 0) == (len(images) > exact_max)
     )
-
-
-def _count_changes(old: Index | None, valid: pd.DataFrame) -> dict[str, int]:
-    """Compare the old index with the valid images. Count unchanged, new, changed, moved and gone images."""
-    new = dict(zip(valid["path"], valid["sha256"], strict=True))
-    paths, digests = ([], []) if old is None else (old.table[name].to_pylist() for name in ("path", "sha256"))
-    previous = dict(zip(paths, digests, strict=True))
-    gone = Counter(previous[path] for path in previous.keys() - new.keys())
-    added = Counter(new[path] for path in new.keys() - previous.keys())
-    moved = (gone & added).total()
-    unchanged = sum(previous[path] == new[path] for path in previous.keys() & new.keys())
-    return {
-        "unchanged": unchanged,
-        "new": added.total() - moved,
-        "changed": len(previous.keys() & new.keys()) - unchanged,
-        "moved": moved,
-        "gone": gone.total() - moved,
-    }
 
 
 def _count_statuses(statuses: "pd.Series[str]") -> str:

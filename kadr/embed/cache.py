@@ -5,10 +5,8 @@ can write to the cache at the same time. If a process is killed, only the batch 
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +18,7 @@ from kadr.encoders.base import Identity
 from kadr.errors import CacheError
 from kadr.io.embeddings import Rows, Vectors
 from kadr.io.storage import Folder, Location
+from kadr.user_folders import user_folders
 
 VECTORS, IDENTITY = "vectors", "identity.json"
 _MAX_KEYS = 4_000_000  # number of shard keys in memory at the same time, about 100 bytes per key
@@ -46,9 +45,8 @@ class CacheLookup:
 
 
 def cache_root() -> str:
-    """Return the folder or URI of the cache: $KADR_CACHE if set, otherwise $XDG_CACHE_HOME/kadr or ~/.cache/kadr."""
-    configured = os.environ.get("KADR_CACHE")
-    return configured or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kadr")
+    """Return the folder or URI of the cache: $KADR_CACHE if set, otherwise the user's cache folder for kadr."""
+    return user_folders().embeddings
 
 
 class EmbeddingCache:

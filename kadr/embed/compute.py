@@ -7,7 +7,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from kadr.embed.reader import ImageToEmbed, PreprocessedImage, map_in_threads, preprocess_images, preprocess_on_cpu
+from kadr.embed.reader import (
+    FILE_PROBLEMS,
+    ImageToEmbed,
+    PreprocessedImage,
+    map_in_threads,
+    preprocess_images,
+    preprocess_on_cpu,
+)
 from kadr.embed.shards import OK
 from kadr.embed.writer import ShardWriter
 from kadr.encoders.base import ImageEncoder, TextEncoder
@@ -35,7 +42,12 @@ class EmbeddedBatch:
 
 
 def embed_image_batches(
-    encoder: ImageEncoder, images: Iterable[ImageToEmbed], writer: ShardWriter, batch_size: int
+    encoder: ImageEncoder,
+    images: Iterable[ImageToEmbed],
+    writer: ShardWriter,
+    batch_size: int,
+    *,
+    skip_unreadable: bool = False,
 ) -> Iterator[EmbeddedBatch]:
     """Embed images, and yield the batches in the order of the images.
 
@@ -44,22 +56,25 @@ def embed_image_batches(
         images: images to embed.
         writer: writer that stores the batches in the cache.
         batch_size: number of images per forward pass.
+        skip_unreadable: whether a missing or changed file gets a status from FILE_PROBLEMS instead of an error.
 
     Raises:
-        InputError: an image file is missing or has changed since the `ingest` stage.
+        ImageFileError: an image file is missing or has changed since the `ingest` stage.
     """
 
     def encode(group: list[PreprocessedImage]) -> EmbeddedBatch:
         try:
             vectors, statuses = _encode(encoder, group)
         except UndecodableError:  # a device rejects the whole batch if it cannot decode one image
-            vectors, statuses = _encode(encoder, [preprocess_on_cpu(item.image, encoder) for item in group])
+            group = [preprocess_on_cpu(item.image, encoder, skip_unreadable=skip_unreadable) for item in group]
+            vectors, statuses = _encode(encoder, group)
         batch = EmbeddedBatch([item.image.sha256 for item in group], vectors, statuses)
-        writer.add(batch.keys, batch.vectors, batch.statuses)
+        _save(batch, writer)
         return batch
 
     ahead = batch_size * (encoder.workers + _READ_AHEAD)
-    groups = _batched(preprocess_images(images, encoder, ahead), batch_size)
+    preprocessed = preprocess_images(images, encoder, ahead, skip_unreadable=skip_unreadable)
+    groups = _batched(preprocessed, batch_size)
     with encoder.share_cores():
         yield from map_in_threads(encode, groups, encoder.workers, encoder.workers + 1)
 
@@ -75,11 +90,23 @@ def embed_text_batches(
         writer: writer that stores the batches in the cache.
         batch_size: number of texts per forward pass.
     """
-    keys_by_length = sorted(text_by_key, key=lambda key: (len(text_by_key[key]), text_by_key[key]))
-    for keys in _batched(keys_by_length, batch_size):
+    for keys in _batched(sort_by_length(text_by_key), batch_size):
         batch = EmbeddedBatch(keys, encoder.transform([text_by_key[key] for key in keys]), [OK] * len(keys))
         writer.add(batch.keys, batch.vectors, batch.statuses)
         yield batch
+
+
+def sort_by_length(text_by_key: Mapping[str, str]) -> dict[str, str]:
+    """Return the mapping sorted by the length of the texts, and by the texts of equal length."""
+    return dict(sorted(text_by_key.items(), key=lambda item: (len(item[1]), item[1])))
+
+
+def _save(batch: EmbeddedBatch, writer: ShardWriter) -> None:
+    """Write a batch to the cache, except for images whose files cannot be used now."""
+    rows = [row for row, status in enumerate(batch.statuses) if status not in FILE_PROBLEMS]
+    if rows:
+        statuses = [batch.statuses[row] for row in rows]
+        writer.add([batch.keys[row] for row in rows], batch.vectors[rows], statuses)
 
 
 def _encode(encoder: ImageEncoder, group: list[PreprocessedImage]) -> tuple[Vectors, list[str]]:

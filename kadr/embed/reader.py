@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from kadr.embed.shards import OK
 from kadr.encoders.base import ImageEncoder, Pixels
-from kadr.errors import UndecodableError
+from kadr.errors import FileProblem, ImageFileError, UndecodableError
 from kadr.io.image_decoding import decode_image, read_image_bytes
 from kadr.io.storage import Location
+
+FILE_PROBLEMS = get_args(FileProblem)
+"""Statuses of images whose files cannot be used now. These statuses are not stored in the cache."""
 
 _MAX_THREADS = 16
 
@@ -41,7 +44,7 @@ class PreprocessedImage:
     Attributes:
         image: path and hash of the image.
         pixels: input array of the encoder, or None if the image cannot be decoded.
-        status: `ok`, or the reason why the image cannot be decoded.
+        status: `ok`, or the reason why the image cannot be used.
     """
 
     image: ImageToEmbed
@@ -73,37 +76,47 @@ def map_in_threads(
             pool.shutdown(cancel_futures=True)
 
 
-def preprocess_images(images: Iterable[ImageToEmbed], encoder: ImageEncoder, ahead: int) -> Iterator[PreprocessedImage]:
+def preprocess_images(
+    images: Iterable[ImageToEmbed], encoder: ImageEncoder, ahead: int, *, skip_unreadable: bool = False
+) -> Iterator[PreprocessedImage]:
     """Read and preprocess images in threads, and yield them in their original order.
 
     Args:
         images: images to embed.
         encoder: encoder whose preprocessing is applied.
         ahead: maximum number of images to preprocess in advance.
+        skip_unreadable: whether a missing or changed file gets a status from FILE_PROBLEMS instead of an error.
 
     Raises:
-        InputError: an image file is missing or has changed since the `ingest` stage.
+        ImageFileError: an image file is missing or has changed since the `ingest` stage.
     """
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    return map_in_threads(partial(_preprocess, encoder.preprocess_bytes), images, threads, ahead)
+    preprocess = partial(_preprocess, encoder.preprocess_bytes, skip_unreadable=skip_unreadable)
+    return map_in_threads(preprocess, images, threads, ahead)
 
 
-def preprocess_on_cpu(image: ImageToEmbed, encoder: ImageEncoder) -> PreprocessedImage:
+def preprocess_on_cpu(
+    image: ImageToEmbed, encoder: ImageEncoder, *, skip_unreadable: bool = False
+) -> PreprocessedImage:
     """Decode and preprocess an image on the CPU, even if the encoder decodes JPEGs on a GPU.
 
     Raises:
-        InputError: the image file is missing or has changed since the `ingest` stage.
+        ImageFileError: the image file is missing or has changed since the `ingest` stage.
     """
 
     def preprocess(content: bytes, path: Location) -> Pixels:
-        return encoder.preprocess(decode_image(content, path, encoder.shorter_side))
+        return encoder.preprocess(decode_image(content, path, encoder.shorter_side, limits=encoder.decoding))
 
-    return _preprocess(preprocess, image)
+    return _preprocess(preprocess, image, skip_unreadable=skip_unreadable)
 
 
-def _preprocess(preprocess: Preprocess, image: ImageToEmbed) -> PreprocessedImage:
+def _preprocess(preprocess: Preprocess, image: ImageToEmbed, *, skip_unreadable: bool) -> PreprocessedImage:
     try:
         pixels = preprocess(read_image_bytes(image.path, image.sha256), image.path)
     except UndecodableError as error:
+        return PreprocessedImage(image, None, error.status)
+    except ImageFileError as error:
+        if not skip_unreadable:
+            raise
         return PreprocessedImage(image, None, error.status)
     return PreprocessedImage(image, pixels, OK)

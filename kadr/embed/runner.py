@@ -5,13 +5,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kadr.embed.cache import CacheLookup, EmbeddingCache
-from kadr.embed.compute import EmbeddedBatch, embed_image_batches, embed_text_batches
+from kadr.embed.compute import EmbeddedBatch, embed_image_batches, embed_text_batches, sort_by_length
 from kadr.embed.reader import ImageToEmbed
 from kadr.embed.shards import OK
 from kadr.embed.writer import ShardWriter
@@ -19,16 +20,24 @@ from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
 from kadr.io.embeddings import Embeddings
 from kadr.io.texts import normalise_text
-from kadr.progress import progress
+from kadr.progress import in_overall_progress, progress
 
 logger = logging.getLogger(__name__)
 
-FillCache = Callable[[Mapping[str, str]], None]
+FillCache = Callable[[Mapping[str, str]], int]
+"""Function that computes the missing vectors of the keys in advance, and returns the number of computed vectors."""
+
 Compute = Callable[[Sequence[str], ShardWriter], Iterator[EmbeddedBatch]]
 
 
 def embed_images(
-    encoder: ImageEncoder, images: pa.Table, cache: EmbeddingCache, batch_size: int, *, fill: FillCache | None = None
+    encoder: ImageEncoder,
+    images: pa.Table,
+    cache: EmbeddingCache,
+    batch_size: int,
+    *,
+    fill: FillCache | None = None,
+    skip_unreadable: bool = False,
 ) -> Embeddings:
     """Embed the valid images of a table.
 
@@ -42,23 +51,24 @@ def embed_images(
         batch_size: number of images per forward pass.
         fill: function that fills the cache in advance, such as `fill_cache_with_ray`. The argument of the function maps
             SHA-256 hashes to image paths.
+        skip_unreadable: whether missing and changed files are left out with a warning, too. The cache does not store
+            their status.
 
     Returns:
         Embeddings of the decodable images, sorted by image_id.
 
     Raises:
-        InputError: an image file is missing or has changed since the `ingest` stage, or two different images have the
-            same ID.
+        ImageFileError: an image file is missing or has changed since the `ingest` stage.
+        InputError: two different images have the same ID.
     """
     ids, keys, path_by_key = _select_valid(images)
 
     def compute(missing: Sequence[str], writer: ShardWriter) -> Iterator[EmbeddedBatch]:
         to_embed = [ImageToEmbed(path_by_key[key], key) for key in missing]
-        return embed_image_batches(encoder, to_embed, writer, batch_size)
+        return embed_image_batches(encoder, to_embed, writer, batch_size, skip_unreadable=skip_unreadable)
 
-    if fill is not None:
-        fill(path_by_key)
-    return _embed("embed images", ids, keys, compute, cache)
+    bound_fill = partial(fill, {key: path_by_key[key] for key in keys}) if fill else None
+    return _embed("embed images", ids, keys, compute, cache, fill=bound_fill)
 
 
 def embed_texts(
@@ -94,9 +104,8 @@ def embed_texts(
     def compute(missing: Sequence[str], writer: ShardWriter) -> Iterator[EmbeddedBatch]:
         return embed_text_batches(encoder, {key: text_by_key[key] for key in missing}, writer, batch_size)
 
-    if fill is not None:
-        fill(text_by_key)
-    return _embed("embed texts", *_drop_repeated_ids(ids, keys), compute, cache)
+    bound_fill = partial(fill, sort_by_length(text_by_key)) if fill else None
+    return _embed("embed texts", *_drop_repeated_ids(ids, keys), compute, cache, fill=bound_fill)
 
 
 def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
@@ -108,7 +117,8 @@ def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: Embeddin
         cache: cache of the encoder.
 
     Returns:
-        Dict that maps the image_id of each image to the reason why the image cannot be decoded.
+        Dict that maps the image_id of each image to the reason why the image cannot be decoded. The reason is an empty
+        string for an image that was left out because its file is missing or has changed.
     """
     embedded = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
     ids, keys, _ = _select_valid(images.filter(pc.invert(embedded)))
@@ -119,6 +129,11 @@ def _select_valid(images: pa.Table) -> tuple[list[str], list[str], dict[str, str
     """Return the IDs and hashes of the valid images, sorted by ID, and a dict from hashes to image paths."""
     valid = images.filter(pc.equal(images.column("status"), OK))
     ids, keys, paths = (valid.column(name).to_pylist() for name in ("image_id", "sha256", "path"))
+    if None in keys:
+        raise InputError(
+            f"{keys.count(None):,} images have no file, such as {ids[keys.index(None)]!r}, so they cannot be embedded. "
+            "Remove the encoder from embed_images.encoders, or add the files."
+        )
     return *_drop_repeated_ids(ids, keys), dict(zip(keys, paths, strict=True))
 
 
@@ -135,36 +150,54 @@ def _drop_repeated_ids(ids: Sequence[str], keys: Sequence[str]) -> tuple[list[st
     return sorted_ids, [key_by_id[id_] for id_ in sorted_ids]
 
 
-def _embed(label: str, ids: Sequence[str], keys: Sequence[str], compute: Compute, cache: EmbeddingCache) -> Embeddings:
-    """Look up the vectors of all IDs, compute the missing vectors, and return the embeddings."""
+def _embed(
+    label: str,
+    ids: Sequence[str],
+    keys: Sequence[str],
+    compute: Compute,
+    cache: EmbeddingCache,
+    *,
+    fill: Callable[[], int] | None,
+) -> Embeddings:
+    """Fill the cache, look up the vectors of all IDs, compute the missing vectors, and return the embeddings."""
+    start = time.monotonic()
+    n_filled = fill() if fill else 0
     lookup = cache.lookup(keys)
     rows_by_key: dict[str, list[int]] = {}
     for row in lookup.missing.tolist():
         rows_by_key.setdefault(keys[row], []).append(row)
-    _compute_missing(label, lookup, rows_by_key, compute, cache)
+    n_computed = n_filled + _compute_missing(label, lookup, rows_by_key, compute, cache)
+    on_ray = f" ({n_filled} on Ray)" if n_filled else ""
+    seconds = time.monotonic() - start
+    logger.log(
+        logging.DEBUG if in_overall_progress() else logging.INFO,
+        "%s: computed %d vectors%s in %.1f s. All other vectors were in the cache.",
+        label,
+        n_computed,
+        on_ray,
+        seconds,
+    )
     valid = lookup.status == OK
     if valid.all():
         return Embeddings(ids, lookup.vectors, cache.identity.metadata)
     counts = Counter(lookup.status[~valid])
     reasons = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    logger.warning("%s: some images cannot be decoded and were left out (%s).", label, reasons)
+    logger.warning("%s: some images cannot be used and were left out (%s).", label, reasons)
     valid_ids = [ids[row] for row in np.flatnonzero(valid).tolist()]
     return Embeddings(valid_ids, lookup.vectors[valid], cache.identity.metadata)
 
 
 def _compute_missing(
     label: str, lookup: CacheLookup, rows_by_key: Mapping[str, list[int]], compute: Compute, cache: EmbeddingCache
-) -> None:
-    """Compute the missing vectors, and write them to the cache and to the lookup."""
-    start = time.monotonic()
+) -> int:
+    """Compute the missing vectors, write them to the cache and to the lookup, and return their number."""
+    n_computed = 0
     with progress(label, len(rows_by_key)) as advance, ShardWriter(cache) as writer:
         for batch in compute(list(rows_by_key), writer):
             vectors = cache.format.round(batch.vectors)
             for key, status, vector in zip(batch.keys, batch.statuses, vectors, strict=True):
                 lookup.vectors[rows_by_key[key]] = vector
                 lookup.status[rows_by_key[key]] = status
+            n_computed += batch.statuses.count(OK)
             advance(len(batch.keys))
-    seconds = time.monotonic() - start
-    logger.info(
-        "%s: computed %d vectors in %.1f s. All other vectors were in the cache.", label, len(rows_by_key), seconds
-    )
+    return n_computed

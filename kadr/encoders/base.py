@@ -5,7 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from kadr.encoders.scripts import LATIN
+from kadr.encoders.text_reading import TextReading, TokenReader
 from kadr.errors import EncoderError
 from kadr.io.embeddings import Vectors
-from kadr.io.image_decoding import decode_image
+from kadr.io.image_decoding import DECODER_VERSION, DEFAULT_LIMITS, decode_image
 from kadr.io.storage import Location
-from kadr.params import EncoderParams, Precision
+from kadr.params import DecodingParams, EncoderParams, Precision
 
 IDENTITY_NAME = "encoder.json"
 Pixels = npt.NDArray[Any]
@@ -66,6 +68,7 @@ class ImageEncoder(ABC):
         shorter_side: shorter side of an image, in pixels, that `preprocess` needs. Much larger JPEGs are decoded at a
             reduced size. If `shorter_side` is None, every image is decoded at full size.
         workers: recommended number of threads that call `encode` concurrently.
+        decoding: settings of the image decoder.
     """
 
     params_model: ClassVar[type[EncoderParams]]
@@ -73,6 +76,7 @@ class ImageEncoder(ABC):
     dim: int
     shorter_side: int | None = None
     workers: int = 1
+    decoding: DecodingParams = DEFAULT_LIMITS
 
     @classmethod
     def load(cls, params: Any, precision: Precision) -> Self:
@@ -86,6 +90,17 @@ class ImageEncoder(ABC):
             EncoderError: the weights cannot be found or loaded.
         """
         raise NotImplementedError(f"{cls.__name__} does not implement the class method `load`. Add the method.")
+
+    def use_decoding(self, decoding: DecodingParams) -> None:
+        """Set the settings of the image decoder.
+
+        The version of the decoder and the background of transparent images are added to the identity, because they
+        affect the vectors. Call this method once. `load_image_encoder` calls it.
+        """
+        red, green, blue = decoding.background_rgb
+        decoder = f"decoder {DECODER_VERSION}, background #{red:02x}{green:02x}{blue:02x}"
+        self.decoding = decoding
+        self.identity = replace(self.identity, preprocessing=f"{self.identity.preprocessing} {decoder}")
 
     @abstractmethod
     def preprocess(self, image: Image.Image) -> Pixels:
@@ -115,7 +130,7 @@ class ImageEncoder(ABC):
         Raises:
             UndecodableError: the image cannot be decoded.
         """
-        return self.preprocess(decode_image(content, path, self.shorter_side))
+        return self.preprocess(decode_image(content, path, self.shorter_side, limits=self.decoding))
 
     def share_cores(self) -> AbstractContextManager[None]:
         """Return a context manager that divides the CPU cores among `workers` threads.
@@ -138,11 +153,35 @@ class TextEncoder(ABC):
         params_model: pydantic model of the backend's settings.
         identity: identity of the encoder. The cache key is computed from the identity.
         dim: length of each vector.
+        token_reader: tokenizer of the encoder. None if it is not known how the encoder reads a text.
+        declared_languages: languages from the settings, as ISO 639-1 codes. None if the settings do not name any.
     """
 
     params_model: ClassVar[type[EncoderParams]]
     identity: Identity
     dim: int
+    token_reader: TokenReader | None = None
+    declared_languages: Sequence[str] | None = None
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Languages that the encoder knows, as ISO 639-1 codes. None for all languages.
+
+        If the settings do not name languages, an encoder whose vocabulary has only Latin letters knows English, and any
+        other encoder knows all languages.
+        """
+        if self.declared_languages is not None:
+            return frozenset(self.declared_languages)
+        return frozenset({"en"}) if self.scripts == frozenset({LATIN}) else None
+
+    @property
+    def scripts(self) -> frozenset[str] | None:
+        """Scripts that the encoder knows, by their Unicode names. None if they are not known."""
+        return None if self.token_reader is None else self.token_reader.scripts
+
+    def read_text(self, text: str) -> TextReading | None:
+        """Return how the encoder reads a text, or None if it is not known."""
+        return None if self.token_reader is None else self.token_reader.read(text)
 
     @classmethod
     @abstractmethod

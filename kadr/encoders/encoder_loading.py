@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kadr.encoders.base import ImageEncoder, TextEncoder
-from kadr.params import IMAGE_ENCODERS, TEXT_ENCODERS, EncoderParams, Precision
+from kadr.io.image_decoding import DEFAULT_LIMITS
+from kadr.params import IMAGE_ENCODERS, TEXT_ENCODERS, DecodingParams, EncoderParams, Precision
 
 
-def load_image_encoder(params: EncoderParams, precision: Precision) -> ImageEncoder:
+def load_image_encoder(
+    params: EncoderParams, precision: Precision, decoding: DecodingParams = DEFAULT_LIMITS
+) -> ImageEncoder:
     """Load an image encoder.
 
     Args:
         params: settings of the encoder.
         precision: numeric precision of the forward pass. `auto` selects the fastest format that is accurate enough.
+        decoding: settings of the image decoder.
 
     Raises:
         EncoderError: the weights cannot be found or loaded.
     """
     backend: type[ImageEncoder] = IMAGE_ENCODERS.load(params.backend)
-    return backend.load(params, precision)
+    encoder = backend.load(params, precision)
+    encoder.use_decoding(decoding)
+    return encoder
 
 
 def fit_text_encoder(

@@ -11,6 +11,7 @@ from pydantic import Field
 from kadr.encoders.base import Identity, PretrainedTextEncoder, to_unit_norm
 from kadr.encoders.open_clip_models import explain_load_errors, load_clip, silence_logging
 from kadr.encoders.preprocessing import Preprocessing
+from kadr.encoders.text_reading import token_reader
 from kadr.encoders.torch_images import DECODING_SETTINGS, TorchImageEncoder
 from kadr.encoders.torch_models import (
     resolve_precision,
@@ -21,7 +22,8 @@ from kadr.encoders.torch_models import (
 )
 from kadr.encoders.weights import local_folder
 from kadr.io.embeddings import Vectors
-from kadr.params import EncoderParams, Precision
+from kadr.params import EncoderParams, Languages, Precision
+from kadr.user_folders import user_folders
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +39,12 @@ class OpenClipParams(EncoderParams):
     pretrained: str | None = Field(
         description="Tag of the pretrained weights of an architecture. Use null for a folder or a hub model."
     )
+    languages: Languages = None
+
+    @property
+    def vector_space(self) -> str:
+        """Name of the model, followed by a slash and the tag of its pretrained weights."""
+        return "/".join(filter(None, (self.model, self.pretrained)))
 
     @property
     def weight_paths(self) -> dict[str, str]:
@@ -83,9 +91,11 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
         model, identity, self.dim = _load(params, precision)
         self._model: Any = store_weights_column_major(model.to(torch_device(), torch_dtype(identity.precision)))
         with explain_load_errors(params.model), silence_logging():
-            self._tokenize = open_clip.get_tokenizer(params.model)
+            self._tokenize = open_clip.get_tokenizer(params.model, cache_dir=user_folders().models)
         preprocessing = f"{type(self._tokenize).__name__}, {self._tokenize.context_length} tokens"
         self.identity = replace(identity, preprocessing=preprocessing)
+        self.declared_languages = params.languages
+        self.token_reader = token_reader(self._tokenize)
 
     def transform(self, texts: Sequence[str]) -> Vectors:
         """Encode texts as unit vectors, (n_texts, d) float32."""

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kadr.encoders.hub_models import announce_download, find_hub_model
 from kadr.encoders.weights import HF_HUB, local_folder
 from kadr.errors import EncoderError
+from kadr.user_folders import user_folders
 
 _LOAD_FAILURES = (OSError, RuntimeError, ValueError, LookupError, TypeError, ImportError, AssertionError)
 CONFIG_NAME, WEIGHTS_NAME = "open_clip_config.json", "open_clip_model.safetensors"
@@ -28,16 +30,44 @@ def load_clip(
         weights: whether to load the weights. If False, the weights are initialised randomly.
 
     Raises:
-        EncoderError: the model or its weights cannot be found, or the weights do not fit the model.
+        EncoderError: the model or its weights cannot be found or downloaded, or the weights do not fit the model.
     """
     import open_clip
 
     check_clip(model, pretrained)
+    if weights:
+        announce_download(model, pretrained)
     with explain_load_errors(model), silence_logging(logging.INFO if weights else logging.WARNING):
         clip = open_clip.create_model(
-            model, pretrained, precision=precision, device=device, load_weights=weights, require_pretrained=weights
+            model,
+            pretrained,
+            precision=precision,
+            device=device,
+            load_weights=weights,
+            require_pretrained=weights,
+            cache_dir=user_folders().models,
         )
     return clip.eval()
+
+
+def fetch_clip(model: str, pretrained: str | None) -> None:
+    """Download the weights of a CLIP model, unless they are on this machine.
+
+    Args:
+        model: `local-dir:FOLDER`, `hf-hub:NAME`, or the name of an open_clip architecture.
+        pretrained: open_clip tag of the pretrained weights of an architecture. Use None for a folder or a hub model.
+
+    Raises:
+        EncoderError: the model or its weights cannot be found or downloaded.
+    """
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    check_clip(model, pretrained)
+    announce_download(model, pretrained)
+    hub_model = find_hub_model(model, pretrained)
+    if hub_model is not None and not hub_model.is_downloaded():
+        with explain_load_errors(model):
+            download_pretrained_from_hf(hub_model.repository, hub_model.files[-1], cache_dir=user_folders().models)
 
 
 def check_clip(model: str, pretrained: str | None) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from kadr.encoders.base import Identity, PretrainedTextEncoder, missing_package_error, to_unit_norm
 from kadr.encoders.open_clip_models import explain_load_errors, silence_logging
+from kadr.encoders.text_reading import token_reader
 from kadr.encoders.torch_models import (
     resolve_precision,
     store_weights_column_major,
@@ -20,7 +21,7 @@ from kadr.encoders.torch_models import (
 )
 from kadr.encoders.weights import package_distributions, package_module, resolve_package_path
 from kadr.io.embeddings import Vectors
-from kadr.params import EncoderParams, Precision
+from kadr.params import EncoderParams, Languages, Precision
 
 
 class SentenceTransformersParams(EncoderParams):
@@ -30,6 +31,7 @@ class SentenceTransformersParams(EncoderParams):
     model: str = Field(
         description="Model to load: a folder, a name on the hub, or `package:MODULE/FOLDER` for an installed package."
     )
+    languages: Languages = None
 
     @property
     def weight_paths(self) -> dict[str, str]:
@@ -73,6 +75,8 @@ class SentenceTransformersEncoder(PretrainedTextEncoder):
             precision=resolved,
         )
         self._model: Any = store_weights_column_major(model.to(device, torch_dtype(resolved)))
+        self.declared_languages = params.languages
+        self.token_reader = token_reader(model.tokenizer, model.max_seq_length)
         self._prompt = model.prompts.get(model.default_prompt_name or "")
 
     def transform(self, texts: Sequence[str]) -> Vectors:

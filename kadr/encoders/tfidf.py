@@ -21,7 +21,7 @@ from kadr.encoders.base import Identity, TextEncoder, missing_package_error
 from kadr.encoders.tokenizer import Tokenizer
 from kadr.errors import EncoderError
 from kadr.io.embeddings import Vectors
-from kadr.params import EncoderParams, Precision
+from kadr.params import EncoderParams, Languages, Precision
 
 MODEL_NAME = "tfidf.joblib"
 _ZERO_NORM = 1e-6
@@ -36,6 +36,7 @@ class TfidfParams(EncoderParams):
         "as_is", description="How to normalise words before counting: as_is (unchanged), lemmas or stems."
     )
     language: Literal["english", "russian"] = Field("english", description="Language of lemmas, stems and stop words.")
+    languages: Languages = None
     stop_words: bool = Field(default=False, description="Remove stop words, such as `the`.")
     max_features: int = Field(ge=1, description="Maximum number of n-grams in the vocabulary.")
     ngram_max: int = Field(ge=1, description="Maximum number of words in an n-gram.")
@@ -61,14 +62,22 @@ class TfidfEncoder(TextEncoder):
         tokenizer: tokenizer that normalises the words of a text before the n-grams are counted.
         vectorizer: fitted scikit-learn `TfidfVectorizer`.
         components: right singular vectors of the SVD, (n_terms, d - 1), or None if there is no SVD.
+        languages: languages that the encoder knows, as ISO 639-1 codes. None for the language of the tokenizer.
     """
 
     params_model = TfidfParams
 
-    def __init__(self, tokenizer: Tokenizer, vectorizer: Any, components: npt.NDArray[np.float32] | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        vectorizer: Any,
+        components: npt.NDArray[np.float32] | None,
+        languages: Sequence[str] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._vectorizer = vectorizer
         self._components = components
+        self.declared_languages = languages or tokenizer.languages
         self.dim = 1 + (len(vectorizer.vocabulary_) if components is None else components.shape[1])
         counting = f"lower case, words and sequences of up to {vectorizer.ngram_range[1]}"
         self.identity = Identity(
@@ -102,9 +111,9 @@ class TfidfEncoder(TextEncoder):
                 f"tfidf: the {len(texts)} training texts contain no words ({error}). Add training queries or captions."
             ) from error
         if params.dim is None or weights.shape[1] <= max(1, params.dim - 1):
-            return cls(tokenizer, vectorizer, None)
+            return cls(tokenizer, vectorizer, None, params.languages)
         svd = TruncatedSVD(n_components=max(1, params.dim - 1), random_state=seed).fit(weights)
-        return cls(tokenizer, vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32))
+        return cls(tokenizer, vectorizer, np.ascontiguousarray(svd.components_.T, dtype=np.float32), params.languages)
 
     @classmethod
     def load(cls, params: TfidfParams, precision: Precision, folder: Path) -> Self:
@@ -120,7 +129,7 @@ class TfidfEncoder(TextEncoder):
         path = folder / MODEL_NAME
         try:
             state = joblib.load(path)
-            return cls(Tokenizer(**state["tokenizer"]), state["vectorizer"], state["components"])
+            return cls(Tokenizer(**state["tokenizer"]), state["vectorizer"], state["components"], params.languages)
         except FileNotFoundError as error:
             raise EncoderError(f"{path} does not exist. Run `dvc repro embed_texts` to fit the encoder.") from error
         except (*_LOAD_FAILURES, PickleError) as error:

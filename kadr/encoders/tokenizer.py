@@ -37,6 +37,11 @@ class Tokenizer:
         return list(dict.fromkeys([*_DISTRIBUTIONS[self.words], *(["spacy"] if self.stop_words else [])]))
 
     @property
+    def languages(self) -> list[str] | None:
+        """ISO 639-1 code of the language. None if no step depends on the language."""
+        return None if self.words == "as_is" and not self.stop_words else [_LANGUAGE_CODES[self.language]]
+
+    @property
     def description(self) -> str:
         """Settings and library versions that affect the result. The string is empty if texts are not changed."""
         parts = [self.words if self.words != "as_is" else "", "without stop words" if self.stop_words else ""]

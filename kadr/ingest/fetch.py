@@ -1,20 +1,26 @@
 """Copy a remote dataset folder to a local folder that DVC can track."""
 
 import hashlib
+import logging
 import shutil
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kadr.errors import InputError
 from kadr.io.storage import list_remote_files
+from kadr.io.system_files import HIDDEN, system_path_kind
 from kadr.progress import progress
+
+logger = logging.getLogger(__name__)
 
 _THREADS = 8
 
 
 def fetch(address: str, folder: Path, *, force: bool = False) -> int:
-    """Copy all files of a remote folder to a local folder.
+    """Copy all files of a remote folder to a local folder. System files such as Thumbs.db are passed over.
 
     The files are copied to a hidden temporary folder, which is renamed to `folder` after the last file is copied. If
     the copy is interrupted, a second call resumes it. Files that are already in the temporary folder are skipped if
@@ -26,7 +32,7 @@ def fetch(address: str, folder: Path, *, force: bool = False) -> int:
         force: whether to replace `folder` if it exists.
 
     Returns:
-        Number of files in the remote folder.
+        Number of copied files.
 
     Raises:
         InputError: the address cannot be read or contains no files, or `folder` exists and `force` is false.
@@ -61,7 +67,8 @@ def listing_key(address: str) -> str:
         InputError: the address cannot be read or contains no files.
     """
     _, root, entries = list_remote_files(address)
-    listing = sorted((path.removeprefix(root), sorted(map(str, entry.items()))) for path, entry in entries.items())
+    names = _relative_names(root, entries)
+    listing = sorted((name, sorted(map(str, entries[path].items()))) for name, path in names.items())
     if not listing:
         raise _no_files_error(address)
     return hashlib.sha256(repr(listing).encode()).hexdigest()[:16]
@@ -75,15 +82,32 @@ def _list_files(address: str) -> tuple[dict[str, tuple[str, int]], Any]:
         system.
     """
     filesystem, root, entries = list_remote_files(address)
-    files = {
-        str(PurePosixPath(path).relative_to(root.rstrip("/") or "/")): (path, int(entry["size"]))
-        for path, entry in sorted(entries.items())
-    }
+    names = _relative_names(root, entries)
+    files = {name: (path, int(entries[path]["size"])) for name, path in names.items()}
+    passed_over = Counter(kind for path in entries if (kind := _system_kind(root, path)))
+    if passed_over:
+        counts = ", ".join(f"{n:,} {kind}" for kind, n in sorted(passed_over.items()))
+        logger.info("%s: passed over system files: %s", address, counts)
     if not files or "." in files:
         raise _no_files_error(address)
     if any(".." in PurePosixPath(name).parts for name in files):
         raise InputError(f"{address}: a file path contains `..` and could point outside the folder. Rename the file.")
     return files, filesystem
+
+
+def _relative_names(root: str, paths: Iterable[str]) -> dict[str, str]:
+    """Return the remote path of each file that is not a system file, by its path relative to the remote folder."""
+    return {_relative_name(root, path): path for path in sorted(paths) if not _system_kind(root, path)}
+
+
+def _relative_name(root: str, path: str) -> str:
+    return str(PurePosixPath(path).relative_to(root.rstrip("/") or "/"))
+
+
+def _system_kind(root: str, path: str) -> str | None:
+    """Return the kind of a system file, None for other files. Hidden files of unknown kind are no system files."""
+    kind = system_path_kind(_relative_name(root, path))
+    return None if kind == HIDDEN else kind
 
 
 def _no_files_error(address: str) -> InputError:

@@ -1,18 +1,17 @@
 """Check image files: read and decode each file, compute hashes and quality measures, and assign a status."""
 
-import hashlib
-import os
-import warnings
+import logging
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from pathlib import PurePosixPath
 
-from kadr.errors import InputError, UndecodableError
-from kadr.io.image_decoding import open_image, upright_size
-from kadr.io.image_quality import DRAFT_SIZE, measure_image
+from kadr.io.bounded_decoding import FailedScan, scan_bounded
+from kadr.io.image_scan import FaultCounts, ImageScan, scan_file
+from kadr.io.image_signature import Signature
+from kadr.params import DecodingParams
 from kadr.progress import progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,88 +26,52 @@ class ImageFile:
     width: int | None = None
     height: int | None = None
     phash: str | None = None
+    signature: Signature | None = None
     blur: float | None = None
     exposure: float | None = None
     status: str = "missing"
 
 
-def list_images(source: str, folder: str, split: str) -> list[ImageFile]:
-    """List the files in an image folder without reading their content. Hidden files are skipped.
+def unchecked_images(
+    source: str, folder: str, split: str, names: Iterable[str], status: str = "missing"
+) -> list[ImageFile]:
+    """Return image files with the given paths relative to an image folder, without reading them."""
+    return [ImageFile(name, str(PurePosixPath(source, folder, name)), split, status=status) for name in names]
+
+
+def check_images(images: Sequence[ImageFile], limits: DecodingParams) -> list[ImageFile]:
+    """Read, hash and decode all images in worker processes.
 
     Args:
-        source: path of the dataset folder.
-        folder: path of the image folder, relative to the dataset folder.
-        split: split that contains the images.
-
-    Returns:
-        Image files sorted by name, with the initial status `missing`.
-
-    Raises:
-        InputError: the image folder is missing or empty.
-    """
-    path = Path(source) / folder
-    if not path.is_dir():
-        raise InputError(
-            f"The folder {path} does not exist. It must contain the {split} images. Add the folder, or correct "
-            "ingest.source."
-        )
-    names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
-    if not names:
-        raise InputError(f"The folder {path} is empty. It must contain the {split} images. Add the images.")
-    return missing_images(source, folder, split, names)
-
-
-def missing_images(source: str, folder: str, split: str, names: Iterable[str]) -> list[ImageFile]:
-    """Return unchecked image files with the given names. Their initial status is `missing`."""
-    return [ImageFile(name, str(PurePosixPath(source, folder, name)), split) for name in names]
-
-
-def check_images(images: Sequence[ImageFile], max_pixels: int) -> list[ImageFile]:
-    """Read, hash and decode all images in parallel threads.
-
-    Args:
-        images: unchecked image files, as returned by `list_images`.
-        max_pixels: maximum width times height in pixels. Larger images are not decoded.
+        images: unchecked image files, as returned by `read_image_folder`.
+        limits: settings of the decoder.
 
     Returns:
         The images in the same order, with size, hashes, quality measures and status. The status is ok, unreadable,
-        empty_file, not_an_image, too_large, truncated or broken.
+        empty_file, not_an_image, too_large, too_slow, truncated or broken.
     """
-    checked = []
-    with (
-        warnings.catch_warnings(),
-        progress("check images", len(images)) as advance,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # the status reports damaged and oversized images
-        for image in pool.map(lambda image: _check_image(image, max_pixels), images):
-            checked.append(image)
+    checked, faults = [], FaultCounts()
+    with progress("check images", len(images)) as advance:
+        scans = scan_bounded(scan_file, [image.path for image in images], limits)
+        for image, scan in zip(images, scans, strict=True):
+            checked.append(_with_scan(image, scan))
+            if isinstance(scan, ImageScan):
+                faults.add(image.path, scan.faults)
             advance(1)
+    for message in faults.messages():
+        logger.warning(message)
     return checked
 
 
-def _check_image(image: ImageFile, max_pixels: int) -> ImageFile:
-    """Hash and decode one image file. Set the status `unreadable` if the file cannot be opened or read."""
-    try:
-        with Path(image.path).open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            image = replace(image, sha256=sha256, bytes=file.tell())
-            file.seek(0)
-            return _measure(image, file, max_pixels)
-    except OSError:
-        return replace(image, status="unreadable")
-
-
-def _measure(image: ImageFile, file: BinaryIO, max_pixels: int) -> ImageFile:
-    """Add the size, perceptual hash, blur and exposure of the upright image, and set the status."""
-    try:
-        with open_image(file, image.path, max_pixels) as decoded:
-            width, height = upright_size(decoded)
-            image = replace(image, width=width, height=height)
-            decoded.draft("L", DRAFT_SIZE)
-            decoded.load()
-            return replace(image, **vars(measure_image(decoded)), status="ok")
-    except UndecodableError as error:
-        if error.size is not None:
-            image = replace(image, width=error.size[0], height=error.size[1])
-        return replace(image, status=error.status)
+def _with_scan(image: ImageFile, scan: ImageScan | FailedScan) -> ImageFile:
+    if isinstance(scan, FailedScan):
+        return replace(image, status=scan.status)
+    return replace(
+        image,
+        sha256=scan.sha256,
+        bytes=scan.bytes,
+        width=scan.width,
+        height=scan.height,
+        **scan.quality,
+        status=scan.status,
+    )

@@ -1,4 +1,4 @@
-"""Find pairs of near-duplicate images, whose perceptual hashes differ in only a few bits."""
+"""Find pairs of near-duplicate images, whose perceptual hashes differ in few bits and whose signatures agree."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kadr.ingest.image_checks import ImageFile
+from kadr.io.image_signature import Mask, Signatures, is_near_duplicate, stack_signatures
 
 MAX_LISTED_PAIRS = 10_000
 """Maximum number of listed pairs for each combination of two splits. The total includes pairs that are not listed."""
@@ -19,10 +20,14 @@ N_METRIC_PAIRS = 10
 _HASH_BITS = 64
 _MULTI_HASH_MIN_HASHES = 20_000
 _MULTI_HASH_MAX_DISTANCE = 4
-_BATCH = 1024
+_BATCH = 256
+_PAIR_BATCH = 100_000  # number of pairs whose signatures are compared at once
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
+
+Groups = Mapping[tuple[int, bytes | None], list[str]]
+"""Perceptual hash and visual signature -> sorted IDs of the images that have both."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ def find_near_duplicates(
     Args:
         images: train and test images.
         corpus: images of the corpus.
-        max_distance: maximum number of bits in which the 64-bit perceptual hashes of near-duplicates differ.
+        max_distance: maximum number of bits in which the 64-bit perceptual hashes of near-duplicates differ. Pairs with
+            similar hashes whose visual signatures differ are not near-duplicates.
 
     Returns:
         Near-duplicate pairs for each combination of splits, e.g. within_train or train_test.
@@ -88,16 +94,16 @@ def find_near_duplicates(
     }
 
 
-def _group_by_hash(images: Sequence[ImageFile]) -> dict[int, list[str]]:
-    """Return a mapping from each perceptual hash to the sorted IDs of the valid images with this hash."""
-    groups: dict[int, list[str]] = {}
+def _group_by_hash(images: Sequence[ImageFile]) -> Groups:
+    """Group the IDs of the valid images by perceptual hash and signature."""
+    groups: dict[tuple[int, bytes | None], list[str]] = {}
     for image in sorted(images, key=lambda image: image.image_id):
         if image.status == "ok" and image.phash is not None:
-            groups.setdefault(int(image.phash, 16), []).append(image.image_id)
+            groups.setdefault((int(image.phash, 16), image.signature), []).append(image.image_id)
     return groups
 
 
-def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], max_distance: int) -> DuplicatePairs:
+def _find_pairs(left: Groups, right: Groups, max_distance: int) -> DuplicatePairs:
     """Find the near-duplicates between two groups of images.
 
     If `left` and `right` are the same object, count each pair once.
@@ -105,13 +111,18 @@ def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], m
     same = left is right
     left_ids, right_ids = list(left.values()), list(right.values())
     left_sizes, right_sizes = (np.array([len(ids) for ids in groups], np.int64) for groups in (left_ids, right_ids))
-    left_hashes, right_hashes = (np.array(list(groups), np.uint64) for groups in (left, right))
+    left_hashes, right_hashes = (np.array([hash_ for hash_, _ in groups], np.uint64) for groups in (left, right))
+    left_signatures, right_signatures = (stack_signatures([key[1] for key in groups]) for groups in (left, right))
     n = 0
     pairs: list[DuplicatePair] = []
-    for rows, columns, distances in search_hashes(left_hashes, right_hashes, max_distance):
+    for batch in search_hashes(left_hashes, right_hashes, max_distance):
+        wanted = batch[0] <= batch[1] if same else slice(None)  # `same` returns each pair in both orders
+        rows, columns, distances = (values[wanted] for values in batch)
+        agree = signatures_agree(left_signatures, right_signatures, rows, columns)
+        rows, columns, distances = rows[agree], columns[agree], distances[agree]
         n_pairs = left_sizes[rows] * right_sizes[columns]
-        if same:  # the search returns each pair in both orders, and also pairs each image with itself
-            n_pairs = np.where(rows == columns, n_pairs - left_sizes[rows], 2 * n_pairs * (rows < columns)) // 2
+        if same:
+            n_pairs = np.where(rows == columns, n_pairs - left_sizes[rows], 2 * n_pairs) // 2
         n += int(n_pairs.sum())
         listed = np.flatnonzero(n_pairs)[: MAX_LISTED_PAIRS - len(pairs)]
         for row, column, distance in zip(
@@ -120,6 +131,17 @@ def _find_pairs(left: Mapping[int, list[str]], right: Mapping[int, list[str]], m
             group_pairs = _pair_ids(left_ids[row], right_ids[column], distance, ordered=same)
             pairs += islice(group_pairs, MAX_LISTED_PAIRS - len(pairs))
     return DuplicatePairs(n, sorted(pairs, key=lambda pair: (pair.left_id, pair.right_id)))
+
+
+def signatures_agree(
+    left: tuple[Signatures, Mask], right: tuple[Signatures, Mask], rows: Positions, columns: Positions
+) -> Mask:
+    """Return which pairs have signatures that agree. A pair without two known signatures agrees."""
+    agree: Mask = ~(left[1][rows] & right[1][columns])
+    for start in range(0, len(rows), _PAIR_BATCH):
+        part = slice(start, start + _PAIR_BATCH)
+        agree[part] |= is_near_duplicate(left[0][rows[part]], right[0][columns[part]])
+    return agree
 
 
 def _pair_ids(left: Sequence[str], right: Sequence[str], distance: int, *, ordered: bool) -> Iterator[DuplicatePair]:

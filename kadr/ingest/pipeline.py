@@ -1,5 +1,6 @@
-"""Read and validate a raw dataset folder, and return sorted tables, metrics and data docs."""
+"""Read and validate a raw dataset folder, and return sorted tables, metrics and validation results."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,19 +10,29 @@ import pyarrow as pa
 
 from kadr.errors import InputError
 from kadr.ingest.corpus import Corpus, add_caption_texts, read_corpus
+from kadr.ingest.dataset_images import DatasetImages, read_images
 from kadr.ingest.formats.detection import detect_format, read_folder
-from kadr.ingest.image_checks import ImageFile, check_images, list_images, missing_images
+from kadr.ingest.image_checks import ImageFile
 from kadr.ingest.leaks import find_equal_texts, leak_table
 from kadr.ingest.near_duplicates import find_near_duplicates
-from kadr.ingest.quarantine import check_image_limit, check_row_limit, quarantine_images
+from kadr.ingest.quarantine import check_image_limit, check_row_limit, log_rejected_rows, quarantine_images
 from kadr.ingest.queries import check_queries
 from kadr.ingest.ratings import CheckedRatings, check_ratings
 from kadr.ingest.raw_input import RawInput, RawQueries
+from kadr.ingest.rejection import RejectedInputError
+from kadr.ingest.source_scales import ChosenScale, choose_scales
 from kadr.ingest.summary import summarise_input
-from kadr.ingest.tables import join_ratings, make_tables
-from kadr.ingest.text_tables import files_in_cp1251
-from kadr.ingest.validation import SUITES, validate
-from kadr.params import IngestParams
+from kadr.ingest.table_files import declare_encoding, text_file_encodings
+from kadr.ingest.tables import join_ratings, make_tables, sort_table
+from kadr.ingest.validation import NOT_CRITICAL, SUITES, Validation, validate
+from kadr.ingest.vector_images import VectorImages
+from kadr.io.bounded_decoding import prepare_workers
+from kadr.io.image_decoding import DEFAULT_LIMITS
+from kadr.io.schemas import QUARANTINE
+from kadr.params import DecodingParams, IngestParams
+from kadr.params.stages import AUTO_ENCODING
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,12 +43,12 @@ class IngestResult:
         tables: the images, corpus, queries, captions, ratings, quarantine and leaks tables, by name. The rows of each
             table are sorted.
         metrics: content of metrics/ingest.json.
-        data_docs: HTML page with the validation result of each table, by table name.
+        validation: validation results of the tables.
     """
 
     tables: dict[str, pa.Table]
     metrics: dict[str, object]
-    data_docs: dict[str, str]
+    validation: Validation
 
 
 @dataclass(frozen=True)
@@ -49,110 +60,93 @@ class CheckedInput:
 
     format: str
     source: str
-    images: Sequence[ImageFile]
+    images: DatasetImages
     corpus: Corpus
     queries: pd.DataFrame
+    scales: dict[str, ChosenScale]
     ratings: Sequence[CheckedRatings]
     quarantine: pd.DataFrame
-    files_in_cp1251: list[str]
+    encodings: dict[str, str]
 
 
-def ingest(params: IngestParams, suites: Path) -> IngestResult:
+def ingest(params: IngestParams, suites: Path, decoding: DecodingParams = DEFAULT_LIMITS) -> IngestResult:
     """Read, validate and normalise a raw dataset folder.
 
     Args:
         params: `ingest` section of params.yaml.
         suites: folder that contains the Great Expectations suites.
+        decoding: settings of the image decoder.
 
     Raises:
-        InputError: a file or folder is missing or cannot be read, there are no valid ratings, or a critical expectation
-            fails.
-        TooManyInvalidError: more rating rows or images are invalid than `params` allows.
+        InputError: a file or folder is missing or cannot be read.
+        RejectedInputError: more rating rows or images are invalid than `params` allows, there are no valid ratings, or
+            a critical expectation fails.
         ParamsError: the format in `params` is unknown or cannot be imported.
     """
-    checked = read_and_check(params)
-    near_duplicates = find_near_duplicates(checked.images, checked.corpus.images, params.near_duplicate_bits)
+    with declare_encoding(None if params.encoding == AUTO_ENCODING else params.encoding):
+        checked = read_and_check(params, decoding)
+    quarantine = sort_table(checked.quarantine, QUARANTINE, "kind", "file", "row", "column")
+    try:
+        check_limits(params, checked)
+        ratings = join_ratings(checked.ratings, checked.source)
+    except InputError as error:
+        raise RejectedInputError(str(error), quarantine, Validation()) from error
+    for sentence in sorted(set(checked.images.hints.values())):
+        logger.warning("%s", sentence)
+    near_duplicates = find_near_duplicates(checked.images.images, checked.corpus.images, params.near_duplicate_bits)
     equal_texts = find_equal_texts(checked.queries, checked.corpus.captions)
-    ratings = join_ratings(checked.ratings, checked.source)
-    tables = make_tables(checked.images, checked.corpus, checked.queries, ratings, checked.quarantine)
-    tables["leaks"] = leak_table(near_duplicates, equal_texts)
+    tables = make_tables(checked.images.images, checked.corpus, checked.queries, ratings)
+    tables |= {"quarantine": quarantine, "leaks": leak_table(near_duplicates, equal_texts)}
     validation = validate({name: tables[name].to_pandas() for name in SUITES}, suites)
-    head = {"format": checked.format, "files_in_cp1251": checked.files_in_cp1251}
-    counts = summarise_input(tables, checked.ratings, near_duplicates, equal_texts, validation.warnings)
-    return IngestResult(tables, head | counts, validation.pages)
+    check_critical_expectations(validation, suites, quarantine)
+    scales = {source: choice.to_metrics() for source, choice in checked.scales.items()}
+    head = {"format": checked.format, "encodings": checked.encodings, "rating_scales": scales}
+    names = {
+        "image_names": checked.images.n_names,
+        "caption_image_names": checked.corpus.n_names,
+        "passed_over": checked.images.passed_over | checked.corpus.passed_over,
+    }
+    counts = summarise_input(tables, checked.ratings, near_duplicates, equal_texts, validation.failed(*NOT_CRITICAL))
+    return IngestResult(tables, head | names | counts, validation)
 
 
-def read_and_check(params: IngestParams) -> CheckedInput:
+def read_and_check(params: IngestParams, decoding: DecodingParams) -> CheckedInput:
     """Read the dataset folder and validate all images, texts and ratings.
 
     Raises:
         InputError: a file or folder is missing or cannot be read.
-        TooManyInvalidError: more rating rows or images are invalid than `params` allows.
         ParamsError: the format in `params` is unknown or cannot be imported.
     """
     source = str(PurePosixPath(params.source))
     name = detect_format(Path(source), params.format)
+    prepare_workers()
     raw = read_folder(Path(source), name)
     if not any(len(file.rows) for file in raw.ratings):
         files = " and ".join(file.file for file in raw.ratings)
         raise InputError(f"{source}: no ratings found in {files}. Add the ratings.")
-    images = read_images(source, raw, params.max_pixels)
-    corpus = read_corpus(params, {image.image_id: image.split for image in images})
+    scales = choose_scales(raw.ratings, params.rating_scale)
+    vector_images = VectorImages.read(params.vectors)
+    dataset_images = read_images(source, raw, decoding, vector_images)
+    raw, images = dataset_images.raw, dataset_images.images
+    corpus = read_corpus(params, {image.image_id: image.split for image in images}, decoding, vector_images)
+    images += vector_images.add_others([*images, *corpus.images], "test")
     if params.corpus is not None:
         raw = add_caption_texts(raw, params.corpus.captions, corpus.captions)
     queries, rejected_queries = read_queries(raw.queries, images)
     query_splits = dict(zip(queries["query_id"], queries["split"], strict=True))
-    ratings = [check_ratings(file, image_status(images, "train"), query_splits) for file in raw.ratings]
+    ratings = [check_ratings(file, image_status(images, "train"), query_splits, scales) for file in raw.ratings]
     rejected_images = quarantine_images([*images, *corpus.images], source)
-    check_limits(params, ratings, rejected_images, len(images) + len(corpus.images))
     quarantine = pd.concat(
         [*(file.quarantine for file in ratings), rejected_queries, corpus.quarantine, rejected_images]
     )
-    cp1251_files = files_in_cp1251(Path(source), text_files(params, raw))
-    return CheckedInput(name, source, images, corpus, queries, ratings, quarantine, cp1251_files)
+    encodings = text_file_encodings(Path(source), text_files(params, raw))
+    return CheckedInput(name, source, dataset_images, corpus, queries, scales, ratings, quarantine, encodings)
 
 
 def text_files(params: IngestParams, raw: RawInput) -> list[str]:
     """Return the names of all files with ratings, texts or captions."""
     captions = [params.corpus.captions] if params.corpus is not None else []
     return [*(file.file for file in (*raw.ratings, *raw.queries)), *captions]
-
-
-def read_images(source: str, raw: RawInput, max_pixels: int) -> list[ImageFile]:
-    """Read and check the train and test images.
-
-    Returns:
-        The checked images, and one entry with the status `missing` for each image that is mentioned in a table but has
-        no file.
-
-    Raises:
-        InputError: an image folder is missing or empty, or both folders contain a file with the same name.
-    """
-    images = [image for split, folder in raw.folders.items() for image in list_images(source, folder, split)]
-    split_by_image = {image.image_id: image.split for image in images}
-    if len(split_by_image) < len(images):
-        repeated = sorted(image.image_id for image in images if image.split != split_by_image[image.image_id])
-        raise InputError(
-            f"{source}: {' and '.join(raw.folders.values())} have {len(repeated):,} file names in common, such as "
-            f"{', '.join(repeated[:3])}. Each image must be in only one folder. Remove these images from one folder."
-        )
-    missing = []
-    for split, names in _referenced_images(raw).items():
-        missing_names = sorted(names - split_by_image.keys() - {""})
-        split_by_image |= dict.fromkeys(missing_names, split)
-        missing += missing_images(source, raw.folders[split], split, missing_names)
-    return [*check_images(images, max_pixels), *missing]
-
-
-def _referenced_images(raw: RawInput) -> dict[str, set[str]]:
-    """Return the names of all images that test_images.csv, the ratings or the test queries mention, by split."""
-    referenced = {split: set(names) for split, names in raw.listed_images.items()}
-    for file in raw.ratings:
-        referenced.setdefault("train", set()).update(file.rows["image_id"].unique())
-    for texts in raw.queries:
-        if texts.split == "test":
-            referenced.setdefault("test", set()).update(texts.rows["image_id"].unique())
-    return referenced
 
 
 def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -175,14 +169,13 @@ def read_queries(files: Sequence[RawQueries], images: Sequence[ImageFile]) -> tu
         training_ids |= set(rows["query_id"])
         valid.append(rows)
         rejected.append(quarantine)
-    queries = pd.concat(valid)
-    if not (queries["split"] == "train").any():
+    if not any((rows["split"] == "train").any() for rows in valid):
         raise InputError(
             "The texts of the rated queries are missing: no file contains any of them. Add train_dataset.csv (image, "
             "query_id, query_text), or add a query_text column to the ratings files, or add captions with the rated "
             "IDs to the file in ingest.corpus.captions."
         )
-    return queries, pd.concat(rejected)
+    return pd.concat(valid), pd.concat(rejected)
 
 
 def image_status(images: Sequence[ImageFile], split: str) -> dict[str, str]:
@@ -193,20 +186,37 @@ def image_status(images: Sequence[ImageFile], split: str) -> dict[str, str]:
     return {image.image_id: image.status if image.split == split else f"image_in_{image.split}" for image in images}
 
 
-def check_limits(
-    params: IngestParams, ratings: Sequence[CheckedRatings], rejected_images: pd.DataFrame, n_images: int
-) -> None:
-    """Check that the shares of invalid images and invalid rating rows do not exceed the limits.
-
-    Args:
-        params: `ingest` section of params.yaml, which contains the limits.
-        ratings: validated ratings files.
-        rejected_images: invalid images, as rows of the QUARANTINE table.
-        n_images: total number of valid and invalid images.
+def check_limits(params: IngestParams, checked: CheckedInput) -> None:
+    """Check that the shares of invalid images and invalid rating rows do not exceed the limits in `params`.
 
     Raises:
         TooManyInvalidError: a share exceeds its limit.
     """
-    rejected_rows = pd.concat([file.quarantine for file in ratings])
-    check_image_limit(rejected_images, n_images, params.max_bad_images)
-    check_row_limit(rejected_rows, sum(file.n_rows for file in ratings), params.max_bad_rows)
+    hints = checked.images.hints
+    rejected_images = checked.quarantine[checked.quarantine["kind"] == "image"]
+    n_images = len(checked.images.images) + len(checked.corpus.images)
+    check_image_limit(rejected_images, n_images, params.max_bad_images, hints)
+    rejected_rows = pd.concat([file.quarantine for file in checked.ratings])
+    n_rows = sum(file.n_rows for file in checked.ratings)
+    log_rejected_rows(rejected_rows, n_rows)
+    check_row_limit(rejected_rows, n_rows, params.max_bad_rows, hints)
+
+
+def check_critical_expectations(validation: Validation, suites: Path, quarantine: pa.Table) -> None:
+    """Check that no critical expectation fails.
+
+    Args:
+        validation: validation results of the tables.
+        suites: folder of the suites, for the error message.
+        quarantine: rejected rows and images, for the error.
+
+    Raises:
+        RejectedInputError: a critical expectation fails.
+    """
+    if failed := validation.failed("critical"):
+        failures = "".join(f"\n  {result.describe()}" for result in failed)
+        message = (
+            f"The input does not meet these critical expectations in {suites}:{failures}\n"
+            "Correct the input. If an expectation is wrong, correct the expectation."
+        )
+        raise RejectedInputError(message, quarantine, validation)

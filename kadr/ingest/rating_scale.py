@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from kadr.ingest.blank_words import clear_words, number_blank_words
+from kadr.ingest.number_cells import DecimalSeparator, parse_number_cells
 from kadr.ingest.quarantine import empty_quarantine, quarantine_cells
+
+EXPERT, CROWD = "expert", "crowd"
+SOURCES = [CROWD, EXPERT]
+"""Sources of ratings, sorted."""
 
 
 @dataclass(frozen=True)
@@ -14,17 +19,35 @@ class RatingScale:
 
     Attributes:
         source: source of the ratings, `expert` or `crowd`.
-        minimum: rating of a text that does not describe the image at all.
-        maximum: rating of a text that describes the image perfectly.
+        minimum: rating of a text that does not describe the image at all. A number, or one number per row of a table.
+        maximum: rating of a text that describes the image perfectly. A number, or one number per row of a table.
     """
 
     source: str
-    minimum: float
-    maximum: float
+    minimum: "float | pd.Series[float]"
+    maximum: "float | pd.Series[float]"
+
+    def __str__(self) -> str:
+        """Describe the scale as `1 to 4`."""
+        return f"{self.minimum:g} to {self.maximum:g}"
+
+    def for_rows(self, rows: pd.Index) -> "RatingScale":
+        """Return the scale of the given rows."""
+        ends = (end[rows] if isinstance(end, pd.Series) else end for end in (self.minimum, self.maximum))
+        return RatingScale(self.source, *ends)
+
+    def to_share(self, ratings: "pd.Series[float]") -> "pd.Series[float]":
+        """Convert ratings on the scale to shares in 0..1."""
+        return (ratings - self.minimum) / (self.maximum - self.minimum)
+
+    def from_share(self, shares: "pd.Series[float]") -> "pd.Series[float]":
+        """Convert shares in 0..1 to ratings on the scale."""
+        return self.minimum + shares * (self.maximum - self.minimum)
 
 
-EXPERT_SCALE = RatingScale("expert", 1.0, 4.0)
-CROWD_SCALE = RatingScale("crowd", 0.0, 1.0)
+EXPERT_SCALE = RatingScale(EXPERT, 1.0, 4.0)
+CROWD_SCALE = RatingScale(CROWD, 0.0, 1.0)
+"""Scales of data without any evidence, such as an empty column."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +70,34 @@ class ParsedRatings:
     quarantine: pd.DataFrame
 
 
-def parse_numbers(file: str, cells: "pd.Series[str]", scale: RatingScale) -> tuple["pd.Series[float]", pd.DataFrame]:
+def parse_numbers(
+    file: str, cells: "pd.Series[str]", scale: RatingScale, separator: DecimalSeparator
+) -> tuple["pd.Series[float]", pd.DataFrame]:
     """Convert rating cells to numbers on a scale.
 
     Args:
         file: name of the ratings file.
         cells: cells of one column, as text.
         scale: rating scale. Numbers outside the scale are invalid.
+        separator: evidence about the decimal separator of the file.
 
     Returns:
         The number in each cell (nan if the cell is blank or invalid), and the invalid cells as rows of the QUARANTINE
         table.
     """
-    numbers = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(np.float64)
-    not_a_number = (cells != "") & ~np.isfinite(numbers)
-    out_of_scale = ~not_a_number & ((numbers < scale.minimum) | (numbers > scale.maximum))
+    cells = clear_words(cells, number_blank_words(cells))
+    numbers, ambiguous = parse_number_cells(cells, separator)
+    not_a_number = (cells != "") & numbers.isna() & ~ambiguous
+    out_of_scale = is_out_of_scale(numbers, scale)
     column = str(cells.name)
     invalid = (
         quarantine_cells(file, column, cells[not_a_number], "rating_not_a_number"),
+        quarantine_cells(file, column, cells[ambiguous], "number_ambiguous"),
         quarantine_cells(file, column, cells[out_of_scale], "rating_out_of_scale"),
     )
-    return numbers.mask(not_a_number | out_of_scale), pd.concat([empty_quarantine(), *invalid])
+    return numbers.mask(out_of_scale), pd.concat([empty_quarantine(), *invalid])
+
+
+def is_out_of_scale(numbers: "pd.Series[float]", scale: RatingScale) -> "pd.Series[bool]":
+    """Return whether each number is outside the scale. nan is not outside the scale."""
+    return (numbers < scale.minimum) | (numbers > scale.maximum)

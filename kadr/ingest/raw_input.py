@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+DETAIL_COLUMNS = ("rater", "time", "scale_min", "scale_max")
+"""Optional columns of ratings: the rater, the time of the rating, and the lowest and highest rating of the scale."""
+
 
 @dataclass(frozen=True)
 class RawRatings:
@@ -12,8 +15,9 @@ class RawRatings:
     Attributes:
         file: path of the file, relative to the dataset folder.
         rows: table with the columns image_id and query_id, and all rating columns. All cells are text. Blank cells are
-            "". The index `row` contains the row numbers in the file, starting at 1.
-        column_names: names of the columns image_id and query_id in the file.
+            "". The index `row` contains the row numbers in the file, starting at 1. The table can have the columns
+            rater, time, scale_min and scale_max (scale of the expert ratings in the row), and OTHER_COLUMNS.
+        column_names: names of the columns in the file, by column of `rows`. Columns with the same name can be omitted.
         expert_columns: names of the columns that contain expert ratings.
         crowd_column: name of the column that contains shares of positive crowd votes or lists of crowd votes.
         vote_columns: names of the two columns that contain the numbers of positive and negative crowd votes.
@@ -40,13 +44,18 @@ class RawLongRatings:
     Attributes:
         file: path of the file, relative to the dataset folder.
         rows: table with the columns image_id, query_id, rater ("" if unknown), rating and source. All cells are text.
-            The index `row` contains the row numbers in the file, starting at 1.
-        column_names: names of the columns image_id and query_id in the file.
+            The index `row` contains the row numbers in the file, starting at 1. The table can have the columns time,
+            scale_min and scale_max (scale of the row), and OTHER_COLUMNS.
+        column_names: names of the columns in the file, by column of `rows`. Columns with the same name can be omitted.
     """
 
     file: str
     rows: pd.DataFrame
     column_names: dict[str, str]
+
+    def rating_cells(self, rows: pd.DataFrame) -> "pd.Series[str]":
+        """Return the ratings in some rows of the table, as a series with the name of the column in the file."""
+        return rows["rating"].rename(self.column_names.get("rating", "rating"))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from kadr.ingest.near_duplicates import DuplicatePairs
 from kadr.ingest.quarantine import count_quarantined_rows
 from kadr.ingest.ratings import CheckedRatings
+from kadr.ingest.validation import ExpectationResult
 
 
 def summarise_input(
@@ -15,16 +16,16 @@ def summarise_input(
     files: Sequence[CheckedRatings],
     near_duplicates: Mapping[str, DuplicatePairs],
     equal_texts: Mapping[str, DuplicatePairs],
-    warnings: Sequence[str],
+    warnings: Sequence[ExpectationResult],
 ) -> dict[str, object]:
-    """Return the content of metrics/ingest.json, except for the format and the list of CP1251 files.
+    """Return the content of metrics/ingest.json, except for the format and the encodings of the files.
 
     Args:
         tables: all tables of the `ingest` stage, by name.
         files: validated ratings of each ratings file.
         near_duplicates: near-duplicate images for each combination of splits, e.g. train_test.
         equal_texts: identical texts for each combination of splits, e.g. train_test.
-        warnings: descriptions of the failed expectations that are not critical.
+        warnings: failed expectations that are not critical.
     """
     quarantine, queries = tables["quarantine"], tables["queries"]
     texts = {split: set(queries.filter(pc.field("split") == split)["text"].to_pylist()) for split in ("train", "test")}
@@ -38,6 +39,7 @@ def summarise_input(
         "ratings": _count_values(tables["ratings"]["source"]),
         "rating_rows": sum(file.n_rows for file in files),
         "rating_rows_set_aside": sum(count_quarantined_rows(file.quarantine) for file in files),
+        "rated_again_order": {file.file: file.rated_again_order for file in files if file.rated_again_order},
         "expert_columns_are_persons": all(identified) if identified else None,
         "set_aside": {
             kind: _count_values(quarantine.filter(pc.field("kind") == kind)["rule"]) for kind in ("row", "image")
@@ -46,7 +48,7 @@ def summarise_input(
         "equal_texts": {splits: pairs.to_metrics() for splits, pairs in equal_texts.items()},
         "texts_in_train_and_test": len(texts["train"] & texts["test"]),
         "n_expectation_warnings": len(warnings),
-        "expectation_warnings": list(warnings),
+        "expectation_warnings": [result.describe() for result in warnings],
     }
 
 

@@ -11,7 +11,7 @@ from kadr.errors import InputError
 from kadr.ingest.corpus import Corpus
 from kadr.ingest.image_checks import ImageFile
 from kadr.ingest.ratings import CheckedRatings
-from kadr.io.schemas import CAPTIONS, IMAGES, QUARANTINE, QUERIES, RATINGS
+from kadr.io.schemas import CAPTIONS, IMAGES, QUERIES, RATINGS
 
 logger = logging.getLogger(__name__)
 
@@ -51,16 +51,15 @@ def _encode(type_: pa.DataType) -> pa.DataType:
 
 
 def make_tables(
-    images: Sequence[ImageFile], corpus: Corpus, queries: pd.DataFrame, ratings: pa.Table, quarantine: pd.DataFrame
+    images: Sequence[ImageFile], corpus: Corpus, queries: pd.DataFrame, ratings: pa.Table
 ) -> dict[str, pa.Table]:
-    """Build all tables except the leaks table. Return a mapping from table name to sorted table."""
+    """Build all tables except the quarantine and the leaks table. Return a mapping from table name to sorted table."""
     return {
         "images": image_table(images),
         "corpus": image_table(corpus.images),
         "queries": sort_table(queries, QUERIES, "query_id"),
         "captions": sort_table(corpus.captions, CAPTIONS, "caption_id"),
         "ratings": ratings,
-        "quarantine": sort_table(quarantine, QUARANTINE, "kind", "file", "row", "column"),
     }
 
 

@@ -1,27 +1,47 @@
-"""Check and decode image files.
+"""Open and decode image files.
 
-`open_image` checks the format and the size of an image. `decode_image` also decodes the pixels. Both functions convert
-every exception of the decoder to an `UndecodableError`.
+`open_image` checks the format and the size of an image and separates its metadata from its pixels. `decode_image`
+returns the upright RGB image. Both functions convert every exception of the decoder to an `UndecodableError`.
 """
 
 import hashlib
-import io
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from kadr.errors import ImageProblem, InputError, KadrError, UndecodableError
+from kadr.errors import ImageFileError, ImageProblem, KadrError, UndecodableError
+from kadr.io.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, PREFIX_LENGTH, detect_format, is_image
+from kadr.io.image_openers import check_size, open_format
+from kadr.io.opened_image import OpenedImage
 from kadr.io.storage import Location, read_bytes
+from kadr.params import DecodingParams
+from kadr.params.decoding import PILLOW_MAX_PIXELS
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Accepted file formats. For some other formats, Pillow runs external programs."""
+__all__ = [
+    "DECODER_VERSION",
+    "DEFAULT_LIMITS",
+    "IMAGE_SUFFIXES",
+    "JPEG_OVERSAMPLING",
+    "KNOWN_IMAGE_LIMITS",
+    "PREFIX_LENGTH",
+    "decode_image",
+    "is_image",
+    "is_plain_jpeg",
+    "open_image",
+    "read_image",
+    "read_image_bytes",
+]
 
-MAX_PIXELS = 178_956_970
-"""Maximum number of pixels that Pillow accepts. A larger `max_pixels` has no effect."""
+DEFAULT_LIMITS = DecodingParams()
+"""Default settings of the decoder."""
+
+KNOWN_IMAGE_LIMITS = DecodingParams(max_pixels=PILLOW_MAX_PIXELS, max_megabytes=1e6, max_aspect_ratio=1e6)
+"""Limits for thumbnails of images that passed the limits in params.yaml."""
+
+DECODER_VERSION = 2
+"""Version of the decoder. It is part of the identity of an image encoder. A change of the pixels increases it."""
 
 JPEG_OVERSAMPLING = 3
 """Minimum side of a JPEG that is decoded at 1/2, 1/4 or 1/8 of its size, as a multiple of the requested side.
@@ -30,55 +50,49 @@ The embedding of a reduced image differs from the embedding of the full-size ima
 the two embeddings is above 0.9997 for a multiple of 3, and as low as 0.997 for a multiple of 2.
 """
 
-_SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
+_MEGABYTE = 1_000_000
+_DISTRIBUTIONS = {"pi_heif": "pi-heif", "pillow_jxl": "pillow-jxl-plugin"}
 
 
 @contextmanager
-def open_image(content: bytes | BinaryIO, path: Location, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Open an image file and check its format and size. Pixels are decoded when the `with` block accesses them.
+def open_image(
+    content: bytes | BinaryIO, path: Location, limits: DecodingParams = DEFAULT_LIMITS
+) -> Iterator[OpenedImage]:
+    """Open an image file and check its format and size. Pixels are decoded when the `with` block loads them.
 
     Exceptions in the `with` block are converted to UndecodableError, because Pillow raises many types of exceptions for
-    damaged pixels and damaged metadata. A KadrError is raised unchanged.
+    damaged pixels. A KadrError is raised unchanged.
 
     Args:
         content: bytes of the file, or a binary file open for reading.
         path: file name for error messages.
-        max_pixels: maximum number of pixels (width times height).
+        limits: limits on the size of the image.
 
     Yields:
-        The image as stored in the file, neither rotated nor converted.
+        The opened image.
 
     Raises:
-        UndecodableError: the file is empty or damaged, has an unsupported format, or has too many pixels.
+        UndecodableError: the file is empty or damaged, has an unsupported format, or exceeds a limit.
     """
-    file = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
-        if not file.read(1):
+        if not isinstance(content, bytes):
+            content = content.read(int(limits.max_megabytes * _MEGABYTE) + 1)
+        if not content:
             raise UndecodableError(f"{path}: the image file is empty. Replace or remove it.", "empty_file")
-        file.seek(0)
-        with Image.open(file, formats=IMAGE_FORMATS) as image:
-            if math.prod(image.size) > max_pixels:
-                raise UndecodableError(
-                    f"{path}: the image has {math.prod(image.size):,} pixels ({image.width} x {image.height}), "
-                    f"expected at most {max_pixels:,}. Scale it down.",
-                    "too_large",
-                    _header_size(image),
-                )
+        if len(content) > limits.max_megabytes * _MEGABYTE:
+            raise UndecodableError(
+                f"{path}: the file has {len(content) / _MEGABYTE:,.0f} MB, expected at most "
+                f"{limits.max_megabytes:,.0f}. Scale the image down, or raise decoding.max_megabytes.",
+                "too_large",
+            )
+        image = open_format(content, str(path), limits)
+        with image.stored:
+            check_size(image.size, str(path), limits)
             yield image
     except KadrError:
         raise
-    except Image.DecompressionBombError as error:
-        message = f"{path}: the image has too many pixels ({error}). Scale it down."
-        raise UndecodableError(message, "too_large") from error
-    except UnidentifiedImageError as error:
-        formats = ", ".join(IMAGE_FORMATS)
-        message = f"{path}: the file is not an image in a supported format. Use one of {formats}."
-        raise UndecodableError(message, "not_an_image") from error
     except Exception as error:
-        status: ImageProblem = "truncated" if "truncated" in str(error).lower() else "broken"
-        message = f"{path}: the image cannot be decoded ({error}). Replace or remove the file."
-        raise UndecodableError(message, status) from error
+        raise _explain(error, path, limits) from error
 
 
 def decode_image(
@@ -87,7 +101,7 @@ def decode_image(
     side: int | None = None,
     *,
     oversampling: int = JPEG_OVERSAMPLING,
-    max_pixels: int = MAX_PIXELS,
+    limits: DecodingParams = DEFAULT_LIMITS,
 ) -> Image.Image:
     """Decode an image file to an upright RGB image.
 
@@ -97,84 +111,109 @@ def decode_image(
         side: length of the shorter side in pixels that the caller needs. To save time, a JPEG with a much longer side
             is decoded at a reduced size. None decodes every image at full size.
         oversampling: minimum side of a reduced JPEG, as a multiple of `side`.
-        max_pixels: maximum number of pixels (width times height).
+        limits: limits on the size of the image, also after its shorter side is resized to `side`.
 
     Raises:
-        UndecodableError: the file is empty or damaged, has an unsupported format, or has too many pixels.
+        UndecodableError: the file is empty or damaged, has an unsupported format, or exceeds a limit.
     """
-    with open_image(content, path, max_pixels) as image:
+    with open_image(content, path, limits) as image:
         if side is not None:
-            image.draft("RGB", (oversampling * side, oversampling * side))
-        return apply_orientation(image).convert("RGB")
+            _check_resized(image, side, limits)
+            image.reduce("RGB", oversampling * side)
+        return image.load_rgb()
 
 
-def read_image(path: Location, sha256: str, side: int | None = None) -> Image.Image:
+def read_image(
+    path: Location, sha256: str, side: int | None = None, limits: DecodingParams = DEFAULT_LIMITS
+) -> Image.Image:
     """Read an image file, check its SHA-256 and decode it to an upright RGB image.
 
     Args:
         path: path or URI of the file.
         sha256: expected SHA-256 of the file.
         side: length of the shorter side in pixels that the caller needs, as in `decode_image`.
+        limits: limits on the size of the image.
 
     Raises:
         UndecodableError: the image cannot be decoded.
-        InputError: the file cannot be read or has changed.
+        ImageFileError: the file cannot be read or has changed.
     """
-    return decode_image(read_image_bytes(path, sha256), path, side)
+    return decode_image(read_image_bytes(path, sha256), path, side, limits=limits)
 
 
 def read_image_bytes(path: Location, sha256: str) -> bytes:
     """Read an image file and check its SHA-256.
 
     Raises:
-        InputError: the file cannot be read or has changed.
+        ImageFileError: the file cannot be read or has changed.
     """
     try:
         content = read_bytes(path)
     except OSError as error:
-        raise InputError(
-            f"{path}: the image cannot be read ({error.strerror or error}). Restore the file, or run `dvc repro` (or "
-            "`kadr index`) again."
+        raise ImageFileError(
+            f"{path}: the image cannot be read ({error.strerror or error}). Restore the file, or remove it and run "
+            "`dvc repro ingest`.",
+            "unreadable",
         ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise InputError(
-            f"{path}: the image has changed since ingest. Run `dvc repro` (or `kadr index`) to read the new file."
+        raise ImageFileError(
+            f"{path}: the image has changed since ingest. Run `dvc repro ingest` to read the new file.", "changed"
         )
     return content
 
 
-def is_plain_jpeg(content: bytes, side: int | None) -> bool:
+def is_plain_jpeg(content: bytes, side: int | None, limits: DecodingParams = DEFAULT_LIMITS) -> bool:
     """Return whether a JPEG decoder without options produces the same pixels as `decode_image`.
 
-    A decoder without options ignores the EXIF orientation and decodes at full size. Only the header is read.
+    A decoder without options ignores the EXIF orientation and the colour profile, and decodes at full size. Only the
+    header is read.
     """
+    if detect_format(content) != "JPEG":
+        return False
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        with open_image(content, "", limits) as image:
             full_size = side is None or min(image.size) < 2 * JPEG_OVERSAMPLING * side
-            return full_size and image.mode in ("RGB", "L") and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-    except Exception:
+            if side is not None:
+                _check_resized(image, side, limits)
+            return full_size and image.is_plain
+    except UndecodableError:
         return False
 
 
-def _header_size(image: Image.Image) -> tuple[int, int]:
-    """Return the upright width and height without decoding the pixels.
-
-    EXIF data that follows the pixels of a PNG is ignored, because Pillow would have to decode the pixels to read it.
-    """
-    has_exif_in_header = image.format != "PNG" or "exif" in image.info
-    return upright_size(image) if has_exif_in_header else image.size
-
-
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return the upright width and height of an open image, based on its EXIF orientation."""
+def _check_resized(image: OpenedImage, side: int, limits: DecodingParams) -> None:
+    """Raise UndecodableError if the image exceeds the limit on its pixels after its shorter side is resized."""
     width, height = image.size
-    return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
+    n_pixels = side * side * max(image.size) // min(image.size)
+    if n_pixels > limits.max_pixels:
+        raise UndecodableError(
+            f"{image.path}: the image is {width} x {height} pixels. Resized to a shorter side of {side}, it has "
+            f"{n_pixels:,} pixels, expected at most {limits.max_pixels:,}. Crop it.",
+            "too_large",
+            image.size,
+        )
 
 
-def apply_orientation(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation of an image. Scale 16-bit grey values to 8 bits, because Pillow would clip them."""
-    ImageOps.exif_transpose(image, in_place=True)
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image).astype(np.float32) / 257
-    return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8))
+def _explain(error: Exception, path: Location, limits: DecodingParams) -> UndecodableError:
+    """Return the UndecodableError for an exception of a decoder."""
+    if isinstance(error, MemoryError):
+        return UndecodableError(
+            f"{path}: the image needs more memory than decoding.memory_mb allows ({limits.memory_mb:,} MB). Scale it "
+            "down, or raise this limit.",
+            "too_large",
+        )
+    if isinstance(error, Image.DecompressionBombError):
+        return UndecodableError(f"{path}: the image has too many pixels ({error}). Scale it down.", "too_large")
+    if isinstance(error, UnidentifiedImageError):
+        formats = ", ".join(IMAGE_FORMATS)
+        return UndecodableError(
+            f"{path}: the file is not an image in a supported format. Use one of {formats} or camera raw.",
+            "not_an_image",
+        )
+    if isinstance(error, ImportError):
+        return UndecodableError(
+            f"{path}: this image format needs the package {error.name}, which is not installed. Install it with `pip "
+            f"install {_DISTRIBUTIONS.get(str(error.name), error.name)}`.",
+            "not_an_image",
+        )
+    status: ImageProblem = "truncated" if "truncated" in str(error).lower() else "broken"
+    return UndecodableError(f"{path}: the image cannot be decoded ({error}). Replace or remove the file.", status)

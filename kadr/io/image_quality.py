@@ -1,4 +1,4 @@
-"""Compute the perceptual hash, blur and exposure of an image."""
+"""Compute the perceptual hash, visual signature, blur and exposure of an image."""
 
 from dataclasses import dataclass
 
@@ -7,48 +7,58 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kadr.io.image_decoding import apply_orientation
+from kadr.io.image_signature import Signature, compute_signature
 
 MEASURED_SIDE = 256
 """Maximum length of the longer side in pixels. Larger images are reduced to this size before blur is measured."""
 
-DRAFT_SIZE = (MEASURED_SIDE, MEASURED_SIDE)
-"""Minimum width and height in pixels of a JPEG that is decoded at a reduced size to measure its quality."""
-
 HASH_SIZE = (32, 32)
-"""Width and height in pixels of the image that is hashed. OpenCV reduces an image 3 times as fast as imagehash."""
+"""Width and height in pixels of the image that is hashed."""
+
+_N_FREQUENCIES = 8  # per side
+_NO_AMPLITUDE = 1e-9  # smaller amplitudes are rounding errors
 
 Luminance = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ImageQuality:
-    """Perceptual hash, blur and exposure of one image.
+    """Perceptual hash, visual signature, blur and exposure of one image.
 
     Attributes:
         phash: 64-bit perceptual hash as 16 hexadecimal digits.
+        signature: visual signature, which tells images with similar hashes apart.
         blur: variance of the Laplacian (Pech-Pacheco et al. 2000). Lower values indicate more blur.
         exposure: mean luminance, 0 (black) to 1 (white).
     """
 
     phash: str
+    signature: Signature
     blur: float
     exposure: float
 
 
 def measure_image(image: Image.Image) -> ImageQuality:
-    """Apply the EXIF orientation of an image, and compute its perceptual hash, blur and exposure."""
-    import imagehash
-
-    grey = np.asarray(apply_orientation(image).convert("L"))
+    """Compute the perceptual hash, visual signature, blur and exposure of an upright RGB image."""
+    grey = np.asarray(image.convert("L"))
     reduced = reduce_luminance(grey)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(reduced, cv2.CV_16S))
-    bits = imagehash.phash(Image.fromarray(cv2.resize(grey, HASH_SIZE, interpolation=cv2.INTER_AREA))).hash
     return ImageQuality(
-        phash=np.packbits(bits).tobytes().hex(),
+        phash=_hash(grey),
+        signature=compute_signature(grey, np.asarray(image if image.mode == "RGB" else image.convert("RGB"))),
         blur=round(float(deviation[0, 0]) ** 2, 3),
         exposure=round(cv2.mean(reduced)[0] / 255, 4),
     )
+
+
+def _hash(grey: Luminance) -> str:
+    """Compute the hash of `imagehash.phash`, which would import scipy in each worker process."""
+    values = cv2.resize(grey, HASH_SIZE, interpolation=cv2.INTER_AREA).astype(np.float64)
+    amplitudes = cv2.dct(values)[:_N_FREQUENCIES, :_N_FREQUENCIES].copy()
+    amplitudes[0] *= np.sqrt(2)  # imagehash does not normalise the amplitudes
+    amplitudes[:, 0] *= np.sqrt(2)
+    amplitudes[np.abs(amplitudes) < _NO_AMPLITUDE] = 0
+    return np.packbits(amplitudes > np.median(amplitudes)).tobytes().hex()
 
 
 def reduce_luminance(grey: Luminance) -> Luminance:

@@ -1,8 +1,10 @@
 """Write presets, which are named sets of settings, to params.yaml. Comments in params.yaml are kept."""
 
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -84,10 +86,42 @@ def set_value(key: str, value: str, params_path: Path) -> None:
     Raises:
         ParamsError: the section does not exist, or the value is invalid. params.yaml is not changed.
     """
+    set_values([f"{key}={value}"], params_path)
+
+
+def set_values(overrides: Sequence[str], params_path: Path) -> None:
+    """Write several settings to params.yaml. Other settings and comments are kept.
+
+    Args:
+        overrides: settings as `section.key=value`, as in `dvc exp run -S`. The value is in YAML syntax.
+        params_path: path of params.yaml.
+
+    Raises:
+        ParamsError: an override has no `=`, or a setting is unknown or invalid. params.yaml is not changed.
+    """
     values = _read(params_path)
-    _override(values, f"{key}={value}")
-    parse_params(values, f"{params_path} with {key}: {value}")
+    for override in overrides:
+        _override(values, override)
+    parse_params(values, f"{params_path.name} with {', '.join(overrides)}")
     _write(values, params_path)
+
+
+def parse_override(override: str) -> tuple[str, Any]:
+    """Return the dotted key and the value of an override.
+
+    Args:
+        override: setting as `section.key=value`, as in `dvc exp run -S`. The value is in YAML syntax.
+
+    Raises:
+        ParamsError: the override has no `=`, or the value is not valid YAML.
+    """
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ParamsError(f"-S {override}: the value is missing. Write key=value, e.g. -S train.num_leaves=31.")
+    try:
+        return key.strip(), _yaml().load(text)
+    except YAMLError as error:
+        raise ParamsError(f"-S {override}: the value is not valid YAML ({error}). Correct it.") from error
 
 
 def _assign(mapping: CommentedMap, key: str, value: object) -> None:
@@ -111,21 +145,18 @@ def _align_comment(mapping: CommentedMap, key: str) -> None:
 
 
 def _override(values: CommentedMap, override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise ParamsError(f"-S {override}: the value is missing. Write key=value, e.g. -S train.num_leaves=31.")
-    *sections, last = key.strip().split(".")
+    key, value = parse_override(override)
+    *sections, last = key.split(".")
     inner = values
     for section in sections:
+        similar = difflib.get_close_matches(section, inner, 1)
         inner = inner.get(section)
         if not isinstance(inner, CommentedMap):
             raise ParamsError(
-                f"-S {override}: params.yaml has no section {section!r} for the key {last!r}. Correct the key."
+                f"-S {override}: params.yaml has no section {section!r} for the key {last!r}."
+                f"{f' Did you mean {similar[0]}?' if similar else ''} Correct the key."
             )
-    try:
-        _assign(inner, last, _yaml().load(text))
-    except YAMLError as error:
-        raise ParamsError(f"-S {override}: the value is not valid YAML ({error}). Correct it.") from error
+    _assign(inner, last, value)
 
 
 def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:

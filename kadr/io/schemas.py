@@ -35,6 +35,7 @@ IMAGES = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("phash", pa.string()),  # 64-bit perceptual hash, hexadecimal
+        pa.field("signature", pa.binary()),  # details and colours, see kadr.io.image_signature
         pa.field("blur", pa.float64()),  # variance of the Laplacian; lower values indicate more blur
         pa.field("exposure", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
         required("status", pa.string()),  # ok, or the reason why the image cannot be used
@@ -132,13 +133,18 @@ INDEXED_IMAGES = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("phash", pa.string()),
+        pa.field("signature", pa.binary()),
         pa.field("blur", pa.float64()),
         pa.field("exposure", pa.float64()),
         pa.field("modified", pa.timestamp("us")),  # file modification time, UTC; null in the pipeline index
-        pa.field("taken", pa.timestamp("ms")),  # EXIF capture time, in the local time of the camera
+        pa.field("taken", pa.timestamp("ms")),  # capture time, in the local time of the camera
+        pa.field("taken_source", pa.string()),  # exif, xmp, gps, name (of the file) or file (its modification time)
         pa.field("latitude", pa.float64()),  # EXIF latitude, degrees north
         pa.field("longitude", pa.float64()),  # EXIF longitude, degrees east
         pa.field("colours", pa.list_(pa.field("element", pa.string()))),  # dominant colours, largest area first
+        pa.field("camera", pa.string()),  # make and model
+        pa.field("description", pa.string()),  # title, description and keywords in the metadata of the file
+        pa.field("image_text", pa.string()),  # text that is visible in the image, found by OCR
     ]
 )
 
@@ -152,6 +158,16 @@ def embeddings_schema(dim: int) -> pa.Schema:
 def scale_to_unit(ratings: "pd.DataFrame") -> "pd.Series[float]":
     """Scale the ratings of a RATINGS table from `scale_min`..`scale_max` to 0..1."""
     return (ratings["rating"] - ratings["scale_min"]) / (ratings["scale_max"] - ratings["scale_min"])
+
+
+def share_scale(ratings: "pd.DataFrame") -> "pd.DataFrame":
+    """Scale the ratings of a RATINGS table to 0..1 if they are on different scales.
+
+    If all ratings are on the same scale, the table is returned unchanged.
+    """
+    if len(ratings[["scale_min", "scale_max"]].drop_duplicates()) <= 1:
+        return ratings
+    return ratings.assign(rating=scale_to_unit(ratings), scale_min=0.0, scale_max=1.0)
 
 
 def check_schema(table: pa.Table, schema: pa.Schema, path: str) -> None:
@@ -180,6 +196,18 @@ def check_schema(table: pa.Table, schema: pa.Schema, path: str) -> None:
             )
 
 
+def add_missing_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with all nullable columns of a schema. Columns that an older version did not write are null.
+
+    The columns of the schema come first, in its order. Columns that are not in the schema follow.
+    """
+    for field in schema:
+        if field.name not in table.column_names and field.nullable:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    names = [name for name in schema.names if name in table.column_names]
+    return table.select([*names, *(name for name in table.column_names if name not in names)])
+
+
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     """Check a table against its schema and write it atomically as Parquet.
 
@@ -196,13 +224,20 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
         pq.write_table(table, partial, **options)
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+def read_table(path: Path, schema: pa.Schema, *, fill_missing: bool = False) -> pa.Table:
     """Read a Parquet file and check it against its schema.
+
+    Args:
+        path: path of the file.
+        schema: expected schema.
+        fill_missing: whether nullable columns that the file lacks are null, as in files of older versions.
 
     Raises:
         SchemaError: the file is missing, damaged or does not match the schema.
     """
     table = read_parquet(path)
+    if fill_missing:
+        table = add_missing_columns(table, schema)
     check_schema(table, schema, str(path))
     return table
 

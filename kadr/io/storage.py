@@ -138,6 +138,23 @@ class Folder:
         self._system.delete_dir(self._path)
 
 
+def open_remote(address: str) -> tuple[Any, str]:
+    """Return the fsspec file system of an address, and the path of the address in that file system.
+
+    Raises:
+        InputError: the address cannot be read, or the package for its scheme is not installed.
+    """
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise InputError(f"{address}: the package for this scheme is not installed ({error}). Install it.") from error
+    except (OSError, ValueError) as error:
+        raise _unreadable_address(address, error) from error
+    return system, path
+
+
 def list_remote_files(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
     """List the files at an fsspec address, including all subfolders.
 
@@ -147,15 +164,13 @@ def list_remote_files(address: str) -> tuple[Any, str, dict[str, dict[str, Any]]
     Raises:
         InputError: the address cannot be read, or the package for its scheme is not installed.
     """
-    import fsspec
-
+    filesystem, root = open_remote(address)
     try:
-        filesystem, root = fsspec.core.url_to_fs(address)
         files = filesystem.find(root, detail=True)
-    except ImportError as error:
-        raise InputError(f"{address}: the package for this scheme is not installed ({error}). Install it.") from error
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{address}: the address cannot be read ({error}). Check the spelling and the permissions."
-        ) from error
+        raise _unreadable_address(address, error) from error
     return filesystem, root, files
+
+
+def _unreadable_address(address: str, error: Exception) -> InputError:
+    return InputError(f"{address}: the address cannot be read ({error}). Check the spelling and the permissions.")

@@ -2,14 +2,20 @@
 
 import unicodedata
 
+from kadr.io.invisible_characters import remove_invisible, visible
+
+__all__ = ["normalise_text", "normalise_whitespace", "remove_invisible", "visible"]
+
 
 def normalise_whitespace(text: str) -> str:
-    """Replace each run of whitespace with a single space and strip the ends. Tables store texts in this form.
+    r"""Remove invisible characters, replace each run of whitespace with a single space, and strip the ends.
 
-    >>> normalise_whitespace(" A  dog runs .")
+    Tables store texts in this form.
+
+    >>> normalise_whitespace(" A\u200b  dog\u00a0runs .")
     'A dog runs .'
     """
-    return " ".join(text.split())
+    return " ".join(remove_invisible(text).split())
 
 
 def normalise_text(text: str) -> str:

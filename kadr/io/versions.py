@@ -2,12 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kadr.errors import SearchError
 from kadr.io.storage import exclusive_lock
+
+_INTERIM = "-interim"  # end of the name of the folder of an interim version
 
 
 @contextmanager
@@ -35,8 +37,11 @@ class Versions:
     """All versions of a folder, and a symbolic link to the current version.
 
     The versions are stored in a hidden folder next to the link. The link is replaced with a single rename. The link
-    therefore always points to a complete version, even if a process is killed. A reader resolves the link once
-    (`Path.resolve`) and then reads all files from the same version.
+    therefore always points to a version whose files are complete, even if a process is killed. A reader resolves the
+    link once (`Path.resolve`) and then reads all files from the same version.
+
+    A long update can publish interim versions, which readers can use before the update ends. Interim versions do not
+    count as versions, and the next version replaces them.
 
     Args:
         folder: path of the link.
@@ -66,7 +71,7 @@ class Versions:
             yield
 
     def list_versions(self) -> list[Path]:
-        """Return the folders of all versions, oldest first."""
+        """Return the folders of all versions except interim versions, oldest first."""
         return sorted(self.home.glob("v*[0-9]"), key=_number)
 
     def switch_to(self, version: Path) -> None:
@@ -77,15 +82,20 @@ class Versions:
         link.replace(self.folder)
 
     @contextmanager
-    def publish(self) -> Iterator[Path]:
+    def publish(self, *, interim: bool = False) -> Iterator[Path]:
         """Yield an empty folder that becomes the current version when the `with` block ends without an exception.
 
         The caller must hold the lock. Incomplete versions of killed processes are deleted.
+
+        Args:
+            interim: whether the version is an interim version of an update that is still running. The newest version
+                that is not an interim version is then kept.
         """
-        for leftover in self.home.glob("*.partial"):
-            shutil.rmtree(leftover)
-        version = self.home / f"v{1 + max(map(_number, self.list_versions()), default=0):06d}"
-        partial = version.with_suffix(".partial")
+        _delete(self.home.glob("*.partial"))
+        existing, interims = self.list_versions(), self._interim_versions()
+        number = 1 + max(map(_number, existing + interims), default=0)
+        version = self.home / (f"v{number:06d}" + _INTERIM * interim)
+        partial = version.with_name(f"{version.name}.partial")
         partial.mkdir()
         try:
             yield partial
@@ -94,9 +104,20 @@ class Versions:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         self.switch_to(version)
-        for outdated in self.list_versions()[: -self.kept]:
-            shutil.rmtree(outdated)
+        if interim:
+            _delete(existing[:-1] + interims[: 1 - self.kept])
+        else:
+            _delete([*existing, version][: -self.kept] + interims)
+
+    def _interim_versions(self) -> list[Path]:
+        """Return the folders of the interim versions, oldest first."""
+        return sorted(self.home.glob(f"v*[0-9]{_INTERIM}"), key=_number)
 
 
 def _number(version: Path) -> int:
-    return int(version.name[1:])
+    return int(version.name[1:].removesuffix(_INTERIM))
+
+
+def _delete(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from kadr.io.schemas import PAIR
+from kadr.io.schemas import PAIR, share_scale
 
 
 def expert_ratings(ratings: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame:
@@ -13,9 +13,10 @@ def expert_ratings(ratings: pd.DataFrame, queries: pd.DataFrame) -> pd.DataFrame
         queries: table with columns query_id and image_id (ID of the image that the query describes, or null).
 
     Returns:
-        Table with columns image_id, query_id and rating, one row per rating.
+        Table with columns image_id, query_id and rating, one row per rating. Ratings on different scales are scaled to
+        0..1.
     """
-    expert = ratings.loc[ratings["source"] == "expert", [*PAIR, "rating"]]
+    expert = share_scale(ratings[ratings["source"] == "expert"])[[*PAIR, "rating"]]
     captioned_image = expert["query_id"].map(queries.set_index("query_id")["image_id"])
     return expert[expert["image_id"] != captioned_image].reset_index(drop=True)
 
@@ -29,7 +30,7 @@ def crowd_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Table with columns image_id, query_id and rating (the share of yes votes).
     """
-    return ratings.loc[ratings["source"] == "crowd", [*PAIR, "rating"]].reset_index(drop=True)
+    return share_scale(ratings[ratings["source"] == "crowd"])[[*PAIR, "rating"]].reset_index(drop=True)
 
 
 def leave_one_out_ratings(expert: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from kadr.errors import GateError
 from kadr.metrics.bootstrap import Interval
 from kadr.metrics.evaluation import Estimates, differences
+from kadr.project import PROJECT
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +54,10 @@ def enforce(regressions: Sequence[str]) -> None:
     """Raise GateError if `find_regressions` returned any messages."""
     if regressions:
         raise GateError(
-            "The model does not pass the quality gates in evaluate.gates:\n"
+            "The model does not pass the quality gates in evaluate.gates. A model fails if it is significantly worse "
+            "than a reference: the interval of the difference excludes 0.\n"
             + "\n".join(f"  {message}" for message in regressions)
             + "\nThe metrics are saved in metrics/evaluate.json. To improve the model, change the encoders, ratings "
-            "or training settings, and run `dvc repro`. To accept the model, change evaluate.gates."
+            "or training settings, and run `dvc repro`. To accept the model, change evaluate.gates.",
+            evidence=[PROJECT.metrics / "evaluate.json"],
         )

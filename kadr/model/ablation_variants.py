@@ -17,8 +17,9 @@ class Variant:
     Attributes:
         name: description of the change, e.g. `without cosine`.
         settings: training settings of the variant.
-        predictions: name of a baseline that is identical to the variant, or None if there is no such baseline. The
-            predictions that the `train` stage wrote for the baseline are used, and the variant is not trained again.
+        predictions: name of a baseline that is identical to the variant, or None if the `train` stage trains no such
+            baseline. The predictions that the `train` stage wrote for the baseline are used, and the variant is not
+            trained again.
     """
 
     name: str
@@ -31,7 +32,8 @@ def _modality_variants(settings: TrainingSettings) -> Iterator[Variant]:
     concat = settings.with_train(features=["concat"])
     yield Variant("text alone", replace(concat, image_encoders=()))
     yield Variant("photo alone", replace(concat, text_encoders=()))
-    yield Variant("text and photo", concat, predictions="concat")
+    is_trained = "concat" in settings.train.baselines
+    yield Variant("text and photo", concat, predictions="concat" if is_trained else None)
 
 
 def _encoder_variants(settings: TrainingSettings) -> Iterator[Variant]:

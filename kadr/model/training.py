@@ -10,7 +10,6 @@ from kadr.features import FeatureMatrix
 from kadr.io.schemas import PAIR
 from kadr.model.cross_validation import FitPredict, fixed_score_baseline, mean_baseline, out_of_fold
 from kadr.model.folds import Cell, image_cells
-from kadr.model.lightgbm import Scores
 from kadr.model.relevance_model import FeatureBlocks, RelevanceModel
 from kadr.model.training_data import RatedPairs, assign_image_folds, make_cells
 from kadr.params import TrainParams
@@ -39,20 +38,12 @@ class Training:
     cells: list[Cell]
     predictions: dict[str, pd.DataFrame]
 
-    def errors(self) -> dict[str, dict[str, float]]:
-        """Return the metrics n_pairs and rmse of the model in each cell, and of each baseline on all pairs.
-
-        Returns:
-            Metrics by name: `fold <n>` for a cell, or `baseline <name>` for a baseline.
-        """
+    def fold_errors(self) -> pd.DataFrame:
+        """Return the columns fold, n_pairs and rmse of the model, with one row per cell."""
         model = self.predictions[MODEL_NAME]
-        folds = {f"fold {cell.fold}": _errors(model[cell.test]) for cell in self.cells}
-        baselines = {
-            f"baseline {name}": _errors(table)
-            for name, table in self.predictions.items()
-            if name not in (MODEL_NAME, SEEN_TEXT)
-        }
-        return folds | baselines
+        squared = (model["relevance"] - model["score"]) ** 2
+        rows = [(cell.fold, int(cell.test.sum()), float(np.sqrt(squared[cell.test].mean()))) for cell in self.cells]
+        return pd.DataFrame(rows, columns=["fold", "n_pairs", "rmse"])
 
 
 def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: TrainParams, seed: int) -> Training:
@@ -83,17 +74,20 @@ def train_relevance_model(pairs: RatedPairs, blocks: FeatureBlocks, params: Trai
 def _competitors(
     pairs: RatedPairs, model: FitPredict, params: TrainParams, seed: int
 ) -> Iterator[tuple[str, FitPredict]]:
-    """Yield the name and the `fit_predict` function of the model and each baseline.
+    """Yield the name and the `fit_predict` function of the model and each baseline in `train.baselines`.
 
     The baselines are the mean relevance, the cosine similarity of the first shared encoder, and LightGBM on
     concatenated embeddings.
     """
     yield MODEL_NAME, model
-    yield "mean", mean_baseline(pairs.relevance, pairs.weight)
-    cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
-    yield "cosine", fixed_score_baseline(cosine)
-    concat = pairs.features(FeatureBlocks(["concat"], None))
-    yield "concat", pairs.learner(concat, params, seed).fit_predict
+    if "mean" in params.baselines:
+        yield "mean", mean_baseline(pairs.relevance, pairs.weight)
+    if "cosine" in params.baselines:
+        cosine = pairs.features(FeatureBlocks(["cosine"], None)).values[:, 0].astype(np.float64)
+        yield "cosine", fixed_score_baseline(cosine)
+    if "concat" in params.baselines:
+        concat = pairs.features(FeatureBlocks(["concat"], None))
+        yield "concat", pairs.learner(concat, params, seed).fit_predict
 
 
 def _predict_out_of_fold(name: str, pairs: RatedPairs, fit_predict: FitPredict, cells: list[Cell]) -> pd.DataFrame:
@@ -101,8 +95,3 @@ def _predict_out_of_fold(name: str, pairs: RatedPairs, fit_predict: FitPredict, 
     with progress(f"folds of {name}", len(cells)) as advance:
         scores, fold = out_of_fold(fit_predict, cells, len(pairs.table), advance)
     return pairs.table[[*PAIR, "relevance"]].assign(score=scores, fold=fold)
-
-
-def _errors(predictions: pd.DataFrame) -> dict[str, float]:
-    difference: Scores = (predictions["relevance"] - predictions["score"]).to_numpy()
-    return {"n_pairs": float(len(difference)), "rmse": float(np.sqrt(np.mean(difference**2)))}

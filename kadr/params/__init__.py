@@ -4,14 +4,17 @@ A command or a stage loads the settings once. Each function receives only the se
 """
 
 from kadr.params.base import Precision
+from kadr.params.decoding import DecodingParams
 from kadr.params.encoders import (
     IMAGE_ENCODERS,
     TEXT_ENCODERS,
     EncoderParams,
     ImageEncoderParams,
+    Languages,
     TextEncoderParams,
 )
-from kadr.params.params_file import Params, load_params, parse_params
+from kadr.params.params_file import Params, SearchParams, load_params, parse_params
+from kadr.params.rating_scale import ScaleSetting, SourceScales
 from kadr.params.stages import (
     AGGREGATORS,
     AUTO_FORMAT,
@@ -30,10 +33,12 @@ from kadr.params.stages import (
     IndexParams,
     IngestParams,
     Objective,
+    OcrScript,
     RayParams,
     ReportParams,
     TrainParams,
 )
+from kadr.params.user_params import load_user_params
 
 __all__ = [
     "AGGREGATORS",
@@ -46,6 +51,7 @@ __all__ = [
     "AggregateParams",
     "ClipParams",
     "CorpusParams",
+    "DecodingParams",
     "EmbedImagesParams",
     "EmbedParams",
     "EmbedTextsParams",
@@ -56,13 +62,19 @@ __all__ = [
     "ImageEncoderParams",
     "IndexParams",
     "IngestParams",
+    "Languages",
     "Objective",
+    "OcrScript",
     "Params",
     "Precision",
     "RayParams",
     "ReportParams",
+    "ScaleSetting",
+    "SearchParams",
+    "SourceScales",
     "TextEncoderParams",
     "TrainParams",
     "load_params",
+    "load_user_params",
     "parse_params",
 ]

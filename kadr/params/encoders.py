@@ -17,6 +17,16 @@ TEXT_ENCODERS: Registry[Any] = Registry("kadr.text_encoders", "embed_texts.encod
 """Registry of the text encoder classes, by backend name."""
 
 
+Languages = Annotated[
+    list[Annotated[str, Field(pattern="^[a-z]{2,3}$")]] | None,
+    Field(
+        description="Languages that the text encoder knows, as ISO 639-1 codes, e.g. [en, de]. null derives them from "
+        "the tokenizer: English if its vocabulary has only Latin letters, otherwise all languages."
+    ),
+]
+"""Setting of a text encoder: the languages that it knows."""
+
+
 class EncoderParams(Section):
     """Settings of one encoder.
 
@@ -24,6 +34,11 @@ class EncoderParams(Section):
     """
 
     backend: str = Field(description="Name of a registered encoder backend.")
+
+    @property
+    def vector_space(self) -> str | None:
+        """Name of the model whose vectors are comparable with the vectors of this encoder. None if not shared."""
+        return None
 
     @property
     def weight_paths(self) -> dict[str, str]:

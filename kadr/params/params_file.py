@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from kadr.errors import ParamsError
 from kadr.params.base import Section
+from kadr.params.decoding import DecodingParams
+from kadr.params.encoders import EncoderParams
 from kadr.params.stages import (
     AblateParams,
     AggregateParams,
@@ -26,22 +28,22 @@ from kadr.params.stages import (
     TrainParams,
 )
 
-RENAMED = {"ingest.form": "ingest.format"}
+DEFAULT_NEAR_DUPLICATE_BITS = 4
+"""Value of `near_duplicate_bits` outside of a project."""
+
+RENAMED = {"ingest.form": "ingest.format", "ingest.max_pixels": "decoding.max_pixels"}
 """Former name of a key -> current name."""
 
 RENAMED_VALUES = {("train.features", "captioned"): "caption_neighbours"}
 """(key, former value) -> current value."""
 
 
-class Params(Section):
-    """All settings: the content of params.yaml."""
+class SearchParams(Section):
+    """Settings of indexing and search. A project and the user's own index both have these settings."""
 
-    seed: int = Field(description="Random seed of all stages.")
-    ingest: IngestParams = Field(description="Settings of the `ingest` stage, which reads and validates the raw data.")
-    aggregate: AggregateParams = Field(
-        description="Settings of the `aggregate` stage, which computes the relevance of each pair."
+    decoding: DecodingParams = Field(
+        description="Settings of the image decoder. The decoder rejects images that exceed a limit."
     )
-    clip: ClipParams = Field(description="Settings of the `clip` stage, which loads or trains the CLIP model.")
     embed: EmbedParams = Field(description="Shared settings of the `embed_images` and `embed_texts` stages.")
     embed_images: EmbedImagesParams = Field(
         description="Settings of the `embed_images` stage, which runs the image encoders."
@@ -49,18 +51,22 @@ class Params(Section):
     embed_texts: EmbedTextsParams = Field(
         description="Settings of the `embed_texts` stage, which runs the text encoders."
     )
-    train: TrainParams = Field(description="Settings of the `train` stage, which trains the relevance model.")
-    evaluate: EvaluateParams = Field(
-        description="Settings of the `evaluate` stage, which computes metrics and checks the quality gates."
-    )
-    ablate: AblateParams = Field(
-        description="Settings of the `ablate` stage, which compares variants of the relevance model."
-    )
     index: IndexParams = Field(description="Settings of the `index` stage and of search.")
-    report: ReportParams = Field(description="Settings of the `report` stage, which writes the HTML reports.")
 
     @model_validator(mode="after")
-    def _check_shared_encoder(self) -> "Params":
+    def _check_vector_spaces(self) -> Self:
+        texts = self.embed_texts.encoders
+        for name, image in self.embed_images.encoders.items():
+            spaces = (image.vector_space, texts[name].vector_space) if name in texts else (None, None)
+            if None not in spaces and spaces[0] != spaces[1]:
+                raise ValueError(
+                    f"embed_images.encoders.{name} has vectors of {spaces[0]}, but embed_texts.encoders.{name} has "
+                    f"vectors of {spaces[1]}. Set both to the same model, or use different names."
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_shared_encoder(self) -> Self:
         if not self.shared_encoders:
             raise ValueError(
                 "embed_images.encoders and embed_texts.encoders have no encoder in common. Search needs one vector "
@@ -72,7 +78,54 @@ class Params(Section):
     def shared_encoders(self) -> list[str]:
         """Names of the encoders that embed images and texts into the same vector space, in the order of params.yaml."""
         texts = self.embed_texts.encoders
-        return [name for name, image in self.embed_images.encoders.items() if texts.get(name) == image]
+        return [name for name, image in self.embed_images.encoders.items() if _is_shared(image, texts.get(name))]
+
+    @property
+    def near_duplicate_bits(self) -> int:
+        """Maximum number of different bits in the perceptual hashes of near-duplicates."""
+        return DEFAULT_NEAR_DUPLICATE_BITS
+
+
+class Params(SearchParams):
+    """All settings of a project: the content of params.yaml."""
+
+    seed: int = Field(description="Random seed of all stages.")
+    ingest: IngestParams = Field(description="Settings of the `ingest` stage, which reads and validates the raw data.")
+    aggregate: AggregateParams = Field(
+        description="Settings of the `aggregate` stage, which computes the relevance of each pair."
+    )
+    clip: ClipParams = Field(description="Settings of the `clip` stage, which loads or trains the CLIP model.")
+    train: TrainParams = Field(description="Settings of the `train` stage, which trains the relevance model.")
+    evaluate: EvaluateParams = Field(
+        description="Settings of the `evaluate` stage, which computes metrics and checks the quality gates."
+    )
+    ablate: AblateParams = Field(
+        description="Settings of the `ablate` stage, which compares variants of the relevance model."
+    )
+    report: ReportParams = Field(description="Settings of the `report` stage, which writes the HTML reports.")
+
+    @model_validator(mode="after")
+    def _check_gate_baseline(self) -> Self:
+        above, baselines = self.evaluate.gates.above, self.train.baselines
+        if above and above not in baselines:
+            raise ValueError(
+                f"evaluate.gates.above is {above}, but train.baselines is [{', '.join(baselines)}]. Add {above} to "
+                "train.baselines, or set evaluate.gates.above to null."
+            )
+        return self
+
+    @property
+    def near_duplicate_bits(self) -> int:
+        """Maximum number of different bits in the perceptual hashes of near-duplicates."""
+        return self.ingest.near_duplicate_bits
+
+
+SettingsModel = TypeVar("SettingsModel", bound=SearchParams)
+
+
+def _is_shared(image: EncoderParams, text: EncoderParams | None) -> bool:
+    """Return whether an image encoder and the text encoder of the same name use the same vector space."""
+    return text is not None and (image == text or image.vector_space == text.vector_space is not None)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -102,10 +155,24 @@ def parse_params(values: object, path: str) -> Params:
     Raises:
         ParamsError: a setting is unknown, missing, renamed or invalid. The message lists all problems.
     """
+    return parse_settings(Params, values, path)
+
+
+def parse_settings(model: type[SettingsModel], values: object, path: str) -> SettingsModel:
+    """Validate settings.
+
+    Args:
+        model: Params, or SearchParams for settings outside of a project.
+        values: parsed content of the YAML file.
+        path: file name for error messages.
+
+    Raises:
+        ParamsError: a setting is unknown, missing, renamed or invalid. The message lists all problems.
+    """
     if problems := list(_renamed(values)):
         raise ParamsError(_message(path, problems))
     try:
-        return Params.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         raise ParamsError(_message(path, [_explain(problem) for problem in error.errors()])) from error
 

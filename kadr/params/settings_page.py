@@ -16,6 +16,9 @@ All settings are in the file `params.yaml`. `kadr use PRESET` writes the setting
 `-S KEY=VALUE` to this command to change another setting. `dvc exp run -S KEY=VALUE` changes a setting for a single
 experiment. If a setting is unknown, missing or invalid, the error message names its key.
 
+The sections `decoding`, `embed`, `embed_images`, `embed_texts` and `index` are used for indexing and search. Outside of
+a project, the optional file `config.yaml` can contain these sections: see [Search your own photos](start.md).
+
 `python -m kadr.params.settings_page` generates this page from the settings models in `kadr/params`.
 """
 
@@ -63,6 +66,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return " or ".join(_kind(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return "one of " + ", ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])} numbers"
     if schema.get("type") == "array":
         return f"list: {_kind(schema['items'])}"
     names = {

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from kadr.params.base import Count, Name, NonNegative, Positive, Precision, Section, Share
 from kadr.params.encoders import ImageEncoderParams, TextEncoderParams
+from kadr.params.rating_scale import RatingScaleSetting
 from kadr.registry import Registry
 
 AGGREGATORS: Registry[Any] = Registry("kadr.aggregators", "aggregate.expert")
@@ -17,8 +18,13 @@ INPUT_FORMATS: Registry[Any] = Registry("kadr.formats", "ingest.format")
 AUTO_FORMAT = "auto"
 """Value of `ingest.format` that selects automatic detection of the input format."""
 
+AUTO_ENCODING = "auto"
+"""Value of `ingest.encoding` that selects automatic detection of the encoding of each text table."""
+
 Objective = Literal["cross_entropy", "regression", "huber"]
 FeatureBlock = Literal["cosine", "product", "difference", "concat", "caption_neighbours"]
+Baseline = Literal["mean", "cosine", "concat"]
+OcrScript = Literal["latin", "cyrillic", "eslav", "arabic", "devanagari", "el", "korean", "ta", "te", "th"]
 AblationGroup = Literal["modality", "encoders", "blocks", "aggregates", "objectives", "sources"]
 
 
@@ -28,6 +34,16 @@ def _registered_aggregator(name: str) -> str:
 
 def _registered_format(name: str) -> str:
     return name if name == AUTO_FORMAT else INPUT_FORMATS.check(name)
+
+
+def _known_encoding(name: str) -> str:
+    """Return the name of an encoding. Raise ValueError if Python does not know a text encoding of this name."""
+    if name != AUTO_ENCODING:
+        try:
+            "".encode(name)
+        except LookupError as error:
+            raise ValueError(f"{name!r} is no known encoding. Use auto, or a name such as cp1252 or koi8-r") from error
+    return name
 
 
 class CorpusParams(Section):
@@ -42,12 +58,26 @@ class IngestParams(Section):
 
     source: str = Field(description="Folder of images, queries and ratings. `kadr fetch` downloads a remote folder.")
     format: Annotated[str, AfterValidator(_registered_format)] = Field(
-        description="File format of the source folder: auto | single_file | flickr8k | long. See docs/data.md."
+        description="File format of the source folder: auto, or a name in docs/data.md, such as long."
+    )
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
+        AUTO_ENCODING, description="Encoding of text tables that are not in UTF-8: auto, or a name such as cp1252."
     )
     corpus: CorpusParams | None = Field(description="Images with captions but no ratings. null for none.")
+    vectors: str | None = Field(
+        None,
+        description=(
+            "File or folder of vectors of images without files (backend precomputed). null if each image has a file."
+        ),
+    )
+    rating_scale: RatingScaleSetting = Field(
+        description=(
+            "Lowest and highest rating that raters can give: auto | [1, 5] | {expert: [1, 5], crowd: [0, 100]}. "
+            "See docs/data.md."
+        )
+    )
     max_bad_rows: Share = Field(description="Maximum share of invalid rating rows, 0 to 1.")
     max_bad_images: Share = Field(description="Maximum share of invalid images, 0 to 1.")
-    max_pixels: Count = Field(description="Maximum number of pixels per image. Larger images are invalid.")
     near_duplicate_bits: Annotated[int, Field(ge=0, le=16)] = Field(
         description="Near-duplicates differ in at most this number of bits of their 64-bit perceptual hashes."
     )
@@ -70,8 +100,10 @@ class AggregateParams(Section):
 class ClipParams(Section):
     """Settings of the `clip` stage, which loads or trains the CLIP model."""
 
-    source: Literal["hub", "local", "train"] = Field(
-        description="Source of the CLIP model: hub (download) | local (folder) | train (captioned images)."
+    source: Literal["hub", "local", "train", "none"] = Field(
+        description=(
+            "Source of the CLIP model: hub (download) | local (folder) | train (captioned images) | none (no model)."
+        )
     )
     model: str | None = Field(
         description="Name of the open_clip architecture, e.g. ViT-B-32. Used only if source is hub."
@@ -174,6 +206,9 @@ class TrainParams(Section):
     features: Annotated[list[FeatureBlock], Field(min_length=1)] = Field(
         description="Feature blocks to compute: cosine, product, difference, concat, caption_neighbours."
     )
+    baselines: list[Baseline] = Field(
+        description="Baselines to compare the model with: mean, cosine, concat. concat takes most of the training time."
+    )
     corpus_limit: Count = Field(
         description="Maximum number of captioned images for caption_neighbours. Fewer images need less memory and time."
     )
@@ -201,7 +236,7 @@ class GateParams(Section):
     """Quality gates: comparisons that a new model must pass."""
 
     above: Literal["cosine", "concat"] | None = Field(
-        description="Baseline to compare the model with: cosine | concat. null for none."
+        description="Baseline in train.baselines to compare the model with: cosine | concat. null for none."
     )
     champion: str | None = Field(
         description="Folder of another model's predictions to compare with (a copy of data/predictions). null for none."
@@ -241,6 +276,16 @@ class IndexParams(Section):
     )
     exact_max: Count = Field(
         description="Maximum number of images for exact search. Larger indexes use inverted lists (IVF)."
+    )
+    words: bool = Field(
+        default=True, description="Also search the words of a query in names, folders, descriptions and image texts."
+    )
+    ocr: OcrScript | None = Field(
+        None,
+        description=(
+            "Script of the text to read in photos (`kadr index`): latin (with Chinese and Japanese) | cyrillic | eslav "
+            "(Russian, Ukrainian) | arabic | ... null for none. See docs/search.md."
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kadr.io.schemas import PAIR
+from kadr.io.schemas import PAIR, scale_to_unit
 from kadr.report.data_uri import thumbnail_data_uri
 from kadr.report.rating_plots import mean_pair_ratings, select_source
 
@@ -48,7 +48,7 @@ def find_expert_disagreement(ratings: pd.DataFrame, n_pairs: int) -> pd.DataFram
     Returns:
         Table with the columns image_id and query_id, sorted by range in descending order.
     """
-    by_pair = ratings[ratings["source"] == "expert"].groupby(PAIR)["rating"]
+    by_pair = select_source(ratings, "expert").groupby(PAIR)["rating"]
     deviations = pd.DataFrame({"range": by_pair.max() - by_pair.min(), "sd": by_pair.std(ddof=0)}).query("range > 0")
     return _select_largest(deviations.round(9), ["range", "sd"], n_pairs)
 
@@ -89,9 +89,6 @@ def describe_pairs(
         relevance: Relevance of the pairs, with the columns of the schema RELEVANCE.
         texts: Mapping from query_id to query text.
         paths: Mapping from image_id to the path of the image file.
-
-    Raises:
-        InputError: An image is missing or cannot be decoded.
     """
     ratings_by_pair = dict(list(ratings.merge(pairs[PAIR], on=PAIR).groupby(PAIR)))
     selected = pairs[PAIR].merge(relevance, on=PAIR)
@@ -125,7 +122,7 @@ def _select_largest(scored: pd.DataFrame, columns: list[str], n_pairs: int) -> p
 def _format_votes(crowd: pd.DataFrame) -> str:
     if crowd.empty:
         return ""
-    n_votes = int(crowd["votes"].sum())
+    n_votes, shares = int(crowd["votes"].sum()), scale_to_unit(crowd)
     if n_votes == 1:
-        return f"{float(crowd['rating'].iloc[0]):.0%} yes"
-    return f"{round(float((crowd['rating'] * crowd['votes']).sum()))} of {n_votes} yes"
+        return f"{float(shares.iloc[0]):.0%} yes"
+    return f"{round(float((shares * crowd['votes']).sum()))} of {n_votes} yes"

@@ -73,9 +73,6 @@ def list_duplicate_images(leaks: pa.Table, paths: Mapping[str, str], n_pairs: in
         leaks: Duplicate pairs, with the schema LEAKS.
         paths: Mapping from image_id to the path of the image file.
         n_pairs: Maximum number of pairs.
-
-    Raises:
-        InputError: An image is missing or cannot be decoded.
     """
     priorities = {splits: priority for priority, splits in enumerate(LEAK_DESCRIPTIONS)}
     rows = [row for row in leaks.to_pylist() if row["kind"] == "photo"]

@@ -63,9 +63,6 @@ def make_examples(pairs: pd.DataFrame, texts: Mapping[str, str], paths: Mapping[
         pairs: Pairs to show, with the columns of the schema PREDICTIONS.
         texts: Mapping from query_id to query text.
         paths: Mapping from image_id to the path of the image file.
-
-    Raises:
-        InputError: An image is missing or cannot be decoded.
     """
     columns = (pairs[name] for name in ("image_id", "query_id", "score", "relevance"))
     return [

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from kadr.io.schemas import PAIR, scale_to_unit
+from kadr.io.schemas import PAIR, scale_to_unit, share_scale
 from kadr.report.svg_plots import FloatVector, SvgPlot, box_plot, count_plot, draw_plot, histogram
 
-MAX_LEVELS = 10
+MAX_LEVELS = 11
 """Maximum number of distinct ratings that a plot shows as separate levels."""
 
 BOX_LEGEND = "Line: median. Box: quartiles. Whiskers: 5th to 95th percentile."
@@ -37,8 +37,11 @@ def plot_agreement(ratings: pd.DataFrame) -> list[SvgPlot]:
 
 
 def select_source(ratings: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return the ratings of one source, and add the column `unit_rating`, which contains the ratings scaled to 0..1."""
-    selected = ratings[ratings["source"] == source]
+    """Return the ratings of one source, and add the column `unit_rating`, which contains the ratings scaled to 0..1.
+
+    If the ratings are on different scales, the column `rating` is scaled to 0..1, too.
+    """
+    selected = share_scale(ratings[ratings["source"] == source])
     return selected.assign(unit_rating=scale_to_unit(selected))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from kadr.report.disputed_pairs import PairRatings
+from kadr.report.named_value import NamedValue
 from kadr.report.rating_plots import BOX_LEGEND
-from kadr.report.run_summary import NamedValue
 from kadr.report.svg_plots import SvgPlot, box_plot, draw_plot, histogram
 from kadr.report.templates import load_templates
 

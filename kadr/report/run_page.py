@@ -7,8 +7,8 @@ from kadr.report.comparison_tables import ComparisonTable
 from kadr.report.input_tables import QuarantineRule, SplitImages
 from kadr.report.leak_tables import LeakCount, NearDuplicatePair
 from kadr.report.metric_rows import SOURCE_LABELS, MetricRow
+from kadr.report.named_value import NamedValue
 from kadr.report.prediction_examples import PredictionExample
-from kadr.report.run_summary import NamedValue
 from kadr.report.search_examples import SearchExample
 from kadr.report.svg_plots import SvgPlot
 from kadr.report.templates import load_templates

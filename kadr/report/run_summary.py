@@ -1,25 +1,17 @@
 """Summarise a run as named values: data sizes, metrics, and differences from the baselines."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kadr.report.metric_rows import METRICS, SOURCE_LABELS, MetricRow, format_metric, make_metric_rows
+from kadr.report.named_value import NamedValue
 
 StageMetrics = Mapping[str, Mapping[str, Any]]
 """Mapping from the name of a stage to the contents of metrics/<stage>.json."""
 
 SUMMARY_KEYS = ("tau_c", "tau_b", "rmse", "auc", "recall_at_1", "recall_at_5")
 DIFFERENCE_KEYS = ("tau_c", "tau_b")
-
-
-@dataclass(frozen=True)
-class NamedValue:
-    """A formatted value with a name and an explanatory note."""
-
-    name: str
-    value: str
-    note: str
+_UNCHANGED_NAMES = ("exact", "missing", "name_ambiguous", "not_an_image")
 
 
 def summarise_run(stages: StageMetrics, keys: tuple[str, ...] = tuple(METRICS)) -> list[NamedValue]:
@@ -54,15 +46,24 @@ def _data_sizes(stages: StageMetrics) -> Iterator[NamedValue]:
     ingest, index = stages.get("ingest", {}), stages.get("index", {})
     valid_images = {split: statuses.get("ok", 0) for split, statuses in ingest.get("photos", {}).items()}
     quarantined = {kind: sum(rules.values()) for kind, rules in ingest.get("set_aside", {}).items()}
+    name_kinds = ingest.get("image_names", {}).items()
+    matched_names = {kind.replace("_", " "): count for kind, count in name_kinds if kind not in _UNCHANGED_NAMES}
+    passed_over = {folder: sum(kinds.values()) for folder, kinds in ingest.get("passed_over", {}).items() if kinds}
     for name, counts in (
         ("images", valid_images),
         ("queries", ingest.get("queries", {})),
         ("ratings", ingest.get("ratings", {})),
         ("quarantined", quarantined),
+        ("image names in another form", matched_names),
+        ("files passed over", passed_over),
     ):
         if counts:
             note = ", ".join(f"{count:,} {part}" for part, count in counts.items() if count)
             yield NamedValue(name, f"{sum(counts.values()):,}", note)
+    for source, scale in ingest.get("rating_scales", {}).items():
+        if scale["chosen_by"] != "default":
+            ends = f"{scale['minimum']:g} to {scale['maximum']:g}"
+            yield NamedValue(f"scale of the {source} ratings", ends, scale["reason"])
     if "n_images" in index:
         yield NamedValue("indexed images", f"{index['n_images']:,}", "")
 

@@ -65,9 +65,6 @@ def run_searches(searcher: Searcher, queries: pd.DataFrame, n_queries: int, n_re
         queries: Queries with the columns of the schema QUERIES.
         n_queries: Maximum number of queries.
         n_results: Maximum number of results per query.
-
-    Raises:
-        InputError: An image is missing or cannot be decoded.
     """
     test = queries[queries["split"] == "test"].sort_values("query_id")
     has_target = test["image_id"].notna()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from kadr.io.thumbnails import open_thumbnail
+from kadr.io.thumbnails import thumbnail_or_placeholder
 from kadr.search.results import Match
 
 _SIDE = 240  # longer side of a thumbnail in pixels
@@ -43,12 +43,13 @@ def draw_grid(text: str, matches: Sequence[Match]) -> Image.Image:
 
 def _draw_match(grid: Image.Image, draw: ImageDraw.ImageDraw, rank: int, match: Match, corner: tuple[int, int]) -> None:
     left, top = corner
-    thumbnail = open_thumbnail(match.path, _SIDE)
+    thumbnail = thumbnail_or_placeholder(match.path, _SIDE)
     grid.paste(thumbnail, (left + (_SIDE - thumbnail.width) // 2, top + _SIDE - thumbnail.height))
     score_font, path_font = _font(13), _font(11)
-    score = f"cosine {match.score:.2f}" if match.relevance is None else f"relevance {match.relevance:.2f}"
+    scores = {"relevance": match.relevance, "cosine": match.score}
+    score = next((f" {name} {value:.2f}" for name, value in scores.items() if value is not None), "")
     name = _shorten(draw, Path(match.path).name, path_font, _SIDE)
-    draw.text((left, top + _SIDE + 6), f"{rank}. {score}", fill=_TEXT_COLOUR, font=score_font)
+    draw.text((left, top + _SIDE + 6), f"{rank}.{score}", fill=_TEXT_COLOUR, font=score_font)
     draw.text((left, top + _SIDE + 26), name, fill=_PATH_COLOUR, font=path_font)
 
 

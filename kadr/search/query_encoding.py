@@ -16,8 +16,10 @@ from kadr.encoders.torch_models import available_cores
 from kadr.errors import SearchError
 from kadr.features import Texts
 from kadr.io.embeddings import Vectors
-from kadr.io.image_decoding import MAX_PIXELS, decode_image
+from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.texts import normalise_text
+from kadr.io.untrusted_images import decode_untrusted
+from kadr.params import DecodingParams
 
 _CACHE_SIZE = 4096  # maximum number of cached texts
 
@@ -119,12 +121,14 @@ class ImageQueryEncoder:
 
     Args:
         loaders: encoder name -> function that loads the encoder. The function is called once, for the first image.
-        max_pixels: maximum number of pixels (width times height) of an image.
+        limits: settings of the decoder.
     """
 
-    def __init__(self, loaders: Mapping[str, Callable[[], ImageEmbedder]], max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, loaders: Mapping[str, Callable[[], ImageEmbedder]], limits: DecodingParams = DEFAULT_LIMITS
+    ) -> None:
         self._loaders = loaders
-        self._max_pixels = max_pixels
+        self._limits = limits
         self._loaded: dict[str, ImageEmbedder] = {}
         self._lock = threading.Lock()
 
@@ -145,7 +149,7 @@ class ImageQueryEncoder:
         return {name: self._encode(content, self._encoder(name)) for name in encoders}
 
     def _encode(self, content: bytes, encoder: ImageEmbedder) -> Vectors:
-        image = decode_image(content, "query image", encoder.shorter_side, max_pixels=self._max_pixels)
+        image = decode_untrusted(content, "query image", encoder.shorter_side, self._limits)
         return encoder.transform([image])
 
     def _encoder(self, name: str) -> ImageEmbedder:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
@@ -15,14 +15,20 @@ from kadr.index import Index
 from kadr.io.embeddings import Rows, Vectors
 from kadr.io.texts import normalise_text
 from kadr.search.candidates import Candidates, query_vector
-from kadr.search.filters import allowed_rows
-from kadr.search.query import Filters, Query, Term, image_term
+from kadr.search.facets import Facets, count_facets
+from kadr.search.filters import allowed_rows, sort_rows, sorted_rows
+from kadr.search.languages import KnownLanguages
+from kadr.search.query import Filters, Query, Sort, Term, image_term
 from kadr.search.query_encoding import ImageQueryEncoder, PendingTexts, TextEmbedder, TextQueryEncoder
+from kadr.search.query_hints import find_encoder_hints
+from kadr.search.query_syntax import Reading, explain_query, parse_query
 from kadr.search.results import (
     Match,
+    Ranked,
     Scores,
     group_near_duplicates,
     make_matches,
+    rank_by_cosine,
     rank_by_relevance,
     select_diverse,
 )
@@ -30,9 +36,35 @@ from kadr.search.results import (
 ImageReference = str | bytes
 """The ID of an image in the index, or the content of an image file."""
 
+SORTED_BEST = 200
+"""Number of best images of a query that are sorted by date or by name."""
+
+SORTED_MAX = 10_000
+"""Maximum number of images that are sorted by date or by name, if the query has a minimum cosine."""
+
+DEEP = 2048
+"""Number of results of a query from which the ranking is kept for the next pages."""
+
+_DEEP_CACHE_SIZE = 4
 _DISLIKE_WEIGHT = 0.5  # weight of a disliked image; a liked image has the weight 1
 _CANDIDATES_PER_RECOMMENDATION = 10
 _FILTER_CACHE_SIZE = 8
+_FACET_CACHE_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The first images of a query, in the order of the query.
+
+    Attributes:
+        ranked: n images.
+        n_duplicates: (n,) number of near-duplicates that each image represents.
+        candidates: candidates from which the images were ranked.
+    """
+
+    ranked: Ranked
+    n_duplicates: list[int]
+    candidates: Candidates
 
 
 class RelevancePredictor(Protocol):
@@ -53,6 +85,7 @@ class Searcher:
         rerank: number of nearest images that the relevance model reranks. 0 if there is no model.
         image_encoder: encoder for image files that are not in the index.
         duplicate_bits: maximum number of bits in which the perceptual hashes of two near-duplicates differ.
+        words: whether to search the words of a query in names and texts, too.
     """
 
     index: Index
@@ -61,14 +94,19 @@ class Searcher:
     rerank: int
     image_encoder: ImageQueryEncoder = field(default_factory=lambda: ImageQueryEncoder({}))
     duplicate_bits: int = 4
+    words: bool = True
 
     def search(self, query: Query | str, k: int, offset: int = 0) -> list[Match]:
-        """Return the best images for a query.
+        """Return the best images for a query, or the images that pass the filters if the query has no terms.
 
         The `rerank` images with the highest cosine are sorted by predicted relevance. All other images are sorted by
-        cosine. Ties are sorted by image ID. The results of a query that contains an image are not reranked. If a
-        query has several texts, the relevance of an image is the product of its relevances for the texts. For a
-        subtracted text, the factor is 1 minus the relevance.
+        cosine. Ties are sorted by image ID. If a query has several texts, the relevance of an image is the product of
+        its relevances for the texts. For a subtracted text, the factor is 1 minus the relevance. The results of a query
+        are not reranked if it contains an image, or a text in a language that a text encoder of the relevance model
+        does not know.
+
+        A query with the order newest, oldest or name sorts its best SORTED_BEST images, or all images with at least
+        the minimum cosine, up to SORTED_MAX.
 
         Args:
             query: a query or a plain text. Use `parse_query` for a text with + and - signs.
@@ -99,13 +137,43 @@ class Searcher:
             raise SearchError(f"k is {k} and offset is {offset}, expected k of at least 1 and offset of at least 0.")
         parsed = [query if isinstance(query, Query) else Query((Term(1.0, text=query),)) for query in queries]
         with self._threads.limit(limits=1):
-            texts = self._text_encoder([term.text for query in parsed for term in query.terms if term.text is not None])
-            candidates = [self._find_candidates(query, texts, max(offset + k, self.rerank)) for query in parsed]
-            relevances = self._predict(candidates, texts)
+            searched = [query for query in parsed if query.terms]
+            if offset + k <= DEEP:
+                rankings = iter(self._rank_many(searched, offset + k))
+            else:  # the next pages are slices of the same ranking
+                n = 1 << (offset + k - 1).bit_length()
+                rankings = iter([self._deep_ranking(query, n) for query in searched])
             return [
-                self._rank(nearest, scores, offset + k)[offset:]
-                for nearest, scores in zip(candidates, relevances, strict=True)
+                self._take_page(next(rankings), k, offset) if query.terms else self._browse(query, k, offset)
+                for query in parsed
             ]
+
+    def count(self, query: Query) -> int:
+        """Return the number of images that pass the filters of a query on the metadata.
+
+        The filters `min_relevance` and `min_cosine` are ignored, because they depend on the query.
+        """
+        if not query.terms:
+            return len(self._sorted_rows(query.filters, query.order))
+        rows = self._allowed_rows(query.filters.of_metadata)
+        return len(self.index.table) if rows is None else len(rows)
+
+    def explain(self, text: str, query: Query) -> Reading:
+        """Explain how a search expression was read, and which parts of the query the encoders cannot know.
+
+        Args:
+            text: search expression. It is empty if the query has no expression.
+            query: query with the terms of the expression.
+        """
+        reading = explain_query(text, parse_query(text).terms) if text else Reading(None, ())
+        texts = [term.text for term in query.terms if term.text is not None]
+        model_known = self._model_languages if self._can_rerank(query) else None
+        hints = find_encoder_hints(texts, self.encoders[self.index.encoder], self._search_languages, model_known)
+        return replace(reading, hints=(*reading.hints, *hints)) if texts else reading
+
+    def facets(self, filters: Filters) -> Facets:
+        """Count the images that pass the filters by folder, month, camera, colour and place."""
+        return self._facets(filters.of_metadata)
 
     def similar(self, image: ImageReference, k: int, offset: int = 0, filters: Filters | None = None) -> list[Match]:
         """Return the images that are most similar to an image.
@@ -211,7 +279,43 @@ class Searcher:
     @cached_property
     def _allowed_rows(self) -> Callable[[Filters], Rows | None]:
         """A cached version of `allowed_rows`. Consecutive queries often have the same filters."""
-        return lru_cache(maxsize=_FILTER_CACHE_SIZE)(partial(allowed_rows, self.index))
+        return lru_cache(maxsize=_FILTER_CACHE_SIZE)(partial(allowed_rows, self.index.table))
+
+    @cached_property
+    def _sorted_rows(self) -> Callable[[Filters, Sort], Rows]:
+        """A cached version of `sorted_rows`. The pages of a collection are slices of the same array."""
+        return lru_cache(maxsize=_FILTER_CACHE_SIZE)(partial(sorted_rows, self.index.table))
+
+    @cached_property
+    def _facets(self) -> Callable[[Filters], Facets]:
+        """A cached version of `count_facets`."""
+        return lru_cache(maxsize=_FACET_CACHE_SIZE)(partial(count_facets, self.index.table))
+
+    def _browse(self, query: Query, k: int, offset: int) -> list[Match]:
+        """Return one page of the images that pass the filters, in the order of the query."""
+        rows = self._sorted_rows(query.filters, query.order)[offset : offset + k]
+        unknown = np.full(len(rows), np.nan)
+        return make_matches(self.index.table, Ranked(rows, unknown.astype(np.float32), unknown), [0] * len(rows))
+
+    @cached_property
+    def _deep_ranking(self) -> Callable[[Query, int], Ranking]:
+        """A function that ranks the first n images of a query. It keeps the last rankings for the next pages."""
+        return lru_cache(maxsize=_DEEP_CACHE_SIZE)(lambda query, n: self._rank_many([query], n)[0])
+
+    def _take_page(self, ranking: Ranking, k: int, offset: int) -> list[Match]:
+        """Return the matches of one page of a ranking."""
+        page = slice(offset, offset + k)
+        ranked = ranking.ranked.take(np.arange(len(ranking.n_duplicates))[page])
+        words = ranking.candidates.find_words(ranked.rows)
+        return make_matches(self.index.table, ranked, ranking.n_duplicates[page], words)
+
+    def _rank_many(self, queries: Sequence[Query], n: int) -> list[Ranking]:
+        """Rank the first n images of each query."""
+        texts = self._text_encoder([term.text for query in queries for term in query.terms if term.text is not None])
+        needed = [max(n, self.rerank, _n_to_sort(query)) for query in queries]
+        candidates = [self._find_candidates(query, texts, m) for query, m in zip(queries, needed, strict=True)]
+        relevances = self._predict(candidates, texts)
+        return [self._rank(nearest, scores, n) for nearest, scores in zip(candidates, relevances, strict=True)]
 
     def _find_candidates(self, query: Query, texts: PendingTexts, n: int) -> Candidates:
         """Find the candidates of a query once the search encoder has finished. Other encoders may still be running."""
@@ -228,14 +332,37 @@ class Searcher:
 
         if query.filters.min_relevance is not None and not self._is_reranked(query):
             raise SearchError(
-                "The filter min_relevance requires predictions of the relevance model. Use a query without images, and "
-                "set index.rerank above 0 in params.yaml."
+                "The filter min_relevance requires predictions of the relevance model. Use a query without images in a "
+                "language that the text encoders of the model know, and set index.rerank above 0 in params.yaml."
             )
         vector, query_rows = query_vector(query, embed_term)
-        return Candidates(self.index, query, vector, query_rows, n, allowed=self._allowed_rows(query.filters))
+        return Candidates(
+            self.index,
+            query,
+            vector,
+            query_rows,
+            n,
+            allowed=self._allowed_rows(query.filters.of_metadata),
+            words=self.words,
+        )
+
+    def _can_rerank(self, query: Query) -> bool:
+        return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
 
     def _is_reranked(self, query: Query) -> bool:
-        return self.model is not None and self.rerank > 0 and all(term.text is not None for term in query.terms)
+        """Return whether the relevance model reranks the results: all terms are texts whose language it knows."""
+        texts = (normalise_text(term.text or "") for term in query.terms)
+        return self._can_rerank(query) and not any(map(self._model_languages.find_unknown, texts))
+
+    @cached_property
+    def _search_languages(self) -> KnownLanguages:
+        """Languages that the search encoder knows."""
+        return KnownLanguages.of_encoders([self.encoders[self.index.encoder]])
+
+    @cached_property
+    def _model_languages(self) -> KnownLanguages:
+        """Languages that all text encoders of the relevance model know."""
+        return KnownLanguages.of_encoders(self.encoders.values())
 
     def _predict(self, candidates: Sequence[Candidates], texts: PendingTexts) -> list[Scores]:
         """Predict the relevance of the first candidates of each query. The array is empty for a query with images.
@@ -267,17 +394,42 @@ class Searcher:
             relevances[position] = relevances[position] * factor if len(relevances[position]) else factor
         return relevances
 
-    def _rank(self, candidates: Candidates, relevances: Scores, k: int) -> list[Match]:
-        """Return the best k matches. If grouping near-duplicates leaves fewer than k, find more candidates."""
+    def _rank(self, candidates: Candidates, relevances: Scores, n: int) -> Ranking:
+        """Rank the first n images, in the order of the query."""
         query = candidates.query
-        min_relevance = query.filters.min_relevance
+        if query.order in ("relevance", "cosine"):
+            return Ranking(*self._best(candidates, relevances, n), candidates)
+        ranked, n_duplicates = self._best(candidates, relevances, _n_to_sort(query))
+        positions = sort_rows(self.index.table, ranked.rows, query.order)
+        return Ranking(ranked.take(positions), np.asarray(n_duplicates)[positions].tolist(), candidates)
+
+    def _best(self, candidates: Candidates, relevances: Scores, n: int) -> tuple[Ranked, list[int]]:
+        """Return the best n images, and the number of near-duplicates that each image represents.
+
+        If grouping near-duplicates leaves fewer than n images, more candidates are searched.
+        """
+        query = candidates.query
+        min_relevance, min_cosine = query.filters.min_relevance, query.filters.min_cosine
         bits = self.duplicate_bits if query.fold_duplicates else -1
+        rank = rank_by_cosine if query.order == "cosine" else rank_by_relevance
         while True:
-            ranked = rank_by_relevance(candidates.rows, candidates.cosines, relevances)
+            ranked = candidates.fuse_predictions(rank(candidates.rows, candidates.cosines, relevances), len(relevances))
             if min_relevance is not None:
                 ranked = ranked.take(np.flatnonzero(ranked.relevances >= min_relevance))
-            phashes = self.index.table["phash"].take(ranked.rows).to_pylist()
-            positions, n_duplicates = group_near_duplicates(ranked, phashes, bits)
-            if len(positions) >= k or candidates.exhausted or min_relevance is not None:
-                return make_matches(self.index.table, ranked.take(positions[:k]), n_duplicates[:k])
+            if min_cosine is not None:
+                ranked = ranked.take(np.flatnonzero(ranked.cosines >= min_cosine))
+            hashes = self.index.table.select(["phash", "signature"]).take(ranked.rows).to_pydict()
+            positions, n_duplicates = group_near_duplicates(hashes["phash"], hashes["signature"], bits)
+            is_complete = min_relevance is not None or (
+                min_cosine is not None and candidates.max_other_cosine < min_cosine
+            )
+            if len(positions) >= n or candidates.exhausted or is_complete:
+                return ranked.take(positions[:n]), n_duplicates[:n]
             candidates.double()
+
+
+def _n_to_sort(query: Query) -> int:
+    """Return how many of the best images are sorted by date or by name. 0 if the query sorts by relevance or cosine."""
+    if query.order in ("relevance", "cosine"):
+        return 0
+    return SORTED_BEST if query.filters.min_cosine is None else SORTED_MAX

@@ -1,16 +1,19 @@
 """Load a searcher: index, text encoders and relevance model."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from kadr.encoders import ImageEncoder, load_image_encoder, load_text_encoder
+from kadr.encoders import ImageEncoder, TextEncoder, fit_text_encoder, load_image_encoder, load_text_encoder
+from kadr.encoders.base import PretrainedTextEncoder
+from kadr.encoders.precomputed_texts import PrecomputedTextEncoder
 from kadr.errors import ModelError, SearchError
 from kadr.index import Index
 from kadr.model import RelevanceModel
-from kadr.params import EmbedImagesParams, Params
+from kadr.params import TEXT_ENCODERS, EncoderParams, Precision, SearchParams
 from kadr.project import Artifacts
+from kadr.search.encoder_check import can_rerank, check_same_encoder, check_text_encoder, query_image_params
 from kadr.search.query_encoding import ImageQueryEncoder
 from kadr.search.searcher import Searcher
 
@@ -20,7 +23,7 @@ _PREPARED_MAX = 5000  # maximum number of images that are prepared when an index
 
 
 def load_searcher(
-    artifacts: Artifacts, params: Params, *, text_queries: bool = True, many_queries: bool = True
+    artifacts: Artifacts, params: SearchParams, *, text_queries: bool = True, many_queries: bool = True
 ) -> Searcher:
     """Load an index, its text encoders and the relevance model, and return a searcher.
 
@@ -37,9 +40,10 @@ def load_searcher(
         SearchError: the index or the relevance model is missing, or the search encoder differs from the index.
         EncoderError: a text encoder cannot be loaded.
     """
-    index, texts, rerank = Index.load(artifacts.index), params.embed_texts, params.index.rerank
-    bits = params.ingest.near_duplicate_bits
-    image_encoder = ImageQueryEncoder(_image_encoder_loaders(index, params.embed_images), params.ingest.max_pixels)
+    index, texts = Index.load(artifacts.index), params.embed_texts
+    rerank = params.index.rerank if can_rerank(index, params, artifacts.relevance) else 0
+    bits = params.near_duplicate_bits
+    image_encoder = ImageQueryEncoder(_image_encoder_loaders(index, params), params.decoding)
     if not text_queries:
         return Searcher(index, {}, None, 0, image_encoder, bits)
     names = list(texts.encoders) if rerank else [index.encoder]
@@ -49,15 +53,29 @@ def load_searcher(
             f"params.yaml has only {', '.join(texts.encoders)}. Add this encoder, or rebuild the index."
         )
     encoders = {
-        name: load_text_encoder(texts.encoders[name], texts.precision, artifacts.text_encoders / name) for name in names
+        name: _load_text_encoder(texts.encoders[name], texts.precision, artifacts.text_encoders / name)
+        for name in names
     }
-    check_same_encoder(index, encoders[index.encoder].identity.metadata)
+    check_text_encoder(index, encoders[index.encoder])
     model = _load_model(artifacts.relevance) if rerank else None
     if model and many_queries:
         index = _prepare_index(index, model, artifacts.index)
     elif model:
         index = index.prepare_on_demand(model.prepare, model.key)
-    return Searcher(index, encoders, model, rerank, image_encoder, bits)
+    return Searcher(index, encoders, model, rerank, image_encoder, bits, words=params.index.words)
+
+
+def _load_text_encoder(params: EncoderParams, precision: Precision, folder: Path) -> TextEncoder:
+    """Load a text encoder.
+
+    A pretrained encoder, and text vectors that were computed elsewhere, are also loaded if the pipeline has not run in
+    this project.
+    """
+    backend = TEXT_ENCODERS.load(params.backend)
+    if not folder.parent.exists() and issubclass(backend, PretrainedTextEncoder | PrecomputedTextEncoder):
+        encoder = fit_text_encoder(params, precision, [], 0)
+        return encoder.select([], [])[0] if isinstance(encoder, PrecomputedTextEncoder) else encoder
+    return load_text_encoder(params, precision, folder)
 
 
 def _prepare_index(index: Index, model: RelevanceModel, folder: Path) -> Index:
@@ -73,42 +91,15 @@ def _prepare_index(index: Index, model: RelevanceModel, folder: Path) -> Index:
     return index.prepare_on_demand(model.prepare, model.key)
 
 
-def _image_encoder_loaders(index: Index, params: EmbedImagesParams) -> dict[str, Callable[[], ImageEncoder]]:
+def _image_encoder_loaders(index: Index, params: SearchParams) -> dict[str, Callable[[], ImageEncoder]]:
     """Return encoder name -> function. The function loads the encoder and compares it with the encoder of the index."""
 
     def load(name: str) -> ImageEncoder:
-        encoder = load_image_encoder(params.encoders[name], params.precision)
+        encoder = load_image_encoder(query_image_params(params, name), params.embed_images.precision, params.decoding)
         check_same_encoder(index, encoder.identity.metadata, name, "the query image")
         return encoder
 
-    return {name: partial(load, name) for name in index.vectors if name in params.encoders}
-
-
-def check_same_encoder(
-    index: Index, metadata: Mapping[str, str], name: str | None = None, subject: str = "texts"
-) -> None:
-    """Check that an encoder is the same as the encoder that was used to build an index.
-
-    Args:
-        index: index to compare with.
-        metadata: metadata of the encoder to check: architecture, SHA-256 of the weights, and preprocessing.
-        name: name of the image encoder to check. None compares a text encoder with the search encoder of the index,
-            except for the preprocessing.
-        subject: what the encoder embeds, for the error message.
-
-    Raises:
-        SearchError: the encoder differs from the encoder of the index.
-    """
-    fields = ["architecture", "weights_sha256"] if name is None else ["architecture", "weights_sha256", "preprocessing"]
-    name = name or index.encoder
-    index_metadata = index.vectors[name].metadata
-    for field in fields:
-        if index_metadata.get(field) != metadata.get(field):
-            raise SearchError(
-                f"Encoder {name!r} embeds {subject} with {field} {_shorten(metadata.get(field))}, but the index has "
-                f"{_shorten(index_metadata.get(field))}. The vectors are not comparable. Run `dvc repro index` or "
-                "`kadr index` to embed the images again."
-            )
+    return {name: partial(load, name) for name in index.vectors if name in params.embed_images.encoders}
 
 
 def _load_model(folder: Path) -> RelevanceModel:
@@ -116,7 +107,3 @@ def _load_model(folder: Path) -> RelevanceModel:
         return RelevanceModel.load(folder)
     except ModelError as error:
         raise SearchError(f"{error} Or set index.rerank: 0 in params.yaml to rank by cosine alone.") from error
-
-
-def _shorten(value: str | None) -> str:
-    return "unknown" if value is None else value if len(value) <= 16 else f"{value[:12]}..."

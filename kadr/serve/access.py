@@ -10,12 +10,18 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kadr.errors import InputError
+from kadr.serve.wrong_tokens import WrongTokens
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 SESSION_COOKIE = "kadr_session"
 MIN_TOKEN_LENGTH = 16
 
 _PUBLIC_PATHS = ("/", "/health")
+_UNAUTHORIZED = "The access token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
+_CROSS_SITE = (
+    "Requests from pages on other sites are not allowed. Open the page of this server instead. If there is a reverse "
+    "proxy in front of the server, let it forward the Host header."
+)
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -60,7 +66,7 @@ class AccessMiddleware:
 
     The page (`/`, `/static/`) and `/health` do not require a token because they contain no user data. All other routes
     require either the header `Authorization: Bearer TOKEN` or the session cookie. The web page uses the cookie because
-    a browser cannot send a custom header when it loads an `<img>`.
+    a browser cannot send a custom header when it loads an `<img>`. Wrong tokens and cookies are logged and slowed down.
 
     Args:
         app: ASGI application to protect.
@@ -69,6 +75,7 @@ class AccessMiddleware:
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self.app, self.token = app, token
+        self._wrong_tokens = WrongTokens()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an authorized request to the application. Reject any other request with status 401 or 403."""
@@ -83,28 +90,37 @@ class AccessMiddleware:
                     headers.setdefault(name, value)
             await send(message)
 
-        app = self._rejection(scope) or self.app
-        await app(scope, receive, send_with_headers)
-
-    def _rejection(self, scope: Scope) -> JSONResponse | None:
-        """Return an error response if the request is not allowed, or None if the request is allowed."""
         headers = Headers(scope=scope)
         if _is_cross_site(headers):
-            detail = "Requests from pages on other sites are not allowed. Open the page of this server instead."
-            return JSONResponse({"detail": detail}, 403)
-        if not self._is_authorized(scope["path"], headers):
-            detail = "The access token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
-            return JSONResponse({"detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
-        return None
+            await JSONResponse({"detail": _CROSS_SITE}, 403)(scope, receive, send_with_headers)
+        elif self.token is None or _is_public(scope["path"]):
+            await self.app(scope, receive, send_with_headers)
+        else:
+            credentials = _read_credentials(headers)
+            if self._is_right(credentials, self.token):
+                await self.app(scope, receive, send_with_headers)
+                return
+            if any(credentials):
+                await self._wrong_tokens.delay(scope["client"][0] if scope.get("client") else "")
+            response = JSONResponse({"detail": _UNAUTHORIZED}, 401, {"WWW-Authenticate": "Bearer"})
+            await response(scope, receive, send_with_headers)
 
-    def _is_authorized(self, path: str, headers: Headers) -> bool:
-        if self.token is None or path in _PUBLIC_PATHS or path.startswith("/static/"):
-            return True
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(credentials.strip().encode(), self.token.encode()):
-            return True
-        cookie = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
-        return hmac.compare_digest(cookie.encode(), session_cookie(self.token).encode())
+    @staticmethod
+    def _is_right(credentials: tuple[str, str], token: str) -> bool:
+        """Return whether the token or the session cookie of a request is right."""
+        bearer, cookie = (value.encode() for value in credentials)
+        return hmac.compare_digest(bearer, token.encode()) | hmac.compare_digest(cookie, session_cookie(token).encode())
+
+
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC_PATHS or path.startswith("/static/")
+
+
+def _read_credentials(headers: Headers) -> tuple[str, str]:
+    """Return the bearer token and the session cookie of a request. Each is empty if it is missing."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    cookie = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
+    return bearer.strip() if scheme.lower() == "bearer" else "", cookie
 
 
 def _is_valid_token(token: str) -> bool:
@@ -116,7 +132,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_cross_site(headers: Headers) -> bool:
-    """Return whether the request headers show that a page from another origin sent the request."""
+    """Return whether the request headers show that a page from another origin sent the request.
+
+    Browsers set Sec-Fetch-Site, which no page can change. Older browsers set only Origin.
+    """
+    if headers.get("sec-fetch-site") in {"same-origin", "none"}:
+        return False
     origin = headers.get("origin")
     if origin is not None:
         return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()

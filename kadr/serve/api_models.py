@@ -1,88 +1,30 @@
 """Request and response schemas of the HTTP API. The server publishes the schemas at /openapi.json."""
 
-from datetime import date, datetime
-from typing import Annotated, Any, Self
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_K = 200
-MAX_OFFSET = 2000
-"""Maximum offset of a page of results. The server ranks all results before the offset, so large offsets are slow."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 ImageId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Weight = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
 K = Annotated[int, Field(ge=1, le=MAX_K)]
-Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET)]
 Rater = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)]
 
 
-class _Request(BaseModel):
+class RequestModel(BaseModel):
+    """Base class of the requests. Unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class SearchTerm(_Request):
-    """A text or an image to search for. A negative weight lowers the rank of images that match the text or image."""
+class ScoreForm(RequestModel):
+    """An image and a text whose relevance is predicted."""
 
-    weight: Weight = 1.0
-    text: Text | None = None
-    image_id: ImageId | None = None
-
-    @model_validator(mode="after")
-    def _require_text_or_image(self) -> Self:
-        if (self.text is None) == (self.image_id is None):
-            raise ValueError("a term must contain either text or image_id")
-        return self
-
-
-class SearchFilters(_Request):
-    """Conditions that every result must meet. Conditions that are null are ignored."""
-
-    folder: Annotated[
-        str | None, Field(max_length=1000, description="name or path of the folder that contains the image")
-    ] = None
-    after: date | None = Field(None, description="only images taken on or after this day")
-    before: date | None = Field(None, description="only images taken before this day")
-    min_side: Annotated[
-        int | None, Field(ge=1, le=100_000, description="minimum length of the shorter side in pixels")
-    ] = None
-    min_relevance: Annotated[float | None, Field(ge=0, le=1, description="minimum predicted relevance, 0 to 1")] = None
-    colour: Annotated[str | None, Field(max_length=40, description="dominant colour of the image")] = None
-
-
-class SearchRequest(_Request):
-    """A search for images by a text expression, by weighted terms, or by both."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"text": "two dogs in the snow", "k": 20},
-                {"text": "dog + snow - people", "k": 20, "offset": 20},
-                {"terms": [{"image_id": "beach.jpg"}, {"text": "at night", "weight": 0.5}]},
-            ]
-        }
-    )
-
-    text: Annotated[Text, Field(description="search expression, in the syntax of `kadr search`")] = ""
-    terms: Annotated[
-        list[SearchTerm], Field(max_length=16, description="weighted terms to search for in addition to `text`")
-    ] = []
-    filters: SearchFilters = SearchFilters()
-    fold_duplicates: bool = Field(True, description="whether to return only one image per group of near-duplicates")
-    k: Annotated[K, Field(description="maximum number of images to return")] = 20
-    offset: Annotated[Offset, Field(description="number of results to skip")] = 0
-
-
-class SearchMatch(BaseModel):
-    """An image in the search results. To get the image file, request `/images/{image_id}`."""
-
-    image_id: str
-    name: str = Field(description="file name")
-    score: float = Field(description="cosine similarity between query and image, -1 to 1")
-    relevance: float | None = Field(description="predicted relevance, 0 to 1; null if the relevance model was not used")
-    width: int | None = Field(description="pixels")
-    height: int | None = Field(description="pixels")
-    n_duplicates: int = Field(description="number of near-duplicates of this image that the results omit")
+    image: Annotated[UploadFile, Field(description="image file")]
+    text: Annotated[Text, Field(min_length=1, description="a query or a caption")]
 
 
 class ImageMetadata(BaseModel):
@@ -90,21 +32,24 @@ class ImageMetadata(BaseModel):
 
     image_id: str
     name: str = Field(description="file name")
+    path: str = Field(description="path or URI of the image file on the server")
+    folder: str = Field(description="path or URI of the folder that contains the image")
     split: str | None = Field(description="`train`, `test` or `corpus`; null for images indexed with `kadr index`")
     bytes: int | None = Field(description="file size in bytes")
     width: int | None = Field(description="pixels")
     height: int | None = Field(description="pixels")
-    taken: datetime | None = Field(description="date and time when the camera took the photo")
+    taken: datetime | None = Field(description="date and time when the image was taken, null if unknown")
+    taken_source: str | None = Field(
+        description="origin of `taken`: exif, xmp, gps, name (of the file) or file (its modification time, often the "
+        "time of a copy)"
+    )
     latitude: float | None = Field(description="latitude in degrees")
     longitude: float | None = Field(description="longitude in degrees")
     colours: list[str] | None = Field(description="dominant colours of the image")
-
-
-class SearchResponse(BaseModel):
-    """One page of search results, best first."""
-
-    matches: list[SearchMatch]
-    more: bool = Field(description="whether there are more results after this page")
+    modified: datetime | None = Field(description="time when the file was modified, in UTC")
+    camera: str | None = Field(description="make and model of the camera")
+    description: str | None = Field(description="title, description and keywords in the metadata of the file")
+    image_text: str | None = Field(description="text that is visible in the image")
 
 
 class ScoreResponse(BaseModel):
@@ -118,19 +63,39 @@ class AnnotationPair(BaseModel):
 
     image_id: str
     text: str
+    version: str | None = Field(description="changes with the content of the image file, as in a search result")
     width: int | None = Field(description="pixels")
     height: int | None = Field(description="pixels")
 
 
 class AnnotationPairsResponse(BaseModel):
-    """The next image-text pairs to rate."""
+    """The next image-text pairs to rate, and the progress of the rater."""
 
     pairs: list[AnnotationPair]
+    next_cursor: int | None = Field(description="`cursor` of the next page; null if there are no more unrated pairs")
+    n_pairs: int = Field(description="number of pairs that can be rated: suggested pairs, or results for `text`")
+    n_pairs_left: int = Field(description="number of these pairs that the rater has not rated yet")
+    no_pairs_reason: str | None = Field(description="why no pairs can be rated; null if there are pairs")
+    steps: list[float] = Field(description="ratings that the page offers, from the worst to the best")
     n_ratings: int = Field(description="number of ratings in the ratings file")
+    n_by_rater: int = Field(description="number of pairs that this rater has rated")
 
 
-class RatingRequest(_Request):
-    """A rating of how well a text fits an image, from 1 (not at all) to 4 (completely)."""
+class RatedPair(AnnotationPair):
+    """An image-text pair and its rating by one rater."""
+
+    rating: float = Field(description="rating on the scale of the project")
+
+
+class RaterRatingsResponse(BaseModel):
+    """The last ratings of one rater, oldest first."""
+
+    ratings: list[RatedPair]
+    n_by_rater: int = Field(description="number of pairs that this rater has rated")
+
+
+class RatingRequest(RequestModel):
+    """A rating of how well a text fits an image, on the scale of the expert ratings of the project."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -141,13 +106,22 @@ class RatingRequest(_Request):
     image_id: ImageId
     text: Annotated[Text, Field(min_length=1)]
     rater: Annotated[Rater, Field(description="name of the rater")]
-    rating: Annotated[int, Field(ge=1, le=4)]
+    rating: Annotated[float, Field(description="rating on the scale, e.g. 1 (not at all) to 4 (completely)")]
 
 
 class RatingResponse(BaseModel):
-    """The number of ratings after the new rating has been stored."""
+    """The number of ratings after a rating has been stored or withdrawn."""
 
     n_ratings: int = Field(description="number of ratings in the ratings file")
+    n_by_rater: int = Field(description="number of pairs that this rater has rated")
+
+
+class IndexingProgress(BaseModel):
+    """The progress of an index that `kadr index` has not completed yet."""
+
+    n_done: int = Field(description="number of image files that were processed")
+    n_total: int = Field(description="number of image files in the indexed folders")
+    updated_at: float = Field(description="time when this version was written, in seconds since the epoch")
 
 
 class HealthResponse(BaseModel):
@@ -161,7 +135,12 @@ class HealthResponse(BaseModel):
     loaded_at: float = Field(description="time when the index and the models were loaded, in seconds since the epoch")
     up_to_date: bool = Field(description="false if the latest version could not be loaded (see the server log)")
     n_failed_reloads: int = Field(description="number of failed attempts to load a new version")
-    annotation_error: str | None = Field(description="reason why ratings cannot be stored; null if they can be stored")
+    annotation_error: str | None = Field(
+        description="reason why the images of the index cannot be rated; null if they can be rated"
+    )
+    indexing: IndexingProgress | None = Field(
+        None, description="progress of an incomplete index; null if it is complete"
+    )
 
 
 class ErrorResponse(BaseModel):

@@ -12,6 +12,9 @@ from kadr.search import Searcher
 
 logger = logging.getLogger(__name__)
 
+RELOAD_INTERVAL_S = 2.0
+"""Number of seconds between two checks for a new version of the index or the models."""
+
 FileState = tuple[str, int, int, int]
 """A file's path, inode number, size in bytes, and modification time in nanoseconds."""
 

@@ -3,19 +3,25 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, ParamSpec, TypeVar
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi.concurrency import run_in_threadpool
 
 from kadr.errors import SearchError
-from kadr.search import Filters, Match, Query, Searcher, Term, parse_query
+from kadr.search import Match, Query, Searcher
+from kadr.search.searcher import DEEP
 from kadr.serve.annotation import Annotation
-from kadr.serve.api_models import MAX_OFFSET, SearchMatch, SearchRequest, SearchResponse
 from kadr.serve.batching import Batcher
+from kadr.serve.collections import Collections, Favourite, find_favourites
+from kadr.serve.duplicate_groups import DuplicateGroups
 from kadr.serve.hot_reload import HotReload
 from kadr.serve.limits import Limits
 from kadr.serve.prometheus import ServerMetrics
+from kadr.serve.search_models import MAX_RANKED, SearchFilters, SearchResponse
+from kadr.serve.search_requests import search_match
+from kadr.serve.thumbnail_cache import ThumbnailCache
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -46,11 +52,25 @@ class Service:
         annotation: object that selects image-text pairs and stores ratings.
         limits: limits on requests and connections.
         metrics: Prometheus metrics to update.
+        collections: favourites and saved searches.
+        thumbnails: thumbnails on disk. By default, thumbnails are not stored.
     """
 
-    def __init__(self, hot_reload: HotReload, annotation: Annotation, limits: Limits, metrics: ServerMetrics) -> None:
+    def __init__(
+        self,
+        hot_reload: HotReload,
+        annotation: Annotation,
+        limits: Limits,
+        metrics: ServerMetrics,
+        collections: Collections,
+        *,
+        thumbnails: ThumbnailCache | None = None,
+    ) -> None:
         self.hot_reload, self.annotation, self.limits, self.metrics = hot_reload, annotation, limits, metrics
+        self.collections, self.thumbnails = collections, thumbnails or ThumbnailCache(None)
+        self.duplicate_groups = DuplicateGroups()
         self.batcher = Batcher(self._search_batch)
+        self._splits: tuple[Searcher | None, Mapping[str, str]] = (None, {})
         self._upload_slots = asyncio.Semaphore(_MAX_CONCURRENT_UPLOADS)
         self.update_metrics()
 
@@ -66,19 +86,44 @@ class Service:
             paged_query: query and range of results.
 
         Returns:
-            The images, best first, and whether there are more results.
+            The images, whether there are more results, and the number of images that pass the filters.
 
         Raises:
             SearchError: the query is invalid.
             InputError: an uploaded image in the query cannot be decoded.
         """
-        if any(term.content is not None for term in paged_query.query.terms):
-            (matches,) = await self.run_upload_task(self._search_batch, [paged_query])
+        query, k, offset = paged_query.query, paged_query.k, paged_query.offset
+        if query.terms and offset >= MAX_RANKED:
+            raise SearchError(f"The offset is {offset}, expected less than {MAX_RANKED:,} for a query. Add a filter.")
+        if any(term.content is not None for term in query.terms):
+            ((matches, n_images),) = await self.run_upload_task(self._search_batch, [paged_query])
+        elif not query.terms or offset >= DEEP:  # other searches of a batch should not wait for it
+            ((matches, n_images),) = await run_in_threadpool(self._search_batch, [paged_query])
         else:
-            matches = await self.batcher.submit(paged_query)
-        k = paged_query.k
-        more = len(matches) > k and paged_query.offset + k <= MAX_OFFSET
-        return SearchResponse(matches=[_search_match(match) for match in matches[:k]], more=more)
+            matches, n_images = await self.batcher.submit(paged_query)
+        return SearchResponse(
+            matches=[search_match(match) for match in matches[:k]],
+            more=len(matches) > k and (not query.terms or offset + k < MAX_RANKED),
+            n_images=n_images,
+        )
+
+    def favourite_ids(self, filters: SearchFilters) -> frozenset[str] | None:
+        """Return the IDs of the favourite images in the index if the filters need them, and None otherwise.
+
+        Raises:
+            DiskError: the favourites cannot be read.
+        """
+        if not filters.favourites:
+            return None
+        return frozenset(self.find_favourites())
+
+    def find_favourites(self) -> Mapping[str, Favourite]:
+        """Return the favourites that are in the index: image ID -> favourite.
+
+        Raises:
+            DiskError: the favourites cannot be read.
+        """
+        return find_favourites(self.collections.favourites(), self.searcher.index.table)
 
     async def run_upload_task(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -96,8 +141,10 @@ class Service:
         Returns:
             The return value of the function.
         """
-        async with self._upload_slots:
-            return await run_in_threadpool(function, *args, **kwargs)
+        await self._upload_slots.acquire()
+        task = asyncio.ensure_future(run_in_threadpool(function, *args, **kwargs))
+        task.add_done_callback(lambda _: self._upload_slots.release())
+        return await asyncio.shield(task)  # a cancelled request keeps its slot until the function ends
 
     def get_image(self, image_id: str) -> Mapping[str, Any] | None:
         """Return the metadata of an image, or None if the image is not in the index."""
@@ -108,8 +155,16 @@ class Service:
 
     def get_split(self, image_id: str) -> str | None:
         """Return the split of an image, or None if the image is not in the index or has no split."""
-        row = self.get_image(image_id)
-        return None if row is None else row["split"]
+        return self.splits.get(image_id)
+
+    @property
+    def splits(self) -> Mapping[str, str]:
+        """Map the ID of every image that has a split to its split."""
+        searcher, (known_searcher, splits) = self.searcher, self._splits
+        if searcher is not known_searcher:
+            splits = read_splits(searcher.index.table)
+            self._splits = (searcher, splits)
+        return splits
 
     def update_metrics(self) -> None:
         """Update the Prometheus metrics that describe the loaded index and models."""
@@ -117,15 +172,19 @@ class Service:
         self.metrics.loaded_at.set(self.hot_reload.current.loaded_at)
         self.metrics.failed_reloads.set(self.hot_reload.n_failed_reloads)
 
-    def _search_batch(self, paged_queries: Sequence[PagedQuery]) -> list[list[Match]]:
-        """Run a batch of searches. Return k + 1 matches per query if there are more than k results."""
+    def _search_batch(self, paged_queries: Sequence[PagedQuery]) -> list[tuple[list[Match], int]]:
+        """Run a batch of searches. Return k + 1 matches per query if there are more than k results.
+
+        Each result also contains the number of images that pass the filters of the query.
+        """
         self.metrics.batch_size.observe(len(paged_queries))
         searcher = self.searcher
         results: dict[int, list[Match]] = {}
         for (k, offset), positions in _group_by_page(paged_queries).items():
             queries = [paged_queries[position].query for position in positions]
             results.update(zip(positions, searcher.search_many(queries, k + 1, offset), strict=True))
-        return [results[position] for position in range(len(paged_queries))]
+        counts = [searcher.count(paged_query.query) for paged_query in paged_queries]
+        return [(results[position], n_images) for position, n_images in enumerate(counts)]
 
 
 def _group_by_page(paged_queries: Sequence[PagedQuery]) -> dict[tuple[int, int], list[int]]:
@@ -136,31 +195,7 @@ def _group_by_page(paged_queries: Sequence[PagedQuery]) -> dict[tuple[int, int],
     return groups
 
 
-def build_query(request: SearchRequest) -> Query:
-    """Convert a search request to a query.
-
-    Args:
-        request: validated search request.
-
-    Returns:
-        The query. It contains the terms from `request.text`, followed by `request.terms`.
-
-    Raises:
-        SearchError: the request contains no terms, or its search expression is invalid.
-    """
-    filters = Filters(**dict(request.filters))
-    text_terms = parse_query(request.text).terms if request.text else ()
-    terms = (Term(term.weight, text=term.text, image_id=term.image_id) for term in request.terms)
-    return Query((*text_terms, *terms), filters, request.fold_duplicates)
-
-
-def _search_match(match: Match) -> SearchMatch:
-    return SearchMatch(
-        image_id=match.image_id,
-        name=PurePath(match.path).name,
-        score=match.score,
-        relevance=match.relevance,
-        width=match.width,
-        height=match.height,
-        n_duplicates=match.n_duplicates,
-    )
+def read_splits(table: pa.Table) -> dict[str, str]:
+    """Return the splits of the images that have one: image ID -> split."""
+    known = table.filter(pc.is_valid(table["split"]))
+    return dict(zip(known["image_id"].to_pylist(), known["split"].to_pylist(), strict=True))

@@ -1,12 +1,14 @@
 """Routes for monitoring the server: `/health` and `/metrics`."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from kadr.collection import COLOURS
-from kadr.index import Index
-from kadr.serve.api_models import HealthResponse
+from kadr.index import Index, read_indexing_state
+from kadr.serve.api_models import HealthResponse, IndexingProgress
 from kadr.serve.service import Service
 
 
@@ -27,7 +29,8 @@ def status_routes(service: Service) -> APIRouter:
             loaded_at=hot_reload.current.loaded_at,
             up_to_date=hot_reload.up_to_date,
             n_failed_reloads=hot_reload.n_failed_reloads,
-            annotation_error=service.annotation.error,
+            annotation_error=service.annotation.find_error(service.splits),
+            indexing=_indexing_progress(searcher.index),
         )
 
     @router.get("/metrics", response_class=Response)
@@ -40,3 +43,8 @@ def status_routes(service: Service) -> APIRouter:
 
 def _has_colours(index: Index) -> bool:
     return bool(index.table["colours"].null_count < len(index.table))
+
+
+def _indexing_progress(index: Index) -> IndexingProgress | None:
+    state = read_indexing_state(index.details)
+    return None if state is None else IndexingProgress(**asdict(state))

@@ -30,8 +30,8 @@ class TestDeployment:
         assert not deployment.get("pull")
         assert not SETTINGS.get("pull")
 
-    def test_only_one_run_at_a_time_is_allowed(self, deployment: dict[str, Any]) -> None:
-        assert deployment["concurrency_limit"] == 1
+    def test_only_experiments_can_run_at_the_same_time(self, deployment: dict[str, Any]) -> None:
+        assert deployment["concurrency_limit"] == (4 if "experiment" in deployment["parameters"] else 1)
 
 
 def test_every_flow_is_deployed() -> None:

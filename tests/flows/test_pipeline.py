@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 
+from kadr.io.stage_failure import read_failures
 from tests.flows.conftest import MakeDvcProject
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,7 +29,19 @@ JOIN = {
     "deps": ["left.txt", "right.txt"],
     "outs": ["join.txt"],
 }
-FAILING = {**LEFT, "cmd": "echo left >> runs.txt; echo 'left: no such photo'; exit 3"}
+FAILING = {**LEFT, "cmd": "echo left >> runs.txt; python failing.py"}
+FAILING_SCRIPT = """
+import kadr.cli.stage
+from kadr.errors import GateError
+
+def stage(_params):
+    raise GateError("1 gate failed:\\n  rmse is 0.3\\nChange evaluate.gates.", evidence=["reports/rejected"])
+
+kadr.cli.stage.load_params = dict
+kadr.cli.stage.run_stage("left", stage)
+"""
+FAILURE = "1 gate failed:\n  rmse is 0.3\nChange evaluate.gates.\nSee reports/rejected."
+KILLED = "killed by signal 9 (SIGKILL). The machine probably ran out of memory."
 SLEEPER = "import pathlib, time; pathlib.Path('started.txt').touch(); time.sleep(300)"
 SLOW = {"cmd": f'python -c "{SLEEPER}"', "outs": ["slow.txt"]}
 
@@ -126,7 +139,7 @@ def test_the_plan_is_published_and_only_changed_stages_are_passed_to_dvc(
     why = {
         "root": "input.txt modified",
         "left": "if the outputs of root change",
-        "right": "if the outputs of left change",
+        "right": "if the outputs of root change",
         "other": "up to date",
     }
     assert {row["stage"]: row["why"] for row in latest_artifact(server, "plan")} == why
@@ -159,13 +172,26 @@ def test_independent_stages_finish_after_a_failed_stage(
     make_dvc_project: MakeDvcProject, run: Run, server: str
 ) -> None:
     last = {"cmd": "echo last >> runs.txt && cp right.txt last.txt", "deps": ["right.txt"], "outs": ["last.txt"]}
-    project = make_dvc_project({"root": ROOT, "left": FAILING, "right": RIGHT, "join": JOIN, "last": last})
+    killed = {"cmd": "kill -9 $$", "deps": ["root.txt"], "outs": ["killed.txt"]}
+    stages = {"root": ROOT, "left": FAILING, "right": RIGHT, "join": JOIN, "last": last, "killed": killed}
+    project = make_dvc_project(stages)
+    (project / "failing.py").write_text(FAILING_SCRIPT)
     done = run()
     assert done.returncode == 1
-    assert done.stderr.endswith("\nstage left failed: left: no such photo\n")
+    messages = {f"stage left failed: {FAILURE}", f"stage killed failed: {KILLED}"}
+    assert all(message in done.stderr for message in messages), done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(stages_run(project)) == ["last", "left", "right", "root"]  # a stage that fails is not retried
-    assert summary(server) == {"root": "ran", "left": "failed", "right": "ran", "last": "ran", "join": "skipped"}
+    failed = {"left": "failed", "killed": "failed", "join": "skipped"}
+    assert summary(server) == failed | dict.fromkeys(["root", "right", "last"], "ran")
+    rows = {row["stage"]: row["message"] for row in latest_artifact(server, "pipeline")}
+    assert rows["left"] == FAILURE
+    assert rows["killed"].startswith(KILLED)
+    runs = httpx.post(f"{server}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()
+    assert all(message in runs[0]["state"]["message"] for message in messages)
+    failures = read_failures(project / "reports/failures")
+    assert {failure.stage for failure in failures} == {"left", "killed"}
+    assert {failure.flow_run_id for failure in failures} == {runs[0]["id"]}
 
 
 @pytest.mark.slow

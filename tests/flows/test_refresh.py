@@ -21,7 +21,7 @@ from kadr.io.presets import set_value
 from kadr.operations.champion.refresh_report import read_report
 from kadr.sample import write_sample
 from tests.flows.conftest import PROJECT
-from tests.flows.test_worker import commands
+from tests.flows.test_worker import commands, run_worker
 
 pytestmark = pytest.mark.slow
 
@@ -81,15 +81,8 @@ def home(tmp_path: Path, environment: dict[str, str], empty_store: Path, monkeyp
 def worker(home: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
     """Environment variables for commands. The worker of docs/flows.md runs until the end of the test."""
     variables = environment | {"PREFECT_API_URL": server, "KADR_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
-    _, pool, deploy, start, *_ = (command for command in commands() if command[0] == "prefect")
-    subprocess.run([sys.executable, "-m", *pool, "--overwrite"], env=variables, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", *deploy], env=variables, check=True, capture_output=True)
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-m", *start], env=variables, **silent) as process:
-        try:
-            yield variables
-        finally:
-            process.terminate()
+    with run_worker(variables):
+        yield variables
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:
@@ -143,8 +136,9 @@ def _check_lineage(server: str) -> None:
     assert verdict.startswith("# Promoted\n\nnot significantly worse than champion v000001: tau_c ")
     assert report["mlflow_run"] in verdict
     assert "| tau_c |" in verdict
-    drift = {row["variable"]: row["result"] for row in json.loads(latest_artifact(server, "drift"))}
-    assert {"ratings, expert", "relevance", "photos, clip", "texts, tfidf"} <= set(drift)
+    assert "## Drift from champion v000001: " in verdict
+    drift = {row["variable"]: row["action"] for row in json.loads(latest_artifact(server, "drift"))}
+    assert {"expert ratings", "relevance", "image vectors (clip)", "text vectors (tfidf)"} <= set(drift)
     client = mlflow.MlflowClient("sqlite:///mlflow.db")
     tags = client.get_run(report["mlflow_run"]).data.tags
     for key in ("prefect.flow_run_id", "refresh.flow_run_id"):

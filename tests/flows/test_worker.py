@@ -4,8 +4,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.flows.conftest import PROJECT, MakeDvcProject
@@ -36,25 +38,40 @@ def folder(make_dvc_project: MakeDvcProject) -> Path:
     return folder
 
 
-@pytest.fixture
-def worker(folder: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
-    """Environment variables for commands. The worker of docs/flows.md runs until the end of the test."""
-    variables = environment | {"PREFECT_API_URL": server}
-    create_pool, deploy, start_worker = [command for command in commands() if command[0] == "prefect"][1:4]
-    for command in ([*create_pool, "--overwrite"], deploy):  # another test may have created the pool on this server
-        subprocess.run(prefect(command), cwd=folder, env=variables, check=True, capture_output=True)
+@contextmanager
+def run_worker(variables: dict[str, str]) -> Iterator[None]:
+    """Deploy the flows in the working directory and run a worker, with the commands of docs/flows.md.
+
+    Deployments of other tests are deleted, because they belong to other folders.
+    """
+    api = variables["PREFECT_API_URL"]
+    for deployment in httpx.post(f"{api}/deployments/filter", json={}).json():
+        httpx.delete(f"{api}/deployments/{deployment['id']}").raise_for_status()
+    create_pool, start_worker = [command for command in commands() if command[0] == "prefect"][1:3]
+    (deploy,) = [command for command in commands() if command[-1] == "flows.deploy"]
+    for command in (prefect([*create_pool, "--overwrite"]), [sys.executable, *deploy[1:]]):
+        subprocess.run(command, env=variables, check=True, capture_output=True)
     with subprocess.Popen(
-        prefect(start_worker), cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        prefect(start_worker), env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            yield variables
+            yield
         finally:
             process.terminate()
 
 
+@pytest.fixture
+def worker(folder: Path, environment: dict[str, str], server: str) -> Iterator[dict[str, str]]:
+    """Environment variables for commands. The worker of docs/flows.md runs until the end of the test."""
+    variables = environment | {"PREFECT_API_URL": server}
+    with run_worker(variables):
+        yield variables
+
+
 @pytest.mark.slow
 def test_a_worker_runs_the_deployments(folder: Path, worker: dict[str, str]) -> None:
-    first, *others = [command for command in commands() if command[:2] == ["prefect", "deployment"]]
+    deployment_commands = [command for command in commands() if command[:2] == ["prefect", "deployment"]]
+    first, *others = [command for command in deployment_commands if "overrides" not in " ".join(command)]
     (folder / "input.txt").write_text("deployed\n")
     process = subprocess.run(prefect(first), cwd=folder, env=worker, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout + process.stderr

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -56,22 +57,30 @@ def test_a_variant_that_equals_the_model_has_no_difference(small_project: Path, 
     assert rows["without cosine"]["difference"]["tau_c"]["high"] < 0
 
 
-def test_repeated_ablations_update_the_same_child_runs(small_project: Path, small_params: Params) -> None:
+def test_the_embeddings_alone_are_trained_if_they_are_no_baseline(small_project: Path, small_params: Params) -> None:
+    without = small_params.train.model_copy(update={"baselines": ["cosine"]})
+    train(small_params)
+    both = [
+        ablate(with_rows(params, ["modality"], "all"))["rows"]["modality"]["text and photo"]
+        for params in (small_params, small_params.model_copy(update={"train": without}))
+    ]
+    assert both[0] == both[1]
+
+
+def test_the_mlflow_run_has_a_table_of_the_last_ablations(small_project: Path, small_params: Params) -> None:
     train(small_params)
     for _ in range(2):
         metrics = ablate(with_rows(small_params, ["blocks"]))
     client = mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name(small_params.train.experiment)
     assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    children = [run for run in runs if run.data.tags["kadr.role"].startswith("ablation ")]
-    roles = [run.data.tags["kadr.role"] for run in children]
-    assert sorted(roles) == ["ablation blocks: without cosine", "ablation blocks: without product"]
-    (model,) = [run for run in runs if run.data.tags["kadr.role"] == "model"]
-    child = children[roles.index("ablation blocks: without cosine")]
-    assert child.data.tags["mlflow.parentRunId"] == model.info.run_id
-    expected = metrics["rows"]["blocks"]["without cosine"]["tau_c"]["value"]
-    assert child.data.metrics["tau_c"] == pytest.approx(expected, abs=1e-5)
+    (run,) = client.search_runs([experiment.experiment_id])
+    table = pd.read_csv(client.download_artifacts(run.info.run_id, "tables/ablation.csv"))
+    rows = table.set_index(["group", "variant", "metric"])
+    row, expected = rows.loc[("blocks", "without cosine", "tau_c")], metrics["rows"]["blocks"]["without cosine"]
+    assert row["low"] == pytest.approx(expected["tau_c"]["low"], abs=1e-5)
+    assert row["difference"] == pytest.approx(expected["difference"]["tau_c"]["value"], abs=1e-5)
+    assert set(table["variant"]) == {"without cosine", "without product"}
 
 
 def test_an_unknown_group_raises_an_error_before_any_file_is_read(

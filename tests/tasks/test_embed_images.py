@@ -36,7 +36,7 @@ def params(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     params = load_params(project / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(embed_images, "load_image_encoder", lambda params, precision: FakeEncoder())
+    monkeypatch.setattr(embed_images, "load_image_encoder", lambda params, precision, decoding: FakeEncoder())
     return params
 
 
@@ -84,3 +84,11 @@ def test_an_undecodable_image_fails_the_stage_after_all_other_images(params: Par
         embed_images.stage(params, "clip")
     write_tables([write_image("a", "train")], [])
     assert embed_images.stage(params, "clip")["n"] == 1
+
+
+def test_an_image_without_a_file_cannot_be_embedded(params: Params) -> None:
+    row = {"image_id": "a", "path": "a.jpg", "split": "train", "status": "ok"}
+    write_table(pa.Table.from_pylist([row], IMAGES), PROJECT.images, IMAGES)
+    write_table(IMAGES.empty_table(), PROJECT.corpus, IMAGES)
+    with pytest.raises(InputError, match="1 images have no file, such as 'a', so they cannot be embedded"):
+        embed_images.stage(params, "clip")

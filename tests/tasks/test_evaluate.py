@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -16,7 +17,7 @@ from kadr.errors import GateError, ParamsError
 from kadr.io.schemas import PREDICTIONS, read_table, write_table
 from kadr.params import Params
 from kadr.project import PROJECT
-from tasks.evaluate import evaluate, evaluate_retrieval
+from tasks.evaluate import HEADLINE_METRICS, evaluate, evaluate_retrieval
 from tasks.train import train
 
 AGREEMENT = {"tau_c", "tau_b", "spearman", "auc", "average_precision", "ndcg_at_10", "rmse", "r2", "ece"}
@@ -33,6 +34,9 @@ def test_metrics_of_model_baselines_and_raters(small_project: Path, small_params
     for interval in (metrics["tau_c"], metrics["tau_b"], metrics["recall_at_1"], metrics["ceiling"]["tau_c"]):
         assert interval["low"] <= interval["value"] <= interval["high"]
     assert metrics["tau_c"]["value"] > 50
+    headline = json.loads((PROJECT.metrics / "headline.json").read_text())
+    assert set(headline) == {*HEADLINE_METRICS, "tau_c.low", "tau_c.high"}
+    assert headline["tau_c"] == pytest.approx(metrics["tau_c"]["value"], abs=1e-4)
     human = metrics["human"]
     assert human["share"]["value"] == pytest.approx(100 * human["model"]["value"] / human["tau_c"]["value"], rel=1e-5)
     baselines = metrics["baselines"]
@@ -47,6 +51,14 @@ def test_metrics_of_model_baselines_and_raters(small_project: Path, small_params
     assert difference["low"] <= difference["value"] <= difference["high"]
     assert set(metrics["reordering"]) == {"ndcg_at_10"} | RETRIEVAL
     assert metrics["reordering"]["ndcg_at_10"] == metrics["differences"]["cosine"]["ndcg_at_10"]
+
+
+@pytest.mark.slow
+def test_baselines_that_were_not_trained_are_omitted(small_project: Path, small_params: Params) -> None:
+    params = small_params.model_copy(update={"train": small_params.train.model_copy(update={"baselines": []})})
+    train(params)
+    metrics = evaluate(params)
+    assert (metrics["baselines"], metrics["differences"], metrics["reordering"]) == ({}, {}, {})
 
 
 @pytest.mark.slow
@@ -110,13 +122,21 @@ def test_invalid_gate_is_an_error_before_tables_are_read(
 
 
 @pytest.mark.slow
-def test_metrics_are_logged_to_the_runs_of_the_training(small_project: Path, small_params: Params) -> None:
+def test_metrics_are_logged_to_the_run_of_the_training(small_project: Path, small_params: Params) -> None:
     train(small_params)
-    metrics = evaluate(small_params)
     client = mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name(small_params.train.experiment)
     assert experiment is not None
-    runs = {run.data.tags["kadr.role"]: run for run in client.search_runs([experiment.experiment_id])}
-    assert runs["model"].data.metrics["tau_c"] == pytest.approx(metrics["tau_c"]["value"], abs=1e-5)
-    assert runs["model"].data.metrics["human.share"] == pytest.approx(metrics["human"]["share"]["value"], abs=1e-5)
-    assert runs["baseline cosine"].data.metrics["tau_c"] > 50
+    (trained,) = client.search_runs([experiment.experiment_id])
+    metrics = evaluate(small_params)
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time == trained.info.end_time
+    assert run.data.tags["kadr.gates"] == "passed"
+    assert [run.data.metrics[name] for name in ("tau_c", "tau_c.low", "tau_c.high")] == list(metrics["tau_c"].values())
+    assert run.data.metrics["human/share"] == metrics["human"]["share"]["value"]
+    assert run.data.metrics["baselines/cosine/tau_c"] > 50
+    table = pd.read_csv(client.download_artifacts(run.info.run_id, "tables/evaluation.csv")).set_index(
+        ["group", "metric"]
+    )
+    assert table.loc[("differences/cosine", "tau_c")].to_dict() == metrics["differences"]["cosine"]["tau_c"]

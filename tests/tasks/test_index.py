@@ -9,7 +9,7 @@ import pytest
 from kadr.errors import SearchError
 from kadr.index import Index, build_index
 from kadr.io.embeddings import Embeddings, Vectors
-from kadr.io.schemas import IMAGES, read_table, write_table
+from kadr.io.schemas import CAPTIONS, IMAGES, read_table, write_table
 from kadr.operations.tracking.lineage import folder_digest
 from kadr.params import Params
 from kadr.project import PROJECT
@@ -24,6 +24,7 @@ def with_corpus(small_project: Path) -> Path:
     write_table(pa.Table.from_pylist(images, IMAGES), PROJECT.images, IMAGES)
     extra = {"image_id": "corpus.jpg", "path": "corpus.jpg", "split": "corpus", "status": "ok"}
     write_table(pa.Table.from_pylist([extra], IMAGES), PROJECT.corpus, IMAGES)
+    write_table(CAPTIONS.empty_table(), PROJECT.captions, CAPTIONS)
     file = PROJECT.image_embeddings / "clip.parquet"
     known = Embeddings.read(file)
     vectors = np.concatenate([known.vectors, known.vectors[:1]])
@@ -52,6 +53,19 @@ def test_the_index_contains_the_selected_splits(with_corpus: Path, small_params:
     assert index.table["image_id"].to_pylist() == [f"{i:02d}.jpg" for i in range(29)]
     assert run_index(with_splits(small_params, "corpus"))["n_images"] == 1
     assert Index.load(PROJECT.index).table["image_id"].to_pylist() == ["corpus.jpg"]
+
+
+def test_captions_are_searched_as_descriptions(with_corpus: Path, small_params: Params) -> None:
+    texts = ("A tower by the sea", "Boats")
+    rows = [{"caption_id": str(number), "image_id": "corpus.jpg", "text": text} for number, text in enumerate(texts)]
+    write_table(pa.Table.from_pylist(rows, CAPTIONS), PROJECT.captions, CAPTIONS)
+    run_index(with_splits(small_params, "test", "corpus"))
+    index = Index.load(PROJECT.index)
+    row = index.find_row("corpus.jpg")
+    assert row is not None
+    assert index.table["description"][row].as_py() == "A tower by the sea; Boats"
+    assert index.text_index is not None
+    assert index.text_index.search("boat tower").rows.tolist() == [row]
 
 
 def test_recall_is_measured_with_texts(

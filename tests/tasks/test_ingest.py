@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from kadr.errors import InputError, TooManyInvalidError
-from kadr.ingest import ingest
+from kadr.errors import InputError
+from kadr.ingest.pipeline import ingest
+from kadr.ingest.rejection import RejectedInputError
+from kadr.ingest.validation import SUITES
 from kadr.io.schemas import CAPTIONS, IMAGES, LEAKS, QUARANTINE, QUERIES, RATINGS, read_table
 from kadr.params import CorpusParams, IngestParams, load_params
 from kadr.project import PROJECT
@@ -30,9 +33,9 @@ def params(source: Path | str, **changes: object) -> IngestParams:
         "source": str(source),
         "format": "auto",
         "corpus": None,
+        "rating_scale": "auto",
         "max_bad_rows": 0.05,
         "max_bad_images": 0.05,
-        "max_pixels": 1_000_000,
         "near_duplicate_bits": 4,
     }
     return IngestParams.model_validate(settings | changes)
@@ -94,7 +97,7 @@ def header(*names: str) -> Callable[[Path], None]:
 
 
 def make_invalid_rows(source: Path) -> None:
-    rows = [[*row[:2], "7", *row[3:]] if number < 10 else row for number, row in enumerate(train_rows())]
+    rows = [[*row[:2], "four", *row[3:]] if number < 10 else row for number, row in enumerate(train_rows())]
     write_csv(source / "train_dataset.csv", [HEADER, *rows])
 
 
@@ -121,18 +124,21 @@ def make_empty_images(source: Path) -> None:
             write("train_dataset.csv", ",".join(HEADER).encode() + b"\n"),
             r"no ratings found in train_dataset\.csv",
         ),
-        (write("train_dataset.csv", b"img_id,text,rate_1\n00.jpg,A dog\n"), "data row 1 has 2 columns, expected 3"),
+        (
+            write("train_dataset.csv", b"img_id,text,rate_1\n00.jpg,A dog,4,2\n"),
+            r"data row 1 \(line 2\) has 4 columns, expected 3",
+        ),
         (
             write("train_dataset.csv", "img_id,text,rate_1\n00.jpg,кот,1\n".encode()[:-4] + b"\n"),
-            "line 2 is neither UTF-8",
+            "line 2: the bytes d1 0a are not UTF-8, although most other letters are",
         ),
         (
             write("test_queries.csv", b"|id|text|image\n0|a|b|t0.jpg\n"),
-            r"test_queries\.csv: missing column query_id, query_text",
+            r"test_queries\.csv: missing column query_id",
         ),
         (
             lambda source: draw(source / "test_images" / "05.jpg", 5),
-            r"train_images and test_images have 1 file names in common, such as 05\.jpg",
+            r"train_images and test_images contain 1 identical images with the same name, such as 05\.jpg.*Remove",
         ),
     ],
 )
@@ -148,7 +154,7 @@ def test_unusable_input_is_one_error(source: Path, project: Path, change: Callab
         (
             make_invalid_rows,
             r"10 of 120 rating rows are invalid \(8\.3%\).*\n"
-            r"  rating_out_of_scale \(10\): train_dataset\.csv, row 1: rate_1 is '7'; ",
+            r"  rating_not_a_number \(10\): train_dataset\.csv, row 1: rate_1 is 'four'; ",
         ),
         (
             make_empty_images,
@@ -161,8 +167,18 @@ def test_too_much_invalid_input_stops_the_run(
     source: Path, project: Path, change: Callable[[Path], None], message: str
 ) -> None:
     change(source)
-    with pytest.raises(TooManyInvalidError, match=message):
+    with pytest.raises(RejectedInputError, match=message):
         ingest(params(source), project / "expectations")
+
+
+def test_an_uncertain_rating_scale_stops_the_run_until_it_is_set(source: Path, project: Path) -> None:
+    rows = [[*row[:2], "7", *row[3:]] if number < 10 else row for number, row in enumerate(train_rows())]
+    write_csv(source / "train_dataset.csv", [HEADER, *rows])
+    with pytest.raises(InputError, match=r"scale of the expert ratings is uncertain.*Set ingest\.rating_scale"):
+        ingest(params(source), project / "expectations")
+    metrics = ingest(params(source, rating_scale=[1, 7]), project / "expectations").metrics
+    assert metrics["rating_scales"]["expert"]["maximum"] == 7
+    assert metrics["set_aside"]["row"] == {}
 
 
 def test_input_without_a_valid_rating_is_an_error(source: Path, project: Path) -> None:
@@ -275,7 +291,7 @@ def test_a_second_run_writes_identical_files(tmp_path: Path, project: Path, sour
         PROJECT.quarantine: (QUARANTINE, 0),
         PROJECT.leaks: (LEAKS, 0),
     }
-    pages = {f"reports/data_docs/{name}.html" for name in ("images", "corpus", "queries", "captions", "ratings")}
+    pages = {f"reports/data_docs/{name}.html" for name in ("index", *SUITES)} | {"reports/data_docs/failed_rows.csv"}
     assert set(written[0]) == {"params.yaml", "metrics/ingest.json", *map(str, tables), *pages}
     for path, (schema, n) in tables.items():
         assert len(read_table(tmp_path / "run" / path, schema)) == n
@@ -314,31 +330,96 @@ def test_an_interrupted_run_keeps_the_former_files(
     monkeypatch.setattr(pq, "write_table", write_complete)
     (tmp_path / "reports" / "data_docs" / "from_a_previous_run.html").write_text("")
     stage.main(settings)
-    assert {path for path, content in read_outputs().items() if content != former.get(path)} == {
-        str(tmp_path / name) for name in (PROJECT.images, PROJECT.data_docs / "images.html")
-    }
+    changed = {path for path, content in read_outputs().items() if content != former.get(path)}
+    pages = {str(tmp_path / PROJECT.data_docs / f"{name}.html") for name in ("index", *SUITES)}  # show the run's name
+    assert changed - {str(tmp_path / PROJECT.data_docs / "failed_rows.csv")} == {str(tmp_path / PROJECT.images), *pages}
+
+
+@pytest.mark.slow
+def test_rejected_input_keeps_its_evidence_until_a_run_succeeds(
+    tmp_path: Path, project: Path, source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(project / "expectations", "expectations")
+    suite = Path("expectations/images.json")
+    text = suite.read_text()
+    make_empty_images(source)
+    settings = load_params(project / "params.yaml")
+
+    def run(max_bad_images: float) -> None:
+        limits = params("raw", max_bad_images=max_bad_images, max_bad_rows=0.2)
+        stage.main(settings.model_copy(update={"ingest": limits}))
+
+    def reject(max_bad_images: float, problem: str) -> set[str]:
+        """Run the stage on input that it rejects, and return the names of the files that it keeps."""
+        with pytest.raises(InputError, match=problem) as error:
+            run(max_bad_images)
+        assert str(error.value).endswith("reports/rejected_input/index.html shows all rejected rows and images.")
+        assert error.value.evidence == (PROJECT.rejected_input,)
+        assert not Path("data").exists()
+        return {path.name for path in PROJECT.rejected_input.iterdir()}
+
+    assert reject(0.05, "3 of 33 images are invalid") == {"index.html", "quarantine.csv", "failed_rows.csv"}
+    with (PROJECT.rejected_input / "quarantine.csv").open(encoding="utf-8") as file:
+        rejected = [(row["file"], row["row"], row["rule"]) for row in csv.DictReader(file)]
+    assert ("train_images/02.jpg", "", "empty_file") in rejected
+    assert ("train_dataset.csv", "1", "image_set_aside") in rejected
+
+    suite.write_text(text.replace('"max_value": 0.95', '"max_value": 0.3').replace('"warning"', '"critical"'))
+    assert "images.html" in reject(0.2, "images: Images are neither almost black .* such as image_id '03.jpg'")
+    assert "img" in (PROJECT.rejected_input / "images.html").read_text(encoding="utf-8")
+
+    suite.write_text(text.replace('"max_value": 0.95', '"max_value": 0.3'))
+    run(0.2)
+    assert not PROJECT.rejected_input.exists()
+    assert "images: Images are neither almost black" in caplog.text
+    assert "image_id '03.jpg' (0." in caplog.text
+    assert "reports/data_docs/failed_rows.csv lists all rows" in caplog.text
 
 
 @pytest.mark.slow
 def test_cp1251_and_cyrillic_names_give_the_same_tables(source: Path, project: Path) -> None:
     image = (source / "train_images" / "00.jpg").rename(source / "train_images" / "Рыжий кот 1.JPG")
-    rows = [[image.name if row[0] == "00.jpg" else row[0], f'Кот, "номер" {row[1]}', *row[2:]] for row in train_rows()]
+    rows = [
+        [image.name if row[0] == "00.jpg" else row[0], f'Кот и мальчик под деревом, "номер" {row[1]}', *row[2:]]
+        for row in train_rows()
+    ]
     write_csv(source / "train_dataset.csv", [HEADER, *rows])
     utf8 = ingest(params(source), project / "expectations")
     text = (source / "train_dataset.csv").read_text(encoding="utf-8")
     (source / "train_dataset.csv").write_bytes(text.replace("\r\n", "\n").replace("\n", "\r\n").encode("cp1251"))
     cp1251 = ingest(params(source), project / "expectations")
-    assert (utf8.metrics["files_in_cp1251"], cp1251.metrics["files_in_cp1251"]) == ([], ["train_dataset.csv"])
+    assert (utf8.metrics["encodings"], cp1251.metrics["encodings"]) == ({}, {"train_dataset.csv": "cp1251"})
     assert utf8.tables == cp1251.tables
     assert utf8.metrics["rating_rows_set_aside"] == 0
-    assert 'Кот, "номер" Text number 0 .' in utf8.tables["queries"]["text"].to_pylist()
+    assert 'Кот и мальчик под деревом, "номер" Text number 0 .' in utf8.tables["queries"]["text"].to_pylist()
     assert image.name in utf8.tables["ratings"]["image_id"].to_pylist()
+
+
+@pytest.mark.slow
+def test_names_in_other_forms_give_the_same_tables(source: Path, project: Path) -> None:
+    (source / "train_images" / "more").mkdir()
+    (source / "train_images" / "00.jpg").rename(source / "train_images" / "more" / "000.jpg")
+    rows = train_rows()
+    write_csv(
+        source / "train_dataset.csv", [HEADER, *([row[0].replace("00.jpg", "more/000.jpg"), *row[1:]] for row in rows)]
+    )
+    exact = ingest(params(source), project / "expectations")
+    names = ["http://e.org/{}?s=1", "train_images/{}", "C:\\data\\train_images\\{}", "{}.JPG"]
+    changed = [[names[n % 4].format(row[0]), *row[1:]] for n, row in enumerate(rows)]
+    write_csv(source / "train_dataset.csv", [HEADER, *([row[0].replace("00.jpg", "0"), *row[1:]] for row in changed)])
+    for system_file in ("Thumbs.db", "@eaDir", "notes.txt"):
+        (source / "train_images" / system_file).write_text("")
+    other = ingest(params(source), project / "expectations")
+    assert other.tables == exact.tables
+    assert other.metrics["image_names"] == {"exact": 3, "folder": 58, "url": 29, "extension": 29, "leading_zeros": 4}
+    assert other.metrics["passed_over"] == {"train_images": {"thumbnail cache": 2, ".txt": 1}, "test_images": {}}
 
 
 def test_a_failed_stage_prints_the_error_and_writes_nothing(tmp_path: Path, project: Path) -> None:
     done = run_stage(tmp_path / "run", project, "nowhere", None)
     assert done.returncode == 1
-    assert done.stderr.startswith("ingest: ingest.source: the folder nowhere does not exist")
+    assert done.stderr.startswith("ingest: error: ingest.source: the folder nowhere does not exist")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "data").exists()
 

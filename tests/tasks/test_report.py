@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from kadr.errors import InputError
 from kadr.io.schemas import IMAGES, LEAKS, QUARANTINE, read_table, write_table
 from kadr.io.text_files import write_json
 from kadr.params import Params
 from kadr.project import PROJECT
+from kadr.report.data_uri import thumbnail_data_uri
 from tasks import ablate, aggregate, evaluate, index, report, train
 
 pytestmark = pytest.mark.slow
@@ -74,8 +74,12 @@ def test_searches_without_reranking_show_cosines(evaluated_project: Path, small_
     assert "1. relevance " not in html
 
 
-def test_a_missing_image_is_named_in_the_error(evaluated_project: Path, small_params: Params) -> None:
+def test_a_missing_image_does_not_stop_the_report(evaluated_project: Path, small_params: Params) -> None:
+    report.report(small_params)
+    complete = PROJECT.report.read_text(encoding="utf-8")
     for path in evaluated_project.glob("*.jpg"):
         path.unlink()
-    with pytest.raises(InputError, match=r"\.jpg"):
-        report.report(small_params)
+    report.report(small_params)
+    with_placeholders = PROJECT.report.read_text(encoding="utf-8")
+    assert thumbnail_data_uri("none.jpg") in with_placeholders
+    assert thumbnail_data_uri("none.jpg") not in complete

@@ -17,7 +17,7 @@ from kadr.index import Index
 from kadr.operations.champion.champion_versions import MODEL_FOLDERS, REFERENCE_TABLES, publish, roll_back
 from kadr.project import PROJECT
 from kadr.search import Searcher
-from kadr.serve import Annotation, HotReload, Limits, RatingsFile, ServerMetrics, Service, create_app
+from kadr.serve import Annotation, Collections, HotReload, Limits, RatingsFile, ServerMetrics, Service, create_app
 
 N_IMAGES = (30, 60)
 """Number of images in the first and the second version of the champion."""
@@ -86,7 +86,8 @@ def test_searches_succeed_while_the_champion_changes(
         return make_searcher(Index.load(PROJECT.index_artifacts(PROJECT.champion).index))
 
     annotation = Annotation(RatingsFile(Path("ratings_long.csv")), Path("rate_next.csv"), PROJECT.queries)
-    service = Service(HotReload(load, [PROJECT.champion]), annotation, Limits(), ServerMetrics())
+    collections = Collections(PROJECT.collections)
+    service = Service(HotReload(load, [PROJECT.champion]), annotation, Limits(), ServerMetrics(), collections)
     with serve(create_app(service, reload_interval_s=0.1)) as address, search_continuously(address) as failures:
         wait_for_health(address, n_images=60, up_to_date=True)
         roll_back()

@@ -60,7 +60,7 @@ def upload(client: TestClient, route: str, content: bytes) -> httpx.Response:
         (b"%PDF-1.4\n" + jpeg(), "not an image"),
         (EPS, "not an image"),
         (png_of_zeros(60_000, 60_000), "too many pixels"),
-        (png_of_zeros(9_000, 9_000), "81,000,000 pixels (9000 x 9000), expected at most 50,000,000"),
+        (png_of_zeros(9_000, 9_000), "81,000,000 pixels (9000 x 9000), expected at most 25,000,000"),
         (png_of_zeros(2_000, 2_000), "cannot be decoded"),
         (jpeg()[:300], "cannot be decoded"),
     ],
@@ -151,7 +151,7 @@ def test_generated_requests_get_documented_responses(make_service: MakeService, 
     def check(operation: Any) -> None:
         @given(case=operation.as_strategy())
         @settings(
-            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         def send(case: Any) -> None:
             n_requests[case.operation.label] = n_requests.get(case.operation.label, 0) + 1
@@ -162,6 +162,9 @@ def test_generated_requests_get_documented_responses(make_service: MakeService, 
     with serve(create_app(make_service())) as address:
         for operation in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations():
             check(operation.ok())
-    assert len(n_requests) == 11
-    without_parameters = {"GET /health", "GET /metrics", "POST /session"}
+    assert len(n_requests) == sum(len(methods) for methods in create_app(make_service()).openapi()["paths"].values())
+    without_parameters = {
+        *("GET /health", "GET /metrics", "POST /session"),
+        *("GET /favourites", "GET /favourites.csv", "GET /favourites.json", "GET /searches"),
+    }
     assert all(n >= 5 for label, n in n_requests.items() if label not in without_parameters)

@@ -1,16 +1,20 @@
 """Interface for dataset formats, and readers for the test split files, which all built-in formats share."""
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
+from kadr.ingest.columns import Columns
 from kadr.ingest.raw_input import RawInput, RawQueries
-from kadr.ingest.text_tables import normalise_texts, read_rows, require_columns
+from kadr.ingest.table_files import find_table, normalise_texts, read_rows
 
 IMAGE_FOLDERS = {"train": "train_images", "test": "test_images"}
 """Image folder of each split. All built-in formats use these folder names."""
 
-TEST_QUERIES_FILE = "test_queries.csv"
-TEST_IMAGES_FILE = "test_images.csv"
+logger = logging.getLogger(__name__)
+
+TEST_QUERIES_STEM = "test_queries"
+TEST_IMAGES_STEM = "test_images"
 
 
 class Format(Protocol):
@@ -38,21 +42,35 @@ class Format(Protocol):
         ...
 
 
+def find_image_folders(folder: Path) -> dict[str, str]:
+    """Return the image folder of each split. Leave out the test split if the dataset has no file or folder of it."""
+    has_test_split = any("test" in path.name.casefold() for path in folder.iterdir() if path.is_dir()) or any(
+        find_table(folder, stem).is_file() for stem in (TEST_QUERIES_STEM, TEST_IMAGES_STEM)
+    )
+    if has_test_split:
+        return IMAGE_FOLDERS
+    logger.warning(
+        "%s has no test split: no folder %s and no table %s. Retrieval is not evaluated.",
+        folder, IMAGE_FOLDERS["test"], TEST_QUERIES_STEM,
+    )  # fmt: skip
+    return {"train": IMAGE_FOLDERS["train"]}
+
+
 def read_test_queries(folder: Path) -> tuple[RawQueries, ...]:
     """Read the queries in test_queries.csv. Return an empty tuple if the file does not exist.
 
     Raises:
         InputError: the file cannot be read, or a column is missing.
     """
-    path = folder / TEST_QUERIES_FILE
+    path = find_table(folder, TEST_QUERIES_STEM)
     if not path.exists():
         return ()
-    column_names = {"query_id": "query_id", "text": "query_text", "image_id": "image"}
-    rows = read_rows(path, tuple(column_names.values()))
-    require_columns(path, rows, column_names.values())
-    rows = rows[list(column_names.values())].set_axis(list(column_names), axis=1)
+    table = read_rows(path, Columns(("query_id", "text", "image")))
+    rows = table.rows[["query_id", "text", "image"]].set_axis(["query_id", "text", "image_id"], axis=1)
     rows = rows.assign(text=normalise_texts(rows["text"]))
-    return (RawQueries(TEST_QUERIES_FILE, rows, column_names, "test"),)
+    names = table.column_names
+    column_names = {"query_id": names["query_id"], "text": names["text"], "image_id": names["image"]}
+    return (RawQueries(path.name, rows, column_names, "test"),)
 
 
 def read_listed_images(folder: Path) -> dict[str, list[str]]:
@@ -61,9 +79,8 @@ def read_listed_images(folder: Path) -> dict[str, list[str]]:
     Raises:
         InputError: the file cannot be read, or the column `image` is missing.
     """
-    path = folder / TEST_IMAGES_FILE
+    path = find_table(folder, TEST_IMAGES_STEM)
     if not path.exists():
         return {}
-    rows = read_rows(path, ("image",))
-    require_columns(path, rows, ("image",))
+    rows = read_rows(path, Columns(("image",))).rows
     return {"test": sorted(set(rows["image"]) - {""})}

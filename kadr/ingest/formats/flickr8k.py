@@ -6,23 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from kadr.errors import InputError
-from kadr.ingest.formats.base import IMAGE_FOLDERS, read_listed_images, read_test_queries
-from kadr.ingest.raw_input import RawInput, RawQueries, RawRatings
-from kadr.ingest.text_tables import (
-    TEXT_SUFFIXES,
-    ColumnNames,
-    find_file,
-    normalise_texts,
-    read_rows,
-    require_columns,
-)
+from kadr.ingest.columns import Columns, column_key
+from kadr.ingest.formats.base import find_image_folders, read_listed_images, read_test_queries
+from kadr.ingest.raw_input import DETAIL_COLUMNS, RawInput, RawQueries, RawRatings
+from kadr.ingest.table_files import OTHER_COLUMNS, ColumnNames, TableRows, find_table, normalise_texts, read_rows
 
-TEXTS_FILE = "train_dataset.csv"
+TEXTS_STEM = "train_dataset"
 EXPERT_STEMS = ("ExpertAnnotations",)
 CROWD_STEMS = ("CrowdAnnotations", "CrowdFlowerAnnotations")
 _PAIR_COLUMNS = ("image", "query_id")
 _CROWD_COLUMNS = ("share_yes", "yes", "no")
-_COLUMN_NAMES = {"image_id": "image", "query_id": "query_id"}
+_ID_KEYS = frozenset({"hitid", "assignmentid", "taskid", "id", "index", "rownumber", "unnamed0"})
+"""Keys of columns that contain IDs in place of ratings. The key is the name in lower case, without separators."""
 
 
 class Flickr8k:
@@ -33,8 +28,8 @@ class Flickr8k:
     """
 
     layout = (
-        f"{TEXTS_FILE} (image, query_id, query_text), ExpertAnnotations.tsv, CrowdAnnotations.tsv, train_images/ and "
-        "test_images/"
+        f"{TEXTS_STEM}.csv (image, query_id, query_text), ExpertAnnotations.tsv, CrowdAnnotations.tsv, train_images/ "
+        "and test_images/"
     )
 
     def recognises(self, folder: Path) -> bool:
@@ -47,11 +42,11 @@ class Flickr8k:
         Raises:
             InputError: a file or a column is missing, or a file cannot be read.
         """
-        expert_path, crowd_path = find_file(folder, *EXPERT_STEMS), find_file(folder, *CROWD_STEMS)
-        experts, expert_texts, expert_columns = _read_annotations(
+        expert_path, crowd_path = find_table(folder, *EXPERT_STEMS), find_table(folder, *CROWD_STEMS)
+        experts, expert_texts, expert_columns, expert_names = _read_annotations(
             expert_path, lambda n: [f"rate_{k}" for k in range(1, n + 1)]
         )
-        crowd, crowd_texts, crowd_columns = _read_annotations(crowd_path, lambda _n: _CROWD_COLUMNS)
+        crowd, crowd_texts, crowd_columns, crowd_names = _read_annotations(crowd_path, lambda _n: _CROWD_COLUMNS)
         if len(crowd_columns) != len(_CROWD_COLUMNS):
             raise InputError(
                 f"{crowd_path}: the number of rating columns is {len(crowd_columns)} ({', '.join(crowd_columns)}), "
@@ -59,14 +54,17 @@ class Flickr8k:
                 "columns."
             )
         share, positive, negative = crowd_columns
-        texts = ((TEXTS_FILE, _read_texts(folder)), (expert_path.name, expert_texts), (crowd_path.name, crowd_texts))
+        texts_path = find_table(folder, TEXTS_STEM)
+        texts = (
+            (texts_path.name, _read_texts(texts_path)),
+            (expert_path.name, expert_texts),
+            (crowd_path.name, crowd_texts),
+        )
         return RawInput(
-            folders=IMAGE_FOLDERS,
+            folders=find_image_folders(folder),
             ratings=(
-                RawRatings(expert_path.name, experts, _COLUMN_NAMES, expert_columns=tuple(expert_columns)),
-                RawRatings(
-                    crowd_path.name, crowd, _COLUMN_NAMES, crowd_column=share, vote_columns=(positive, negative)
-                ),
+                RawRatings(expert_path.name, experts, expert_names, expert_columns=tuple(expert_columns)),
+                RawRatings(crowd_path.name, crowd, crowd_names, crowd_column=share, vote_columns=(positive, negative)),
             ),
             queries=(*_training_texts(texts), *read_test_queries(folder)),
             listed_images=read_listed_images(folder),
@@ -76,29 +74,36 @@ class Flickr8k:
 def has_annotations(folder: Path) -> bool:
     """Return whether a folder contains an ExpertAnnotations or CrowdAnnotations file."""
     stems = (*EXPERT_STEMS, *CROWD_STEMS)
-    return any((folder / f"{stem}{suffix}").is_file() for stem in stems for suffix in TEXT_SUFFIXES)
+    return any(find_table(folder, stem).is_file() for stem in stems)
 
 
-def _read_annotations(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return the rated pairs, the texts and the names of the rating columns.
+def _read_annotations(
+    path: Path, names: ColumnNames
+) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str], dict[str, str]]:
+    """Return the rated pairs, the texts, the names of the rating columns and the names of the ID columns.
 
     The texts are None if the file has no query_text column.
     """
-    rows = read_rows(path, _PAIR_COLUMNS, lambda n: [*_PAIR_COLUMNS, *names(n - len(_PAIR_COLUMNS))])
-    rating_columns = [name for name in rows.columns if name not in {*_PAIR_COLUMNS, "query_text", ""}]
-    texts = rows[["query_id", "query_text"]] if "query_text" in rows.columns else None
-    pairs = rows[[*_PAIR_COLUMNS, *rating_columns]].rename(columns={"image": "image_id"})
-    return pairs, texts, rating_columns
+    columns = Columns(_PAIR_COLUMNS, ("text", *DETAIL_COLUMNS), others=lambda name: column_key(name) not in _ID_KEYS)
+    table = read_rows(path, columns, lambda n: [*_PAIR_COLUMNS, *names(n - len(_PAIR_COLUMNS))])
+    rows = table.rows
+    rating_columns = [name for name in table.column_names if name not in {*_PAIR_COLUMNS, "text", *DETAIL_COLUMNS}]
+    texts = rows[["query_id", "text"]] if "text" in rows.columns else None
+    others = [name for name in (*DETAIL_COLUMNS, OTHER_COLUMNS) if name in rows.columns]
+    pairs = rows[[*_PAIR_COLUMNS, *rating_columns, *others]].rename(columns={"image": "image_id"})
+    return pairs, texts, rating_columns, _id_names(table)
 
 
-def _read_texts(folder: Path) -> pd.DataFrame | None:
+def _id_names(table: TableRows) -> dict[str, str]:
+    """Return the names of the columns in the file."""
+    return table.column_names | {"image_id": table.column_names["image"]}
+
+
+def _read_texts(path: Path) -> pd.DataFrame | None:
     """Read the texts in train_dataset.csv. Return None if the file does not exist."""
-    path = folder / TEXTS_FILE
     if not path.exists():
         return None
-    rows = read_rows(path, ("query_id", "query_text"))
-    require_columns(path, rows, ("query_id", "query_text"))
-    return rows[["query_id", "query_text"]]
+    return read_rows(path, Columns(("query_id", "text"))).rows[["query_id", "text"]]
 
 
 def _training_texts(files: Sequence[tuple[str, pd.DataFrame | None]]) -> list[RawQueries]:

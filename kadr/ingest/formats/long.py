@@ -5,30 +5,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from kadr.errors import InputError
-from kadr.ingest.formats.base import IMAGE_FOLDERS, read_listed_images, read_test_queries
+from kadr.ingest.blank_words import clear_words
+from kadr.ingest.columns import Columns
+from kadr.ingest.formats.base import find_image_folders, read_listed_images, read_test_queries
 from kadr.ingest.formats.single_file import hash_texts
-from kadr.ingest.raw_input import RawInput, RawLongRatings, RawQueries
-from kadr.ingest.text_tables import TEXT_SUFFIXES, find_file, normalise_texts, read_rows, require_columns
+from kadr.ingest.raw_input import DETAIL_COLUMNS, RawInput, RawLongRatings, RawQueries
+from kadr.ingest.table_files import OTHER_COLUMNS, TableRows, find_table, normalise_texts, read_rows
+from kadr.io.spreadsheet_cells import unescape_cell
 
 logger = logging.getLogger(__name__)
 
 STEM = "ratings_long"
-COLUMNS = ("image", "text", "rater", "rating")
-_SUFFIXES = (".csv", *(suffix for suffix in TEXT_SUFFIXES if suffix != ".csv"), ".parquet")
+COLUMNS = ("image", "text", "rating")
 
 
 class LongTable:
-    """Reader for a text table or Parquet file that contains one rating per row."""
+    """Reader for a table that contains one rating per row."""
 
     layout = (
-        f"{STEM}.csv or {STEM}.parquet ({', '.join(COLUMNS)}, and optionally source, which is expert or crowd), "
-        "train_images/ and test_images/"
+        f"{STEM}.csv or {STEM}.parquet ({', '.join(COLUMNS)}, and optionally rater, time, and source, which is expert "
+        "or crowd), train_images/ and test_images/"
     )
 
     def recognises(self, folder: Path) -> bool:
@@ -42,7 +38,7 @@ class LongTable:
             InputError: a file or a column is missing, or a file cannot be read.
         """
         without_ratings = RawInput(
-            folders=IMAGE_FOLDERS,
+            folders=find_image_folders(folder),
             ratings=(),
             queries=read_test_queries(folder),
             listed_images=read_listed_images(folder),
@@ -56,7 +52,7 @@ def find_long_file(folder: Path) -> Path:
     Raises:
         InputError: the folder contains several ratings_long files.
     """
-    return find_file(folder, STEM, suffixes=_SUFFIXES)
+    return find_table(folder, STEM)
 
 
 def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
@@ -67,22 +63,41 @@ def add_long_ratings(raw: RawInput, path: Path) -> RawInput:
     Raises:
         InputError: the file or a column is missing, or the file cannot be read.
     """
-    rows = _read_parquet(path) if path.suffix == ".parquet" else read_rows(path, COLUMNS)
-    require_columns(path, rows, COLUMNS)
-    unused = [name for name in rows.columns if name and name not in {*COLUMNS, "source"}]
-    if unused:
-        logger.warning("Ignored columns in %s: %s", path.name, ", ".join(unused))
-    source = rows["source"].str.lower() if "source" in rows.columns else ""
+    table = read_long_rows(path)
+    rows = table.rows
+    if table.unread:
+        logger.warning("Ignored columns in %s: %s", path.name, ", ".join(table.unread))
+    source = clear_words(rows["source"]).str.lower() if "source" in rows.columns else ""
+    rater = rows["rater"] if "rater" in rows.columns else ""
     texts = normalise_texts(rows["text"])
     known_ids = training_query_ids(raw)
     query_ids = texts.map(known_ids).astype("str").fillna(hash_texts(texts))
-    rows = rows.rename(columns={"image": "image_id"}).assign(query_id=query_ids, text=texts, source=source)
+    rows = rows.rename(columns={"image": "image_id"}).assign(query_id=query_ids, text=texts, source=source, rater=rater)
     rows["source"] = rows["source"].mask(rows["source"] == "", "expert")
-    column_names = {"image_id": "image", "query_id": "text"}
+    column_names = table.column_names | {
+        "image_id": table.column_names["image"],
+        "query_id": table.column_names["text"],
+    }
+    others = [name for name in ("time", "scale_min", "scale_max", OTHER_COLUMNS) if name in rows.columns]
     new_texts = rows.loc[~texts.isin(known_ids) & (texts != ""), ["query_id", "text"]].drop_duplicates()
-    ratings = RawLongRatings(path.name, rows[["image_id", "query_id", "rater", "rating", "source"]], column_names)
+    ratings = RawLongRatings(
+        path.name, rows[["image_id", "query_id", "rater", "rating", "source", *others]], column_names
+    )
     queries = RawQueries(path.name, new_texts.assign(image_id=""), column_names, "train")
     return replace(raw, ratings=(*raw.ratings, ratings)).add_training_texts(queries)
+
+
+def read_long_rows(path: Path) -> TableRows:
+    """Read the rows of a ratings_long file.
+
+    The server adds an apostrophe to values that a spreadsheet would compute, such as `=1+1`. It is removed.
+
+    Raises:
+        InputError: the file or a column is missing, or the file cannot be read.
+    """
+    table = read_rows(path, Columns(COLUMNS, ("source", *DETAIL_COLUMNS)))
+    texts = {name: table.rows[name].map(unescape_cell) for name in ("image", "text", "rater") if name in table.rows}
+    return replace(table, rows=table.rows.assign(**texts))
 
 
 def training_query_ids(raw: RawInput) -> Mapping[str, str]:
@@ -94,23 +109,3 @@ def training_query_ids(raw: RawInput) -> Mapping[str, str]:
                 if query_id:
                     ids.setdefault(text, query_id)
     return ids
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read all columns of a Parquet file as text without surrounding spaces.
-
-    Null values become "". The index `row` starts at 1.
-    """
-    try:
-        table = pq.read_table(path)
-        columns = {
-            name: pc.utf8_trim_whitespace(pc.fill_null(table.column(name).cast(pa.string()), "")).to_pandas()
-            for name in table.column_names
-        }
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path}: the table cannot be read ({error}). Save the table as a Parquet file that contains only text and "
-            "numbers."
-        ) from error
-    rows = pd.DataFrame(columns)
-    return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))

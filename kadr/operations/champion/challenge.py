@@ -6,7 +6,6 @@ challenger is promoted unless it is significantly worse. If a challenge is inter
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from kadr.errors import ModelError
@@ -19,11 +18,12 @@ from kadr.operations.champion.champion_versions import (
     read_record,
     set_alias,
 )
+from kadr.operations.champion.drift import summarise
 from kadr.operations.champion.model_comparison import compare_with_champion
 from kadr.operations.champion.refresh_report import Report, read_report, write_report
 from kadr.operations.tracking.lineage import folder_digest, prefect_run
 from kadr.operations.tracking.model_registry import register_model
-from kadr.operations.tracking.runs import find_run
+from kadr.operations.tracking.runs import find_run, run_address
 from kadr.operations.tracking.tracking_store import tolerate_store_errors
 from kadr.params import Params
 from kadr.project import PROJECT
@@ -38,7 +38,8 @@ def challenge(params: Params) -> Report:
         champion: name of the champion version after the challenge.
         snapshot: folder of the raw dataset that the challenger was trained on.
         model_sha256, mlflow_run, mlflow_url: digest of the challenger's model, and ID and URL of its MLflow run.
-        drift, compared_pairs, metrics: results of the comparison, missing if there was no champion.
+        data_drift: result of `summarise`, missing if there was no champion.
+        compared_pairs, metrics: results of the comparison, missing if there was no champion.
     """
     version, key = current_version(), challenger_key()
     if version and (report := find_earlier_verdict(version, key)):
@@ -50,15 +51,15 @@ def challenge(params: Params) -> Report:
         **_model_lineage(params.train.experiment),
     }
     if version:
-        drift = drift_from_champion(version, params.embed_images.encoders, params.embed_texts.encoders)
-        comparison = compare_with_champion(version, params.evaluate, params.seed)
-        report |= {"drift": [asdict(variable) for variable in drift], **comparison}
+        report["data_drift"] = summarise(version.name, drift_from_champion(version, params))
+        report |= compare_with_champion(version, params.evaluate, params.seed)
     if report.get("rejected"):
         report |= {"verdict": "rejected", "reason": report["rejected"]}
     else:
         report |= {"verdict": "promoted", "reason": report.get("accepted", "there was no champion")}
         report = _promote(report, params)
-    _tag_run(report)
+    if report["mlflow_run"]:
+        _tag_run(report)
     return write_report(report)
 
 
@@ -93,9 +94,8 @@ def find_earlier_verdict(version: Path, key: str) -> Report | None:
 
 def _promote(report: Report, params: Params) -> Report:
     """Register and publish the challenger. Return the report with the name of the new champion version."""
-    mlflow_model = None
-    with tolerate_store_errors("the registered model"):
-        mlflow_model = register_model(params.train.experiment, params.embed_images, params.embed_texts)
+    register = tolerate_store_errors("the registered model")(register_model)
+    mlflow_model = register(params.train.experiment, params.embed_images, params.embed_texts)
     version = publish({key: value for key, value in report.items() if key != "champion"}, mlflow_model)
     return read_record(version) | {"champion": version.name}
 
@@ -119,24 +119,19 @@ def challenger_key() -> str:
 
 def _model_lineage(experiment: str) -> Report:
     """Return the digest of the challenger's model, and the ID and URL of its MLflow run (None if there is no run)."""
-    report: Report = {"model_sha256": folder_digest(PROJECT.relevance_model), "mlflow_run": None, "mlflow_url": None}
-    with tolerate_store_errors("the verdict"):
-        import mlflow
-
-        run, store = find_run(experiment, report["model_sha256"]), mlflow.get_tracking_uri()
-        if run is not None:
-            page = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-            report |= {"mlflow_run": run.info.run_id, "mlflow_url": page if store.startswith("http") else None}
-    return report
+    digest = folder_digest(PROJECT.relevance_model)
+    run = tolerate_store_errors("the verdict")(find_run)(experiment, digest)
+    run_id, address = (run.info.run_id, run_address(run)) if run is not None else (None, None)
+    return {"model_sha256": digest, "mlflow_run": run_id, "mlflow_url": address}
 
 
+@tolerate_store_errors("the verdict")
 def _tag_run(report: Report) -> None:
     """Tag the challenger's MLflow run with the verdict."""
-    if report["mlflow_run"] is None:
-        return
-    with tolerate_store_errors("the verdict"):
-        import mlflow
+    import mlflow
 
-        tags = {"verdict": report["verdict"], "reason": report["reason"], "champion": str(report["champion"])}
-        for key, value in (tags | prefect_run()).items():
-            mlflow.MlflowClient().set_tag(report["mlflow_run"], f"refresh.{key}", value)
+    tags = {"verdict": report["verdict"], "reason": report["reason"], "champion": str(report["champion"])}
+    if drift := report.get("data_drift"):
+        tags["drift"] = f"{drift['action']}: {drift['reason']}"
+    for key, value in (tags | prefect_run()).items():
+        mlflow.MlflowClient().set_tag(report["mlflow_run"], f"refresh.{key}", value)

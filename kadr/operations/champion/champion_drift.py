@@ -1,6 +1,5 @@
 """Measure the drift between a champion version's data and the current tables and embeddings."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -9,6 +8,8 @@ from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import read_table
 from kadr.operations.champion.champion_versions import REFERENCE_TABLES
 from kadr.operations.champion.drift import Drift, table_drift, vector_drift
+from kadr.operations.dvc_cache import cached_file
+from kadr.params import Params
 from kadr.project import PROJECT
 
 
@@ -18,45 +19,40 @@ def read_lock_outs(lock: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
-def drift_from_champion(version: Path, image_encoders: Iterable[str], text_encoders: Iterable[str]) -> list[Drift]:
+def drift_from_champion(version: Path, params: Params) -> list[Drift]:
     """Measure the drift of the ratings, texts and embeddings since a champion version was published.
 
     The champion's embeddings are read from the DVC cache. If the DVC cache no longer contains these embeddings,
-    `Drift.result` reports that the embeddings were not compared.
+    `Drift.note` reports that the embeddings were not compared.
 
     Args:
         version: folder of the champion version.
-        image_encoders: names of the image encoders.
-        text_encoders: names of the text encoders.
+        params: settings of the project. The settings of the `evaluate` stage apply to the confidence intervals.
     """
+    from dvc.repo import Repo
+
     current = {name: read_table(path, schema).to_pandas() for name, (path, schema) in REFERENCE_TABLES.items()}
     reference = {
         name: read_table(version / "tables" / path.name, schema).to_pandas()
         for name, (path, schema) in REFERENCE_TABLES.items()
     }
-    images = _embedding_drift("photos", PROJECT.image_embeddings, image_encoders, version / PROJECT.dvc_lock.name)
-    texts = _embedding_drift("texts", PROJECT.text_embeddings, text_encoders, version / PROJECT.dvc_lock.name)
-    return [*table_drift(reference, current), *images, *texts]
-
-
-def _embedding_drift(label: str, folder: Path, encoders: Iterable[str], lock: Path) -> Iterator[Drift]:
-    md5 = read_lock_outs(lock)
-    for name in encoders:
-        path = folder / f"{name}.parquet"
-        current, reference = Embeddings.read(path), _cached_file(md5.get(path.as_posix()))
-        if reference is None:
-            result = "not compared: the DVC cache no longer contains the champion's vectors"
-            yield Drift.not_compared(f"{label}, {name}", 0, len(current.ids), result)
-        else:
-            yield vector_drift(f"{label}, {name}", Embeddings.read(reference), current)
-
-
-def _cached_file(md5: str | None) -> Path | None:
-    """Return the path of a file in the DVC cache, or None if the cache does not contain the file."""
-    from dvc.repo import Repo
-
-    if md5 is None:
-        return None
+    drifts = table_drift(reference, current, params.evaluate, params.seed)
+    md5_by_path = read_lock_outs(version / PROJECT.dvc_lock.name)
     with Repo() as repo:
-        path = Path(repo.cache.local.oid_to_path(md5))
-    return path if path.is_file() else None
+        for label, folder, encoders in (
+            ("image", PROJECT.image_embeddings, params.embed_images.encoders),
+            ("text", PROJECT.text_embeddings, params.embed_texts.encoders),
+        ):
+            for name in encoders:
+                path = folder / f"{name}.parquet"
+                md5 = md5_by_path.get(path.as_posix())
+                cached = cached_file(repo, md5) if md5 else None
+                drifts.append(_embedding_drift(f"{label} vectors ({name})", cached, Embeddings.read(path), params))
+    return drifts
+
+
+def _embedding_drift(variable: str, reference: Path | None, current: Embeddings, params: Params) -> Drift:
+    if reference is None:
+        note = "not compared: the DVC cache no longer contains the champion's vectors"
+        return Drift(variable, 0, len(current.ids), note=note)
+    return vector_drift(variable, Embeddings.read(reference), current, params.evaluate, params.seed)

@@ -114,10 +114,14 @@ def set_alias(mlflow_model: Sequence[str] | None) -> None:
         mlflow_model: name and version of the registered model. If None, the alias does not change.
     """
     if mlflow_model is not None:
-        with tolerate_store_errors(f"the alias {ALIAS}"):
-            import mlflow
+        _set_alias(*mlflow_model)
 
-            mlflow.MlflowClient().set_registered_model_alias(mlflow_model[0], ALIAS, mlflow_model[1])
+
+@tolerate_store_errors(f"the alias {ALIAS}")
+def _set_alias(model: str, version: str) -> None:
+    import mlflow
+
+    mlflow.MlflowClient().set_registered_model_alias(model, ALIAS, version)
 
 
 def roll_back(version_name: str | None = None) -> tuple[str, str]:

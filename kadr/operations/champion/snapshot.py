@@ -13,13 +13,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kadr.errors import InputError
-from kadr.ingest import ingest
 from kadr.ingest.fetch import fetch, listing_key
+from kadr.ingest.pipeline import ingest
+from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.presets import set_value
 from kadr.io.storage import exclusive_lock
 from kadr.io.text_files import write_json
-from kadr.params import IngestParams
+from kadr.params import DecodingParams, IngestParams
 from kadr.project import PROJECT
+from kadr.report.rejected_input import keep_rejected_input
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ If this file is missing, snapshots are fetched again.
 """
 
 
-def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
+def take_snapshot(address: str, params: IngestParams, decoding: DecodingParams = DEFAULT_LIMITS) -> tuple[Path, bool]:
     """Use a snapshot as the input of the pipeline.
 
     The project changes only if the snapshot passes all checks of the `ingest` stage. A folder that is already in
@@ -39,6 +41,7 @@ def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
     Args:
         address: local folder, or fsspec address such as s3://bucket/photos.
         params: current ingest settings.
+        decoding: settings of the image decoder.
 
     Returns:
         Folder of the snapshot in data/raw, and whether the snapshot is new.
@@ -53,7 +56,7 @@ def take_snapshot(address: str, params: IngestParams) -> tuple[Path, bool]:
         if is_new := not (key in snapshots and folder.is_dir()):
             folder = _fetch_snapshot(address, key, source)
             if is_new := folder != source or _is_in_raw(address):
-                _validate(address, folder, params)
+                _validate(address, folder, params, decoding)
                 _add_to_dvc(folder)
             if _is_in_raw(address):
                 key = listing_key(address)  # DVC may have changed the modification times
@@ -112,14 +115,16 @@ def _has_same_files(folder: Path, other: Path) -> bool:
     return names == other_names and all(filecmp.cmp(folder / name, other / name, shallow=False) for name in names)
 
 
-def _validate(address: str, folder: Path, params: IngestParams) -> None:
+def _validate(address: str, folder: Path, params: IngestParams, decoding: DecodingParams) -> None:
     """Raise InputError if the snapshot fails a check of the `ingest` stage."""
     try:
-        ingested = ingest(params.model_copy(update={"source": folder.as_posix()}), PROJECT.expectations)
+        with keep_rejected_input(folder.as_posix()):
+            ingested = ingest(params.model_copy(update={"source": folder.as_posix()}), PROJECT.expectations, decoding)
     except InputError as error:
         raise InputError(
             f"Snapshot {address} fails the checks of the `ingest` stage, so the pipeline input was not "
-            f"changed.\n{error}\nThe fetched files are in {folder}."
+            f"changed.\n{error}\nThe fetched files are in {folder}.",
+            evidence=error.evidence,
         ) from error
     counts = ", ".join(f"{len(table):,} {name}" for name, table in ingested.tables.items())
     logger.info("%s passes all checks: %s", folder, counts)

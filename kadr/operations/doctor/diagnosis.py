@@ -7,13 +7,12 @@ from kadr.embed.cache import cache_root
 from kadr.operations.doctor import machine_checks, project_checks
 from kadr.operations.doctor.dvc_checks import check_dvc
 from kadr.operations.doctor.finding import Finding
+from kadr.operations.doctor.index_checks import check_indexes
 from kadr.operations.doctor.service_checks import check_mlflow, check_prefect
 from kadr.project import PROJECT
 
 LOCK_FILE = Path("requirements.lock")
 WRITTEN_FOLDERS = (Path(), Path("data"), PROJECT.models, Path("reports"), PROJECT.metrics, Path(".dvc/tmp"))
-INDEX_COMMANDS = {PROJECT.index: "dvc repro index", PROJECT.models / "photos": "kadr index PHOTOS"}
-"""Command that creates the index in each folder."""
 
 
 def diagnose() -> Iterator[Finding]:
@@ -31,11 +30,7 @@ def diagnose() -> Iterator[Finding]:
         yield from project_checks.check_source(params.ingest)
         yield from project_checks.check_encoders(params.embed_images, params.embed_texts, params.clip)
         yield from check_dvc()
-        yield from project_checks.check_indexes(
-            list(params.embed_images.encoders),
-            params.shared_encoders,
-            {folder: command for folder, command in INDEX_COMMANDS.items() if folder.exists()},
-        )
+        yield from check_indexes(params)
         yield from machine_checks.check_cores(params.train.num_threads)
     yield from machine_checks.check_precision()
     yield from check_mlflow()

@@ -1,4 +1,4 @@
-"""Check the DVC project: outdated stages, missing files and leftover lock entries."""
+"""Check the DVC project: failed and outdated stages, missing files and leftover lock entries."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from kadr.io.stage_failure import StageFailure, read_failures
 from kadr.operations.doctor.dvc_status import NOT_RUN, describe_changes, stage_changes
 from kadr.operations.doctor.finding import Finding, note, ok, problem
 
@@ -15,7 +16,7 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def check_dvc() -> Iterator[Finding]:
-    """Check that all stages are up to date."""
+    """Check that all stages are up to date. For a stage whose last run failed, the finding is the reason."""
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
@@ -45,15 +46,26 @@ def check_dvc() -> Iterator[Finding]:
 
 
 def _check_stages(changes: dict[str, list[tuple[str, str]]], has_remote: bool) -> Iterator[Finding]:
-    if changes and all(stage == [("", NOT_RUN)] for stage in changes.values()):
-        yield problem("stages", "No stage has run yet.", "dvc pull, or dvc repro" if has_remote else "dvc repro")
-        return
     outdated = {name: stage for name, stage in changes.items() if stage}
+    failures = [failure for failure in read_failures() if failure.stage in outdated]
+    for failure in failures:
+        yield _failed(failure)
+        del outdated[failure.stage]
+    if changes and all(stage == [("", NOT_RUN)] for stage in changes.values()):
+        if not failures:
+            yield problem("stages", "No stage has run yet.", "dvc pull, or dvc repro" if has_remote else "dvc repro")
+        return
     for name, stage in outdated.items():
         fix = _fix_for_states({state for _, state in stage}, has_remote)
         yield problem(f"stage {name}", describe_changes(stage), fix)
-    if not outdated:
+    if not outdated and not failures:
         yield ok("stages", f"{len(changes)} stages are up to date")
+
+
+def _failed(failure: StageFailure) -> Finding:
+    flow_run = f" in flow run {failure.flow_run_id}" if failure.flow_run_id else ""
+    message = f"failed on {failure.time:%Y-%m-%d at %H:%M} UTC{flow_run}: {failure.describe()}"
+    return problem(f"stage {failure.stage}", message, f"correct the cause, then dvc repro {failure.stage}")
 
 
 def _fix_for_states(states: set[str], has_remote: bool) -> str:

@@ -1,11 +1,7 @@
-"""Check the project: params.yaml, the raw dataset, encoder weights, the embedding cache and the indexes."""
+"""Check the project: params.yaml, the raw dataset, encoder weights and the embedding cache."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kadr.encoders.weights import resolve_package_path
 from kadr.errors import CacheError, EncoderError, ParamsError
@@ -32,7 +28,8 @@ def check_source(params: IngestParams) -> Iterator[Finding]:
         yield problem("source", f"ingest.source: folder {source} does not exist.", fix)
         return
     corpus = params.corpus
-    paths = [source / name for name in ((corpus.captions, corpus.images) if corpus else ())]
+    names = () if corpus is None else (corpus.captions,) if params.vectors else (corpus.captions, corpus.images)
+    paths = [source / name for name in names]
     missing = [path for path in paths if not path.exists()]
     for path in missing:
         yield problem(
@@ -62,7 +59,7 @@ def check_encoders(images: EmbedImagesParams, texts: EmbedTextsParams, clip: Cli
         for name, encoder in encoders.items()
         for setting, path in (encoder.weight_paths | encoder.weight_packages).items()
     }
-    if clip.source != "hub" and clip.init:
+    if clip.source in ("local", "train") and clip.init:
         weights["clip.init"] = clip.init
     missing = {key: path for key, path in weights.items() if not _weights_exist(path)}
     for key, path in missing.items():
@@ -111,62 +108,3 @@ def check_cache(root: str) -> Iterator[Finding]:
         yield problem("cache", str(error), "run `kadr cache list` to see the details")
         return
     yield ok("cache", f"{root}: {n_shards} shards; `kadr cache verify` checks every byte")
-
-
-def check_indexes(encoders: Sequence[str], shared: Sequence[str], commands: Mapping[Path, str]) -> Iterator[Finding]:
-    """Verify the checksums of all index files, and check that each index was built with the current encoders.
-
-    Args:
-        encoders: names of the image encoders in params.yaml.
-        shared: names of the encoders that embed both images and texts.
-        commands: command that creates each index, by folder.
-    """
-    from kadr.index import damaged_files
-
-    current_keys = {name: _encoder_key(PROJECT.image_embeddings / f"{name}.parquet") for name in encoders}
-    for folder, command in commands.items():
-        try:
-            description = json.loads((folder.resolve() / "index.json").read_text(encoding="utf-8"))
-            keys = {str(name): str(encoder["key"]) for name, encoder in description["encoders"].items()}
-            damaged = damaged_files(folder.resolve(), description.get("sha256", {}))
-        except FileNotFoundError:
-            yield note("index", f"{folder} does not contain an index.", command)
-            continue
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            yield problem("index", f"{folder}/index.json cannot be read ({error}).", command)
-            continue
-        for name in damaged:
-            yield problem(
-                "index",
-                f"{folder / name} is damaged: its checksum differs from the checksum in index.json.",
-                f"rm -r {folder}; {command}",
-            )
-        if difference := _encoder_difference(keys, current_keys, shared):
-            yield problem("index", f"{folder}: {difference}", command)
-        elif not damaged:
-            yield ok("index", f"{folder} is undamaged and uses the current encoders")
-
-
-def _encoder_difference(keys: Mapping[str, str], current_keys: Mapping[str, str | None], shared: Sequence[str]) -> str:
-    """Describe how the encoders of an index differ from the current encoders. Return an empty string if they match.
-
-    Args:
-        keys: key of each encoder that the index uses, by encoder name.
-        current_keys: key of each current encoder, by encoder name. None if the embeddings table cannot be read.
-        shared: names of the encoders that embed both images and texts.
-    """
-    if unknown := [name for name in keys if name not in current_keys]:
-        return f"the index uses encoder {', '.join(unknown)}, which is not in embed_images.encoders."
-    if not any(name in keys for name in shared):
-        return f"the index contains none of the encoders that embed both images and texts ({', '.join(shared)})."
-    changed = [name for name, key in keys.items() if current_keys[name] not in (None, key)]
-    return f"the weights or the preprocessing of encoder {', '.join(changed)} have changed." if changed else ""
-
-
-def _encoder_key(table: Path) -> str | None:
-    """Return the key of the encoder that wrote an embeddings table, or None if the table cannot be read."""
-    try:
-        metadata = pq.read_metadata(table).metadata or {}
-    except (OSError, pa.ArrowException):
-        return None
-    return metadata[b"key"].decode() if b"key" in metadata else None

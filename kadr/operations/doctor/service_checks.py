@@ -1,6 +1,7 @@
 """Check the MLflow store and the Prefect server."""
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,21 +10,32 @@ from pathlib import Path
 import httpx
 
 from kadr.operations.doctor.finding import Finding, ok, problem
-from kadr.operations.tracking.tracking_store import TrackingError, explain_store_error, open_store, store_address
+from kadr.operations.tracking.artifact_paths import ARTIFACTS, find_other_artifacts
+from kadr.operations.tracking.tracking_store import (
+    SQLITE,
+    TrackingError,
+    explain_store_error,
+    hide_password,
+    is_created,
+    limit_retries,
+    open_store,
+    project_database,
+    sqlite_file,
+    store_address,
+)
+from kadr.project import project_folder
 
 TIMEOUT_S = 3.0
-_SQLITE = "sqlite:///"
 
 
 def check_mlflow() -> Iterator[Finding]:
     """Check that this version of MLflow can read and write the tracking store."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(TIMEOUT_S)))
+    limit_retries()
     store = store_address()
     try:
-        if store.startswith(_SQLITE):
-            path = Path(store.removeprefix(_SQLITE))
-            if not path.exists() or not path.stat().st_size:
+        if store.startswith(SQLITE):
+            path = sqlite_file(store)
+            if not is_created(path):
                 yield ok("mlflow", f"{path} does not exist yet; the first training run creates it")
                 return
             _check_writable(path)
@@ -31,7 +43,16 @@ def check_mlflow() -> Iterator[Finding]:
             from mlflow import MlflowClient
 
             n = len(MlflowClient().search_experiments())
-        yield ok("mlflow", f"{store}: {n} experiments, writable")
+            database = project_database()
+            others = find_other_artifacts(database) if database else {}
+        yield ok("mlflow", f"{hide_password(store)}: {n} experiments, writable")
+        for other, experiments in others.items():
+            yield problem(
+                "mlflow",
+                f"The artifacts of {', '.join(experiments)} are in {other}, and not in {project_folder() / ARTIFACTS}. "
+                "New runs also store their artifacts there.",
+                f"if this project is a copy, copy the artifacts too: `cp -r {shlex.quote(str(other))} .`",
+            )
     except (TrackingError, sqlite3.Error) as error:
         explained = error if isinstance(error, TrackingError) else explain_store_error(store, error)
         yield problem(

@@ -19,6 +19,9 @@ import pyarrow as pa
 
 from kadr.embed import EmbeddingCache, embed_images, embed_texts, undecodable_images
 from kadr.embed.reader import map_in_threads
+from kadr.encoders import TextEncoder
+from kadr.encoders.precomputed import PrecomputedImageEncoder
+from kadr.encoders.precomputed_texts import PrecomputedTextEncoder
 from kadr.errors import InputError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
@@ -83,10 +86,7 @@ class BatchScorer:
         normalised = np.array([normalise_text(text) for text in valid[TEXT_COLUMN].to_pylist()], dtype=str)
         distinct, text_rows = np.unique(normalised, return_inverse=True)
         texts = distinct.tolist()
-        text_vectors = {
-            name: embed_texts(encoder, texts, texts, self._cache(encoder), _BATCH_SIZE)
-            for name, encoder in self.scorer.texts.items()
-        }
+        text_vectors = {name: self._embed_texts(encoder, texts) for name, encoder in self.scorer.texts.items()}
         scores = self.scorer.model.predict(
             Images.select(images, keys.tolist()),
             Texts.select(text_vectors, {text: text for text in texts}),
@@ -103,10 +103,20 @@ class BatchScorer:
         embeddings: dict[str, Embeddings] = {}
         undecodable: dict[str, str] = {}
         for name, encoder in self.scorer.images.items():
+            if isinstance(encoder, PrecomputedImageEncoder):
+                embeddings[name], problems = encoder.select(table)
+                undecodable |= problems
+                continue
             cache = self._cache(encoder)
             embeddings[name] = embed_images(encoder, table, cache, _BATCH_SIZE)
             undecodable |= undecodable_images(table, embeddings[name], cache)
         return embeddings, undecodable
+
+    def _embed_texts(self, encoder: TextEncoder, texts: list[str]) -> Embeddings:
+        """Embed normalised texts. Precomputed vectors are not cached, because their files can change."""
+        if isinstance(encoder, PrecomputedTextEncoder):
+            return Embeddings(texts, encoder.transform(texts), encoder.identity.metadata)
+        return embed_texts(encoder, texts, texts, self._cache(encoder), _BATCH_SIZE)
 
     def _cache(self, encoder: Any) -> EmbeddingCache:
         return EmbeddingCache(self.cache_root, encoder.identity, encoder.dim, self.dtype)

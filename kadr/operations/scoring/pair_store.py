@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from kadr.errors import InputError
-from kadr.ingest.text_tables import TEXT_SUFFIXES, read_rows, require_columns
+from kadr.ingest.columns import Columns
+from kadr.ingest.table_files import is_table, read_rows, table_suffixes
 from kadr.io.schemas import required
 from kadr.io.storage import list_remote_files
 from kadr.operations.scoring.scorer import IMAGE_COLUMN, RELEVANCE_COLUMN, TEXT_COLUMN
@@ -81,19 +82,18 @@ class PairStore:
         columns = ", ".join(
             f"nullif(trim(cast({name} as varchar)), '') as {name}" for name in (IMAGE_COLUMN, TEXT_COLUMN)
         )
-        insert = f"create table input as select row_number() over () as row, {columns} from "  # noqa: S608
-        if path.suffix.lower() in TEXT_SUFFIXES:
-            rows = read_rows(path, (IMAGE_COLUMN, TEXT_COLUMN))
-            require_columns(path, rows, (IMAGE_COLUMN, TEXT_COLUMN))
-            self.db.register("text_rows", rows)
-            self.db.execute(f"{insert} text_rows")
+        insert = "create table input as select {row} as row, {columns} from {source}"
+        if path.suffix.lower() != ".parquet" and is_table(path):
+            self.db.register("text_rows", read_rows(path, Columns((IMAGE_COLUMN, TEXT_COLUMN))).rows.reset_index())
+            self.db.execute(insert.format(row="row", columns=columns, source="text_rows"))
             return
         try:
-            self.db.execute(f"{insert} read_parquet(?)", [str(path)])
+            row = "row_number() over ()"
+            self.db.execute(insert.format(row=row, columns=columns, source="read_parquet(?)"), [str(path)])
         except duckdb.Error as error:
             raise InputError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}). Expected a Parquet or text file "
-                f"({', '.join(TEXT_SUFFIXES)}) with the columns {IMAGE_COLUMN} and {TEXT_COLUMN}."
+                f"{path} cannot be read ({str(error).splitlines()[0]}). Expected a table "
+                f"({', '.join(table_suffixes())}) with the columns {IMAGE_COLUMN} and {TEXT_COLUMN}."
             ) from error
 
     def image_paths(self) -> list[str]:

@@ -14,11 +14,11 @@ from kadr.encoders.base import Pixels
 from kadr.errors import EncoderError, InputError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Rows, Vectors
-from kadr.io.image_decoding import decode_image
+from kadr.io.image_decoding import DEFAULT_LIMITS, decode_image
 from kadr.io.storage import read_bytes
 from kadr.io.texts import normalise_text
 from kadr.model import RelevanceModel
-from kadr.params import EmbedImagesParams, EmbedTextsParams
+from kadr.params import DecodingParams, EmbedImagesParams, EmbedTextsParams
 
 IMAGE_COLUMN = "photo"
 """Input column with the path or URI of an image."""
@@ -63,6 +63,8 @@ class Scorer:
         text_encoders: Path,
         model: Path,
         identities: Mapping[str, Mapping[str, str]],
+        *,
+        decoding: DecodingParams = DEFAULT_LIMITS,
     ) -> "Scorer":
         """Load a relevance model and its encoders.
 
@@ -72,12 +74,15 @@ class Scorer:
             text_encoders: output folder of the `embed_texts` stage, with one subfolder per text encoder.
             model: folder of the relevance model.
             identities: metadata of the embeddings that the model was trained on, by image encoder name.
+            decoding: settings of the image decoder.
 
         Raises:
             EncoderError: an encoder cannot be loaded, or an image encoder differs from the encoder used for training.
             ModelError: the model is missing or damaged.
         """
-        image_encoders = {name: load_image_encoder(spec, images.precision) for name, spec in images.encoders.items()}
+        image_encoders = {
+            name: load_image_encoder(spec, images.precision, decoding) for name, spec in images.encoders.items()
+        }
         for name, encoder in image_encoders.items():
             _check_identity(name, encoder, identities[name])
         return cls(
@@ -137,7 +142,9 @@ def _embed(encoder: ImageEncoder, images: Sequence[ImageSource]) -> Vectors:
     """Embed n images as unit vectors: (n, d) float32. Background threads decode the next images in advance."""
 
     def preprocess(image: ImageSource) -> Pixels:
-        return encoder.preprocess(decode_image(_read(image), _display_name(image), encoder.shorter_side))
+        return encoder.preprocess(
+            decode_image(_read(image), _display_name(image), encoder.shorter_side, limits=encoder.decoding)
+        )
 
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     preprocessed = map_in_threads(preprocess, images, threads, 2 * _BATCH_SIZE)

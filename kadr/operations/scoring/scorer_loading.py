@@ -22,6 +22,11 @@ def load_batch_scorer(artifacts: Artifacts) -> BatchScorer:
     params = load_params(artifacts.params)
     identities = {name: vectors.metadata for name, vectors in Index.load(artifacts.index).vectors.items()}
     scorer = Scorer.load(
-        params.embed_images, params.embed_texts, artifacts.text_encoders, artifacts.relevance, identities
+        params.embed_images,
+        params.embed_texts,
+        artifacts.text_encoders,
+        artifacts.relevance,
+        identities,
+        decoding=params.decoding,
     )
     return BatchScorer(scorer, folder_digest(artifacts.relevance), cache_root(), params.embed.vectors)

@@ -3,17 +3,24 @@
 import hashlib
 import os
 import platform
-import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from kadr.io.stage_failure import FLOW_RUN_VARIABLE
+from kadr.operations.git import try_git
 from kadr.params import Params
 
 MODEL_TAG = "kadr.model_sha256"
 ROLE_TAG = "kadr.role"
 MODEL_ROLE = "model"
-"""Role of a training run. The child runs of a training run have the roles `fold <n>` and `baseline <name>`."""
+"""Role of a finished training run. The runs of a hyperparameter search have the roles `tune` and `trial`."""
+GATES_TAG = "kadr.gates"
+GATE_FAILURES_TAG = "kadr.gate_failures"
+EXPERIMENT_VARIABLE = "DVC_EXP_NAME"
+"""Environment variable in which DVC passes the name of an experiment to the stages."""
+FLOW_RUN_URL_VARIABLE = "KADR_FLOW_RUN_URL"
+"""Environment variable with the URL of the flow run that started this process."""
 
 PACKAGES = ("lightgbm", "numpy", "open-clip-torch", "sentence-transformers", "timm", "torch")
 
@@ -46,20 +53,28 @@ def flatten_params(params: Params) -> dict[str, object]:
 
 
 def run_name(params: Params) -> str:
-    """Return the name of a training run, e.g. `clip+efficientnet_lite2 / graded_response / 6 leaves`."""
-    encoders = "+".join(params.embed_images.encoders)
-    return f"{encoders} / {params.aggregate.expert} / {params.train.num_leaves} leaves"
+    """Return the name of a training run, e.g. `6 leaves / 1f0c9a / graded_response / clip+efficientnet_lite2`.
+
+    The second part is a digest of all settings, so runs with the same name have the same settings. The name of a DVC
+    experiment starts the name of its run.
+    """
+    digest = hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:6]
+    leaves, encoders = f"{params.train.num_leaves} leaves", "+".join(params.embed_images.encoders)
+    parts = [os.environ.get(EXPERIMENT_VARIABLE), leaves, digest, params.aggregate.expert, encoders]
+    return " / ".join(part for part in parts if part)
 
 
 def lineage_tags(inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Return MLflow tags that describe the code, data, machine and Prefect run of this process.
+    """Return MLflow tags that describe the code, data, machine, DVC experiment and Prefect run of this process.
 
     Args:
         inputs: input files by name. The tag `dvc.md5.<name>` contains the md5 of the file.
     """
     tags = {f"dvc.md5.{name}": dvc_md5(path) for name, path in inputs.items()}
-    tags["git.commit"] = _git("rev-parse", "HEAD") or "unknown"
-    tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no")))
+    tags["git.commit"] = try_git("rev-parse", "HEAD") or "unknown"
+    tags["git.dirty"] = str(bool(try_git("status", "--porcelain", "--untracked-files=no")))
+    if experiment := os.environ.get(EXPERIMENT_VARIABLE):
+        tags["dvc.experiment"] = experiment
     tags |= {f"prefect.{key}": value for key, value in prefect_run().items()}
     tags |= {f"env.{package}": version(package) for package in PACKAGES}
     return tags | {
@@ -76,7 +91,7 @@ def prefect_run() -> dict[str, str]:
         flow_run_id: ID of the flow run.
         flow_run_url: URL of the flow run. This key is missing if the flow run used a temporary Prefect server.
     """
-    variables = {"flow_run_id": "PREFECT__FLOW_RUN_ID", "flow_run_url": "KADR_FLOW_RUN_URL"}
+    variables = {"flow_run_id": FLOW_RUN_VARIABLE, "flow_run_url": FLOW_RUN_URL_VARIABLE}
     return {key: value for key, name in variables.items() if (value := os.environ.get(name))}
 
 
@@ -99,11 +114,3 @@ def reproduction_note(tags: Mapping[str, str]) -> str:
         f"The sha256 of the model is `{tags[MODEL_TAG]}`. `kadr compare` marks the run whose model is in "
         "`models/relevance`."
     )
-
-
-def _git(*arguments: str) -> str:
-    try:
-        process = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    except FileNotFoundError:
-        return ""
-    return process.stdout.strip() if process.returncode == 0 else ""

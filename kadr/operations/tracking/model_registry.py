@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 import kadr
+from kadr.encoders.precomputed import PrecomputedParams
 from kadr.errors import ModelError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
@@ -64,11 +65,17 @@ def register_model(experiment: str, images: EmbedImagesParams, texts: EmbedTexts
         Name and version of the registered model. If the model is already registered, its existing version is returned.
 
     Raises:
-        ModelError: the package does not predict the same relevance as the pipeline.
+        ModelError: the package does not predict the same relevance as the pipeline, or cannot embed images.
         TrackingError: the MLflow store does not contain a training run of this model.
     """
     import mlflow
 
+    for encoder, settings in images.encoders.items():
+        if isinstance(settings, PrecomputedParams):
+            raise ModelError(
+                f"The image encoder {encoder} has only vectors that were computed elsewhere, so a package of the model "
+                "could not embed images. Set embed_images.encoders to encoders that embed images, and run `dvc repro`."
+            )
     client = mlflow.MlflowClient()
     name, digest = f"kadr-{experiment}", folder_digest(PROJECT.relevance_model)
     for registered in client.search_model_versions(f"name = '{name}'"):
@@ -82,8 +89,7 @@ def register_model(experiment: str, images: EmbedImagesParams, texts: EmbedTexts
         )
     pairs = read_check_pairs()
     check_predictions(images, texts, pairs)
-    with mlflow.start_run(run_id=run.info.run_id):
-        model = log_model(images, texts, pairs)
+    model = log_model(run.info.run_id, images, texts, pairs)
     return name, _register_version(client, name, model.model_uri, run, digest)
 
 
@@ -95,24 +101,28 @@ def read_check_pairs() -> pd.DataFrame:
     return pairs.assign(**{IMAGE_COLUMN: pairs["image_id"].map(paths), TEXT_COLUMN: pairs["query_id"].map(texts)})
 
 
-def log_model(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> "ModelInfo":
-    """Log the model package to the active MLflow run.
+def log_model(run_id: str, images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> "ModelInfo":
+    """Log the model package to an MLflow run, without reopening the run.
 
     Args:
+        run_id: ID of the training run.
         images: settings of the model's image encoders.
         texts: settings of the model's text encoders.
         pairs: pairs from `read_check_pairs`. The first pair becomes the input example.
     """
     import mlflow
+    from mlflow.models import Model
 
     with TemporaryDirectory() as folder:
         metadata = packaging.write_distribution_metadata(Path(folder))
-        return mlflow.pyfunc.log_model(  # type: ignore[no-any-return]
+        return Model.log(  # type: ignore[no-any-return]  # `mlflow.pyfunc.log_model` has no run_id
+            None,
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
             name="relevance",
             python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts=packaging.package_artifacts(images, texts),
+            artifacts=_package_files(Path(folder), images, texts),
             code_paths=[str(Path(kadr.__file__).parent), str(metadata)],
-            model_config=packaging.package_config(images, texts),
             pip_requirements=packaging.package_requirements(images, texts),
             signature=_signature(),
             input_example=_input_example(pairs),
@@ -140,17 +150,22 @@ def check_predictions(images: EmbedImagesParams, texts: EmbedTextsParams, pairs:
     logger.info("The package and the pipeline agree on %d pairs (maximum difference %.1g)", len(pairs), difference)
 
 
+def _package_files(folder: Path, images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, str]:
+    """Return the paths of all files and folders of the package, by artifact name. Write its settings to `folder`."""
+    settings = packaging.write_package_settings(folder, images, texts)
+    return packaging.package_artifacts(images, texts) | {"settings": str(settings)}
+
+
 def _predict_with_package(images: EmbedImagesParams, texts: EmbedTextsParams, pairs: pd.DataFrame) -> Any:
     """Use the package to predict the relevance of the pairs from image files and texts: (n_pairs,)."""
     from mlflow.pyfunc.model import PythonModelContext
 
     from kadr.operations.tracking.pyfunc import RelevancePredictor
 
-    context = PythonModelContext(  # type: ignore[no-untyped-call]
-        packaging.package_artifacts(images, texts), packaging.package_config(images, texts)
-    )
     predictor = RelevancePredictor()
-    predictor.load_context(context)
+    with TemporaryDirectory() as folder:
+        context = PythonModelContext(_package_files(Path(folder), images, texts), {})  # type: ignore[no-untyped-call]
+        predictor.load_context(context)
     return predictor.predict(context, pairs[[IMAGE_COLUMN, TEXT_COLUMN]])[RELEVANCE_COLUMN].to_numpy()
 
 

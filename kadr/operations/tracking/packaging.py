@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kadr.io.embeddings import Embeddings
-from kadr.params import EmbedImagesParams, EmbedTextsParams, EncoderParams
+from kadr.io.text_files import write_json
+from kadr.params import EmbedImagesParams, EmbedTextsParams, EncoderParams, load_params
 from kadr.project import PROJECT
 
 LIBRARIES = (
@@ -19,6 +20,7 @@ LIBRARIES = (
         "numpy",
         "pandas",
         "pillow",
+        "platformdirs",
         "pyarrow",
         "pydantic",
         "pyyaml",
@@ -43,17 +45,24 @@ def package_artifacts(images: EmbedImagesParams, texts: EmbedTextsParams) -> dic
     return {"relevance": str(PROJECT.relevance_model), "text_encoders": str(PROJECT.text_encoders), **weights}
 
 
-def package_config(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[str, Any]:
-    """Return the configuration that `kadr.operations.tracking.pyfunc` reads when it loads the package.
+def write_package_settings(folder: Path, images: EmbedImagesParams, texts: EmbedTextsParams) -> Path:
+    """Write the settings that `kadr.operations.tracking.pyfunc` reads when it loads the package.
+
+    The settings are a file of the package and not its `model_config`, because MLflow would add the entries of a
+    `model_config` to the parameters of the training run.
 
     Args:
+        folder: folder of the new file.
         images: settings of the image encoders.
         texts: settings of the text encoders.
 
     Returns:
+        Path of the JSON file. Its keys are:
+
         embed_images, embed_texts: sections of params.yaml, with artifact names such as `{weights_0}` in place of local
             paths.
         identities: metadata of the embeddings that the model was trained on, by image encoder name.
+        decoding: section `decoding` of params.yaml.
     """
     artifacts = {path: f"{{weights_{i}}}" for i, path in enumerate(_local_weights(images, texts))}
 
@@ -66,11 +75,15 @@ def package_config(images: EmbedImagesParams, texts: EmbedTextsParams) -> dict[s
         return values
 
     tables = {name: PROJECT.image_embeddings / f"{name}.parquet" for name in images.encoders}
-    return {
+    settings = {
         "embed_images": with_placeholders(images),
         "embed_texts": with_placeholders(texts),
         "identities": {name: Embeddings.read(table).metadata for name, table in tables.items()},
+        "decoding": load_params(PROJECT.params).decoding.model_dump(),
     }
+    path = folder / "settings.json"
+    write_json(path, settings)
+    return path
 
 
 def package_requirements(images: EmbedImagesParams, texts: EmbedTextsParams) -> list[str]:

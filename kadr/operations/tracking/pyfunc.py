@@ -4,6 +4,7 @@ MLflow stores this file and a copy of the kadr package in the model package ("mo
 therefore runs with the code that it was registered with, and no objects are pickled.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from kadr.operations.scoring.scorer import (
     ImageSource,
     Scorer,
 )
-from kadr.params import EmbedImagesParams, EmbedTextsParams
+from kadr.params import DecodingParams, EmbedImagesParams, EmbedTextsParams
 
 
 class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
@@ -28,13 +29,14 @@ class RelevancePredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the encoders and the relevance model from the artifacts of the package."""
-        config = context.model_config
+        config = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         self._scorer = Scorer.load(
             EmbedImagesParams.model_validate(_fill_section(config["embed_images"], context.artifacts)),
             EmbedTextsParams.model_validate(_fill_section(config["embed_texts"], context.artifacts)),
             Path(context.artifacts["text_encoders"]),
             Path(context.artifacts["relevance"]),
             config["identities"],
+            decoding=DecodingParams.model_validate(config["decoding"]),
         )
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:

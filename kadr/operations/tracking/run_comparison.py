@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from kadr.metrics.gates import LOWER_IS_BETTER
-from kadr.operations.tracking.lineage import MODEL_TAG
+from kadr.operations.tracking.lineage import GATES_TAG, MODEL_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -33,6 +33,8 @@ def differing_params(params: Sequence[Mapping[str, str]]) -> list[str]:
 def comparison_table(runs: "Sequence[Run]", model_sha256: str | None) -> Table:
     """Return a table with one row per run. The best value of each metric is bold.
 
+    If a run did not pass the quality gates, the table has a column with the result of the gates.
+
     Args:
         runs: the runs to compare.
         model_sha256: digest of the model in models/relevance, or None. An asterisk marks the run that trained this
@@ -40,16 +42,19 @@ def comparison_table(runs: "Sequence[Run]", model_sha256: str | None) -> Table:
     """
     keys = differing_params([run.data.params for run in runs])
     names = [name for name in COMPARED_METRICS if any(name in run.data.metrics for run in runs)]
-    table = Table("run", "started", *(key.removeprefix("train.") for key in keys), *names)
-    for column in table.columns[2 + len(keys) :]:
-        column.justify = "right"
+    settings = [key.removeprefix("train.") for key in keys]
+    gates = ["gates"] if any(run.data.tags.get(GATES_TAG) == "failed" for run in runs) else []
+    table = Table("run", "started", *gates, *settings)
+    for name in names:
+        table.add_column(name, justify="right")
     best = {name: _best(name, [run.data.metrics[name] for run in runs if name in run.data.metrics]) for name in names}
     for run in runs:
         asterisk = "*" if run.data.tags.get(MODEL_TAG) == model_sha256 else ""
         started = datetime.fromtimestamp(run.info.start_time / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
-        settings = [run.data.params.get(key, "") for key in keys]
-        metrics = [_format_metric(name, run.data.metrics, best[name]) for name in names]
-        table.add_row(run.info.run_id[:8] + asterisk, started, *settings, *metrics)
+        cells = [run.data.tags.get(GATES_TAG, "") for _ in gates]
+        cells += [run.data.params.get(key, "") for key in keys]
+        cells += [_format_metric(name, run.data.metrics, best[name]) for name in names]
+        table.add_row(run.info.run_id[:8] + asterisk, started, *cells)
     return table
 
 

@@ -13,21 +13,30 @@ MAX_RUNS = 1000
 """Number of most recent runs in which `kadr compare RUN` looks for the given run IDs."""
 
 
-def find_run(experiment: str, model_sha256: str, role: str = MODEL_ROLE) -> "Run | None":
-    """Return the newest run of a model, or None if no such run exists.
+def find_run(experiment: str, model_sha256: str) -> "Run | None":
+    """Return the newest training run of a model, or None if no such run exists.
 
     Args:
         experiment: name of the experiment.
         model_sha256: digest of the model folder.
-        role: `model` for the training run, or the name of a child run.
     """
     import mlflow
 
-    condition = f"tags.`{MODEL_TAG}` = '{model_sha256}' and tags.`{ROLE_TAG}` = '{role}'"
+    condition = f"tags.`{MODEL_TAG}` = '{model_sha256}' and tags.`{ROLE_TAG}` = '{MODEL_ROLE}'"
     runs = mlflow.search_runs(
         experiment_names=[experiment], filter_string=condition, max_results=1, output_format="list"
     )
     return next(iter(runs), None)
+
+
+def run_address(run: "Run") -> str | None:
+    """Return the address of a run's page on the tracking server, or None if the store is not a server."""
+    import mlflow
+
+    store = mlflow.get_tracking_uri()
+    if not store.startswith("http"):
+        return None
+    return f"{store.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def latest_runs(experiment: str, n: int) -> "list[Run]":

@@ -15,13 +15,24 @@ export function h(tag, properties = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-export const thumbnailUrl = (imageId, side = 320) => `thumbnails/${encodePath(imageId)}?side=${side}`;
+// Let screen readers read a text aloud.
+export function announce(text) {
+  byId("announcer").textContent = text;
+}
 
-export const imageUrl = (imageId) => `images/${encodePath(imageId)}`;
+// The URL contains the version of the image, so that the browser does not show a copy of an older version.
+export const thumbnailUrl = (image, side = 320) =>
+  `thumbnails/${encodePath(image.image_id)}?side=${side}${image.version ? `&v=${image.version}` : ""}`;
+
+export const imageUrl = (image) => `images/${encodePath(image.image_id)}${image.version ? `?v=${image.version}` : ""}`;
 
 export const metadataUrl = (imageId) => `metadata/${encodePath(imageId)}`;
 
 const encodePath = (imageId) => imageId.split("/").map(encodeURIComponent).join("/");
+
+export const formatNumber = (number) => number.toLocaleString("en");
+
+export const formatCount = (count, noun = "photo") => `${formatNumber(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 // Return whether a key press is input to a form field or part of a browser shortcut.
 export const isTextInput = (event) =>

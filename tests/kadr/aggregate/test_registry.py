@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
@@ -100,3 +101,18 @@ def test_methods_are_listed_by_whether_they_need_raters() -> None:
 def test_unregistered_method_is_an_error_that_names_the_choices() -> None:
     with pytest.raises(ValidationError, match=r"'highest' is not .* Choose one of dawid_skene, glad, graded_response"):
         AggregateParams(expert="highest", crowd_weight=0.5)
+
+
+@pytest.mark.parametrize("method", ["majority", "dawid_skene", "wawa"])
+def test_a_long_scale_is_rounded_to_eleven_levels(method: str) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(60)
+    tables = []
+    for rater in ("ann", "bob", "cat"):
+        rating = np.clip(100 * truth + rng.normal(0, 3, 60), 0, 100).round(1)
+        table = pd.DataFrame({"image_id": "a", "query_id": [f"q{n}" for n in range(60)], "rating": rating})
+        tables.append(table.assign(source="expert", rater=rater, scale_min=0.0, scale_max=100.0, votes=1))
+    ratings = pd.concat(tables, ignore_index=True)
+    result = aggregate_ratings(ratings, AggregateParams(expert=method, crowd_weight=0.3))
+    relevance = result.relevance.set_index("query_id")["relevance"].loc[[f"q{n}" for n in range(60)]]
+    assert np.abs(relevance.to_numpy() - truth).mean() < 0.05

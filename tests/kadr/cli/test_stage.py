@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kadr.cli.stage import Metrics, run_stage
-from kadr.errors import InputError
+from kadr.errors import GateError, InputError
 from kadr.io.schemas import IMAGES, write_table
+from kadr.io.stage_failure import read_failure, read_failures
 from kadr.io.text_files import write_json
 from kadr.params import Params
 from kadr.project import PROJECT
@@ -41,7 +42,7 @@ def test_a_kadr_error_ends_the_stage_with_its_message(folder: Path) -> None:
     def stage(_params: Params) -> dict[str, object]:
         raise InputError("no ratings in data/raw: add ratings.tsv")
 
-    with pytest.raises(SystemExit, match=r"^toy: no ratings in data/raw: add ratings.tsv$"):
+    with pytest.raises(SystemExit, match=r"^toy: error: no ratings in data/raw: add ratings.tsv$"):
         run_stage("toy", stage)
     assert not (folder / "metrics").exists()
 
@@ -59,7 +60,7 @@ def test_invalid_settings_exit_with_1_and_name_the_key(folder: Path, project: Pa
         [sys.executable, "-c", code], env={"PYTHONPATH": str(project)}, capture_output=True, text=True, check=False
     )
     assert process.returncode == 1
-    assert "toy: params.yaml is not valid:" in process.stderr
+    assert "toy: error: params.yaml is not valid:" in process.stderr
     assert "sead: unknown key" in process.stderr
     assert "Traceback" not in process.stderr
 
@@ -96,7 +97,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_partial_files(
     write_table(IMAGES.empty_table(), PROJECT.corpus, IMAGES)
     with (
         limited_file_size(1000),
-        pytest.raises(SystemExit, match=rf"^{name}: .*File too large.* Free up space on this disk"),
+        pytest.raises(SystemExit, match=rf"^{name}: error: .*File too large.* Free up space on this disk"),
     ):
         run_stage(name, stage)
     assert not list(small_project.rglob("*.partial"))
@@ -107,7 +108,9 @@ def test_a_full_disk_is_an_error_and_leaves_no_partial_files(
 
 def test_a_file_with_the_name_of_a_folder_is_an_error(folder: Path) -> None:
     (folder / "metrics").write_text("")
-    with pytest.raises(SystemExit, match=r"^toy: .*metrics.*\. Move the file that occupies the path of a folder"):
+    with pytest.raises(
+        SystemExit, match=r"^toy: error: .*metrics.*\. Move the file that occupies the path of a folder"
+    ):
         run_stage("toy", lambda params: {})
 
 
@@ -124,3 +127,38 @@ def test_write_errors_have_a_fix_and_other_errors_are_raised(folder: Path) -> No
         fails(errno.ENOSPC)
     with pytest.raises(OSError, match="no"):
         fails(errno.EIO)
+
+
+def test_a_failure_is_recorded_until_the_stage_runs_again(folder: Path) -> None:
+    def stage(_params: Params) -> Metrics:
+        raise GateError("2 gates failed:\n  rmse is 0.3\nChange evaluate.gates.", evidence=[Path("reports/rejected")])
+
+    with pytest.raises(SystemExit):
+        run_stage("toy@a", stage)
+    failure = read_failure("toy@a")
+    assert failure
+    assert (failure.stage, failure.error) == ("toy@a", "GateError")
+    assert failure.message == "2 gates failed:\n  rmse is 0.3\nChange evaluate.gates."
+    assert failure.evidence == ["reports/rejected"]
+    assert failure.flow_run_id is None
+    assert read_failures() == [failure]
+    run_stage("toy@a", lambda params: {})
+    assert not read_failures()
+
+
+def test_a_bug_is_recorded_in_the_folder_of_the_flow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KADR_FAILURES", str(folder / "of the flow"))
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "an-id")
+    with pytest.raises(ZeroDivisionError):
+        run_stage("toy", lambda params: {"seed": 1 // params.seed})
+    failure = read_failure("toy", folder / "of the flow")
+    assert failure
+    assert failure.message.startswith("ZeroDivisionError: integer division or modulo by zero. This is a bug")
+    assert failure.flow_run_id == "an-id"
+
+
+def test_a_damaged_record_of_a_failure_is_ignored(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    PROJECT.failures.mkdir(parents=True)
+    (PROJECT.failures / "toy.json").write_text("{")
+    assert read_failure("toy") is None
+    assert "reports/failures/toy.json is not a valid failure record" in caplog.text

@@ -232,3 +232,8 @@ def test_training_changes_only_unlocked_layers(shared: Path, tables: ClipTables,
     assert "visual.head.proj.weight" in changed
     locked = ("visual.trunk.conv_stem", "visual.trunk.blocks.4", "transformer", "token_embedding")
     assert not [name for name in changed if name.startswith(locked) or "running_" in name]
+
+
+def test_a_project_can_have_no_clip_model(init: Path, tmp_path: Path) -> None:
+    assert build_clip(clip_params(init, "none"), 0, EMPTY, tmp_path / "clip") == {"source": "none"}
+    assert [path.name for path in (tmp_path / "clip").iterdir()] == ["README.md"]

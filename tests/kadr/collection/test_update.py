@@ -1,12 +1,13 @@
 """Tests of index updates: listing, scanning, embedding and publishing."""
 
+import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -16,96 +17,27 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from kadr.collection import IndexUpdate, update, update_index
-from kadr.collection.listing import list_image_files
-from kadr.collection.scan import scan_image
-from kadr.encoders.base import Identity, ImageEncoder, Pixels, to_unit_norm
-from kadr.errors import InputError, SearchError
+from kadr.collection import update
+from kadr.collection.listing import list_images
+from kadr.collection.scan import scan_images
+from kadr.errors import EncoderError, InputError, SearchError
 from kadr.index import Index, Versions
+from kadr.index.checksums import checksums
 from kadr.index.colours import dominant_colours
-from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.embeddings import Embeddings
+from kadr.io.image_scan import ImageScan, scan_file
 from kadr.io.schemas import INDEXED_IMAGES, QUARANTINE, read_table
-from kadr.params import EmbedImagesParams, load_params
-
-PARAMS = load_params(Path(__file__).parents[3] / "params.yaml")
-
-
-class MeanColour(ImageEncoder):
-    """An encoder that returns the mean colour of an image."""
-
-    n_encoded = 0
-
-    def __init__(self, _spec: object = None, _precision: object = None) -> None:
-        self.identity, self.dim = Identity("mean", "mean", "0", "0", "fp32"), 3
-
-    def preprocess(self, image: Image.Image) -> Pixels:
-        return np.asarray(image).reshape(-1, 3).mean(axis=0)
-
-    def encode(self, photos: Sequence[Pixels]) -> Vectors:
-        MeanColour.n_encoded += len(photos)
-        return to_unit_norm(np.stack(photos) + 1, "mean")
-
-
-@pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Create a folder with three images, a hidden image, a text file and an invalid image."""
-    monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(update, "load_image_encoder", MeanColour)
-    monkeypatch.setattr(MeanColour, "n_encoded", 0)
-    folder = tmp_path / "photos"
-    for name, colour in (
-        ("red.png", "red"),
-        ("2024/blue.jpg", "blue"),
-        ("2024/green.webp", "green"),
-        (".h.png", "red"),
-    ):
-        write(folder / name, colour)
-    (folder / "notes.txt").write_text("text")
-    (folder / "broken.JPG").write_bytes(b"text")
-    return folder
-
-
-def write(path: Path, colour: str, size: tuple[int, int] = (60, 40)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
-
-
-def run(
-    folder: Path,
-    *addresses: object,
-    encoders: Sequence[str] = ("clip",),
-    params: EmbedImagesParams = PARAMS.embed_images,
-    exact_max: int = 1000,
-    max_pixels: int = 10_000,
-    texts: Embeddings | None = None,
-) -> IndexUpdate:
-    return update_index(
-        [str(address) for address in addresses],
-        folder,
-        encoders,
-        params,
-        PARAMS.embed,
-        exact_max=exact_max,
-        max_pixels=max_pixels,
-        texts=texts,
-    )
-
-
-def paths(index: Index) -> list[str]:
-    return sorted(Path(path).name for path in index.table["path"].to_pylist())
-
-
-def changed(result: IndexUpdate) -> dict[str, int]:
-    return {change: n for change, n in result.changes.items() if n}
+from kadr.params import DecodingParams
+from tests.kadr.collection.conftest import PARAMS, MeanColour, changed, paths, run, write
 
 
 def test_only_new_and_changed_images_are_embedded(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "photos"
     result = run(out, photos)
-    assert (changed(result), result.set_aside, result.n_others, MeanColour.n_encoded) == (
+    assert (changed(result), result.set_aside, result.passed_over.suffixes, MeanColour.n_encoded) == (
         {"new": 3},
         {"not_an_image": 1},
-        1,
+        {".txt": 1},
         3,
     )
     set_aside = read_table(out / "set_aside.parquet", QUARANTINE).to_pylist()
@@ -140,6 +72,15 @@ def test_an_image_is_its_own_nearest_neighbour_and_has_colours(photos: Path, tmp
     assert all(len(image_id) == 20 for image_id in index.table["image_id"].to_pylist())
 
 
+def test_the_index_obeys_the_engine(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    ray = PARAMS.embed.ray.model_copy(update={"address": "127.0.0.1:1"})
+    params = PARAMS.model_copy(update={"embed": PARAMS.embed.model_copy(update={"engine": "ray", "ray": ray})})
+    monkeypatch.setattr("tests.kadr.collection.conftest.PARAMS", params)
+    with pytest.raises(EncoderError, match=r"no Ray cluster responds at 127\.0\.0\.1:1"):
+        run(tmp_path / "index", photos)
+
+
 def test_an_fsspec_address_is_indexed(photos: Path, tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.put(str(photos), "/album", recursive=True)
@@ -154,7 +95,7 @@ def test_an_fsspec_address_is_indexed(photos: Path, tmp_path: Path) -> None:
 def test_addresses_without_images_are_errors(name: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=f"{name}: (none of 0 files is an image|the file or folder does not exist)"):
-        list_image_files([str(tmp_path / name)])
+        list_images([str(tmp_path / name)])
 
 
 def test_a_missing_folder_is_an_error_and_keeps_the_index(photos: Path, tmp_path: Path) -> None:
@@ -168,22 +109,63 @@ def test_a_missing_folder_is_an_error_and_keeps_the_index(photos: Path, tmp_path
         run(tmp_path / "other")
 
 
+@pytest.mark.parametrize("content", [b"", b"half"], ids=["empty", "cut"])
+def test_the_addresses_are_known_if_the_table_is_damaged(content: bytes, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    run(out, photos, exclude=["red.png"])
+    (out / "metadata.parquet").write_bytes(content)
+    update = run(out)
+    assert len(update.index.table) == 2
+    assert update.exclude == ["red.png"]
+
+
+def test_a_damaged_description_needs_the_addresses(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    run(out, photos)
+    (out / "index.json").write_bytes(b"[]")
+    with pytest.raises(SearchError, match="does not contain readable addresses"):
+        run(out)
+    assert len(run(out, photos).index.table) == 3
+
+
 @pytest.mark.parametrize("damaged", ["clip.faiss", "metadata.parquet"])
 def test_a_damaged_index_is_built_again(
     damaged: str, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "index"
     run(out, photos)
-    old_table = read_table(out / "metadata.parquet", INDEXED_IMAGES).drop_columns(["colours"])
+    old_table = read_table(out / "metadata.parquet", INDEXED_IMAGES).drop_columns(["row"])
     if damaged == "metadata.parquet":
         pq.write_table(old_table, out / damaged)
     else:
         (out / damaged).write_bytes(b"half")
-    with pytest.raises(SearchError, match="no index to update"):
-        run(out)
-    assert changed(run(out, photos)) == {"new": 3}
-    assert "The index cannot be read and will be rebuilt" in caplog.text
+    assert changed(run(out)) == {"unchanged": 3}
+    assert "This command rebuilds the index." in caplog.text
+    assert "Rebuild" not in caplog.text
     assert len(Index.load(out).table) == MeanColour.n_encoded == 3
+
+
+def test_an_index_of_an_older_version_is_completed(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    exif = Image.Exif()
+    exif[0x010E] = "A red wall"
+    Image.new("RGB", (60, 40), "red").save(photos / "red.png", exif=exif)
+    run(out, photos)
+    new = ["camera", "description", "image_text"]
+    pq.write_table(read_table(out / "metadata.parquet", INDEXED_IMAGES).drop_columns(new), out / "metadata.parquet")
+    (out / "texts.sqlite").unlink()
+    description = json.loads((out / "index.json").read_text())
+    description["sha256"] = checksums(out.resolve()) | {"index.json": None}
+    del description["sha256"]["index.json"]
+    (out / "index.json").write_text(json.dumps(description))
+    older = Index.load(out, verify_all=True)
+    assert (older.missing_columns, older.text_index) == (frozenset(new), None)
+    update = run(out)
+    assert (changed(update), update.published, MeanColour.n_encoded) == ({"unchanged": 3}, True, 3)
+    text_index = Index.load(out).text_index
+    assert text_index is not None
+    assert len(text_index.search("wall").rows) == 1
+    assert not run(out).published
 
 
 def test_an_address_that_lost_its_images_is_an_error(photos: Path, tmp_path: Path) -> None:
@@ -226,18 +208,6 @@ def test_recall_is_not_measured_with_texts_of_other_weights(photos: Path, tmp_pa
     assert index.describe()["recall_at_10"] == 1
 
 
-def test_skipped_names_and_links_are_logged(photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    try:
-        write(Path(os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png")), "red")
-    except OSError as error:
-        pytest.skip(f"the file system only supports UTF-8 names: {error}")
-    (photos / "link").symlink_to(tmp_path, target_is_directory=True)
-    (photos / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    assert changed(run(tmp_path / "index", photos)) == {"new": 3}
-    assert "skipped 1 images whose names are not valid UTF-8" in caplog.text
-    assert f"skipped 1 linked folders, e.g. {photos}/link." in caplog.text
-
-
 def test_an_archive_is_indexed(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(photos / "100% #1?.png", "white")
     shutil.make_archive(str(tmp_path / "album"), "zip", photos)
@@ -247,7 +217,7 @@ def test_an_archive_is_indexed(photos: Path, tmp_path: Path, monkeypatch: pytest
     assert f"zip://100% #1?.png::{tmp_path}/album.zip" in result.index.table["path"].to_pylist()
     assert result.index.table["modified"].null_count == 4
     assert changed(run(tmp_path / "index")) == {"unchanged": 4}
-    assert set(list_image_files(["zip://2024::album.zip"])[0]["path"]) < set(result.index.table["path"].to_pylist())
+    assert set(list_images(["zip://2024::album.zip"]).files["path"]) < set(result.index.table["path"].to_pylist())
 
 
 def test_an_address_without_sizes_is_indexed(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,19 +243,37 @@ def test_an_interrupted_update_resumes(photos: Path, tmp_path: Path, monkeypatch
             run(out, photos)
     assert not out.exists()
     with monkeypatch.context() as patched:
-        patched.setattr("kadr.collection.scan.scan_image", scan_only_broken)
+        patched.setattr("kadr.collection.scan.scan_bounded", scan_only_broken)
         assert changed(run(out, photos)) == {"new": 3}
     assert MeanColour.n_encoded == 3
     assert not (tmp_path / ".index" / "notes").exists()
+
+
+def test_times_without_metadata_are_marked(photos: Path, tmp_path: Path) -> None:
+    write(photos / "IMG_20190815_100000.png", "yellow")
+    for path, seconds in ((photos / "red.png", 1_600_000_000), (photos / "2024" / "blue.jpg", 10**12)):
+        os.utime(path, (seconds, seconds))
+
+    def times() -> dict[str, tuple[datetime | None, str | None]]:
+        rows = run(tmp_path / "index", photos).index.table.to_pylist()
+        return {Path(row["path"]).name: (row["taken"], row["taken_source"]) for row in rows}
+
+    found = times()
+    assert found["IMG_20190815_100000.png"] == (datetime(2019, 8, 15, 10), "name")
+    assert found["red.png"] == (datetime(2020, 9, 13, 12, 26, 40), "file")
+    assert found["blue.jpg"] == (None, None)
+    (photos / "IMG_20190815_100000.png").rename(photos / "2021-02-03.png")
+    assert times()["2021-02-03.png"] == (datetime(2021, 2, 3), "name")
 
 
 def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def scan_only_broken(file: dict, max_pixels: int) -> dict:
-    assert file["path"].endswith("broken.JPG")
-    return scan_image(file, max_pixels)
+def scan_only_broken(_scan: object, items: Iterable[tuple[str, None]], limits: DecodingParams) -> Iterator[ImageScan]:
+    for path, _ in items:
+        assert path.endswith("broken.JPG")
+        yield scan_file(path, limits)
 
 
 def test_a_full_disk_keeps_the_old_version(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,16 +324,18 @@ def test_readers_see_complete_versions_while_writers_are_killed(tmp_path: Path) 
     folder = tmp_path / "index"
     seen: set[Path] = set()
     for killed in range(3):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)])
-        while writer.poll() is None:
-            if folder.exists():
-                version = folder.resolve()
-                seen.add(version)
-                if len(seen) == 3 * (killed + 1):
-                    writer.send_signal(signal.SIGKILL)
-                one, two = ((version / part).read_text() for part in ("one", "two"))
-                assert one == two
-            time.sleep(0.002)
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)]) as writer:
+            try:
+                while len(seen) < 3 * (killed + 1):
+                    with suppress(FileNotFoundError):  # the first version, or a version that the writer has removed
+                        version = folder.resolve(strict=True)
+                        one, two = ((version / part).read_text() for part in ("one", "two"))
+                        assert one == two
+                        seen.add(version)
+                    assert writer.poll() is None
+                    time.sleep(0.002)
+            finally:
+                writer.kill()
         assert folder.exists()
     Versions(folder)
     assert len(list((tmp_path / ".index").glob("v*"))) <= 4
@@ -357,7 +347,7 @@ def scan_with_exif(path: Path, values: dict[int, object], place: dict[int, objec
     exif.get_ifd(0x8825).update(place)
     exif[0x0112] = 6
     Image.new("RGB", (60, 40), "white").save(path, exif=exif)
-    return scan_image({"path": str(path), "bytes": None, "modified": None})
+    return next(scan_images([{"path": str(path), "bytes": None, "modified": None}]))
 
 
 def test_exif_time_and_place_are_read(tmp_path: Path) -> None:

@@ -122,6 +122,9 @@ def test_the_root_depends_on_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("KADR_CACHE", "s3://bucket/cache")
     assert cache_root() == "s3://bucket/cache"
     monkeypatch.delenv("KADR_CACHE")
+    monkeypatch.setenv("KADR_HOME", "/home/kadr")
+    assert cache_root() == "/home/kadr/cache"
+    monkeypatch.delenv("KADR_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     assert cache_root() == "/x/kadr"
     monkeypatch.delenv("XDG_CACHE_HOME")

@@ -11,6 +11,7 @@ import pytest
 
 from kadr.embed import EmbeddingCache, choose_engine
 from kadr.encoders.base import Identity
+from kadr.errors import EncoderError
 from kadr.params import EmbedParams, RayParams
 
 IDENTITY = Identity("fake", "a", "b", "c", "fp32")
@@ -22,6 +23,7 @@ import numpy as np, ray
 from kadr.embed import EmbeddingCache
 from kadr.embed.ray_engine import fill_cache_with_ray
 from kadr.encoders.base import Identity, TextEncoder, to_unit_norm
+from kadr.errors import EncoderError
 from kadr.params import RayParams
 
 FOLDER = Path(sys.argv[1])
@@ -52,6 +54,11 @@ for n in map(int, sys.argv[2:]):
     fill_cache_with_ray(texts, **options)
     n_embedded = sum(len(path.read_text().splitlines()) for path in FOLDER.glob("embedded *"))
     (FOLDER / f"total {n}").write_text(str(n_embedded))
+options["cache"] = EmbeddingCache(FOLDER / "other", Identity("other", "x", "b", "c", "fp32"), 8)
+try:
+    fill_cache_with_ray(texts, **options)
+except EncoderError as error:
+    (FOLDER / "error").write_text(str(error))
 """
 
 
@@ -78,6 +85,7 @@ def test_a_killed_worker_is_replaced_and_a_second_run_computes_only_new_texts(tm
     assert (tmp_path / "killed").exists()
     n_workers = len(list(tmp_path.glob("loaded *")))
     assert n_workers >= 3, "the killed worker must be replaced, and the second run must start workers"
+    assert (tmp_path / "error").read_text().startswith("An actor of Ray failed: fake on this node differs from")
     first, both = (int((tmp_path / f"total {n}").read_text()) for n in (N // 2, N))
     assert both == first + N - N // 2
     texts = [f"text {i}" for i in range(N)]
@@ -94,3 +102,13 @@ def test_only_the_ray_engine_fills_the_cache_first(engine: str, fills: bool, tmp
     params = EmbedParams(vectors="float32", engine=engine, ray=RayParams(address=None, actors=1, cpus=1, gpus=0))
     fill = choose_engine(params, lambda: None, EmbeddingCache(tmp_path, IDENTITY, 8), 1)
     assert (fill is not None) == fills
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:no"])
+def test_an_address_without_a_cluster_is_an_error(address: str, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    params = EmbedParams(vectors="float32", engine="ray", ray=RayParams(address=address, actors=1, cpus=1, gpus=0))
+    fill = choose_engine(params, lambda: None, EmbeddingCache(tmp_path, IDENTITY, 8), 1)
+    assert fill
+    with pytest.raises(EncoderError, match=rf"embed.ray.address: no Ray cluster responds at {address} \(.*ray start"):
+        fill({"0" * 64: "text"})

@@ -1,7 +1,7 @@
 """Embedding with fake encoders: cache hits, order, batches, undecodable images and interrupted runs."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,6 +107,23 @@ def test_vectors_do_not_depend_on_order_batch_size_or_cache(
     recomputed = embed_images(FakeImageEncoder(), reordered, other_cache, 3).vectors
     np.testing.assert_array_equal(computed, cached)
     np.testing.assert_array_equal(computed, recomputed)
+
+
+def test_another_engine_gets_the_missing_keys_in_the_order_of_the_local_engine(
+    images: pa.Table, cache: EmbeddingCache
+) -> None:
+    filled: list[list[str]] = []
+
+    def fill(content_by_key: Mapping[str, str]) -> int:
+        filled.append([Path(content).stem for content in content_by_key.values()])
+        return 0
+
+    embed_images(FakeImageEncoder(), images, cache, 2, fill=fill)
+    texts = ["long text", "b", "a", "text"]
+    encoder = FakeTextEncoder()
+    embed_texts(encoder, texts, texts, cache, 2, fill=fill)
+    assert filled == [["a", "b", "c"], ["a", "b", "text", "long text"]]
+    assert encoder.batches == [["a", "b"], ["text", "long text"]]
 
 
 def test_only_new_images_are_computed_and_moved_images_are_not(

@@ -111,7 +111,7 @@ def test_a_backend_of_another_package_embeds_images_with_the_cache(
 @pytest.mark.parametrize(
     ("section", "encoder", "message"),
     [
-        ("embed_images", {"backend": "nonsense"}, r"\.backend: expected one of open_clip, timm"),
+        ("embed_images", {"backend": "nonsense"}, r"\.backend: expected one of open_clip, precomputed, timm"),
         ("embed_texts", {"backend": "timm", "model": "x"}, r"\.backend: expected one of open_clip"),
         ("embed_images", {"model": "resnet18"}, r"\.backend: missing key"),
         ("embed_images", {"backend": "timm", "model": "x", "image_size": 0}, r"\.image_size: .*greater than or equal"),

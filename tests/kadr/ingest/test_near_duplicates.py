@@ -1,10 +1,13 @@
 """Tests for near-duplicates: pairs within and across splits, and the hash search with both FAISS indexes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kadr.ingest.image_checks import ImageFile
 from kadr.ingest.near_duplicates import DuplicatePair, find_near_duplicates, search_hashes
+from kadr.io.image_signature import SIGNATURE_BYTES
 
 
 def with_hashes(split: str, *hashes: int) -> list[ImageFile]:
@@ -52,6 +55,18 @@ def test_the_search_finds_all_near_pairs(max_distance: int, min_hashes: int, mon
     batches = search_hashes(left, right, max_distance)
     pairs = [pair for batch in batches for pair in zip(*map(np.ndarray.tolist, batch), strict=True)]
     assert pairs == expected
+
+
+def test_images_with_equal_hashes_and_different_signatures_are_not_near_duplicates() -> None:
+    signatures = [bytes(SIGNATURE_BYTES), bytes(SIGNATURE_BYTES - 1) + b"\x80"]
+    train = [replace(image, signature=signatures[n % 2]) for n, image in enumerate(with_hashes("train", *[7] * 5))]
+    (test,) = (replace(image, signature=signatures[1]) for image in with_hashes("test", 7))
+    duplicates = find_near_duplicates([*train, test], [], max_distance=4)
+    assert duplicates["within_train"].to_metrics() == {
+        "n": 4,
+        "first": [["train0", "train2"], ["train0", "train4"], ["train1", "train3"], ["train2", "train4"]],
+    }
+    assert duplicates["train_test"].to_metrics() == {"n": 2, "first": [["train1", "test0"], ["train3", "test0"]]}
 
 
 def test_no_hashes_have_no_near_pairs() -> None:

@@ -3,7 +3,10 @@
 import pandas as pd
 import pytest
 
+from kadr.errors import InputError
+from kadr.ingest.captions.caption_reader import RawCaptions
 from kadr.ingest.corpus import check_captions
+from kadr.ingest.pipeline import read_queries
 from kadr.ingest.queries import check_queries
 from kadr.ingest.raw_input import RawQueries
 
@@ -53,25 +56,40 @@ def test_an_invalid_test_query_is_rejected(row: str, column: str, value: str, ru
     assert rejected == [[2, column, value, rule]]
 
 
+def captions(*rows: str) -> RawCaptions:
+    """Return captions whose image is known from the caption ID, `image#k`, as the readers return them."""
+    frame = table("caption_id,text", *rows)
+    image_ids = frame["caption_id"].str.rsplit("#", n=1).str[0]
+    columns = {"image_id": "caption_id", "caption_id": "caption_id", "text": "text"}
+    return RawCaptions(frame.assign(image_id=image_ids), columns, image_from_id=True)
+
+
 @pytest.mark.parametrize(
     ("row", "column", "value", "rule"),
     [
         ("nothing,A dog", "caption_id", "nothing", "caption_id_invalid"),
         ("#1,A dog", "caption_id", "#1", "caption_id_invalid"),
-        ("p.jpg#1, ", "text", "", "text_empty"),
+        ("p.jpg#1,", "text", "", "text_empty"),
         ("gone.jpg#1,A dog", "caption_id", "gone.jpg", "image_missing"),
         ("train.jpg#1,A dog", "caption_id", "train.jpg", "image_in_train"),
         ("cut.jpg#1,A dog", "caption_id", "cut.jpg", "image_set_aside"),
-        ("p.jpg#0,A  cat", "caption_id", "p.jpg#0", "duplicate_row"),
+        ("p.jpg#0,A cat", "caption_id", "p.jpg#0", "duplicate_row"),
         ("p.jpg#0,A dog", "caption_id", "p.jpg#0", "caption_id_conflict"),
     ],
 )
 def test_an_invalid_caption_is_rejected(row: str, column: str, value: str, rule: str) -> None:
-    valid, rejected = check_captions("c.tsv", table("caption_id,text", "p.jpg#0,A cat", row), IMAGE_STATUS)
+    valid, rejected = check_captions("c.tsv", captions("p.jpg#0,A cat", row), IMAGE_STATUS)
     assert valid.values.tolist() == [["p.jpg#0", "A cat", "p.jpg"]]
     assert rejected[["row", "column", "value", "rule"]].values.tolist() == [[2, column, value, rule]]
 
 
 def test_an_image_name_may_contain_a_hash_sign() -> None:
-    valid, _ = check_captions("c.tsv", table("caption_id,text", "a#b.jpg#3,A cat"), {"a#b.jpg": "ok"})
+    valid, _ = check_captions("c.tsv", captions("a#b.jpg#3,A cat"), {"a#b.jpg": "ok"})
     assert valid["image_id"].tolist() == ["a#b.jpg"]
+
+
+def test_a_dataset_without_any_texts_is_an_error_with_the_fix() -> None:
+    with pytest.raises(
+        InputError, match=r"no file contains any of them\. Add train_dataset\.csv .* ingest\.corpus\.captions"
+    ):
+        read_queries([], [])

@@ -7,9 +7,12 @@ import pytest
 from kadr.errors import TooManyInvalidError
 from kadr.ingest.expert_ratings import columns_identify_raters
 from kadr.ingest.quarantine import check_image_limit, check_row_limit
-from kadr.ingest.ratings import CheckedRatings, check_ratings
+from kadr.ingest.ratings import CheckedRatings
+from kadr.ingest.ratings import check_ratings as check_ratings_on_scales
 from kadr.ingest.raw_input import RawLongRatings, RawRatings
+from kadr.ingest.source_scales import choose_scales
 from kadr.io.schemas import QUARANTINE
+from kadr.params import ScaleSetting, SourceScales
 
 IMAGE_STATUS = {"a.jpg": "ok", "cut.jpg": "truncated", "gone.jpg": "missing", "test.jpg": "image_in_test"}
 QUERY_SPLITS = {"t1": "train", "t2": "train", "q1": "test"}
@@ -19,6 +22,17 @@ NAMES = {"image_id": "img_id", "query_id": "text"}
 def table(columns: str, *rows: str) -> pd.DataFrame:
     frame = pd.DataFrame([row.split(",") for row in rows], columns=columns.split(","), dtype="str")
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
+
+
+def check_ratings(
+    raw: RawRatings | RawLongRatings,
+    image_status: dict[str, str],
+    query_splits: dict[str, str],
+    expert: ScaleSetting = (1, 4),
+    crowd: ScaleSetting = (0, 1),
+) -> CheckedRatings:
+    scales = choose_scales([raw], SourceScales(expert, crowd))
+    return check_ratings_on_scales(raw, image_status, query_splits, scales)
 
 
 def check_single_file(*rows: str) -> CheckedRatings:
@@ -83,7 +97,7 @@ def test_a_row_of_an_unusable_pair_is_rejected(row: str, column: str, value: str
         ("a.jpg,t1,3,4,1.2", "crowd_rates", "1.2", "rating_out_of_scale"),
         ("a.jpg,t1,3,4,-0.1", "crowd_rates", "-0.1", "rating_out_of_scale"),
         ("a.jpg,t1,good,4,1", "rate_1", "good", "rating_not_a_number"),
-        ("a.jpg,t1,nan,4,1", "rate_1", "nan", "rating_not_a_number"),
+        ("a.jpg,t1,4 stars,4,1", "rate_1", "4 stars", "rating_not_a_number"),
         ("a.jpg,t1,inf,4,1", "rate_1", "inf", "rating_not_a_number"),
     ],
 )
@@ -202,6 +216,8 @@ def test_a_long_table_keeps_the_raters() -> None:
         ("a.jpg,t2,ann,5,expert", "rating", "5", "rating_out_of_scale"),
         ("a.jpg,t2,ann,yes,expert", "rating", "yes", "rating_not_a_number"),
         ("a.jpg,t2,ann,0.5,crowd", "rating", "0.5", "vote_not_yes_or_no"),
+        ("a.jpg,t2,ann,maybe,crowd", "rating", "maybe", "vote_not_yes_or_no"),
+        ("a.jpg,t2,ann,2/3,crowd", "rating", "2/3", "vote_not_yes_or_no"),
         ("a.jpg,t2,ann,2,crowd", "rating", "2", "rating_out_of_scale"),
         ("a.jpg,t1,ann,4,expert", "img_id", "a.jpg", "duplicate_row"),
     ],
@@ -217,6 +233,105 @@ def test_a_later_rating_replaces_the_earlier_one_and_is_not_invalid() -> None:
     assert rejected(checked) == [[1, "rating", "4", "rated_again"]]
     assert checked.ratings[["rater", "rating"]].values.tolist() == [["bob", 4.0], ["ann", 2.0]]
     check_row_limit(checked.quarantine, checked.n_rows, 0.0)
+
+
+def test_raters_named_null_are_unknown_and_their_equal_ratings_all_count() -> None:
+    checked = check_long(*["a.jpg,t1,NULL,1,crowd"] * 3, "a.jpg,t1,nan,1,crowd", "a.jpg,t1,,1,crowd")
+    assert checked.ratings["rating"].tolist() == [1.0] * 5
+    assert checked.ratings["rater"].isna().all()
+    assert checked.quarantine.empty
+
+
+def test_rows_without_a_rating_are_counted_but_not_invalid() -> None:
+    checked = check_long("a.jpg,t1,ann,N/A,expert", "a.jpg,t2,ann,не знаю,crowd", "a.jpg,t1,bob,3,expert")
+    assert rejected(checked) == [[1, "rating", "N/A", "no_rating"], [2, "rating", "не знаю", "no_rating"]]
+    check_row_limit(checked.quarantine, checked.n_rows, 0.0)
+
+
+def test_blank_words_leave_the_other_ratings_of_the_row() -> None:
+    checked = check_single_file("a.jpg,t1,N/A,4,-", "a.jpg,t2,#N/A,нет,1", "a.jpg,t2,-,None,NULL")
+    assert checked.ratings[["query_id", "rating"]].values.tolist() == [["t1", 4.0], ["t2", 1.0]]
+    assert rejected(checked) == [[3, "img_id", "a.jpg", "no_rating"]]
+
+
+def test_a_minus_is_a_negative_vote_beside_a_plus() -> None:
+    checked = check_long("a.jpg,t1,ann,+,crowd", "a.jpg,t1,bob,-,crowd", "a.jpg,t1,ann,-,expert")
+    assert checked.ratings["rating"].tolist() == [1.0, 0.0]
+    assert rejected(checked) == [[3, "rating", "-", "no_rating"]]
+
+
+def test_the_later_time_decides_about_repeated_ratings() -> None:
+    frame = table(
+        "image_id,query_id,rater,rating,source,time",
+        "a.jpg,t1,ann,2,expert,2024-03-02T10:00:00Z",
+        "a.jpg,t1,ann,4,expert,2024-03-01T10:00:00Z",
+    )
+    checked = check_ratings(RawLongRatings("ratings_long.csv", frame, NAMES), IMAGE_STATUS, QUERY_SPLITS)
+    assert rejected(checked) == [[2, "rating", "4", "rated_again"]]
+    assert checked.rated_again_order == "time"
+
+
+def check_judgements(columns: str, *rows: str) -> CheckedRatings:
+    frame = table(f"image_id,query_id,rate_1,{columns}", *rows)
+    return check_ratings(RawRatings("t.csv", frame, NAMES, ("rate_1",)), IMAGE_STATUS, QUERY_SPLITS)
+
+
+def test_a_worker_column_identifies_the_raters_of_single_judgements() -> None:
+    checked = check_judgements(
+        "rater", "a.jpg,t1,4,w1", "a.jpg,t1,4,w2", "a.jpg,t1,4,w2", "a.jpg,t1,4,", "a.jpg,t1,4,N/A"
+    )
+    assert checked.ratings["rater"].fillna("-").tolist() == ["w1", "w2", "-", "-"]
+    assert rejected(checked) == [[3, "img_id", "a.jpg", "duplicate_row"]]
+
+
+def test_rows_that_differ_in_an_unread_column_are_no_duplicates() -> None:
+    checked = check_judgements("rater,other_columns", "a.jpg,t1,4,w2,11", "a.jpg,t1,4,w2,12", "a.jpg,t1,4,w2,12")
+    assert checked.ratings["rating"].tolist() == [4.0, 4.0]
+    assert rejected(checked) == [[3, "img_id", "a.jpg", "duplicate_row"]]
+
+
+def test_a_time_column_lets_later_judgements_replace_earlier_ones() -> None:
+    rows = ("a.jpg,t1,4,w2,1709377140", "a.jpg,t1,3,w2,1709377139", "a.jpg,t1,2,w1,1709377138")
+    checked = check_judgements("rater,time", *rows)
+    assert checked.ratings[["rater", "rating"]].values.tolist() == [["w2", 4.0], ["w1", 2.0]]
+    assert rejected(checked) == [[2, "rate_1", "3", "rated_again"]]
+
+
+def test_each_row_can_have_its_own_scale() -> None:
+    frame = table(
+        "image_id,query_id,rater,rating,source,scale_min,scale_max",
+        "a.jpg,t1,ann,4,expert,1,5",
+        "a.jpg,t1,bob,4,expert,,",
+        "a.jpg,t2,ann,80,expert,0,100",
+        "a.jpg,t2,bob,9,expert,1,5",
+        "a.jpg,t2,cat,3,expert,5,1",
+        "a.jpg,t2,dan,3,expert,low,high",
+    )
+    checked = check_ratings(RawLongRatings("ratings_long.csv", frame, NAMES), IMAGE_STATUS, QUERY_SPLITS)
+    assert checked.ratings[["rating", "scale_min", "scale_max"]].values.tolist() == [[4, 1, 5], [4, 1, 4], [80, 0, 100]]
+    assert rejected(checked) == [
+        [5, "scale_max", "1", "scale_invalid"],
+        [6, "scale_max", "high", "scale_invalid"],
+        [4, "rating", "9", "rating_out_of_scale"],
+    ]
+
+
+def test_ratings_outside_of_the_scale_are_logged_with_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+    check_single_file("a.jpg,t1,7,4,1")
+    assert "t.csv: 1 expert ratings are outside of their scale and are rejected, such as 7 in row 1" in caplog.text
+    assert "set ingest.rating_scale" in caplog.text
+
+
+def test_shares_on_a_percent_scale_and_fractions_are_votes() -> None:
+    frame = table("image_id,query_id,crowd_rates", "a.jpg,t1,50", "a.jpg,t1,2/4", "a.jpg,t2,50 %", "a.jpg,t2,yes")
+    raw = RawRatings("t.csv", frame, NAMES, crowd_column="crowd_rates")
+    checked = check_ratings(raw, IMAGE_STATUS, QUERY_SPLITS, crowd=(0, 100))
+    assert checked.ratings[["rating", "scale_max", "votes"]].values.tolist() == [
+        [50.0, 100.0, 1.0],
+        [50.0, 100.0, 4.0],
+        [50.0, 100.0, 1.0],
+        [100.0, 100.0, 1.0],
+    ]
 
 
 def test_no_rows_give_no_ratings() -> None:
@@ -272,7 +387,17 @@ def test_too_many_invalid_rows_are_an_error_with_examples() -> None:
     assert (
         "text_empty (4): t.csv, row 3: text is ''; t.csv, row 5: text is ''; t.csv, row 7: text is ''; ..." in message
     )
-    assert "rating_out_of_scale (1): t.csv, row 9: rate_1 is '7'\n" in message
+    assert "rating_out_of_scale (1): t.csv, row 9: rate_1 is '7'. Set ingest.rating_scale" in message
+    assert "increase ingest.max_bad_rows" not in message
+
+
+def test_only_stray_invalid_rows_recommend_a_higher_limit() -> None:
+    rules = ("text_empty", "rating_not_a_number", "image_missing")
+    invalid = make_quarantine(*(("t.csv", row, "text", "?", rule, "row") for row, rule in enumerate(rules, start=1)))
+    with pytest.raises(TooManyInvalidError, match=r"Correct the input, or increase ingest\.max_bad_rows\."):
+        check_row_limit(invalid, 20, 0.1)
+    with pytest.raises(TooManyInvalidError, match="A higher limit would reject these entries"):
+        check_row_limit(invalid, 10, 0.1)
 
 
 def test_images_of_another_split_are_not_invalid() -> None:

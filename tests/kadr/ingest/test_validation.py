@@ -1,4 +1,4 @@
-"""Tests for validation with Great Expectations: critical failures, warnings, data docs and damaged suites."""
+"""Tests for validation with Great Expectations: failed expectations with their rows, and damaged suites."""
 
 import json
 from pathlib import Path
@@ -41,32 +41,42 @@ def test_a_valid_table_passes_and_an_empty_one_is_skipped(
     suites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert validate({"queries": queries(), "captions": pd.DataFrame()}, suites).warnings == []
+    assert validate({"queries": queries(), "captions": pd.DataFrame()}, suites).failed("critical", "warning") == []
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
-def test_a_warning_names_the_table_and_the_values(suites: Path) -> None:
-    (warning,) = validate({"queries": queries(text=["7", "A cat."], query_id=["1", "b"])}, suites).warnings[:1]
-    assert warning.startswith("queries: Texts contain at least one letter")
-    assert "1 of 2 values fail, such as '7'" in warning
+def test_a_failed_expectation_has_the_rows_the_severity_and_the_images(suites: Path) -> None:
+    images = pd.DataFrame({"image_id": ["p.jpg"], "path": ["raw/p.jpg"], "split": ["test"], "status": ["ok"]})
+    images = images.assign(sha256="0" * 64, phash="0" * 16, bytes=9, width=[40.0], height=80, blur=50.0, exposure=0.5)
+    tables = {"images": images, "queries": queries(text=["A dog.", "7"], query_id=["a", "a"])}
+    validation, repeated = validate(tables, suites), validate(tables, suites)
+    assert [result.describe() for result in validation.failed("critical")] == [
+        "queries: Query IDs are unique (column='query_id'): 2 of 2 values fail, such as query_id 'a' (a); "
+        "query_id 'a', image_id 'p.jpg' (a)"
+    ]
+    narrow, short, letterless = validation.failed("warning")
+    assert narrow.failed_rows.to_dict("records") == [{"image_id": "p.jpg", "value": "40", "path": "raw/p.jpg"}]
+    assert (short.description, letterless.description) == (
+        "Texts have 3 to 400 characters, because encoders truncate longer texts",
+        "Texts contain at least one letter",
+    )
+    (row,) = letterless.failed_rows.to_dict("records")
+    assert row == {"query_id": "a", "image_id": "p.jpg", "value": "7", "path": "raw/p.jpg"}
+    fingerprints = [{name: table.fingerprint for name, table in run.tables.items()} for run in (validation, repeated)]
+    assert fingerprints[0] == fingerprints[1]
 
 
 @pytest.mark.slow
-def test_data_docs_are_identical_in_a_second_run(suites: Path) -> None:
-    tables = {"queries": queries(text=["7", "Кот"]), "captions": pd.DataFrame()}
-    first, second = (validate(tables, suites).pages for _ in range(2))
-    assert first == second
-    assert list(first) == ["queries"]
-    assert "Texts contain at least one letter" in first["queries"]
-    assert first["queries"].count("50% of 2 total rows") == 2  # the text "7" is too short and contains no letter
-
-
-@pytest.mark.slow
-def test_a_critical_failure_is_an_error_with_the_values(suites: Path) -> None:
-    with pytest.raises(InputError, match=r"queries: Query IDs are unique .*: 2 of 2 values fail, such as 'a', 'a'"):
-        validate({"queries": queries(query_id=["a", "a"])}, suites)
+def test_a_failure_without_rows_says_what_is_missing(suites: Path) -> None:
+    table = queries(split=["test", "test"])
+    (failed,) = validate({"queries": table}, suites).failed("critical")
+    assert failed.describe().endswith("(column='split', value_set=['train']): no row has the value 'train'")
+    results = validate({"queries": table.drop(columns="split")}, suites).failed("critical")
+    assert {result.outcome for result in results} == {
+        'not evaluated: Error: The column "split" in BatchData does not exist.'
+    }
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ def presets(project: Path) -> Path:
 
 
 def test_presets_are_listed_by_name(presets: Path, tmp_path: Path) -> None:
-    assert preset_names(presets) == ["captions", "flickr8k", "practicum", "sample"]
+    assert preset_names(presets) == ["captions", "flickr8k", "multilingual", "practicum", "sample"]
     assert preset_names(tmp_path / "missing") == []
 
 
@@ -71,7 +71,11 @@ def test_overrides_are_applied_after_the_preset(params_path: Path, presets: Path
 @pytest.mark.parametrize(
     ("preset", "override", "message"),
     [
-        ("nothing", "seed=1", "has no preset 'nothing'. Its presets are: captions, flickr8k, practicum, sample"),
+        (
+            "nothing",
+            "seed=1",
+            "has no preset 'nothing'. Its presets are: captions, flickr8k, multilingual, practicum, sample",
+        ),
         ("sample", "seed", "the value is missing. Write key=value"),
         ("sample", "train.nothing=1", r"train\.nothing: unknown key"),
         ("sample", "train.num_leaves=many", r"train\.num_leaves: .*got 'many'"),
@@ -107,5 +111,5 @@ def test_set_value_changes_one_line(params_path: Path) -> None:
     assert [after.split("#")[0].strip() for _, after in changed] == ["source: data/raw/new"]
     assert [before.index("#") for before, _ in changed] == [after.index("#") for _, after in changed]
     with pytest.raises(ParamsError, match="max_pixels"):
-        set_value("ingest.max_pixels", "0", params_path)
+        set_value("decoding.max_pixels", "0", params_path)
     assert params_path.read_text().splitlines() == new

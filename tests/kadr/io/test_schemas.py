@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kadr.errors import SchemaError
@@ -47,3 +48,14 @@ def test_a_damaged_file_is_an_error_or_has_the_same_values(tmp_path: Path, seed:
                 assert read_table(tmp_path / "table", QUERIES).to_pylist() == ROWS
             except SchemaError as error:
                 assert str(tmp_path / "table") in str(error)  # noqa: PT017
+
+
+def test_nullable_columns_that_a_file_lacks_are_null(tmp_path: Path) -> None:
+    pq.write_table(TABLE.drop_columns(["image_id"]), tmp_path / "older")
+    with pytest.raises(SchemaError, match="the columns are"):
+        read_table(tmp_path / "older", QUERIES)
+    table = read_table(tmp_path / "older", QUERIES, fill_missing=True)
+    assert table["image_id"].null_count == len(ROWS)
+    pq.write_table(TABLE.drop_columns(["text"]), tmp_path / "damaged")  # a required column
+    with pytest.raises(SchemaError, match="the columns are"):
+        read_table(tmp_path / "damaged", QUERIES, fill_missing=True)

@@ -32,7 +32,7 @@ RATINGS = pd.DataFrame(
         ("b.jpg", "t1", "crowd", 1.0),
     ],
     columns=["image_id", "query_id", "source", "rating"],
-)
+).assign(scale_min=[1.0] * 4 + [0.0] * 2, scale_max=[4.0] * 4 + [1.0] * 2)
 QUERIES = pd.DataFrame({"query_id": ["a#0", "b#0", "t1"], "image_id": ["a.jpg", "b.jpg", None]})
 NO_GATES = GateParams(above=None, champion=None, figures=())
 PARAMS = EvaluateParams(n_bootstrap=50, confidence=0.9, gates=NO_GATES)
@@ -44,6 +44,11 @@ def test_expert_ratings_exclude_pairs_of_an_image_and_its_caption() -> None:
         ("a.jpg", "b#0", 2.0),
         ("b.jpg", "t1", 4.0),
     ]
+
+
+def test_expert_ratings_on_different_scales_are_scaled() -> None:
+    ratings = RATINGS.assign(scale_max=[4.0, 3.0, 4.0, 4.0, 1.0, 1.0])
+    assert expert_ratings(ratings, QUERIES)["rating"].tolist() == [0.0, 0.5, 1.0]
 
 
 def test_crowd_ratings_are_selected() -> None:

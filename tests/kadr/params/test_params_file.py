@@ -65,7 +65,7 @@ def test_every_preset_is_valid(project: Path, tmp_path: Path) -> None:
         ("train.features", ["cosine", "nothing"], r"train\.features\.1: .*got 'nothing'"),
         ("aggregate.expert", "nothing", r"aggregate\.expert: 'nothing' is not a registered name. Choose one of .*mean"),
         ("ingest.format", "nothing", r"ingest\.format: 'nothing' is not a registered name. Choose one of .*flickr8k"),
-        ("embed_images.encoders", {"a": {"backend": "nothing"}}, "expected one of open_clip, timm"),
+        ("embed_images.encoders", {"a": {"backend": "nothing"}}, "expected one of open_clip, precomputed, timm"),
         ("embed_texts.encoders", {"a": {"backend": "tfidf"}}, "max_features: missing key"),
         ("ingest.form", "auto", r"ingest\.form: this key was renamed to ingest\.format"),
         ("train.features", ["captioned"], r"train\.features: the value captioned was renamed to caption_neighbours"),
@@ -81,7 +81,7 @@ def test_an_invalid_setting_is_an_error(values: dict[str, Any], key: str, value:
 def test_a_missing_setting_is_an_error(values: dict[str, Any]) -> None:
     del values["index"]["rerank"], values["seed"]
     with pytest.raises(
-        ParamsError, match=r"params\.yaml is not valid:\n  seed: missing key.*\n  index\.rerank: missing"
+        ParamsError, match=r"params\.yaml is not valid:\n  index\.rerank: missing key.*\n  seed: missing"
     ):
         parse_params(values, "params.yaml")
 
@@ -95,6 +95,12 @@ def test_content_without_sections_is_an_error(content: object) -> None:
 def test_search_needs_an_encoder_of_images_and_texts(values: dict[str, Any]) -> None:
     del values["embed_texts"]["encoders"]["clip"]
     with pytest.raises(ParamsError, match="have no encoder in common"):
+        parse_params(values, "params.yaml")
+
+
+def test_a_gate_needs_a_baseline_that_is_trained(values: dict[str, Any]) -> None:
+    values["train"]["baselines"] = ["mean"]
+    with pytest.raises(ParamsError, match=r"gates\.above is cosine, but train\.baselines is \[mean\]\. Add cosine"):
         parse_params(values, "params.yaml")
 
 

@@ -21,6 +21,12 @@ def test_the_summary_counts_the_data() -> None:
         "queries": {"train": 1200, "test": 300},
         "ratings": {"crowd": 10, "expert": 20},
         "set_aside": {"row": {"rating": 2}, "image": {"photo": 1}},
+        "image_names": {"exact": 500, "leading_zeros": 7, "url": 2, "missing": 1},
+        "passed_over": {"train_images": {"thumbnail cache": 1, ".txt": 3}, "test_images": {}},
+        "rating_scales": {
+            "expert": {"minimum": 0.0, "maximum": 5.0, "chosen_by": "auto", "reason": "every step is used"},
+            "crowd": {"minimum": 0.0, "maximum": 1.0, "chosen_by": "default", "reason": "no numbers"},
+        },
     }
     values = {value.name: (value.value, value.note) for value in summarise_run({"ingest": ingest})}
     assert values == {
@@ -28,6 +34,9 @@ def test_the_summary_counts_the_data() -> None:
         "queries": ("1,500", "1,200 train, 300 test"),
         "ratings": ("30", "10 crowd, 20 expert"),
         "quarantined": ("3", "2 row, 1 image"),
+        "image names in another form": ("9", "7 leading zeros, 2 url"),
+        "files passed over": ("4", "4 train_images"),
+        "scale of the expert ratings": ("0 to 5", "every step is used"),
     }
 
 

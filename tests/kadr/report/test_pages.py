@@ -1,7 +1,5 @@
 """Tests for the HTML pages: valid structure, no external files, escaped text, and no sections without data."""
 
-from html.parser import HTMLParser
-
 import numpy as np
 
 from kadr.report.comparison_tables import (
@@ -38,33 +36,9 @@ from tests.kadr.report.literal_tables import (
     RELEVANCE,
     RELEVANCE_WITH_SD,
 )
+from tests.kadr.report.page_parser import PageParser
 
-LINKS = ("data:image/jpeg", "#", "ratings.html", "data_docs/ratings.html", "index.html")
-
-
-class PageParser(HTMLParser):
-    """Collect section IDs and links, and check that tags are closed in the correct order."""
-
-    VOID_TAGS = ("meta", "img", "br", "use", "path")
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.section_ids: list[str] = []
-        self.links: list[str] = []
-        self.open_tags: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        self.links += [attributes[key] or "" for key in ("src", "href") if key in attributes]
-        if tag == "section":
-            self.section_ids.append(attributes["id"] or "")
-        if tag not in self.VOID_TAGS:
-            self.open_tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID_TAGS:
-            assert self.open_tags.pop() == tag
+LINKS = ("data:image/jpeg", "#", "ratings.html", "data_docs/index.html", "index.html")
 
 
 def make_run_page(image_path: str, text: str = "a <b>dog</b>") -> RunPage:

@@ -17,7 +17,7 @@ from kadr.io.thumbnails import open_thumbnail
 from kadr.params import Params, load_params
 from kadr.project import Artifacts
 from kadr.search import Match, Searcher, draw_grid, load_searcher
-from kadr.search.searcher_loading import check_same_encoder
+from kadr.search.encoder_check import check_same_encoder
 
 NAMES = ["a", "b", "c", "d", "e"]
 ANGLES = np.radians([0, 20, 40, 60, 80])

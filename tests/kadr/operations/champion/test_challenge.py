@@ -125,14 +125,19 @@ def test_a_challenger_is_promoted_rejected_or_unchanged_and_can_be_rolled_back(r
     assert better["verdict"] == "promoted"
     assert {row["metric"]: row["difference"] > 0 for row in better["metrics"]} == {"tau_c": True, "tau_b": True}
     assert better["compared_pairs"]["n"] == len(read_table(PROJECT.relevance, RELEVANCE))
-    assert {row["variable"]: row["result"] for row in better["drift"]} == {
-        "ratings, expert": "within noise",
-        "ratings, crowd": "within noise",
-        "relevance": "within noise",
-        "words in a text": "within noise",
-        "photos, clip": "within noise",
-        "texts, clip": "within noise",
-    }
+    drift = better["data_drift"]
+    assert (drift["reference"], drift["action"]) == ("v000001", "nothing")
+    assert {row["variable"]: row["drift"] for row in drift["variables"]} == dict.fromkeys(
+        (
+            "expert ratings",
+            "crowd ratings",
+            "relevance",
+            "words per query",
+            "image vectors (clip)",
+            "text vectors (clip)",
+        ),
+        0.0,
+    )
     assert (noise_in_use(), alias(), read_record(PROJECT.champion)["previous"]) == ("0.1", "2", "v000001")
 
     assert roll_back() == ("v000002", "v000001")
@@ -202,7 +207,7 @@ def test_a_challenger_without_common_pairs_is_rejected(run: Run, home: Path) -> 
         out["md5"] = "0" * 32  # as after `dvc gc`
     (PROJECT.champion / "dvc.lock").write_text(yaml.safe_dump(lock))
     report = run(0.1)
-    assert [row["result"] for row in report["drift"][-2:]] == [
+    assert [row["note"] for row in report["data_drift"]["variables"][-2:]] == [
         "not compared: the DVC cache no longer contains the champion's vectors"
     ] * 2
     assert report["verdict"] == "rejected"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from kadr.errors import InputError
-from kadr.ingest import IngestResult
 from kadr.ingest import fetch as fetch_module
+from kadr.ingest.pipeline import IngestResult
+from kadr.ingest.validation import Validation
 from kadr.io.presets import set_value
 from kadr.operations.champion import snapshot
 from kadr.operations.champion.snapshot import take_snapshot
@@ -101,11 +102,12 @@ def test_a_folder_in_data_raw_is_not_copied(home: Path, arrived: Path) -> None:
 def test_an_invalid_snapshot_changes_nothing(home: Path, arrived: Path) -> None:
     set_value("ingest.max_bad_images", "0.01", home / "params.yaml")
     before = project_files(home)
-    with pytest.raises(InputError, match="fails the checks of the `ingest` stage"):
+    with pytest.raises(InputError, match="fails the checks of the `ingest` stage") as error:
         take_snapshot(str(arrived), load_params().ingest)
-    assert {
-        name: content for name, content in project_files(home).items() if not name.startswith("data/raw/batch-")
-    } == before
+    assert error.value.evidence == (PROJECT.rejected_input,)
+    assert "truncated" in (PROJECT.rejected_input / "quarantine.csv").read_text(encoding="utf-8")
+    added = ("data/raw/batch-", "reports/rejected_input/")
+    assert {name: content for name, content in project_files(home).items() if not name.startswith(added)} == before
     with pytest.raises(InputError, match="nowhere"):
         take_snapshot("nowhere", load_params().ingest)
     with snapshot._lock_snapshots(), pytest.raises(InputError, match="Another process is fetching a snapshot"):
@@ -142,7 +144,7 @@ def test_an_interrupted_snapshot_can_be_repeated(
     home: Path, arrived: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, n: int
 ) -> None:
     params = load_params()
-    monkeypatch.setattr(snapshot, "ingest", lambda *_: IngestResult({}, {}, {}))  # accept every snapshot
+    monkeypatch.setattr(snapshot, "ingest", lambda *_: IngestResult({}, {}, Validation()))  # accept every snapshot
     with monkeypatch.context() as patch:
         patch.setattr(module, name, interrupt_after(n, getattr(module, name)))
         with pytest.raises(Killed):

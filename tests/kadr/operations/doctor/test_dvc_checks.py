@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kadr.io.stage_failure import StageFailure, write_failure
 from kadr.operations.doctor.dvc_checks import check_dvc
 
 pytestmark = pytest.mark.filterwarnings(
@@ -64,6 +65,20 @@ def test_each_state_of_a_dvc_project_has_a_fix(dvc_project: Path) -> None:
     assert finding.message == "This folder is not a DVC project."
 
 
+def test_a_failed_stage_is_reported_with_its_reason_until_it_is_up_to_date(dvc_project: Path) -> None:
+    failure = StageFailure("copy", "GateError", "1 gate failed:\n  rmse is 0.3", ["reports/x"], flow_run_id="an-id")
+    write_failure(failure)
+    assert [finding.state for finding in check_dvc()] == ["ok"]  # a later run succeeded, e.g. from the run cache
+    Path("out.txt").unlink()
+    (finding,) = check_dvc()
+    assert (finding.subject, finding.state) == ("stage copy", "problem")
+    reason = f"failed on {failure.time:%Y-%m-%d at %H:%M} UTC in flow run an-id: 1 gate failed:\n  rmse is 0.3"
+    assert finding.message == f"{reason}\nSee reports/x."
+    assert finding.fix == "correct the cause, then dvc repro copy"
+    Path("dvc.lock").unlink()
+    assert [finding.message for finding in check_dvc()] == [f"{reason}\nSee reports/x."]
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"write": {"out.txt": {"pid": 1, "cmd": "dvc repro"}}, "read": {}}'])
 def test_a_damaged_or_stale_lock_is_a_problem(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -84,3 +99,22 @@ def test_the_command_prints_all_findings_as_json(dvc_project: Path, project: Pat
     findings = {finding["subject"]: finding for finding in json.loads(process.stdout)}
     assert findings["source"]["fix"] == "make sample"
     assert findings["stages"]["state"] == "ok"
+
+
+def test_a_stage_whose_code_has_changed_names_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dvc("init", "--no-scm", "-q")
+    stages = {
+        "code": {"cmd": "mkdir -p data && cp -r hashes data/code", "deps": ["hashes"], "outs": ["data/code"]},
+        "train": {"cmd": "touch model", "deps": ["data/code/train.json"], "outs": ["model"]},
+    }
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    Path("hashes").mkdir()
+    Path("hashes/train.json").write_text('{"kadr.errors": "1", "kadr.io": "1", "kadr.model": "1"}')
+    dvc("repro", "-q")
+    Path("hashes/train.json").write_text('{"kadr.errors": "1", "kadr.io": "2", "kadr.search": "1"}')
+    dvc("repro", "-q", "code")
+    (finding,) = check_dvc()
+    assert finding.subject == "stage train"
+    changes = {"kadr.io": "modified", "kadr.search": "added", "kadr.model": "removed"}
+    assert finding.message == ", ".join(f"data/code/train.json: {name} {change}" for name, change in changes.items())

@@ -1,6 +1,5 @@
 """Tests of the project checks, with and without problems."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import pytest
 from kadr.embed import EmbeddingCache
 from kadr.encoders.base import Identity
 from kadr.encoders.timm import TimmParams
-from kadr.index.checksums import checksums
 from kadr.operations.doctor.finding import Finding
 from kadr.operations.doctor.project_checks import (
     check_cache,
     check_encoders,
-    check_indexes,
     check_params,
     check_source,
 )
@@ -78,31 +75,3 @@ def test_a_damaged_shard_is_found_and_kept(tmp_path: Path) -> None:
     assert findings[0].state == "problem"
     assert findings[0].fix.startswith("kadr cache verify")
     assert shard.exists()
-
-
-@pytest.mark.parametrize(
-    ("description", "state"),
-    [
-        ({"encoders": {"clip": {"key": "a"}}}, "ok"),
-        ({"encoders": {"other": {"key": "a"}}}, "problem"),
-        ({"encoders": {}}, "problem"),
-        ({}, "problem"),
-        (None, "note"),
-    ],
-)
-def test_an_index_of_other_encoders_is_a_problem(description: object, state: str, tmp_path: Path) -> None:
-    if description is not None:
-        (tmp_path / "index.json").write_text(json.dumps(description))
-    assert states(check_indexes(["clip"], ["clip"], {tmp_path: "dvc repro index"})) == [state]
-
-
-def test_a_damaged_file_of_an_index_is_named(tmp_path: Path) -> None:
-    for name in ("clip.faiss", "vectors.npy"):
-        (tmp_path / name).write_text(name)
-    description = {"encoders": {"clip": {"key": "a"}}, "sha256": checksums(tmp_path)}
-    (tmp_path / "index.json").write_text(json.dumps(description))
-    (tmp_path / "vectors.npy").write_text("vectors.npx")
-    (finding,) = check_indexes(["clip"], ["clip"], {tmp_path: "dvc repro index"})
-    message = f"{tmp_path}/vectors.npy is damaged: its checksum differs from the checksum in index.json."
-    assert finding.message == message
-    assert finding.fix == f"rm -r {tmp_path}; dvc repro index"

@@ -136,7 +136,8 @@ def test_remote_tables_and_images_are_scored(out: Path) -> None:
     [
         ("none.parquet", None, "none.parquet cannot be read"),
         ("bad.parquet", "hello", "bad.parquet cannot be read"),
-        ("pairs.json", "{}", "Expected a Parquet or text file"),
+        ("pairs.doc", "{}", "Expected a table"),
+        ("pairs.json", "{}", "pairs.json: the JSON file contains no table"),
         ("pairs.txt", "photo,words\na,b\n", "pairs.txt"),
         ("pairs.csv", "photo,text\na,b,c\n", "pairs.csv"),
     ],

@@ -5,28 +5,37 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
+import psycopg
 import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from kadr.cli.main import app
 from kadr.clip.checkpoint import save_checkpoint
 from kadr.encoders.open_clip_models import load_clip, read_config
+from kadr.encoders.precomputed import PrecomputedParams
 from kadr.encoders.timm import TimmParams
 from kadr.errors import ModelError
 from kadr.features import Images, Texts
 from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import CAPTIONS, IMAGES, QUERIES, RELEVANCE, WITHHELD, write_table
 from kadr.model import RelevanceModel
+from kadr.operations.doctor.service_checks import check_mlflow
+from kadr.operations.tracking import recording
+from kadr.operations.tracking.lineage import folder_digest
 from kadr.operations.tracking.model_registry import check_predictions, read_check_pairs, register_model
 from kadr.operations.tracking.packaging import package_artifacts, package_requirements
+from kadr.operations.tracking.runs import find_run
 from kadr.operations.tracking.tracking_store import TrackingError, open_store
-from kadr.params import Params
+from kadr.params import Params, load_params
 from kadr.project import PROJECT
 from tasks import embed_images, embed_texts
 from tasks.train import train
@@ -58,6 +67,7 @@ def params(small_params: Params) -> Params:
 def real_project(small_project: Path, project: Path, params: Params) -> Path:
     """A trained project with single-colour images, texts that name a colour, and a small CLIP with random weights."""
     torch.manual_seed(0)
+    Path("params.yaml").write_bytes((project / "params.yaml").read_bytes())
     name = f"local-dir:{project / 'presets' / 'clip-tiny'}"
     config = read_config(project / "presets" / "clip-tiny")["model_cfg"]
     save_checkpoint(load_clip(name, None, weights=False), config, None, PROJECT.clip)
@@ -99,9 +109,16 @@ def predict_with_pipeline(pairs: pd.DataFrame) -> np.ndarray:
 
 def test_mlflow_predicts_the_same_relevance_as_kadr(real_project: Path, params: Params) -> None:
     with open_store():
+        trained = find_run("sample", folder_digest(PROJECT.relevance_model))
         name, version = register_model("sample", params.embed_images, params.embed_texts)
         assert (name, version) == ("kadr-sample", "1")
         assert register_model("sample", params.embed_images, params.embed_texts) == (name, version)
+        registered_run = find_run("sample", folder_digest(PROJECT.relevance_model))
+        assert trained is not None
+        assert registered_run is not None
+        assert registered_run.data.params == trained.data.params
+        assert registered_run.info.end_time == trained.info.end_time
+        assert registered_run.outputs.model_outputs
         registered = mlflow.MlflowClient().get_model_version(name, version)
     pairs = pd.DataFrame([(f"photos/{a}.png", b) for a in COLOURS for b in COLOURS], columns=["photo", "colour"])
     pairs.assign(text="a " + pairs["colour"] + " wall")[["photo", "text"]].to_csv("pairs.csv", index=False)
@@ -168,6 +185,35 @@ def test_a_checkpoint_is_packaged_as_a_file_or_required_as_a_distribution(params
     assert names >= {package.replace("_", "-"), "timm"}
 
 
+def test_a_model_is_recorded_compared_and_registered_on_postgresql(
+    real_project: Path, params: Params, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(psycopg.connect(f"postgresql://{postgres}/postgres", autocommit=True)) as server:
+        server.execute("CREATE DATABASE models")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg://{postgres}/models")
+    train(params)
+    estimate = {"value": 51.25, "low": 50.0, "high": 52.0}
+    recording.record_evaluation("sample", PROJECT.relevance_model, {"tau_c": estimate}, {})
+    recording.record_gates("sample", PROJECT.relevance_model, [])
+    result = CliRunner().invoke(app, ["compare"])
+    assert "51.2" in result.output, result.output
+    with open_store():
+        name, version = register_model("sample", params.embed_images, params.embed_texts)
+        artifacts = mlflow.MlflowClient().get_model_version_download_uri(name, version)
+    assert version == "1"
+    assert Path(artifacts).is_relative_to(real_project / "mlruns/sample")
+    (finding,) = check_mlflow()
+    assert finding.message.endswith(": 2 experiments, writable")
+
+
 def test_a_model_without_a_run_is_not_registered(small_project: Path, small_params: Params) -> None:
     with pytest.raises(TrackingError, match="dvc repro --force --single-item train"), open_store():
         register_model("sample", small_params.embed_images, small_params.embed_texts)
+
+
+def test_a_model_of_precomputed_image_vectors_cannot_be_packaged(project: Path) -> None:
+    params = load_params(project / "params.yaml")
+    vectors = PrecomputedParams(backend="precomputed", path="vectors", model="m", dim=2)
+    images = params.embed_images.model_copy(update={"encoders": {"clip": vectors}})
+    with pytest.raises(ModelError, match="image encoder clip has only vectors that were computed elsewhere"):
+        register_model("sample", images, params.embed_texts)

@@ -1,22 +1,26 @@
 """Tests of recording training runs and evaluations in an intact, locked, damaged, deleted or shared MLflow store."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from kadr.operations.tracking import recording
 from kadr.operations.tracking.lineage import dvc_md5, folder_digest, reproduction_note, run_name
 from kadr.operations.tracking.run_plots import importance_plot
-from kadr.operations.tracking.runs import find_run
-from kadr.operations.tracking.tracking_store import open_store
+from kadr.operations.tracking.runs import find_run, latest_runs
+from kadr.operations.tracking.tracking_store import TrackingError, open_store
 from kadr.params import Params
 from kadr.project import PROJECT
 
@@ -28,9 +32,8 @@ from kadr.params import load_params
 from kadr.project import PROJECT
 import logging
 logging.basicConfig()
-child_metrics = {f"fold {i}": {"rmse": 0.1} for i in range(10)}
-inputs = {"relevance": PROJECT.relevance}
-recording.record_training(load_params(), PROJECT.relevance_model, inputs, child_metrics, {})
+with recording.training_run(load_params(), {"relevance": PROJECT.relevance}) as run:
+    run.record(PROJECT.relevance_model, {}, {})
 """
 
 
@@ -47,7 +50,16 @@ def trained(small_project: Path, project: Path) -> Path:
 def record(params: Params) -> None:
     inputs = {"relevance": PROJECT.relevance, "queries": PROJECT.queries}
     plots = {"importance": importance_plot({"cosine": 0.6, "product": 0.4})}
-    recording.record_training(params, PROJECT.relevance_model, inputs, {"fold 0": {"rmse": 0.1}}, plots)
+    with recording.training_run(params, inputs) as run:
+        run.record(PROJECT.relevance_model, {"folds": pd.DataFrame({"fold": [0], "rmse": [0.1]})}, plots)
+
+
+def find_trained() -> mlflow.entities.Run:
+    """Return the run of the trained model."""
+    with open_store():
+        run = find_run("sample", folder_digest(PROJECT.relevance_model))
+    assert run is not None
+    return run
 
 
 def artifact_paths(client: mlflow.MlflowClient, run_id: str) -> set[str]:
@@ -62,27 +74,91 @@ def test_a_run_records_data_code_settings_and_machine(trained: Path, small_param
         client = mlflow.MlflowClient()
         run = find_run("sample", folder_digest(PROJECT.relevance_model))
         assert run is not None
-        assert run.info.run_name == "clip / graded_response / 6 leaves" == run_name(small_params)
+        assert run.info.run_name == run_name(small_params)
         (data,) = run.inputs.dataset_inputs
         assert (data.dataset.name, data.dataset.digest) == ("sample", dvc_md5(PROJECT.relevance)[:8])
         tags = run.data.tags
         assert tags["dvc.md5.queries"] == dvc_md5(PROJECT.queries)
+        assert {"mlflow.user", "mlflow.source.name"} <= set(tags)
         assert {"git.commit", "git.dirty", "env.python", "env.cpus", "env.lightgbm", "env.torch"} <= set(tags)
-        assert artifact_paths(client, run.info.run_id) == {"model.txt", "params.yaml", "plots/importance.png"}
-        recording.record_evaluation("sample", PROJECT.relevance_model, {"model": {"tau_c": 50.0}}, {})
-        assert client.get_run(run.info.run_id).data.metrics["tau_c"] == 50.0
+        assert artifact_paths(client, run.info.run_id) == {
+            "model.txt",
+            "params.yaml",
+            "plots/importance.png",
+            "tables/folds.csv",
+        }
 
 
-def test_child_runs_are_added_once_and_then_updated(trained: Path, small_params: Params) -> None:
+def test_a_failed_gate_marks_the_run_until_it_passes(trained: Path, small_params: Params) -> None:
     record(small_params)
-    for value in (1.0, 2.0):
-        recording.record_children("sample", PROJECT.relevance_model, {"ablation": {"tau_c": value}})
+
+    end = find_trained().info.end_time
+    recording.record_gates("sample", PROJECT.relevance_model, ["tau_c is 40", "auc is 0.5"])
+    assert (find_trained().info.status, find_trained().info.end_time) == ("FAILED", end)
+    assert find_trained().data.tags["kadr.gates"] == "failed"
+    assert find_trained().data.tags["kadr.gate_failures"] == "tau_c is 40\nauc is 0.5"
+    recording.record_gates("sample", PROJECT.relevance_model, [])
+    assert (find_trained().info.status, find_trained().info.end_time) == ("FINISHED", end)
+    assert find_trained().data.tags["kadr.gates"] == "passed"
+    assert "kadr.gate_failures" not in find_trained().data.tags
+
+
+def test_runs_with_other_settings_have_other_names(small_params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = run_name(small_params)
+    assert re.fullmatch(r"6 leaves / [0-9a-f]{6} / graded_response / clip", name)
+    train = small_params.train.model_copy(update={"learning_rate": 0.1})
+    assert run_name(small_params.model_copy(update={"train": train})) != name
+    monkeypatch.setenv("DVC_EXP_NAME", "wide-trees")
+    assert run_name(small_params) == f"wide-trees / {name}"
+
+
+def test_the_filters_of_the_mlflow_page_find_the_run(
+    trained: Path, small_params: Params, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "wide-trees")
+    record(small_params)
+    recording.record_evaluation(
+        "sample", PROJECT.relevance_model, {"tau_c": {"value": 60.0, "low": 55.0, "high": 65.0}}, {}
+    )
+    recording.record_gates("sample", PROJECT.relevance_model, ["tau_b is 20"])
+    page = (project / "docs/mlflow.md").read_text(encoding="utf-8")
+    filters = re.findall(r"^\| ``(.+?)`` \|", page, re.MULTILINE)
+    assert len(filters) >= 5
     with open_store():
-        runs = mlflow.search_runs(experiment_names=["sample"], output_format="list")
-    children = {run.info.run_name: run for run in runs if "mlflow.parentRunId" in run.data.tags}
-    assert len(runs) == 3
-    assert set(children) == {"fold 0", "ablation"}
-    assert children["ablation"].data.metrics["tau_c"] == 2.0
+        mlflow.set_experiment("sample")
+        with mlflow.start_run(tags={"kadr.role": "trial"}):
+            pass
+        for condition in filters:
+            runs = mlflow.search_runs(experiment_names=["sample"], filter_string=condition, output_format="list")
+            assert [run.data.tags["kadr.role"] for run in runs] == ["model"], condition
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_a_stopped_training_leaves_a_run_that_is_not_compared(
+    error: type[BaseException], status: str, trained: Path, small_params: Params
+) -> None:
+    with pytest.raises(error), recording.training_run(small_params, {"relevance": PROJECT.relevance}):
+        raise error
+    with open_store():
+        (run,) = mlflow.search_runs(experiment_names=["sample"], output_format="list")
+        assert run.info.status == status
+        with pytest.raises(TrackingError, match="has no training run"):
+            latest_runs("sample", 1)
+
+
+def test_a_running_training_records_the_use_of_the_machine(
+    trained: Path, small_params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SAMPLING_SECONDS", 0.1)
+    with recording.training_run(small_params, {"relevance": PROJECT.relevance}) as run:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with open_store():
+                metrics = mlflow.MlflowClient().get_run(str(run.run_id)).data.metrics
+            if {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= set(metrics):
+                return
+            time.sleep(0.1)
+    raise AssertionError(metrics)
 
 
 @pytest.mark.parametrize(
@@ -153,21 +229,20 @@ def test_a_dataset_that_another_training_has_just_added_is_shared(
 ) -> None:
     record(small_params)
     first_call = iter([True])
-    log_input = mlflow.log_input
+    log_inputs = mlflow.MlflowClient.log_inputs
 
-    def fail_once(*args: object) -> None:
+    def fail_once(*args: Any) -> None:
         if next(first_call, False):
             raise IntegrityError("insert into datasets", None, sqlite3.IntegrityError("UNIQUE constraint failed"))
-        log_input(*args)
+        log_inputs(*args)
 
-    monkeypatch.setattr(mlflow, "log_input", fail_once)
+    monkeypatch.setattr(mlflow.MlflowClient, "log_inputs", fail_once)
     record(small_params)
     assert "did not record" not in caplog.text
     with open_store():
         runs = mlflow.search_runs(experiment_names=["sample"], output_format="list")
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    assert [len(run.inputs.dataset_inputs) for run in parents] == [1, 1]
-    assert len({run.inputs.dataset_inputs[0].dataset.digest for run in parents}) == 1
+    assert [len(run.inputs.dataset_inputs) for run in runs] == [1, 1]
+    assert len({run.inputs.dataset_inputs[0].dataset.digest for run in runs}) == 1
 
 
 def test_two_simultaneous_trainings_are_both_recorded(trained: Path, project: Path) -> None:
@@ -185,8 +260,4 @@ def test_two_simultaneous_trainings_are_both_recorded(trained: Path, project: Pa
         client = mlflow.MlflowClient()
         (experiment,) = client.search_experiments(filter_string="name = 'sample'")
         runs = client.search_runs([experiment.experiment_id])
-    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    assert len(runs) == 22
-    assert len(children) == 20
-    assert all(run.info.status == "FINISHED" for run in runs)
-    assert all(run.data.metrics["rmse"] == 0.1 for run in children)
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]

@@ -16,9 +16,11 @@ from kadr.params import Params
 from kadr.project import PROJECT
 
 
-def make_run(run_id: str, params: dict[str, str], metrics: dict[str, float], digest: str = "") -> SimpleNamespace:
+def make_run(
+    run_id: str, params: dict[str, str], metrics: dict[str, float], digest: str = "", **tags: str
+) -> SimpleNamespace:
     info = SimpleNamespace(run_id=run_id, start_time=0)
-    data = SimpleNamespace(params=params, metrics=metrics, tags={"kadr.model_sha256": digest})
+    data = SimpleNamespace(params=params, metrics=metrics, tags={"kadr.model_sha256": digest, **tags})
     return SimpleNamespace(info=info, data=data)
 
 
@@ -63,6 +65,13 @@ def test_the_best_value_of_a_metric_is_bold() -> None:
     assert rmse == ["0.300", "[bold]0.200[/bold]"]
 
 
+def test_a_failed_gate_adds_a_column() -> None:
+    runs = [make_run("a", {}, {}, **{"kadr.gates": "failed"}), make_run("b", {}, {})]
+    header, *rows = table_cells(comparison_table(runs, None))
+    assert header == ["run", "started", "gates"]
+    assert [row[2] for row in rows] == ["failed", ""]
+
+
 def test_runs_are_selected_by_id_prefix() -> None:
     runs = [make_run("aab", {}, {}), make_run("abb", {}, {})]
     assert [run.info.run_id for run in select_runs(runs, ["ab", "aa"])] == ["abb", "aab"]
@@ -71,7 +80,7 @@ def test_runs_are_selected_by_id_prefix() -> None:
 
 
 @pytest.mark.slow
-def test_the_newest_training_comes_first_and_child_runs_are_left_out(small_project: Path, small_params: Params) -> None:
+def test_the_newest_training_comes_first_and_trials_are_left_out(small_project: Path, small_params: Params) -> None:
     PROJECT.relevance_model.mkdir(parents=True)
     (PROJECT.relevance_model / "model.txt").write_text("trees")
     for leaves in (7, 15):
@@ -79,17 +88,15 @@ def test_the_newest_training_comes_first_and_child_runs_are_left_out(small_proje
         params = small_params.model_copy(update={"train": trees})
         with open_store():
             mlflow.set_experiment("sample")
-            recording.record_training(
-                params, PROJECT.relevance_model, {"relevance": PROJECT.relevance}, {"fold 0": {}}, {}
-            )
+            mlflow.start_run(tags={"kadr.role": "trial"})
+            mlflow.end_run()
+        with recording.training_run(params, {"relevance": PROJECT.relevance}) as run:
+            run.record(PROJECT.relevance_model, {}, {})
     with open_store():
         runs = latest_runs("sample", 10)
         with pytest.raises(TrackingError, match="Experiment 'other' has no training run"):
             latest_runs("other", 10)
-    assert [run.info.run_name for run in runs] == [
-        "clip / graded_response / 15 leaves",
-        "clip / graded_response / 7 leaves",
-    ]
+    assert [run.data.params["train.num_leaves"] for run in runs] == ["15", "7"]
     header, *rows = table_cells(comparison_table(runs, folder_digest(PROJECT.relevance_model)))
     assert header == ["run", "started", "num_leaves"]
     assert [row[2] for row in rows] == ["15", "7"]

@@ -162,6 +162,10 @@ def test_a_search_is_evaluated_and_recorded_once(problem: TuningProblem, small_p
     assert len(trials) == 9
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
     assert "train.num_leaves" in trials[0].data.params
+    assert all(parent.info.start_time <= run.info.start_time < run.info.end_time for run in trials)
+    assert max(run.info.end_time for run in trials) <= parent.info.end_time
+    without_trials = client.search_runs([experiment.experiment_id], "tags.`kadr.role` != 'trial'")
+    assert [run.info.run_id for run in without_trials] == [parent.info.run_id]
     assert cell_table(problem, studies).row_count == 3
     current = {"num_leaves": small_params.train.num_leaves, "learning_rate": small_params.train.learning_rate}
     assert "are the best" in describe_result(problem, replace(result, best=current))

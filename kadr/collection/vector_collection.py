@@ -1,0 +1,145 @@
+"""Index images that exist only as vectors, without their files."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from kadr.collection.set_aside import vector_problems_table, write_set_aside
+from kadr.encoders.precomputed import PrecomputedImageEncoder
+from kadr.errors import SchemaError, SearchError
+from kadr.index import Index, build_index
+from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.schemas import IMAGES
+from kadr.io.vector_files import list_vector_images
+from kadr.io.versions import Versions
+from kadr.model import RelevanceModel
+
+logger = logging.getLogger(__name__)
+
+VECTORS = "vectors"
+"""Entry of index.json with the path of the vectors, by encoder name."""
+
+
+@dataclass(frozen=True)
+class VectorIndexUpdate:
+    """The result of `index_vectors`.
+
+    Attributes:
+        index: index after the update.
+        left_out: reason -> number of images that cannot be indexed for this reason.
+        published: whether a new version was published. False if nothing has changed.
+    """
+
+    index: Index
+    left_out: Mapping[str, int]
+    published: bool
+
+
+def index_vectors(
+    folder: Path,
+    encoders: Mapping[str, PrecomputedImageEncoder],
+    *,
+    exact_max: int,
+    allow_removals: bool = False,
+    texts: Embeddings | None = None,
+    model: RelevanceModel | None = None,
+) -> VectorIndexUpdate:
+    """Build an index of all images in the files of vectors of the first encoder.
+
+    The images that cannot be indexed are listed in set_aside.parquet in the folder of the index.
+
+    Args:
+        folder: path of the link to the current version of the index.
+        encoders: encoder name -> precomputed vectors. The first encoder is the search encoder.
+        exact_max: maximum number of images for exact search.
+        allow_removals: whether to replace an index of photos in folders.
+        texts: text vectors used to measure recall. Vectors of another length are ignored.
+        model: relevance model. The prepared features of this model are stored in the index.
+
+    Raises:
+        InputError: the files have different vectors for one image.
+        SearchError: no image has valid vectors, the index contains photos in folders, or another process is updating
+            the index.
+    """
+    versions = Versions(folder)
+    with versions.lock():
+        old = _load_old(folder)
+        if old is not None and not allow_removals:
+            _refuse_photos(folder, old)
+        search_encoder = next(iter(encoders))
+        images = list_vector_images(encoders[search_encoder].files.path)
+        table = _image_table(images)
+        vectors: dict[str, Embeddings] = {}
+        problems: dict[str, str] = {}
+        for name, encoder in encoders.items():
+            vectors[name], left_out = encoder.select(table)
+            problems |= left_out
+        details = {VECTORS: {name: str(encoder.files.path) for name, encoder in encoders.items()}}
+        if old is not None and _is_same(old, vectors, details, exact_max):
+            index = old
+        else:
+            status = [problems.get(image_id, "ok") for image_id in images]
+            table = table.set_column(table.schema.get_field_index("status"), "status", pa.array(status, pa.string()))
+            queries = _comparable(texts, vectors[search_encoder])
+            index = build_index(table, vectors, search_encoder, exact_max, texts=queries, details=details)
+        if model:
+            index = index.prepare(model.prepare, model.key)
+        not_indexed = vector_problems_table(images, problems)
+        if index is old:
+            write_set_aside(not_indexed, versions.folder.resolve())
+        else:
+            with versions.publish() as version:
+                index.write(version)
+                write_set_aside(not_indexed, version)
+        return VectorIndexUpdate(index, Counter(problems.values()), index is not old)
+
+
+def _image_table(images: Mapping[str, str]) -> pa.Table:
+    """Return a table of images in the schema IMAGES. All properties of the files are null."""
+    n = len(images)
+    columns = {
+        "image_id": pa.array(list(images), pa.string()),
+        "path": pa.array(list(images.values()), pa.string()),
+        "status": pa.array(["ok"] * n, pa.string()),
+    }
+    return pa.table({field.name: columns.get(field.name, pa.nulls(n, field.type)) for field in IMAGES})
+
+
+def _load_old(folder: Path) -> Index | None:
+    """Return the current index, or None if it does not exist or cannot be read."""
+    if not folder.exists():
+        return None
+    try:
+        return Index.load(folder, verify_all=True)
+    except (SchemaError, SearchError) as error:
+        logger.warning("The index cannot be read and will be rebuilt: %s", error)
+        return None
+
+
+def _refuse_photos(folder: Path, old: Index) -> None:
+    """Raise SearchError if an index contains the photos of folders."""
+    addresses = old.details.get("addresses")
+    if isinstance(addresses, list) and addresses:
+        raise SearchError(
+            f"{folder}: the index contains the photos of {', '.join(map(str, addresses))}, which the images without "
+            "files would replace. Choose another folder with --out, or run the command again with --allow-removals."
+        )
+
+
+def _is_same(old: Index, vectors: Mapping[str, Embeddings], details: Mapping[str, object], exact_max: int) -> bool:
+    n_images = len(old.table)
+    return (
+        {name: table.metadata for name, table in old.vectors.items()}
+        == {name: table.metadata for name, table in vectors.items()}
+        and old.details == details
+        and n_images == len(set.intersection(*(set(table.ids) for table in vectors.values())))
+        and (old.vector_index.nprobe > 0) == (n_images > exact_max)
+    )
+
+
+def _comparable(texts: Embeddings | None, images: Embeddings) -> Vectors | None:
+    return texts.vectors if texts is not None and texts.dim == images.dim else None

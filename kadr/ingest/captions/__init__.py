@@ -1,0 +1,1 @@
+"""Readers for captions files in different formats. Each format is a class registered under `kadr.caption_readers`."""
