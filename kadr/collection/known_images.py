@@ -67,7 +67,7 @@ class KnownImages:
         gone, n_known = self._find_gone(
             dict(zip(valid["path"], valid["sha256"], strict=True)), self.rows_to_keep(scans)
         )
-        return _is_large(len(gone), n_known) and not self._allow_removals
+        return is_large_share(len(gone), n_known) and not self._allow_removals
 
     def check_removals(self, scans: pd.DataFrame, kept: Sequence[int]) -> None:
         """Refuse an update that removes a large share of the images.
@@ -87,7 +87,7 @@ class KnownImages:
         new = dict(zip(valid["path"], valid["sha256"], strict=True))
         gone, n_known = self._find_gone(new, kept)
         gone = self._drop_moved(gone, new)
-        if _is_large(len(gone), n_known) and not self._allow_removals:
+        if is_large_share(len(gone), n_known) and not self._allow_removals:
             raise SearchError(
                 f"{self._folder}: {len(gone):,} of {n_known:,} indexed images no longer exist or are damaged, e.g. "
                 f"{_examples(gone)}. No image is removed from the index. If a disk or network folder is missing, "
@@ -151,7 +151,7 @@ class KnownImages:
         """
         unreadable = scans.loc[scans["status"].isin(_FILE_PROBLEMS), "path"]
         gone = [path for path in unreadable if is_local(path) and not os.path.lexists(path)]
-        if _is_large(len(gone), len(scans)):
+        if is_large_share(len(gone), len(scans)):
             raise SearchError(
                 f"{self._folder}: {len(gone):,} of {len(scans):,} images disappeared while they were read, e.g. "
                 f"{_examples(gone)}. No image is removed from the index. A disk or network folder may be disconnected. "
@@ -159,7 +159,8 @@ class KnownImages:
             )
 
 
-def _is_large(n: int, n_all: int) -> bool:
+def is_large_share(n: int, n_all: int) -> bool:
+    """Return whether n of `n_all` images are too many to be missing by accident."""
     return n > FEW and n > LARGE_SHARE * n_all
 
 

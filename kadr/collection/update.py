@@ -34,7 +34,7 @@ from kadr.model import RelevanceModel
 from kadr.params import DecodingParams, EmbedImagesParams, EmbedParams, OcrScript
 from kadr.progress import overall_progress
 
-_STEPS = {"hash files": 0.05, "scan images": 0.25, "embed images": 0.7}
+STEPS = {"hash files": 0.05, "scan images": 0.25, "embed images": 0.7}
 """Label of a step -> typical share of the time to index an image."""
 
 
@@ -123,7 +123,7 @@ def update_index(
         interim = InterimIndex(versions, old, encoders[0], details, len(listing.files))
         is_extended = embed_params.engine == "local" and (embed.is_same(old) if old else not len(current.known))
         embedded = _embed_files(
-            listing, known, partial(_scan, cache, rescan=rescan), embed, interim if is_extended else None
+            listing, known, partial(scan_files, cache, rescan=rescan), embed, interim if is_extended else None
         )
         scans, vectors = embedded.scans, embedded.vectors
         cache.forget(scans.loc[scans["status"] == "changed", "path"].tolist())
@@ -158,8 +158,14 @@ def make_image_id(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def _scan(cache: ScanCache, files: pd.DataFrame, *, rescan: bool) -> pd.DataFrame:
-    """Scan image files, and add their IDs and the times in their names."""
+def scan_files(cache: ScanCache, files: pd.DataFrame, *, rescan: bool = False) -> pd.DataFrame:
+    """Scan image files, and add their IDs and the times in their names.
+
+    Args:
+        cache: cache of the scans.
+        files: table with the columns path, bytes and modified.
+        rescan: whether to read and scan all files again.
+    """
     scans = add_path_times(cache.scan(files, rescan=rescan))
     return scans.assign(image_id=[make_image_id(path) for path in scans["path"]])
 
@@ -196,9 +202,7 @@ def _embed_files(
         return embedded
     sizes = BatchSizes()
     batches = iter([(new_files, True)]) if interim is None else sizes.split(new_files)
-    with overall_progress(
-        "index images", len(listing.files), _STEPS, n_done=len(listing.files) - len(new_files)
-    ) as bar:
+    with overall_progress("index images", len(listing.files), STEPS, n_done=len(listing.files) - len(new_files)) as bar:
         for files, is_last in batches:
             start = time.monotonic()
             with bar.part(len(files)):

@@ -17,7 +17,7 @@ from kadr.index import Index
 from kadr.io.embeddings import Embeddings
 from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.schemas import IMAGES
-from kadr.io.storage import read_bytes
+from kadr.io.storage import Location, read_bytes
 from kadr.params import DecodingParams, EmbedImagesParams, EmbedParams
 
 VectorsByEncoder = dict[str, Embeddings]
@@ -52,11 +52,14 @@ class ScanEmbedder:
             if name in encoders
         }
 
-    def __call__(self, scans: pd.DataFrame) -> tuple[VectorsByEncoder, pd.DataFrame]:
+    def __call__(
+        self, scans: pd.DataFrame, cache_folder: Location | None = None
+    ) -> tuple[VectorsByEncoder, pd.DataFrame]:
         """Embed the valid images.
 
         Args:
             scans: scans with the columns of SCANNED and image_id.
+            cache_folder: folder or URI of the embedding cache. None for the cache of the user.
 
         Returns:
             Encoder name -> embeddings, and the scans. The status of an image without a vector is the reason, such as
@@ -64,13 +67,24 @@ class ScanEmbedder:
         """
         vectors: VectorsByEncoder = {}
         for name, load in self._loaders.items():
-            vectors[name], scans = _embed(self._encoders[name], load, scans, self._batch_size, self._embed_params)
+            vectors[name], scans = _embed(
+                self._encoders[name],
+                load,
+                scans,
+                self._batch_size,
+                self._embed_params,
+                cache_folder=cache_folder,
+            )
         return vectors, scans
+
+    @property
+    def metadata(self) -> dict[str, dict[str, str]]:
+        """Encoder name -> metadata of its vectors."""
+        return {name: encoder.identity.metadata for name, encoder in self._encoders.items()}
 
     def is_same(self, index: Index) -> bool:
         """Return whether the vectors of an index were computed by the same encoders, with the same weights."""
-        metadata = {name: encoder.identity.metadata for name, encoder in self._encoders.items()}
-        return metadata == {name: vectors.metadata for name, vectors in index.vectors.items()}
+        return self.metadata == {name: vectors.metadata for name, vectors in index.vectors.items()}
 
     @cached_property
     def _encoders(self) -> dict[str, ImageEncoder]:
@@ -137,12 +151,16 @@ def _embed(
     scans: pd.DataFrame,
     batch_size: int,
     embed_params: EmbedParams,
+    *,
+    cache_folder: Location | None,
 ) -> tuple[Embeddings, pd.DataFrame]:
     """Embed the valid images with one encoder, and set the status of the images without a vector."""
     for attempt in range(_MAX_TRIES):
         columns = dict.fromkeys(IMAGES.names, None) | dict(scans.items()) | {"split": ""}
         images = pa.Table.from_pandas(pd.DataFrame(columns)[IMAGES.names], IMAGES, preserve_index=False)
-        embeddings, problems = embed_image_table(encoder, images, embed_params, batch_size, load, skip_unreadable=True)
+        embeddings, problems = embed_image_table(
+            encoder, images, embed_params, batch_size, load, skip_unreadable=True, cache_folder=cache_folder
+        )
         without_vector = scans[scans["image_id"].isin(problems.keys())]
         statuses = {
             row: problems[image_id] or _file_problem(path, sha256) or ("ok" if attempt + 1 < _MAX_TRIES else "changed")

@@ -11,6 +11,7 @@ from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.encoders.precomputed import PrecomputedImageEncoder
 from kadr.encoders.precomputed_texts import PrecomputedTextEncoder
 from kadr.io.embeddings import Embeddings
+from kadr.io.storage import Location
 from kadr.params import EmbedParams
 
 
@@ -22,6 +23,7 @@ def embed_image_table(
     load: Callable[[], ImageEncoder],
     *,
     skip_unreadable: bool = False,
+    cache_folder: Location | None = None,
 ) -> tuple[Embeddings, dict[str, str]]:
     """Embed the valid images of a table, or look up their precomputed vectors.
 
@@ -32,6 +34,7 @@ def embed_image_table(
         batch_size: number of images per forward pass.
         load: function that loads the encoder on the nodes of a Ray cluster.
         skip_unreadable: whether missing and changed files are left out instead of raising an error.
+        cache_folder: folder or URI of the embedding cache. None for the cache of the user.
 
     Returns:
         The embeddings, sorted by image ID, and the status of each valid image without an embedding: the reason why the
@@ -44,7 +47,7 @@ def embed_image_table(
     """
     if isinstance(encoder, PrecomputedImageEncoder):
         return encoder.select(images)
-    cache = EmbeddingCache(cache_root(), encoder.identity, encoder.dim, params.vectors)
+    cache = EmbeddingCache(cache_folder or cache_root(), encoder.identity, encoder.dim, params.vectors)
     fill = choose_engine(params, load, cache, batch_size)
     embeddings = embed_images(encoder, images, cache, batch_size, fill=fill, skip_unreadable=skip_unreadable)
     return embeddings, undecodable_images(images, embeddings, cache)
