@@ -1,5 +1,6 @@
 """Image vectors of an index, in memory-mapped float16 files. A search reads only the rows that it needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,17 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from kadr.errors import SearchError
-from kadr.io.embeddings import Embeddings, Rows, Vectors
+from kadr.io.embeddings import Rows, Vectors, VectorSource
+from kadr.io.mapped_arrays import create_array, is_mapped_from, release_pages
 
 HalfVectors = npt.NDArray[np.float16]
 
 
 def write_array(path: Path, values: npt.NDArray[Any]) -> None:
-    """Write an array to a NumPy file. Identical arrays produce identical files.
+    """Write an array to a NumPy file, unless the array is memory-mapped from this file.
+
+    Identical arrays produce identical files.
 
     Raises:
         OSError: the file cannot be written. Unlike an error of `np.save`, this error contains the reason.
     """
+    if is_mapped_from(values, path):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         np.save(cast(Any, SimpleNamespace(write=file.write)), np.ascontiguousarray(values), allow_pickle=False)
@@ -50,14 +56,28 @@ class ImageVectors:
         """Write the vectors to a NumPy file."""
         write_array(path, self.values)
 
+    def release(self) -> None:
+        """Remove memory-mapped vectors from the memory of this process. They are read again when they are needed."""
+        release_pages(self.values)
+
     @classmethod
-    def from_embeddings(cls, embeddings: Embeddings, ids: list[str]) -> "ImageVectors":
-        """Select the vectors of the given image IDs, in the same order.
+    def collect(cls, source: VectorSource, ids: Sequence[str], path: Path | None = None) -> "ImageVectors":
+        """Copy the vectors of the given image IDs, in the same order.
+
+        Args:
+            source: vectors of these images and of other images.
+            ids: image IDs, as a sequence of strings or as an Arrow array.
+            path: NumPy file to create. The vectors are memory-mapped from this file. None keeps the vectors in memory.
 
         Raises:
             SchemaError: an image has no vector.
+            OSError: the file cannot be written.
         """
-        return cls(embeddings.select(ids).astype(np.float16), embeddings.metadata)
+        rows = source.rows(ids)
+        shape = (len(rows), source.dim)
+        values = np.empty(shape, np.float16) if path is None else create_array(path, shape, np.float16)
+        source.copy(rows, values, np.arange(len(rows)))
+        return cls(values, source.metadata)
 
     @classmethod
     def map(cls, path: Path, metadata: dict[str, str]) -> "ImageVectors":

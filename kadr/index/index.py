@@ -19,7 +19,8 @@ from kadr.index.checksums import checksums, damaged_files
 from kadr.index.image_vectors import ImageVectors, write_array
 from kadr.index.text_index import TextIndex
 from kadr.index.vector_index import Neighbours, VectorIndex
-from kadr.io.embeddings import Embeddings, Rows, Vectors
+from kadr.io.embeddings import Rows, Vectors, VectorSource
+from kadr.io.mapped_arrays import create_array, release_pages
 from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table
 from kadr.project import PROJECT
 
@@ -102,20 +103,36 @@ class Index:
         images = Images(ids.to_pylist(), vectors, prepared)
         return replace(images, prepared=_reduce(self.prepare_images(images))) if self.prepare_images else images
 
-    def prepare(self, prepare: Prepare, key: str) -> "Index":
+    def prepare(self, prepare: Prepare, key: str, folder: Path | None = None) -> "Index":
         """Return an index that contains the prepared features of all images. The features are computed if necessary.
 
         Args:
             prepare: method `prepare` of the relevance model.
             key: key of the relevance model.
+            folder: folder of the new index. The features are written to this folder and memory-mapped. None keeps them
+                in memory.
         """
         if self.prepared_for == key:
             return self
         bare = replace(self, prepared={}, prepared_for="", prepare_images=None)
-        starts = range(0, len(self.table), _CHUNK_SIZE)
-        chunks = [_reduce(prepare(bare.images(slice(start, start + _CHUNK_SIZE)))) for start in starts]
-        prepared = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        prepared: dict[str, npt.NDArray[Any]] = {}
+        for start in range(0, len(self.table), _CHUNK_SIZE):
+            rows = slice(start, start + _CHUNK_SIZE)
+            for name, values in _reduce(prepare(bare.images(rows))).items():
+                if name not in prepared:
+                    prepared[name] = self._create_prepared(name, values, folder)
+                prepared[name][rows] = values
+                release_pages(prepared[name])
+            for vectors in self.vectors.values():
+                vectors.release()
         return replace(bare, prepared=prepared, prepared_for=key)
+
+    def _create_prepared(self, name: str, like: npt.NDArray[Any], folder: Path | None) -> npt.NDArray[Any]:
+        """Create the array of a prepared feature of all images, in memory or in a file."""
+        shape = (len(self.table), *like.shape[1:])
+        if folder is None:
+            return np.empty(shape, like.dtype)
+        return create_array(folder / _PREPARED / f"{name}.npy", shape, like.dtype)
 
     def prepare_on_demand(self, prepare: Prepare, key: str) -> "Index":
         """Return an index that computes the prepared features of the candidates in each search, unless they are stored.
@@ -141,7 +158,10 @@ class Index:
         return self.table["image_id"]
 
     def write(self, folder: Path) -> None:
-        """Write the index to an empty folder. Identical indexes produce identical files."""
+        """Write the index to a folder. Arrays that are memory-mapped from this folder are not written again.
+
+        Identical indexes produce identical files.
+        """
         self.vector_index.write(folder / _FAISS.format(self.encoder))
         write_table(self.table, folder / TABLE, INDEXED_IMAGES)
         if self.text_index is not None:
@@ -239,26 +259,32 @@ class Index:
 
 def build_index(
     images: pa.Table,
-    vectors: Mapping[str, Embeddings],
+    vectors: "Mapping[str, VectorSource | ImageVectors]",
     encoder: str,
     exact_max: int,
     *,
     texts: Vectors | None = None,
     details: Mapping[str, object] | None = None,
+    folder: Path | None = None,
 ) -> Index:
     """Build an index of the valid images in a table.
 
     Args:
         images: table with the schema IMAGES and, optionally, other columns of INDEXED_IMAGES. Only images with status
             `ok` are indexed.
-        vectors: encoder name -> embeddings, which must include all valid images.
+        vectors: encoder name -> vectors, which must include all valid images. ImageVectors must be those of the valid
+            images, sorted by image_id.
         encoder: name of the search encoder, which embeds queries and images into the same vector space.
         exact_max: maximum number of images for exact search.
         texts: (n, d) text vectors used as queries to measure recall. By default, image vectors are used.
         details: additional entries of index.json.
+        folder: folder of the new index. The vectors are written to this folder and memory-mapped. None keeps them in
+            memory.
 
     Raises:
         SearchError: the table contains no valid image.
+        SchemaError: an image has no vector.
+        OSError: the vectors cannot be written.
     """
     valid = images.filter(pa.compute.equal(images["status"], "ok")).sort_by("image_id")
     if not len(valid):
@@ -266,8 +292,12 @@ def build_index(
             f"None of {len(images)} images can be indexed. See data/tables/quarantine.parquet for invalid images, or "
             "change index.splits in params.yaml."
         )
-    ids = valid["image_id"].to_pylist()
-    selected = {name: ImageVectors.from_embeddings(embeddings, ids) for name, embeddings in vectors.items()}
+    selected = {
+        name: source
+        if isinstance(source, ImageVectors)
+        else ImageVectors.collect(source, valid["image_id"], folder and folder / _VECTORS / f"{name}.npy")
+        for name, source in vectors.items()
+    }
     vector_index = VectorIndex.build(selected[encoder], exact_max, texts)
     table = index_table(valid)
     return Index(encoder, table, selected, vector_index, details or {}, text_index=TextIndex.build(table))

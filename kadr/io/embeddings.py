@@ -1,18 +1,26 @@
-"""Tables of unit vectors, with the IDs of the embedded images or texts."""
+"""Unit vectors of images or texts, with their IDs. They are in memory, or in a place from which they are copied."""
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kadr.errors import SchemaError
+from kadr.io.mapped_arrays import release_pages
 from kadr.io.schemas import check_schema, embeddings_schema, read_parquet, write_table
 
 Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
+FloatVectors = npt.NDArray[np.floating[Any]]
+
+CHUNK_SIZE = 65_536
+"""Number of vectors that are read, converted or copied at once."""
 
 
 def evenly_spaced_rows(n_rows: int, n_selected: int) -> Rows:
@@ -20,9 +28,83 @@ def evenly_spaced_rows(n_rows: int, n_selected: int) -> Rows:
     return np.linspace(0, n_rows - 1, min(n_rows, n_selected)).astype(np.int64)
 
 
+class VectorSource(ABC):
+    """Unit vectors of images or texts from one encoder, which are read when they are copied.
+
+    Attributes:
+        ids: (n,) unique image IDs or text IDs, as a sequence of strings or as an Arrow array.
+        metadata: name of the encoder, SHA-256 of its weights, preprocessing and precision.
+    """
+
+    ids: Sequence[str]
+    metadata: dict[str, str]
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Number of dimensions d of each vector."""
+
+    @abstractmethod
+    def copy(self, rows: Rows, out: FloatVectors, targets: Rows) -> None:
+        """Copy vectors to rows of an array. Only a part of the vectors is in memory at a time.
+
+        Args:
+            rows: (m,) positions of the vectors in `ids`.
+            out: (n, d) array, which can be memory-mapped.
+            targets: (m,) rows of `out`.
+        """
+
+    def rows(self, ids: Sequence[str]) -> Rows:
+        """Return the position of each ID in `ids`: (len(ids),) int64.
+
+        Raises:
+            SchemaError: an ID has no vector.
+        """
+        positions = pa.compute.index_in(id_array(ids), value_set=self._id_array)
+        if positions.null_count:
+            missing = ids[positions.is_null().index(True).as_py()]
+            encoder = self.metadata.get("encoder", "?")
+            raise SchemaError(f"Encoder {encoder} has no vector for ID {str(missing)!r}. Run `dvc repro` to embed it.")
+        return np.asarray(positions.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @cached_property
+    def _id_array(self) -> pa.Array:
+        return id_array(self.ids)
+
+    def load(self) -> "Embeddings":
+        """Read all vectors into memory."""
+        rows = np.arange(len(self.ids))
+        vectors = np.empty((len(rows), self.dim), np.float32)
+        self.copy(rows, vectors, rows)
+        return Embeddings(self._id_array.to_pylist(), vectors, self.metadata)
+
+
+def id_array(ids: Sequence[str]) -> pa.Array:
+    """Return IDs as an Arrow array of strings, which is not copied if it exists already."""
+    if isinstance(ids, pa.ChunkedArray):
+        return ids.combine_chunks()
+    return ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
+
+
+def copy_in_chunks(read: Callable[[Rows], FloatVectors], rows: Rows, out: FloatVectors, targets: Rows) -> None:
+    """Copy vectors to rows of an array, with a function that reads the vectors in ascending rows.
+
+    Args:
+        read: function that returns the vectors in the given rows.
+        rows: (m,) rows to read.
+        out: (n, d) array, which can be memory-mapped.
+        targets: (m,) rows of `out`.
+    """
+    order = np.argsort(rows, kind="stable")
+    for start in range(0, len(order), CHUNK_SIZE):
+        chunk = order[start : start + CHUNK_SIZE]
+        out[targets[chunk]] = read(rows[chunk])
+        release_pages(out)
+
+
 @dataclass(frozen=True)
-class Embeddings:
-    """Unit vectors of images or texts from one encoder.
+class Embeddings(VectorSource):
+    """Unit vectors in memory.
 
     Vectors are looked up by ID, so the order of the rows does not matter.
 
@@ -41,23 +123,13 @@ class Embeddings:
         """Number of dimensions d of each vector."""
         return int(self.vectors.shape[1])
 
-    @cached_property
-    def _row_by_id(self) -> dict[str, int]:
-        return {id_: row for row, id_ in enumerate(self.ids)}
+    def copy(self, rows: Rows, out: FloatVectors, targets: Rows) -> None:
+        """Copy vectors to rows of an array."""
+        copy_in_chunks(self.vectors.__getitem__, rows, out, targets)
 
-    def rows(self, ids: Sequence[str]) -> Rows:
-        """Return the row number in `vectors` of each ID: (len(ids),) int64.
-
-        Raises:
-            SchemaError: an ID has no vector.
-        """
-        try:
-            return np.fromiter((self._row_by_id[id_] for id_ in ids), dtype=np.int64, count=len(ids))
-        except KeyError as error:
-            encoder = self.metadata.get("encoder", "?")
-            raise SchemaError(
-                f"Encoder {encoder} has no vector for ID {error.args[0]!r}. Run `dvc repro` to embed it."
-            ) from error
+    def load(self) -> "Embeddings":
+        """Return the embeddings themselves, because they are in memory."""
+        return self
 
     def select(self, ids: Sequence[str]) -> Vectors:
         """Return a copy of the vectors of the given IDs, in the same order: (len(ids), d) float32."""

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.errors import InputError
-from kadr.io.embeddings import Rows
+from kadr.io.embeddings import FloatVectors, Rows
 from kadr.io.vector_files.id_columns import decode_metadata, require_id_columns
-from kadr.io.vector_files.vector_file import FloatVectors, VectorFile
+from kadr.io.vector_files.vector_file import VectorFile
 
 _VECTOR_COLUMNS = ("vector", "embedding", "embeddings", "emb", "vectors", "image_embedding", "text_embedding")
 """Names of the vector column, which are preferred if a file has several columns of vectors."""

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from kadr.errors import InputError
-from kadr.io.embeddings import Rows
+from kadr.io.embeddings import FloatVectors, Rows
 from kadr.io.vector_files.id_columns import PATH_COLUMN, read_id_table, require_id_columns
 from kadr.io.vector_files.numpy_files import check_length, check_vectors, find_id_file
-from kadr.io.vector_files.vector_file import FloatVectors, VectorFile
+from kadr.io.vector_files.vector_file import VectorFile
 
 IDS = "ids"
 """Key of the IDs in the metadata of a safetensors file: a JSON list of strings."""

@@ -5,17 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from kadr.errors import InputError
-from kadr.io.embeddings import Rows, Vectors
+from kadr.io.embeddings import FloatVectors, Rows, Vectors
 from kadr.io.storage import sha256
-
-FloatVectors = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

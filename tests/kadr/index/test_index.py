@@ -11,6 +11,8 @@ import pytest
 from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index import Index, build_index, publish_folder, vector_index
+from kadr.index import index as index_module
+from kadr.io import embeddings as embeddings_module
 from kadr.io.embeddings import Embeddings, Vectors
 from kadr.io.schemas import IMAGES, INDEXED_IMAGES
 
@@ -75,6 +77,27 @@ def test_files_do_not_depend_on_the_order_of_the_table(tmp_path: Path, index: In
     ]
     for path in files:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
+
+
+def test_an_index_that_is_built_in_a_folder_has_the_same_files(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embeddings_module, "CHUNK_SIZE", 2)
+    monkeypatch.setattr(index_module, "_CHUNK_SIZE", 2)
+    for name, folder in (("memory", None), ("mapped", tmp_path / "mapped")):
+        (tmp_path / name).mkdir()
+        table = images_table(("d", "ok"), ("a", "ok"), ("b", "truncated"), ("c", "ok"))
+        built = build_index(table, OTHERS, "clip", EXACT_MAX, folder=folder).prepare(prepare, "model 1", folder)
+        assert all(isinstance(vectors.values, np.memmap) == (folder is not None) for vectors in built.vectors.values())
+        built.write(tmp_path / name)
+    files = [path.relative_to(tmp_path / "mapped") for path in (tmp_path / "mapped").rglob("*") if path.is_file()]
+    assert Path("prepared/long/first.npy") in files
+    for file in files:
+        assert (tmp_path / "mapped" / file).read_bytes() == (tmp_path / "memory" / file).read_bytes(), file
+    assert built.prepare(pytest.fail, "model 1") is built
+    (tmp_path / "again").mkdir()
+    built.write(tmp_path / "again")
+    assert Index.load(tmp_path / "again", verify_all=True).describe() == built.describe()
 
 
 def test_a_loaded_index_equals_the_written_one(tmp_path: Path, index: Index) -> None:
