@@ -34,10 +34,19 @@ def vector_problems_table(images: Mapping[str, str], problems: Mapping[str, str]
     return _to_table([(images[image_id], rule) for image_id, rule in problems.items()])
 
 
+def read_set_aside(folder: Path) -> pa.Table:
+    """Read the table from the folder of an index or of a plan.
+
+    Raises:
+        SchemaError: the table does not exist or is damaged.
+    """
+    return read_table(folder / SET_ASIDE, QUARANTINE)
+
+
 def write_set_aside(table: pa.Table, folder: Path) -> None:
     """Write the table to the folder of an index, unless the folder contains the same table."""
     try:
-        is_same = read_table(folder / SET_ASIDE, QUARANTINE).equals(table.cast(QUARANTINE))
+        is_same = read_set_aside(folder).equals(table.cast(QUARANTINE))
     except SchemaError:
         is_same = False
     if not is_same:

@@ -110,7 +110,7 @@ def update_index(
     """
     check_ocr(ocr)
     versions = Versions(folder)
-    with _explain_write_errors(folder), versions.lock():
+    with explain_write_errors(folder), versions.lock():
         prepare_workers(SCAN_MODULE)
         current = load_current_index(folder)
         old = current.index
@@ -228,14 +228,19 @@ def _build(
     """Build an index of the images, or return the current index if it is the same."""
     if old is not None and not old.missing_columns and _is_same(old, images, vectors, details, exact_max):
         return old
-    queries = _comparable_vectors(texts, vectors[encoder])
+    queries = comparable_vectors(texts, vectors[encoder].metadata)
     table = pa.Table.from_pandas(images, preserve_index=False)
     return build_index(table, vectors, encoder, exact_max, texts=queries, details=details)
 
 
-def _comparable_vectors(texts: Embeddings | None, images: Embeddings) -> Vectors | None:
-    """Return the text vectors, or None if the text encoder and the image encoder have different weights."""
-    if texts is None or texts.metadata.get("weights_sha256") != images.metadata.get("weights_sha256"):
+def comparable_vectors(texts: Embeddings | None, metadata: Mapping[str, str]) -> Vectors | None:
+    """Return the text vectors, or None if the text encoder and the image encoder have different weights.
+
+    Args:
+        texts: embeddings of texts.
+        metadata: metadata of the image vectors.
+    """
+    if texts is None or texts.metadata.get("weights_sha256") != metadata.get("weights_sha256"):
         return None
     return texts.vectors
 
@@ -251,7 +256,12 @@ def _publish(versions: Versions, index: Index, old: Index | None, set_aside: pa.
 
 
 @contextmanager
-def _explain_write_errors(folder: Path) -> Iterator[None]:
+def explain_write_errors(folder: Path) -> Iterator[None]:
+    """Convert an OSError in the `with` block to a SearchError that says that the old version stays in use.
+
+    Args:
+        folder: path of the link to the current version of the index.
+    """
     try:
         yield
     except OSError as error:
