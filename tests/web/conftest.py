@@ -172,7 +172,7 @@ def browser() -> Iterator["Browser"]:
 def run_in_thread(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
     """Run an application on a free port during the `with` block, and yield its address."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, **server_options(limits or Limits())))
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         while not server.started:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +21,7 @@ from kadr.serve import Service, create_app
 from tests.web.conftest import build_service
 
 TOKEN = "0123456789abcdef"
+TIMEOUT_S = 120
 N_PAIRS = 240
 N_TRAIN = 180  # images 3, 7, 11, ... belong to the test split
 WINDOWS = [
@@ -169,7 +171,9 @@ def test_skipping_on_a_slow_network_reaches_every_pair_and_never_ends_early(cont
     network = {"offline": False, "latency": 200, "downloadThroughput": -1, "uploadThroughput": -1}
     session.send("Network.emulateNetworkConditions", network)
     message = page.locator(".annotation .message h1")
+    deadline = time.monotonic() + TIMEOUT_S
     while not message.filter(has_text="left").is_visible():
+        assert time.monotonic() < deadline, page.locator(".annotation").inner_text()
         assert not message.filter(has_text="Done").is_visible()
         for _ in range(15):
             page.keyboard.press("ArrowRight")
