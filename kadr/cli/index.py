@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from kadr.cli.console import printable
+from kadr.cli.index_inputs import IndexInputs
 from kadr.cli.index_watch import describe_update, watch_index
 from kadr.cli.settings import load_settings
 from kadr.cli.vector_index import check_without_photos, index_vector_files
@@ -132,20 +133,15 @@ def _update(
 ) -> "IndexUpdate":
     """Update the index with the current settings and the current relevance model."""
     from kadr.collection import update_index
-    from kadr.io.embeddings import Embeddings
-    from kadr.model import RelevanceModel
 
     params = load_settings(out, model)
     if not PROJECT.exists:
-        _fetch_model(params)  # before the photos are scanned, because both can take long
-    has_model = params.index.rerank > 0 and PROJECT.relevance_model.is_dir()
-    search_encoder = params.shared_encoders[0]
-    others = [name for name in params.embed_images.encoders if name != search_encoder] if has_model else []
-    texts_path = PROJECT.text_embeddings / f"{search_encoder}.parquet"
+        fetch_model(params)  # before the photos are scanned, because both can take long
+    inputs = IndexInputs.read(params)
     return update_index(
         photos,
         out,
-        [search_encoder, *others],
+        inputs.encoders,
         params.embed_images,
         params.embed,
         exact_max=params.index.exact_max,
@@ -154,8 +150,8 @@ def _update(
         ocr=_choose_script(ocr, out, params.index.ocr),
         allow_removals=allow_removals,
         rescan=rescan,
-        texts=Embeddings.read(texts_path) if texts_path.is_file() else None,
-        model=RelevanceModel.load(PROJECT.relevance_model) if has_model else None,
+        texts=inputs.texts,
+        model=inputs.model,
     )
 
 
@@ -179,7 +175,7 @@ def _choose_script(option: str | None, out: Path, setting: "OcrScript | None") -
     raise InputError(f"--ocr {option}: the script is unknown. Use one of {', '.join(scripts)} or {_NO_OCR}.")
 
 
-def _fetch_model(params: "SearchParams") -> None:
+def fetch_model(params: "SearchParams") -> None:
     """Download the model of the user's index, unless it is on this machine."""
     from kadr.encoders.open_clip import OpenClipParams
     from kadr.encoders.open_clip_models import fetch_clip

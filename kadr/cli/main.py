@@ -21,6 +21,7 @@ from kadr.cli import (
     import_,
     index,
     mcp,
+    scale,
     scoring,
     search,
     serve,
@@ -204,6 +205,7 @@ app.command(rich_help_panel=SEARCH)(serve.serve)
 app.command(rich_help_panel=SEARCH)(mcp.mcp)
 app.command(rich_help_panel=SEARCH)(export.export)
 app.command(rich_help_panel=SEARCH)(where.where)
+app.add_typer(scale.app, name="scale", rich_help_panel=SEARCH)
 app.command(rich_help_panel=MODELS, cls=ProjectCommand)(tracking.compare)
 app.command(rich_help_panel=MODELS, cls=ProjectCommand)(tracking.register)
 app.command(rich_help_panel=MODELS, cls=ProjectCommand)(tuning.tune)

@@ -6,7 +6,7 @@ the rows of an index are the images of the first part, then those of the second 
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from kadr.collection.set_aside import set_aside_table, write_set_aside
 from kadr.collection.update import make_image_id
 from kadr.errors import InputError, SearchError
 from kadr.io.schemas import INDEXED_IMAGES, read_table, required, write_table
-from kadr.io.storage import exclusive_lock
+from kadr.io.storage import exclusive_lock, sha256
 from kadr.io.text_files import write_json
 
 MANIFEST = pa.schema([required("path", pa.string()), *(INDEXED_IMAGES.field(name) for name in ("bytes", "modified"))])
@@ -39,14 +39,18 @@ class PartPlan:
         addresses: folders, files or fsspec addresses of the images.
         exclude: patterns of files and folders that are not indexed.
         n_parts: number of parts. Parts without images have no manifest.
+        model: CLIP model whose vectors are computed outside of a project. None for the default model of the user.
         images: name of each part that contains images -> number of image files, in the order of the parts.
+        manifests: name of each part that contains images -> SHA-256 of its manifest.
     """
 
     folder: Path
     addresses: Sequence[str]
     exclude: Sequence[str]
     n_parts: int
+    model: str | None
     images: dict[str, int]
+    manifests: dict[str, str]
 
     @classmethod
     def load(cls, folder: Path) -> "PartPlan":
@@ -96,7 +100,9 @@ class PartPlan:
                 )
 
 
-def plan_parts(addresses: Sequence[str], folder: Path, n_parts: int, exclude: Sequence[str] = ()) -> PartPlan:
+def plan_parts(
+    addresses: Sequence[str], folder: Path, n_parts: int, *, exclude: Sequence[str] = (), model: str | None = None
+) -> PartPlan:
     """List the images at some addresses, divide them into parts, and write a manifest of each part.
 
     If the folder already contains a plan, its manifests are updated. A part whose manifest does not change stays
@@ -107,6 +113,7 @@ def plan_parts(addresses: Sequence[str], folder: Path, n_parts: int, exclude: Se
         folder: folder of the plan.
         n_parts: number of parts, 1 to MAX_PARTS.
         exclude: patterns of files and folders that are not indexed, with the syntax of a .gitignore file.
+        model: CLIP model whose vectors are computed outside of a project. None for the default model of the user.
 
     Raises:
         InputError: an address cannot be read or contains no images, a pattern is invalid, or the folder contains a plan
@@ -122,17 +129,15 @@ def plan_parts(addresses: Sequence[str], folder: Path, n_parts: int, exclude: Se
     busy = SearchError(f"{folder}: another process is writing the plan. Wait until that process ends.")
     with exclusive_lock(folder / "plan.lock", busy):
         listing = list_images(addresses, exclude)
-        plan = PartPlan(folder, list(addresses), [pattern for pattern in exclude if pattern], n_parts, {})
+        plan = PartPlan(folder, list(addresses), [pattern for pattern in exclude if pattern], n_parts, model, {}, {})
         for part, files in _divide(listing.files, n_parts):
             _write_manifest(files, plan.manifest(part))
-            plan.images[part] = len(files)
+            plan.images[part], plan.manifests[part] = len(files), sha256(plan.manifest(part))
         for path in (folder / "manifests").glob("*.parquet"):
             if path.stem not in plan.images:
                 path.unlink()
         write_set_aside(set_aside_table(listing.files[:0].assign(status=""), listing.passed_over), folder)
-        entries = asdict(plan)
-        del entries["folder"]
-        write_json(folder / _PLAN, entries)
+        write_json(folder / _PLAN, {name: value for name, value in vars(plan).items() if name != "folder"})
     return plan
 
 
