@@ -1,6 +1,5 @@
 """Check the examples in docs/: settings are valid, commands and scripts run, and quoted error messages exist."""
 
-import hashlib
 import os
 import re
 import shlex
@@ -12,13 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
 
-from kadr.io.embeddings import Embeddings
 from kadr.io.presets import apply_preset
-from kadr.io.schemas import IMAGES, write_table
 from kadr.params import IMAGE_ENCODERS, TEXT_ENCODERS, load_params, parse_params
 
 
@@ -94,32 +90,6 @@ def test_the_settings_of_the_quality_page_are_valid(project: Path, folder: Path)
         apply_preset(preset, options[1::2], folder / "params.yaml", folder / "presets")
         load_params(folder / "params.yaml")
     assert any("train.baselines=[mean,cosine,concat]" in command for command in commands)
-
-
-@pytest.mark.slow
-def test_the_script_of_the_scale_page_embeds_one_part(project: Path, folder: Path, shared: Path) -> None:
-    (script,) = read_blocks(project / "docs/scale.md", "python")
-    (folder / "part.py").write_text(script, encoding="utf-8")
-    encoder = {"backend": "timm", "model": f"local-dir:{shared.resolve() / 'encoders' / 'mobilenetv2_100.imagenet'}"}
-    settings = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    settings["embed_images"]["encoders"]["mobilenet"] = encoder
-    (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    images = sorted((shared.resolve() / "flickr8k" / "test_images").iterdir())[:3]
-    rows = [
-        {
-            "image_id": path.name,
-            "path": path.as_uri(),
-            "split": "corpus",
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "status": "ok",
-        }
-        for path in images
-    ]
-    write_table(pa.Table.from_pylist(rows, IMAGES), folder / "manifests" / "3f.parquet", IMAGES)
-    run_in(folder, project, [sys.executable, "part.py", "mobilenet", "3f"])
-    embeddings = Embeddings.read(folder / "vectors" / "3f.parquet")
-    assert list(embeddings.ids) == [path.name for path in images]
-    assert len(list((folder / "cache" / "parts" / "3f").rglob("*.parquet"))) == 1
 
 
 def test_the_messages_of_the_troubleshooting_page_exist_in_the_code(project: Path) -> None:
