@@ -47,13 +47,14 @@ def stage(params: Params, name: str) -> Metrics:
     load = partial(load_image_encoder, section.encoders[name], section.precision, params.decoding)
     encoder = load()
     images = pa.concat_tables([read_table(PROJECT.images, IMAGES), read_table(PROJECT.corpus, IMAGES)])
-    embeddings, left_out = embed_image_table(encoder, images, params.embed, section.batch_size, load)
+    vectors, left_out = embed_image_table(encoder, images, params.embed, section.batch_size, load)
     if left_out:
         examples = ", ".join(f"{key} ({status})" for key, status in islice(left_out.items(), _MAX_EXAMPLES))
-        n_images = len(left_out) + len(embeddings.ids)
+        n_images = len(left_out) + len(vectors.ids)
         precomputed = isinstance(encoder, PrecomputedImageEncoder)
         problem, fix = _MISSING if precomputed else _UNDECODABLE
         raise InputError(f"{len(left_out)} of {n_images} images {problem}: {examples}. {fix}")
+    embeddings = vectors.load()
     embeddings.write(PROJECT.image_embeddings / f"{name}.parquet")
     return {
         "n": len(embeddings.ids),

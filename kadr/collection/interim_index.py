@@ -35,7 +35,7 @@ class EmbeddedScans:
 
     @property
     def vectors(self) -> VectorsByEncoder:
-        """Encoder name -> embeddings of all images."""
+        """Encoder name -> vectors of all images."""
         return join_vectors(self._vectors)
 
 
@@ -74,9 +74,9 @@ class InterimIndex:
             return
         table = pa.Table.from_pandas(images, preserve_index=False)
         state = IndexingState.now(len(scans), self._n_total)
-        index = build_index(table, vectors, self._encoder, len(images), details={**self._details, **state.to_details()})
+        details = {**self._details, **state.to_details()}
         with self._versions.publish(interim=True) as folder:
-            index.write(folder)
+            build_index(table, vectors, self._encoder, len(images), details=details, folder=folder).write(folder)
             write_set_aside(set_aside_table(scans[scans["status"] != "ok"], passed_over), folder)
         logger.debug("%s: %d images can be searched now", self._versions.folder, len(images))
 

@@ -137,10 +137,27 @@ def update_index(
                 "the files, or use other folders."
             )
         images = add_image_texts(images, ocr, versions.home, decoding)
-        index = _build(old, images, vectors, encoders[0], exact_max=exact_max, texts=texts, details=details)
-        if model:
-            index = index.prepare(model.prepare, model.key)
-        _publish(versions, index, old, set_aside_table(not_indexed, listing.passed_over))
+        set_aside = set_aside_table(not_indexed, listing.passed_over)
+        is_same = old is not None and not old.missing_columns and _is_same(old, images, vectors, details, exact_max)
+        index = old if is_same else None
+        if index is not None and (model is None or index.prepared_for == model.key):
+            write_set_aside(set_aside, versions.folder.resolve())
+        else:
+            queries = comparable_vectors(texts, vectors[encoders[0]].metadata)
+            with versions.publish() as version:
+                index = index or build_index(
+                    pa.Table.from_pandas(images, preserve_index=False),
+                    vectors,
+                    encoders[0],
+                    exact_max,
+                    texts=queries,
+                    details=details,
+                    folder=version,
+                )
+                if model:
+                    index = index.prepare(model.prepare, model.key, version)
+                index.write(version)
+                write_set_aside(set_aside, version)
         cache.clear()
     return IndexUpdate(
         index,
@@ -215,24 +232,6 @@ def _embed_files(
     return embedded
 
 
-def _build(
-    old: Index | None,
-    images: pd.DataFrame,
-    vectors: VectorsByEncoder,
-    encoder: str,
-    *,
-    exact_max: int,
-    texts: Embeddings | None,
-    details: Mapping[str, object],
-) -> Index:
-    """Build an index of the images, or return the current index if it is the same."""
-    if old is not None and not old.missing_columns and _is_same(old, images, vectors, details, exact_max):
-        return old
-    queries = comparable_vectors(texts, vectors[encoder].metadata)
-    table = pa.Table.from_pandas(images, preserve_index=False)
-    return build_index(table, vectors, encoder, exact_max, texts=queries, details=details)
-
-
 def comparable_vectors(texts: Embeddings | None, metadata: Mapping[str, str]) -> Vectors | None:
     """Return the text vectors, or None if the text encoder and the image encoder have different weights.
 
@@ -243,16 +242,6 @@ def comparable_vectors(texts: Embeddings | None, metadata: Mapping[str, str]) ->
     if texts is None or texts.metadata.get("weights_sha256") != metadata.get("weights_sha256"):
         return None
     return texts.vectors
-
-
-def _publish(versions: Versions, index: Index, old: Index | None, set_aside: pa.Table) -> None:
-    """Publish a new version. If the index has not changed, only write the table of images that are set aside."""
-    if index is old:
-        write_set_aside(set_aside, versions.folder.resolve())
-        return
-    with versions.publish() as folder:
-        index.write(folder)
-        write_set_aside(set_aside, folder)
 
 
 @contextmanager
@@ -272,7 +261,7 @@ def explain_write_errors(folder: Path) -> Iterator[None]:
 
 
 def _is_same(
-    old: Index, images: pd.DataFrame, vectors: Mapping[str, Embeddings], details: Mapping[str, object], exact_max: int
+    old: Index, images: pd.DataFrame, vectors: VectorsByEncoder, details: Mapping[str, object], exact_max: int
 ) -> bool:
     old_images = dict(zip(old.table["image_id"].to_pylist(), old.table["sha256"].to_pylist(), strict=True))
     old_encoders = [(name, table.metadata) for name, table in old.vectors.items()]

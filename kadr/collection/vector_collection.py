@@ -2,17 +2,18 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kadr.collection.set_aside import vector_problems_table, write_set_aside
 from kadr.encoders.precomputed import PrecomputedImageEncoder
 from kadr.errors import SchemaError, SearchError
 from kadr.index import Index, build_index
-from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.embeddings import Embeddings, Vectors, VectorSource
 from kadr.io.schemas import IMAGES
 from kadr.io.vector_files import list_vector_images
 from kadr.io.versions import Versions
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 VECTORS = "vectors"
 """Entry of index.json with the path of the vectors, by encoder name."""
+
+_STRINGS = pa.schema({"image_id": pa.string(), "path": pa.string()})
 
 
 @dataclass(frozen=True)
@@ -73,40 +76,59 @@ def index_vectors(
         search_encoder = next(iter(encoders))
         images = list_vector_images(encoders[search_encoder].files.path)
         table = _image_table(images)
-        vectors: dict[str, Embeddings] = {}
+        vectors: dict[str, VectorSource] = {}
         problems: dict[str, str] = {}
         for name, encoder in encoders.items():
             vectors[name], left_out = encoder.select(table)
             problems |= left_out
         details = {VECTORS: {name: str(encoder.files.path) for name, encoder in encoders.items()}}
-        if old is not None and _is_same(old, vectors, details, exact_max):
-            index = old
-        else:
-            status = [problems.get(image_id, "ok") for image_id in images]
-            table = table.set_column(table.schema.get_field_index("status"), "status", pa.array(status, pa.string()))
-            queries = _comparable(texts, vectors[search_encoder])
-            index = build_index(table, vectors, search_encoder, exact_max, texts=queries, details=details)
-        if model:
-            index = index.prepare(model.prepare, model.key)
-        not_indexed = vector_problems_table(images, problems)
-        if index is old:
+        not_indexed = vector_problems_table(_find_paths(images, problems), problems)
+        if old is not None and not _is_same(old, len(images) - len(problems), vectors, details, exact_max):
+            old = None
+        if old is not None and (model is None or old.prepared_for == model.key):
             write_set_aside(not_indexed, versions.folder.resolve())
-        else:
-            with versions.publish() as version:
-                index.write(version)
-                write_set_aside(not_indexed, version)
-        return VectorIndexUpdate(index, Counter(problems.values()), index is not old)
+            return VectorIndexUpdate(old, Counter(problems.values()), published=False)
+        table = _set_statuses(table, problems)
+        queries = _comparable(texts, vectors[search_encoder])
+        with versions.publish() as version:
+            index = old or build_index(
+                table, vectors, search_encoder, exact_max, texts=queries, details=details, folder=version
+            )
+            if model:
+                index = index.prepare(model.prepare, model.key, version)
+            index.write(version)
+            write_set_aside(not_indexed, version)
+        return VectorIndexUpdate(index, Counter(problems.values()), published=True)
 
 
-def _image_table(images: Mapping[str, str]) -> pa.Table:
-    """Return a table of images in the schema IMAGES. All properties of the files are null."""
-    n = len(images)
-    columns = {
-        "image_id": pa.array(list(images), pa.string()),
-        "path": pa.array(list(images.values()), pa.string()),
-        "status": pa.array(["ok"] * n, pa.string()),
-    }
-    return pa.table({field.name: columns.get(field.name, pa.nulls(n, field.type)) for field in IMAGES})
+def _image_table(images: pa.Table) -> pa.Table:
+    """Return a table of images in the schema IMAGES. All properties of the files are null.
+
+    Args:
+        images: columns image_id and path.
+    """
+    columns = dict(zip(images.column_names, images.cast(_STRINGS).columns, strict=True))
+    columns["status"] = pa.repeat("ok", len(images))
+    return pa.table({field.name: columns.get(field.name, pa.nulls(len(images), field.type)) for field in IMAGES})
+
+
+def _set_statuses(images: pa.Table, problems: Mapping[str, str]) -> pa.Table:
+    """Set the status of the images with a problem: image ID -> status."""
+    positions = pc.index_in(images["image_id"], value_set=pa.array(problems, pa.string()))
+    statuses = pc.coalesce(pa.array(problems.values(), pa.string()).take(positions), images["status"])
+    return images.set_column(images.schema.get_field_index("status"), "status", statuses)
+
+
+def _find_paths(images: pa.Table, image_ids: Iterable[str]) -> dict[str, str]:
+    """Return the path of each image ID.
+
+    Args:
+        images: columns image_id and path.
+        image_ids: IDs of images in the table.
+    """
+    ids = list(image_ids)
+    rows = pc.index_in(pa.array(ids, images.schema.field("image_id").type), value_set=images["image_id"])
+    return dict(zip(ids, images["path"].take(rows).to_pylist(), strict=True))
 
 
 def _load_old(folder: Path) -> Index | None:
@@ -130,16 +152,17 @@ def _refuse_photos(folder: Path, old: Index) -> None:
         )
 
 
-def _is_same(old: Index, vectors: Mapping[str, Embeddings], details: Mapping[str, object], exact_max: int) -> bool:
-    n_images = len(old.table)
+def _is_same(
+    old: Index, n_images: int, vectors: Mapping[str, VectorSource], details: Mapping[str, object], exact_max: int
+) -> bool:
     return (
         {name: table.metadata for name, table in old.vectors.items()}
         == {name: table.metadata for name, table in vectors.items()}
         and old.details == details
-        and n_images == len(set.intersection(*(set(table.ids) for table in vectors.values())))
+        and n_images == len(old.table)
         and (old.vector_index.nprobe > 0) == (n_images > exact_max)
     )
 
 
-def _comparable(texts: Embeddings | None, images: Embeddings) -> Vectors | None:
+def _comparable(texts: Embeddings | None, images: VectorSource) -> Vectors | None:
     return texts.vectors if texts is not None and texts.dim == images.dim else None

@@ -1,7 +1,7 @@
 """Embed the scanned images, and take the vectors of images that cannot be read now from the current index."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -14,13 +14,13 @@ from kadr.encoders.allocator import keep_freed_memory
 from kadr.encoders.base import ImageEncoder
 from kadr.errors import FileProblem
 from kadr.index import Index
-from kadr.io.embeddings import Embeddings
+from kadr.io.embeddings import VectorParts, VectorSource
 from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.schemas import IMAGES
 from kadr.io.storage import Location, read_bytes
 from kadr.params import DecodingParams, EmbedImagesParams, EmbedParams
 
-VectorsByEncoder = dict[str, Embeddings]
+VectorsByEncoder = dict[str, VectorSource]
 
 EmbedImages = Callable[[pd.DataFrame], tuple[VectorsByEncoder, pd.DataFrame]]
 """Function that embeds the valid images of a table of scans, such as a ScanEmbedder."""
@@ -62,7 +62,7 @@ class ScanEmbedder:
             cache_folder: folder or URI of the embedding cache. None for the cache of the user.
 
         Returns:
-            Encoder name -> embeddings, and the scans. The status of an image without a vector is the reason, such as
+            Encoder name -> vectors, and the scans. The status of an image without a vector is the reason, such as
             `changed` for a file that has changed since its scan.
         """
         vectors: VectorsByEncoder = {}
@@ -100,7 +100,7 @@ def keep_images(
     Args:
         old: current index.
         rows: rows of the images.
-        vectors: encoder name -> embeddings of the images that can be read.
+        vectors: encoder name -> vectors of the images that can be read.
         embed: function that finds vectors in the cache, if the current index has vectors of other encoders.
 
     Returns:
@@ -117,32 +117,25 @@ def keep_images(
     return kept, join_vectors([vectors, found])
 
 
-def _old_vectors(index: Index, rows: Sequence[int], like: Mapping[str, Embeddings]) -> VectorsByEncoder | None:
+def _old_vectors(index: Index, rows: Sequence[int], like: VectorsByEncoder) -> VectorsByEncoder | None:
     """Return the vectors of images in the current index, or None if the index has vectors of other encoders.
 
     Args:
         index: current index.
         rows: rows of the images.
-        like: encoder name -> embeddings of the new index.
+        like: encoder name -> vectors of the new index.
     """
     metadata = {name: vectors.metadata for name, vectors in index.vectors.items()}
-    if any(metadata.get(name) != embeddings.metadata for name, embeddings in like.items()):
+    if any(metadata.get(name) != vectors.metadata for name, vectors in like.items()):
         return None
-    ids = index.table["image_id"].take(rows).to_pylist()
-    taken = {name: index.vectors[name].take(np.asarray(rows, dtype=np.int64)) for name in like}
-    return {name: Embeddings(ids, vectors, dict(like[name].metadata)) for name, vectors in taken.items()}
+    selected = np.asarray(rows, dtype=np.int64)
+    ids = index.table["image_id"].take(selected)
+    return {name: index.vectors[name].select(selected, ids) for name in like}
 
 
 def join_vectors(parts: Sequence[VectorsByEncoder]) -> VectorsByEncoder:
     """Return the vectors of all parts, which have the same encoders and different images."""
-    return {
-        name: Embeddings(
-            [id_ for part in parts for id_ in part[name].ids],
-            np.concatenate([part[name].vectors for part in parts]),
-            embeddings.metadata,
-        )
-        for name, embeddings in parts[0].items()
-    }
+    return {name: VectorParts.join([part[name] for part in parts]) for name in parts[0]}
 
 
 def _embed(
@@ -153,12 +146,12 @@ def _embed(
     embed_params: EmbedParams,
     *,
     cache_folder: Location | None,
-) -> tuple[Embeddings, pd.DataFrame]:
+) -> tuple[VectorSource, pd.DataFrame]:
     """Embed the valid images with one encoder, and set the status of the images without a vector."""
     for attempt in range(_MAX_TRIES):
         columns = dict.fromkeys(IMAGES.names, None) | dict(scans.items()) | {"split": ""}
         images = pa.Table.from_pandas(pd.DataFrame(columns)[IMAGES.names], IMAGES, preserve_index=False)
-        embeddings, problems = embed_image_table(
+        vectors, problems = embed_image_table(
             encoder, images, embed_params, batch_size, load, skip_unreadable=True, cache_folder=cache_folder
         )
         without_vector = scans[scans["image_id"].isin(problems.keys())]
@@ -171,7 +164,7 @@ def _embed(
         scans = scans.assign(status=status)
         if "ok" not in statuses.values():  # otherwise, a changed copy hid an unchanged image
             break
-    return embeddings, scans
+    return vectors, scans
 
 
 def _file_problem(path: str, sha256: str) -> FileProblem | None:

@@ -10,7 +10,7 @@ from kadr.embed.runner import embed_images, embed_texts, undecodable_images
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.encoders.precomputed import PrecomputedImageEncoder
 from kadr.encoders.precomputed_texts import PrecomputedTextEncoder
-from kadr.io.embeddings import Embeddings
+from kadr.io.embeddings import Embeddings, VectorSource
 from kadr.io.storage import Location
 from kadr.params import EmbedParams
 
@@ -24,7 +24,7 @@ def embed_image_table(
     *,
     skip_unreadable: bool = False,
     cache_folder: Location | None = None,
-) -> tuple[Embeddings, dict[str, str]]:
+) -> tuple[VectorSource, dict[str, str]]:
     """Embed the valid images of a table, or look up their precomputed vectors.
 
     Args:
@@ -37,9 +37,8 @@ def embed_image_table(
         cache_folder: folder or URI of the embedding cache. None for the cache of the user.
 
     Returns:
-        The embeddings, sorted by image ID, and the status of each valid image without an embedding: the reason why the
-        image cannot be decoded, `no_vector`, `invalid_vector`, or an empty string if its file is missing or has
-        changed.
+        The vectors, sorted by image ID, and the status of each valid image without a vector: the reason why the image
+        cannot be decoded, `no_vector`, `invalid_vector`, or an empty string if its file is missing or has changed.
 
     Raises:
         InputError: an image file is missing or has changed since the `ingest` stage, or two different images or vectors

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
@@ -13,7 +14,7 @@ from pydantic import Field
 from kadr.encoders.base import Identity, ImageEncoder, Pixels
 from kadr.encoders.vector_join import NO_VECTOR, JoinedVectors, join_by_file_name, join_vectors
 from kadr.errors import EncoderError, InputError
-from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.embeddings import Vectors
 from kadr.io.vector_files import VectorFiles, VectorKind, open_vector_files, relative_paths
 from kadr.params import DecodingParams, EncoderParams, Precision
 
@@ -96,9 +97,9 @@ def make_identity(params: PrecomputedParams, metadata: Mapping[str, str]) -> Ide
     return Identity(params.model, f"{BACKEND} {params.vector_space} {params.dim}", "", "", "")
 
 
-def to_embeddings(joined: JoinedVectors, files: VectorFiles, identity: Identity) -> Embeddings:
-    """Return the joined vectors as embeddings. Their metadata contain the identity and the SHA-256 of the files."""
-    return Embeddings(joined.ids, joined.vectors, identity.metadata | {VECTORS_SHA256: files.digest()})
+def make_metadata(identity: Identity, files: VectorFiles) -> dict[str, str]:
+    """Return the metadata of vectors: the identity of the encoder, and the SHA-256 of the files."""
+    return identity.metadata | {VECTORS_SHA256: files.digest()}
 
 
 def is_precomputed(metadata: Mapping[str, str]) -> bool:
@@ -131,8 +132,8 @@ class PrecomputedImageEncoder(ImageEncoder):
     def use_decoding(self, decoding: DecodingParams) -> None:
         """Ignore the settings of the image decoder, because no image is decoded."""
 
-    def select(self, images: pa.Table) -> tuple[Embeddings, dict[str, str]]:
-        """Return the vectors of the valid images in a table.
+    def select(self, images: pa.Table) -> tuple[JoinedVectors, dict[str, str]]:
+        """Return the vectors of the valid images in a table. The vectors stay in their files.
 
         Vectors are joined by image ID, then by path, and then by file name where exactly one image fits.
 
@@ -140,21 +141,22 @@ class PrecomputedImageEncoder(ImageEncoder):
             images: images in the schema IMAGES.
 
         Returns:
-            The embeddings of the images that have a vector, sorted by ID, and the status of the other images.
+            The vectors of the images that have one, sorted by ID, and the status of the other images.
 
         Raises:
             InputError: the files have different vectors for one image.
         """
         valid = images.filter(pc.equal(images["status"], "ok")).select(["image_id", "path"])
-        path_by_id = dict(sorted(zip(*(valid[name].to_pylist() for name in ("image_id", "path")), strict=True)))
-        ids = list(path_by_id)
-        names: list[Mapping[str, str]] = [{id_: id_ for id_ in ids}, {path: id_ for id_, path in path_by_id.items()}]
-        joined = join_vectors(self.files, ids, names)
+        valid = _drop_repeated_ids(valid.sort_by([("image_id", "ascending"), ("path", "ascending")]))
+        ids, paths = (valid[name].combine_chunks() for name in ("image_id", "path"))
+        metadata = make_metadata(self.identity, self.files)
+        joined = join_vectors(self.files, ids, [ids, paths], metadata=metadata)
         if NO_VECTOR in joined.problems.values():
-            relative = relative_paths(list(path_by_id.values()))
-            files = {relative[path]: id_ for id_, path in path_by_id.items()} | {id_: id_ for id_ in ids}
-            joined = join_vectors(self.files, ids, [*names, join_by_file_name(self.files, files)])
-        return to_embeddings(joined, self.files, self.identity), joined.problems
+            id_list = ids.to_pylist()
+            by_file = dict(zip(relative_paths(paths).to_pylist(), id_list, strict=True)) | {id_: id_ for id_ in id_list}
+            file_names = join_by_file_name(self.files, by_file)
+            joined = join_vectors(self.files, ids, [ids, paths, file_names], metadata=metadata)
+        return joined, joined.problems
 
     def preprocess(self, image: Image.Image) -> Pixels:
         """Raise EncoderError, because the model that computed the vectors is not available."""
@@ -169,3 +171,11 @@ class PrecomputedImageEncoder(ImageEncoder):
             f"The image encoder of {self.identity.encoder} has only the vectors in {self.files.path}, so it cannot "
             "embed another image. Use an image that has a vector, or set `backend` to the library of the model."
         )
+
+
+def _drop_repeated_ids(images: pa.Table) -> pa.Table:
+    """Return the last row of each image ID in a sorted table."""
+    ids = images["image_id"]
+    differs = pc.not_equal(ids.slice(0, max(0, len(ids) - 1)), ids.slice(1))
+    is_last = np.append(differs.to_numpy().astype(bool), np.ones(min(1, len(ids)), bool))
+    return images if is_last.all() else images.filter(pa.array(is_last))

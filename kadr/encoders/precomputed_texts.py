@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 
 from kadr.encoders.base import Identity, TextEncoder, read_identity
-from kadr.encoders.precomputed import PrecomputedParams, make_identity, open_params, to_embeddings
-from kadr.encoders.vector_join import NO_VECTOR, JoinedVectors, join_vectors
+from kadr.encoders.precomputed import PrecomputedParams, make_identity, make_metadata, open_params
+from kadr.encoders.vector_join import NO_VECTOR, join_vectors
 from kadr.errors import EncoderError, SearchError
-from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.embeddings import Embeddings, Vectors, VectorSource
 from kadr.io.texts import normalise_text
 from kadr.io.vector_files import TEXT_COLUMNS, VectorFiles
 from kadr.params import Precision
@@ -97,7 +97,7 @@ class PrecomputedTextEncoder(TextEncoder):
         text_by_id = dict(sorted(zip(ids, texts, strict=True)))
         distinct = sorted(set(texts))
         joined = join_vectors(self._files, distinct, [text_by_id, {text: text for text in distinct}])
-        known = dict(zip(joined.ids, joined.vectors, strict=True))
+        known = _vectors_by_text(joined)
         missing = [text for text, problem in joined.problems.items() if problem == NO_VECTOR]
         known |= _join_normalised(self._files, missing) if missing else {}
         if without := [text for text in distinct if text not in known]:
@@ -107,12 +107,13 @@ class PrecomputedTextEncoder(TextEncoder):
             )
         rows = {text: row for row, text in enumerate(known)}
         vectors = np.stack(list(known.values())) if known else np.empty((0, self.dim), np.float32)
-        own = JoinedVectors(list(text_by_id), vectors[[rows[text] for text in text_by_id.values()]], {})
+        metadata = make_metadata(self.identity, self._files)
+        own = Embeddings(list(text_by_id), vectors[[rows[text] for text in text_by_id.values()]], metadata)
         others = _read_other_texts(self._files, known)
         encoder = type(self)(
             self.identity, self.dim, [*known, *others.ids], np.concatenate([vectors, others.vectors]), self._files
         )
-        return encoder, to_embeddings(own, self._files, self.identity)
+        return encoder, own
 
     def save(self, folder: Path) -> None:
         """Save the identity, the texts and their vectors."""
@@ -145,11 +146,16 @@ def _join_normalised(files: VectorFiles, texts: Sequence[str]) -> dict[str, Vect
             spellings.setdefault(normalise_text(written), written)
     names = {spellings[text]: text for text in wanted if text in spellings}
     joined = join_vectors(files, list(names.values()), [names])
-    vectors = dict(zip(joined.ids, joined.vectors, strict=True))
+    vectors = _vectors_by_text(joined)
     return {text: vectors[normalise_text(text)] for text in texts if normalise_text(text) in vectors}
 
 
-def _read_other_texts(files: VectorFiles, known: Mapping[str, Vectors]) -> JoinedVectors:
+def _vectors_by_text(source: VectorSource) -> dict[str, Vectors]:
+    embeddings = source.load()
+    return dict(zip(embeddings.ids, embeddings.vectors, strict=True))
+
+
+def _read_other_texts(files: VectorFiles, known: Mapping[str, Vectors]) -> Embeddings:
     """Return the texts in the files that are not known, and their vectors."""
     taken = {normalise_text(text) for text in known}
     others: dict[str, str] = {}
@@ -160,7 +166,7 @@ def _read_other_texts(files: VectorFiles, known: Mapping[str, Vectors]) -> Joine
     if len(others) > MAX_OTHER_TEXTS:
         logger.warning("%s: only %d of %d other texts can be searched.", files.path, MAX_OTHER_TEXTS, len(others))
     selected = list(others.values())[:MAX_OTHER_TEXTS]
-    return join_vectors(files, selected, [{text: text for text in selected}], only_first=True)
+    return join_vectors(files, selected, [{text: text for text in selected}], only_first=True).load()
 
 
 def _text_columns(files: VectorFiles) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kadr.errors import SearchError
-from kadr.io.embeddings import Rows, Vectors, VectorSource
+from kadr.io.embeddings import FloatVectors, Rows, Vectors, VectorSource, copy_in_chunks
 from kadr.io.mapped_arrays import create_array, is_mapped_from, release_pages
 
 HalfVectors = npt.NDArray[np.float16]
@@ -51,6 +51,15 @@ class ImageVectors:
     def take(self, rows: "Rows | slice") -> Vectors:
         """Return the vectors in the given rows, in the same order: (len(rows), d) float32."""
         return np.asarray(self.values[rows], dtype=np.float32)
+
+    def select(self, rows: Rows, ids: Sequence[str]) -> VectorSource:
+        """Return the vectors in the given rows for another index. They are read when they are copied.
+
+        Args:
+            rows: row numbers.
+            ids: image ID of each row, as a sequence of strings or as an Arrow array.
+        """
+        return _IndexedVectors(ids, self.metadata, self, rows)
 
     def write(self, path: Path) -> None:
         """Write the vectors to a NumPy file."""
@@ -95,3 +104,35 @@ class ImageVectors:
                 "Rebuild the index with `dvc repro -f -s index`, or with `kadr index` for your own photos."
             )
         return cls(values, metadata)
+
+
+@dataclass(frozen=True)
+class _IndexedVectors(VectorSource):
+    """Vectors of images in an index.
+
+    Attributes:
+        ids: (n,) image IDs.
+        metadata: description of the encoder.
+        vectors: vectors of all images in the index.
+        vector_rows: (n,) row of the vector of each ID.
+    """
+
+    ids: Sequence[str]
+    metadata: dict[str, str]
+    vectors: ImageVectors
+    vector_rows: Rows
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d of each vector."""
+        return self.vectors.dim
+
+    def copy(self, rows: Rows, out: FloatVectors, targets: Rows) -> None:
+        """Copy vectors to rows of an array."""
+
+        def read(vector_rows: Rows) -> FloatVectors:
+            self.vectors.release()
+            return self.vectors.values[vector_rows]
+
+        copy_in_chunks(read, self.vector_rows[rows], out, targets)
+        self.vectors.release()

@@ -35,7 +35,7 @@ class VectorImages:
             return cls()
         images = list_vector_images(Path(path).expanduser())
         logger.info("%s: vectors of %d images", path, len(images))
-        return cls(images)
+        return cls(dict(zip(*images.to_pydict().values(), strict=True)))
 
     def resolve(self, names: Collection[str], split: str, matches: NameMatches) -> NameMatches:
         """Find the images of the names in a table that have no file, and add them to `used`.

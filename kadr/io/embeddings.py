@@ -103,6 +103,41 @@ def copy_in_chunks(read: Callable[[Rows], FloatVectors], rows: Rows, out: FloatV
 
 
 @dataclass(frozen=True)
+class VectorParts(VectorSource):
+    """Vectors of one encoder from several sources.
+
+    Attributes:
+        ids: IDs of all vectors.
+        metadata: description of the encoder.
+        parts: sources with different IDs, in the order of `ids`.
+    """
+
+    ids: Sequence[str]
+    metadata: dict[str, str]
+    parts: Sequence[VectorSource]
+
+    @classmethod
+    def join(cls, parts: Sequence[VectorSource]) -> "VectorParts":
+        """Join one or more sources with different IDs."""
+        ids = pa.chunked_array([id_array(part.ids).cast(pa.string()) for part in parts], pa.string())
+        return cls(ids.combine_chunks(), parts[0].metadata, parts)
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d of each vector."""
+        return self.parts[0].dim
+
+    def copy(self, rows: Rows, out: FloatVectors, targets: Rows) -> None:
+        """Copy vectors to rows of an array, one source after the other."""
+        start = 0
+        for part in self.parts:
+            end = start + len(part.ids)
+            is_in_part = (rows >= start) & (rows < end)
+            part.copy(rows[is_in_part] - start, out, targets[is_in_part])
+            start = end
+
+
+@dataclass(frozen=True)
 class Embeddings(VectorSource):
     """Unit vectors in memory.
 

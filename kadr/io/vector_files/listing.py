@@ -1,18 +1,23 @@
 """List the images whose vectors are in a file or folder."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kadr.io.vector_files.opening import open_vector_files
 
 logger = logging.getLogger(__name__)
 
 _ID_COLUMNS = ("image_id", "id")
+_CHUNK_SIZE = 100_000  # number of paths that are Python strings at once
 
 
-def list_vector_images(path: Path) -> dict[str, str]:
-    """Return the images with a vector: image ID -> path or URI of the image.
+def list_vector_images(path: Path) -> pa.Table:
+    """Return the images with a vector: the columns image_id, without repetitions, and path.
 
     The ID is the value in the column image_id or id. Files without such a column name the images by paths or URIs. The
     ID of such an image is its path relative to the common folder of all images.
@@ -22,27 +27,55 @@ def list_vector_images(path: Path) -> dict[str, str]:
     """
     files = open_vector_files(path, "image")
     columns = files.columns
-    names = [files.column(name).to_pylist() for name in columns[:2]]
-    if n_blank := sum(name is None for name in names[0]):
+    names = [files.column(name).combine_chunks() for name in columns[:2]]
+    is_named = names[0].is_valid()
+    if names[0].null_count:
         logger.warning(
-            "%s: %d vectors were ignored, because the column %s is blank in their rows.", path, n_blank, columns[0]
+            "%s: %d vectors were ignored, because the column %s is blank in their rows.",
+            path,
+            names[0].null_count,
+            columns[0],
         )
-    if columns[0].lower() in _ID_COLUMNS:
-        paths = names[1] if len(names) > 1 and columns[1].lower() not in _ID_COLUMNS else names[0]
-        return {id_: path or id_ for id_, path in zip(names[0], paths, strict=True) if id_ is not None}
-    return {id_: path for path, id_ in relative_paths([name for name in names[0] if name is not None]).items()}
+        names = [values.filter(is_named) for values in names]
+    if columns[0].lower() not in _ID_COLUMNS:
+        paths = names[0].unique()
+        return _drop_repeated(relative_paths(paths), paths)
+    has_paths = len(names) > 1 and columns[1].lower() not in _ID_COLUMNS
+    paths = pc.coalesce(names[1], names[0]) if has_paths else names[0]
+    return _drop_repeated(names[0], paths)
 
 
-def relative_paths(paths: Iterable[str]) -> dict[str, str]:
+def relative_paths(paths: pa.Array) -> pa.Array:
     r"""Return the path of each image relative to the common folder of all images.
 
-    >>> relative_paths(["/photos/2024/a.jpg", "/photos/b.jpg"])
-    {'/photos/2024/a.jpg': '2024/a.jpg', '/photos/b.jpg': 'b.jpg'}
+    >>> relative_paths(pa.array(["/photos/2024/a.jpg", "/photos/b.jpg"])).to_pylist()
+    ['2024/a.jpg', 'b.jpg']
     """
-    parts = {path: PurePosixPath(path.replace("\\", "/")).parts for path in paths}
-    n_common = 0
-    for level in zip(*(pieces[:-1] for pieces in parts.values()), strict=False):
-        if len(set(level)) > 1:
-            break
-        n_common += 1
-    return {path: "/".join(pieces[n_common:]) for path, pieces in parts.items()}
+    common: tuple[str, ...] | None = None
+    for parts in _split(paths):
+        folders = parts[:-1]
+        if common is None:
+            common = folders
+        elif folders[: len(common)] != common:
+            pairs = zip(common, folders, strict=False)
+            common = common[: next((i for i, pair in enumerate(pairs) if pair[0] != pair[1]), len(folders))]
+    n_common = len(common or ())
+    relative = ("/".join(parts[n_common:]) for parts in _split(paths))
+    return pa.array(relative, pa.large_string(), size=len(paths))
+
+
+def _split(paths: pa.Array) -> Iterator[tuple[str, ...]]:
+    """Yield the parts of each path."""
+    for start in range(0, len(paths), _CHUNK_SIZE):
+        for path in paths.slice(start, _CHUNK_SIZE).to_pylist():
+            yield PurePosixPath(path.replace("\\", "/")).parts
+
+
+def _drop_repeated(ids: pa.Array, paths: pa.Array) -> pa.Table:
+    """Return a table of IDs and paths with one row per ID: the place of its first path, and its last path."""
+    unique = ids.unique()
+    if len(unique) < len(ids):
+        last = np.empty(len(unique), np.int64)
+        last[pc.index_in(ids, value_set=unique).to_numpy()] = np.arange(len(ids))
+        paths = paths.take(pa.array(last))
+    return pa.table({"image_id": unique, "path": paths})

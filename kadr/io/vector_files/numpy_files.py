@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kadr.errors import InputError
+from kadr.io.embeddings import CHUNK_SIZE, FloatVectors, Rows
+from kadr.io.mapped_arrays import release_pages
 from kadr.io.vector_files.id_columns import ID_SUFFIXES, decode_metadata, read_id_table, require_id_columns
 from kadr.io.vector_files.vector_file import VectorFile
 
@@ -36,9 +39,15 @@ def open_npy(path: Path, wanted: Sequence[str]) -> VectorFile:
     columns = require_id_columns(ids_path, table.column_names, wanted)
     check_length(path, len(values), ids_path, len(table))
     metadata = decode_metadata(table.schema)
-    return VectorFile(
-        path, len(values), values.shape[1], columns, table.column, lambda rows: values[rows], metadata, ids_path
-    )
+    read = partial(read_mapped, values)
+    return VectorFile(path, len(values), values.shape[1], columns, table.column, read, metadata, ids_path)
+
+
+def read_mapped(values: FloatVectors, rows: Rows) -> Iterator[FloatVectors]:
+    """Yield the given rows of a memory-mapped array in parts. Pages that have been read leave the memory again."""
+    for start in range(0, len(rows), CHUNK_SIZE):
+        yield values[rows[start : start + CHUNK_SIZE]]
+        release_pages(values)
 
 
 def list_npy(folder: Path) -> list[Path]:

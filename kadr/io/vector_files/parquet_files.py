@@ -1,6 +1,6 @@
 """Vectors in Parquet files with an ID column and a column of lists of numbers. Other columns are not read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.errors import InputError
-from kadr.io.embeddings import FloatVectors, Rows
+from kadr.io.embeddings import CHUNK_SIZE, FloatVectors, Rows
 from kadr.io.vector_files.id_columns import decode_metadata, require_id_columns
 from kadr.io.vector_files.vector_file import VectorFile
 
 _VECTOR_COLUMNS = ("vector", "embedding", "embeddings", "emb", "vectors", "image_embedding", "text_embedding")
 """Names of the vector column, which are preferred if a file has several columns of vectors."""
+
+_BUFFER_SIZE = 1 << 20  # number of bytes that are read at once
 
 
 def open_parquet(path: Path, wanted: Sequence[str], vector_column: str | None) -> VectorFile:
@@ -40,9 +42,9 @@ def open_parquet(path: Path, wanted: Sequence[str], vector_column: str | None) -
     def read_column(name: str) -> Sequence[object]:
         return pq.read_table(path, columns=[name]).column(name)  # type: ignore[no-any-return]
 
-    def read_vectors(rows: Rows) -> FloatVectors:
+    def read_vectors(rows: Rows) -> Iterator[FloatVectors]:
         try:
-            return _read_rows(path, column, dim, rows)
+            yield from _read_rows(path, column, dim, rows)
         except (OSError, pa.ArrowException) as error:  # e.g. a null in a column of lists of fixed size
             raise InputError(f"{path}: the vectors cannot be read ({error}). Write the file again.") from error
 
@@ -87,18 +89,20 @@ def _length(file: pq.ParquetFile, type_: pa.DataType, column: str) -> int:
     return 0
 
 
-def _read_rows(path: Path, column: str, dim: int, rows: Rows) -> FloatVectors:
-    """Read the vectors in ascending rows. Only the row groups that contain these rows are read."""
-    file = pq.ParquetFile(path)
+def _read_rows(path: Path, column: str, dim: int, rows: Rows) -> Iterator[FloatVectors]:
+    """Yield the vectors in ascending rows. Only the row groups that contain these rows are read."""
+    file = pq.ParquetFile(path, buffer_size=_BUFFER_SIZE)  # otherwise, a row group is read as a whole
     n_rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     starts = np.cumsum([0, *n_rows])
     edges = np.searchsorted(rows, starts)
-    vectors = [np.empty((0, dim), np.float32)]
-    for group, (start, first, last) in enumerate(zip(starts, edges, edges[1:], strict=False)):
-        if first < last:
-            array = file.read_row_group(group, columns=[column]).column(column).combine_chunks()
-            vectors.append(_to_numpy(path, array.take(pa.array(rows[first:last] - start)), rows[first:last], dim))
-    return np.concatenate(vectors)
+    for group, (group_start, first, last) in enumerate(zip(starts.tolist(), edges, edges[1:], strict=False)):
+        start = group_start
+        for batch in file.iter_batches(CHUNK_SIZE, row_groups=[group], columns=[column]) if first < last else ():
+            edge, end = np.searchsorted(rows, [start, start + len(batch)])
+            if edge < end:
+                array = batch.column(column).take(pa.array(rows[edge:end] - start))
+                yield _to_numpy(path, array, rows[edge:end], dim)
+            start += len(batch)
 
 
 def _to_numpy(path: Path, array: Any, rows: Rows, dim: int) -> FloatVectors:

@@ -5,17 +5,17 @@ file, or the names of the tensors, if the file contains one tensor per vector.
 """
 
 import json
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kadr.errors import InputError
-from kadr.io.embeddings import FloatVectors, Rows
+from kadr.io.embeddings import CHUNK_SIZE, FloatVectors, Rows
 from kadr.io.vector_files.id_columns import PATH_COLUMN, read_id_table, require_id_columns
-from kadr.io.vector_files.numpy_files import check_length, check_vectors, find_id_file
+from kadr.io.vector_files.numpy_files import check_length, check_vectors, find_id_file, read_mapped
 from kadr.io.vector_files.vector_file import VectorFile
 
 IDS = "ids"
@@ -63,16 +63,16 @@ def open_safetensors(path: Path, wanted: Sequence[str]) -> VectorFile:
     n, dim = shapes[name]
     ids_path = None if IDS in metadata else find_id_file(path)
     ids = _read_ids(path, ids_path, metadata, wanted, n)
-    read = cache(lambda: _read_tensor(path, name))
-    return VectorFile(path, n, dim, list(ids), ids.__getitem__, lambda rows: read()[rows], metadata, ids_path)
+    return VectorFile(path, n, dim, list(ids), ids.__getitem__, partial(_read_tensor, path), metadata, ids_path)
 
 
-def _read_tensor(path: Path, name: str) -> FloatVectors:
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as file:
-        tensor: FloatVectors = file.get_tensor(name)
-    return tensor
+def _read_tensor(path: Path, rows: Rows) -> Iterator[FloatVectors]:
+    """Yield rows of the only tensor of a file, which is memory-mapped."""
+    with path.open("rb") as file:
+        header_size = int.from_bytes(file.read(8), "little")
+        (tensor,) = (value for key, value in json.loads(file.read(header_size)).items() if key != "__metadata__")
+    offset = 8 + header_size + tensor["data_offsets"][0]
+    return read_mapped(np.memmap(path, _TYPES[tensor["dtype"]], "r", offset, tuple(tensor["shape"])), rows)
 
 
 def _read_ids(
@@ -117,8 +117,10 @@ def _open_named_vectors(
                 "vectors to a file of their own."
             )
 
-    def read_vectors(rows: Rows) -> FloatVectors:
+    def read_vectors(rows: Rows) -> Iterator[FloatVectors]:
         with safe_open(path, "np") as file:
-            return np.stack([file.get_tensor(names[row]).reshape(dim) for row in rows.tolist()])
+            for start in range(0, len(rows), CHUNK_SIZE):
+                part = rows[start : start + CHUNK_SIZE].tolist()
+                yield np.stack([file.get_tensor(names[row]).reshape(dim) for row in part])
 
     return VectorFile(path, len(names), dim, [wanted[0]], lambda _name: names, read_vectors, metadata)

@@ -1,7 +1,7 @@
 """A file of vectors, and several files of vectors that are read like one file."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,8 @@ class VectorFile:
         dim: length d of each vector.
         columns: names of the columns that identify the vectors, such as image_id and image_path, most specific first.
         read_column: function that returns the n values of a column.
-        read_vectors: function that returns the vectors in the given rows: (len(rows), d), float16, float32 or float64.
-            The row numbers are unique and ascending. A vector is NaN where the file has a null.
+        read_vectors: function that yields the vectors in the given rows, float16, float32 or float64, in parts of up to
+            CHUNK_SIZE vectors. The row numbers are unique and ascending. A vector is NaN where the file has a null.
         metadata: description of the encoder that computed the vectors. Empty if the file does not contain one.
         id_path: path of the file with the IDs, if the IDs are in another file.
     """
@@ -35,7 +35,7 @@ class VectorFile:
     dim: int
     columns: Sequence[str]
     read_column: Callable[[str], Sequence[object]]
-    read_vectors: Callable[[Rows], FloatVectors]
+    read_vectors: Callable[[Rows], Iterator[FloatVectors]]
     metadata: Mapping[str, str] = field(default_factory=dict)
     id_path: Path | None = None
 
@@ -103,13 +103,24 @@ class VectorFiles:
         """Return the vectors in the given rows, in the same order: (len(rows), d) float32."""
         vectors = np.empty((len(rows), self.dim), np.float32)
         unique, positions = np.unique(rows, return_inverse=True)
-        edges = np.searchsorted(unique, self._starts)
-        for file, start, first, last in zip(self.files, self._starts, edges, edges[1:], strict=False):
-            if first < last:
-                inside = (positions >= first) & (positions < last)
-                values = file.read_vectors(unique[first:last] - start)
-                vectors[inside] = values.astype(np.float32)[positions[inside] - first]
+        for part_rows, part in self.read(unique):
+            first, last = np.searchsorted(unique, part_rows[[0, -1]])
+            is_in_part = (positions >= first) & (positions <= last)
+            vectors[is_in_part] = part[positions[is_in_part] - first]
         return vectors
+
+    def read(self, rows: Rows) -> Iterator[tuple[Rows, Vectors]]:
+        """Yield the vectors in the given rows in parts: row numbers (m,), and vectors (m, d) float32.
+
+        Args:
+            rows: unique row numbers, ascending.
+        """
+        edges = np.searchsorted(rows, self._starts)
+        for file, start, first, last in zip(self.files, self._starts, edges, edges[1:], strict=False):
+            position = first
+            for vectors in file.read_vectors(rows[first:last] - start) if first < last else ():
+                yield rows[position : position + len(vectors)], vectors.astype(np.float32)
+                position += len(vectors)
 
     def locate(self, row: int) -> str:
         """Return the file and the row in this file, starting at 1, for messages."""

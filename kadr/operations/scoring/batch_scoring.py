@@ -104,7 +104,8 @@ class BatchScorer:
         undecodable: dict[str, str] = {}
         for name, encoder in self.scorer.images.items():
             if isinstance(encoder, PrecomputedImageEncoder):
-                embeddings[name], problems = encoder.select(table)
+                vectors, problems = encoder.select(table)
+                embeddings[name] = vectors.load()
                 undecodable |= problems
                 continue
             cache = self._cache(encoder)

@@ -97,4 +97,5 @@ def test_a_vector_of_an_image_with_a_file_is_no_other_image() -> None:
     ],
 )
 def test_ids_and_paths_of_vectors(columns: dict[str, list[str]], expected: dict[str, str], tmp_path: Path) -> None:
-    assert list_vector_images(Path(write_vectors(tmp_path / "v.parquet", **columns))) == expected
+    images = list_vector_images(Path(write_vectors(tmp_path / "v.parquet", **columns))).to_pylist()
+    assert {image["image_id"]: image["path"] for image in images} == expected

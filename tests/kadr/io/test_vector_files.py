@@ -131,7 +131,7 @@ def test_blank_lines_after_the_ids_and_unusual_spaces_in_ids_are_no_lines(tmp_pa
 
 def test_vectors_without_an_id_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_parquet(tmp_path / "v.parquet", np.eye(3).tolist(), pa.list_(pa.float32()), id=["a", None, ""])
-    assert list_vector_images(tmp_path / "v.parquet") == {"a": "a"}
+    assert list_vector_images(tmp_path / "v.parquet").to_pylist() == [{"image_id": "a", "path": "a"}]
     assert "2 vectors were ignored, because the column id is blank" in caplog.text
 
 
