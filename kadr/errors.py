@@ -13,6 +13,7 @@ KadrError
 ├── ModelError                a relevance model is missing or does not match its input
 ├── GateError                 a model does not pass the gates in evaluate.gates
 ├── SearchError               a query is invalid, or an index is missing or damaged
+├── StoreError                a vector store cannot be used
 └── ClientError               a request of kadr.Client failed
 
 Each error message states the problem, the expected value and the fix. The command line and the pipeline stages print
@@ -108,6 +109,10 @@ class GateError(KadrError):
 
 class SearchError(KadrError):
     """A query is invalid, or an index is missing or damaged."""
+
+
+class StoreError(KadrError):
+    """A vector store does not answer, rejects a request, or has a collection that an index cannot use."""
 
 
 class ClientError(KadrError):

@@ -17,11 +17,13 @@ from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index.checksums import checksums, damaged_files
 from kadr.index.image_vectors import ImageVectors, write_array
+from kadr.index.stores.stored_index import StoredVectorIndex
 from kadr.index.text_index import TextIndex
 from kadr.index.vector_index import Neighbours, VectorIndex
 from kadr.io.embeddings import Rows, Vectors, VectorSource
 from kadr.io.mapped_arrays import create_array, release_pages
 from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table
+from kadr.params import StoreParams
 from kadr.project import PROJECT
 
 DESCRIPTION = "index.json"
@@ -60,7 +62,7 @@ class Index:
         encoder: name of the search encoder, which embeds queries and images into the same vector space.
         table: image metadata with the schema INDEXED_IMAGES, sorted by image_id. Row i belongs to vector i.
         vectors: encoder name -> image vectors, in the order of `table`.
-        vector_index: FAISS index of the vectors of `encoder`.
+        vector_index: FAISS index of the vectors of `encoder`, or these vectors in a vector store.
         details: additional entries of index.json, such as the indexed addresses.
         prepared: prepared features: name -> array (n_images, ...) that a relevance model computed from the images.
         prepared_for: key of the relevance model that computed `prepared`.
@@ -74,7 +76,7 @@ class Index:
     encoder: str
     table: pa.Table
     vectors: Mapping[str, ImageVectors]
-    vector_index: VectorIndex
+    vector_index: VectorIndex | StoredVectorIndex
     details: Mapping[str, object]
     prepared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     prepared_for: str = ""
@@ -216,6 +218,12 @@ class Index:
         except ValueError as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
         try:
+            table = read_table(version / TABLE, INDEXED_IMAGES, fill_missing=True).combine_chunks()
+            missing = frozenset(INDEXED_IMAGES.names).difference(pq.read_schema(version / TABLE).names)
+        except SchemaError as error:
+            reason = f"{version / TABLE} is damaged or was written by another version of kadr"
+            raise SearchError(_UNREADABLE.format(folder, reason)) from error
+        try:
             encoder: str = description["encoder"]
             vectors = {
                 name: ImageVectors.map(version / _VECTORS / f"{name}.npy", metadata)
@@ -231,19 +239,17 @@ class Index:
             verified = {name: digest for name, digest in written.items() if verify_all or name in always_verified}
             if damaged := damaged_files(version, verified):
                 raise ValueError(f"checksum mismatch in {', '.join(damaged)}")
-            vector_index = VectorIndex.read(version / faiss_file, description)
+            vector_index = (
+                StoredVectorIndex.read(description, table["image_id"])
+                if "store" in description
+                else VectorIndex.read(version / faiss_file, description)
+            )
             text_index = TextIndex.read(version / _TEXTS) if _TEXTS in written else None
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
         known = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", _CHECKSUMS}
         known |= vector_index.describe().keys()
         details = {key: value for key, value in description.items() if key not in known}
-        try:
-            table = read_table(version / TABLE, INDEXED_IMAGES, fill_missing=True).combine_chunks()
-            missing = frozenset(INDEXED_IMAGES.names).difference(pq.read_schema(version / TABLE).names)
-        except SchemaError as error:
-            reason = f"{version / TABLE} is damaged or was written by another version of kadr"
-            raise SearchError(_UNREADABLE.format(folder, reason)) from error
         return cls(
             encoder,
             table,
@@ -266,6 +272,7 @@ def build_index(
     texts: Vectors | None = None,
     details: Mapping[str, object] | None = None,
     folder: Path | None = None,
+    store: StoreParams | None = None,
 ) -> Index:
     """Build an index of the valid images in a table.
 
@@ -280,9 +287,11 @@ def build_index(
         details: additional entries of index.json.
         folder: folder of the new index. The vectors are written to this folder and memory-mapped. None keeps them in
             memory.
+        store: vector store of the search encoder. None builds a FAISS index.
 
     Raises:
         SearchError: the table contains no valid image.
+        StoreError: the vector store cannot be used.
         SchemaError: an image has no vector.
         OSError: the vectors cannot be written.
     """
@@ -298,8 +307,11 @@ def build_index(
         else ImageVectors.collect(source, valid["image_id"], folder and folder / _VECTORS / f"{name}.npy")
         for name, source in vectors.items()
     }
-    vector_index = VectorIndex.build(selected[encoder], exact_max, texts)
     table = index_table(valid)
+    if store is None:
+        vector_index: VectorIndex | StoredVectorIndex = VectorIndex.build(selected[encoder], exact_max, texts)
+    else:
+        vector_index = StoredVectorIndex.build(store, table, selected[encoder], texts)
     return Index(encoder, table, selected, vector_index, details or {}, text_index=TextIndex.build(table))
 
 

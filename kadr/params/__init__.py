@@ -38,6 +38,7 @@ from kadr.params.stages import (
     ReportParams,
     TrainParams,
 )
+from kadr.params.stores import VECTOR_STORES, StoreParams
 from kadr.params.user_params import load_user_params
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "IMAGE_ENCODERS",
     "INPUT_FORMATS",
     "TEXT_ENCODERS",
+    "VECTOR_STORES",
     "AblateParams",
     "AblationGroup",
     "AggregateParams",
@@ -72,6 +74,7 @@ __all__ = [
     "ScaleSetting",
     "SearchParams",
     "SourceScales",
+    "StoreParams",
     "TextEncoderParams",
     "TrainParams",
     "load_params",

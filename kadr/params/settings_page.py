@@ -53,7 +53,7 @@ def _rows(model: type[BaseModel], schema: dict[str, Any], prefix: str) -> Iterat
             continue
         properties = schema["properties"][name]
         kind = "section" if inner else _kind(properties)
-        default = "" if field.is_required() else f" Default: {_plain(field.default)}."
+        default = "" if field.is_required() or inner else f" Default: {_plain(field.default)}."
         description = field.description or EncoderParams.model_fields[name].description  # a subclass may omit it
         yield f"{prefix}{name}", kind, f"{description}{default}".replace("|", "\\|")
         if inner:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from kadr.params.base import Count, Name, NonNegative, Positive, Precision, Section, Share
 from kadr.params.encoders import ImageEncoderParams, TextEncoderParams
 from kadr.params.rating_scale import RatingScaleSetting
+from kadr.params.stores import StoreParams
 from kadr.registry import Registry
 
 AGGREGATORS: Registry[Any] = Registry("kadr.aggregators", "aggregate.expert")
@@ -287,6 +288,7 @@ class IndexParams(Section):
             "(Russian, Ukrainian) | arabic | ... null for none. See docs/search.md."
         ),
     )
+    store: StoreParams = Field(StoreParams(), description="Vector store of the search encoder.")
 
 
 class ReportParams(Section):
