@@ -145,6 +145,11 @@ class Index:
         """
         return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", prepare_images=prepare)
 
+    @property
+    def store(self) -> StoreParams | None:
+        """Settings of the vector store. None if the vector index is a file in the folder of the index."""
+        return self.vector_index.params if isinstance(self.vector_index, StoredVectorIndex) else None
+
     def find_row(self, image_id: str) -> int | None:
         """Return the row number of an image, or None if the index does not contain the image."""
         row = bisect_left(range(len(self.table)), image_id, key=lambda row: self._ids[row].as_py())
