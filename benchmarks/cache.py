@@ -74,7 +74,7 @@ def main() -> None:
         results: dict[str, object] = {"n": args.n, "dim": args.dim, "dtype": args.dtype}
         for state in ("fresh", "compacted"):
             memory, start, cpu_start = peak_memory_gb(), time.perf_counter(), time.process_time()
-            embeddings = embed_images(encoder, images, cache, 16)
+            embeddings = embed_images(encoder, images, cache, 16).load()
             seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
             results[state] = {
                 "shards": len(cache.shards.sizes()),

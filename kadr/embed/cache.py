@@ -5,7 +5,7 @@ can write to the cache at the same time. If a process is killed, only the batch 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from kadr.embed.shards import OK, ROW_GROUP, ShardFormat, Shards, pack_keys
 from kadr.encoders.base import Identity
 from kadr.errors import CacheError
-from kadr.io.embeddings import Rows, Vectors
+from kadr.io.embeddings import FloatVectors, Rows, Vectors
+from kadr.io.mapped_arrays import release_pages
 from kadr.io.storage import Folder, Location
 from kadr.user_folders import user_folders
 
@@ -100,15 +101,68 @@ class EmbeddingCache:
         Raises:
             CacheError: another process keeps deleting shards during the lookup.
         """
-        wanted = pack_keys(keys)
+        lookup = CacheLookup(self.read_statuses(keys), np.zeros((len(keys), self.format.dim), np.float32))
+        rows = np.flatnonzero(lookup.status == OK)
+        is_read = self._copy(pack_keys([keys[row] for row in rows.tolist()]), lookup.vectors, rows)
+        lookup.status[rows[~is_read]] = ""  # the shard is damaged, or another process has deleted it
+        return lookup
+
+    def read_statuses(self, keys: Sequence[str]) -> npt.NDArray[np.object_]:
+        """Look up the status of each key, as in `lookup`, without the vectors: (n,) strings."""
+        statuses = np.full(len(keys), "", object)
+
+        def store(table: pa.Table, targets: Rows) -> None:
+            statuses[targets] = table.column("status").to_numpy()
+
+        self._scan(pack_keys(keys), ["status"], store)
+        return statuses
+
+    def copy(self, keys: pa.Array, out: FloatVectors, targets: Rows) -> None:
+        """Copy vectors to rows of an array, one row group of a shard at a time.
+
+        Args:
+            keys: (m,) packed keys with the status `ok`, see `pack_keys`.
+            out: (n, d) array, which can be memory-mapped.
+            targets: (m,) rows of `out`.
+
+        Raises:
+            CacheError: a vector is no longer in the cache.
+        """
+        is_read = self._copy(keys, out, targets)
+        if not is_read.all():
+            raise CacheError(
+                f"{self.shards.folder}: {np.count_nonzero(~is_read):,} vectors are no longer in the cache, because a "
+                "file is damaged or was deleted. Run the command again to compute these vectors."
+            )
+
+    def _copy(self, keys: pa.Array, out: FloatVectors, targets: Rows) -> npt.NDArray[np.bool_]:
+        """Copy the vectors that the cache contains to rows of an array. Return whether each vector was copied."""
+        is_read = np.zeros(len(keys), np.bool_)
+
+        def store(table: pa.Table, positions: Rows) -> None:
+            out[targets[positions]] = self.format.to_vectors(table)
+            is_read[positions] = True
+            release_pages(out)
+
+        self._scan(keys, ["vector"], store)
+        return is_read
+
+    def _scan(self, wanted: pa.Array, columns: Sequence[str], store: Callable[[pa.Table, Rows], None]) -> None:
+        """Read the rows of keys.
+
+        Args:
+            wanted: packed keys.
+            columns: names of the columns to read.
+            store: function that stores rows of a shard under the positions of their keys in `wanted`. It can be called
+                again for the same rows.
+        """
         for _ in range(_MAX_TRIES):
-            lookup = CacheLookup(np.full(len(keys), "", object), np.zeros((len(keys), self.format.dim), np.float32))
             try:
-                for names, shard_keys in self._read_keys() if len(keys) else ():
-                    self._fill(lookup, names, shard_keys, wanted)
+                for names, shard_keys in self._read_keys() if len(wanted) else ():
+                    self._scan_shards(names, shard_keys, wanted, columns, store)
             except FileNotFoundError:
                 continue  # another process has merged the shard into a new shard
-            return lookup
+            return
         raise CacheError(
             f"{self.shards.folder}: another process deleted shards during the lookup. Stop the other process."
         )
@@ -129,10 +183,15 @@ class EmbeddingCache:
         if names:
             yield names, keys
 
-    def _fill(
-        self, lookup: CacheLookup, names: list[str], shard_keys: "list[pa.ChunkedArray]", wanted: pa.Array
+    def _scan_shards(
+        self,
+        names: list[str],
+        shard_keys: "list[pa.ChunkedArray]",
+        wanted: pa.Array,
+        columns: Sequence[str],
+        store: Callable[[pa.Table, Rows], None],
     ) -> None:
-        """Copy the rows of the requested keys from a group of shards to the lookup."""
+        """Read the rows of the requested keys from a group of shards."""
         keys = pa.concat_arrays([chunk for column in shard_keys for chunk in column.chunks])
         rows = pc.index_in(wanted, value_set=keys)
         targets = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False))
@@ -143,16 +202,15 @@ class EmbeddingCache:
         edges = np.searchsorted(sources, starts)
         for name, start, first, last in zip(names, starts, edges, edges[1:], strict=False):
             if first < last:
-                self._copy(lookup, name, targets[first:last], sources[first:last] - start)
+                for table, part in self._read_rows(name, sources[first:last] - start, columns):
+                    store(table, targets[first:last][part])
 
-    def _copy(self, lookup: CacheLookup, name: str, targets: Rows, sources: Rows) -> None:
-        """Copy the sorted rows `sources` of a shard to the rows `targets` of the lookup, one row group at a time."""
-        groups = sources // ROW_GROUP
+    def _read_rows(self, name: str, rows: Rows, columns: Sequence[str]) -> Iterator[tuple[pa.Table, slice]]:
+        """Yield sorted rows of a shard, one row group at a time, and the part of `rows` that they belong to."""
+        groups = rows // ROW_GROUP
         for group in np.unique(groups):
             first, last = np.searchsorted(groups, [group, group + 1])
-            table = self.shards.read(name, ["status", "vector"], [int(group)])
+            table = self.shards.read(name, columns, [int(group)])
             if table is None:
                 return
-            group_rows, target_rows = sources[first:last] - group * ROW_GROUP, targets[first:last]
-            lookup.vectors[target_rows] = self.format.to_vectors(table)[group_rows]
-            lookup.status[target_rows] = table.column("status").to_numpy()[group_rows]
+            yield table.take(rows[first:last] - group * ROW_GROUP), slice(first, last)

@@ -128,7 +128,7 @@ def fill_cache_with_ray(
         EncoderError: Ray is not installed, no cluster responds at `embed.ray.address`, or an actor raised a KadrError.
     """
     keys = list(content_by_key)
-    missing = [keys[row] for row in cache.lookup(keys).missing]
+    missing = [key for key, status in zip(keys, cache.read_statuses(keys), strict=True) if not status]
     if not missing:
         return 0
     table = pa.table({"key": missing, "content": [content_by_key[key] for key in missing]})

@@ -1,24 +1,26 @@
-"""Embed images and texts: read known vectors from the cache, compute the missing vectors, and return all vectors."""
+"""Embed images and texts: compute the vectors that are missing in the cache, and return the vectors of the cache."""
 
 import hashlib
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kadr.embed.cache import CacheLookup, EmbeddingCache
+from kadr.embed.cache import EmbeddingCache
 from kadr.embed.compute import EmbeddedBatch, embed_image_batches, embed_text_batches, sort_by_length
 from kadr.embed.reader import ImageToEmbed
-from kadr.embed.shards import OK
+from kadr.embed.shards import OK, pack_keys
 from kadr.embed.writer import ShardWriter
 from kadr.encoders.base import ImageEncoder, TextEncoder
 from kadr.errors import InputError
-from kadr.io.embeddings import Embeddings
+from kadr.io.embeddings import Embeddings, FloatVectors, Rows, VectorSource, id_array
 from kadr.io.texts import normalise_text
 from kadr.progress import in_overall_progress, progress
 
@@ -38,8 +40,8 @@ def embed_images(
     *,
     fill: FillCache | None = None,
     skip_unreadable: bool = False,
-) -> Embeddings:
-    """Embed the valid images of a table.
+) -> VectorSource:
+    """Embed the valid images of a table. The vectors stay in the cache until they are copied or loaded.
 
     Images that cannot be decoded are left out with a warning. The cache stores the status of undecodable images, so
     that the next run does not try to decode them again. Call `undecodable_images` to list the undecodable images.
@@ -55,7 +57,7 @@ def embed_images(
             their status.
 
     Returns:
-        Embeddings of the decodable images, sorted by image_id.
+        Vectors of the decodable images, sorted by image_id.
 
     Raises:
         ImageFileError: an image file is missing or has changed since the `ingest` stage.
@@ -105,24 +107,24 @@ def embed_texts(
         return embed_text_batches(encoder, {key: text_by_key[key] for key in missing}, writer, batch_size)
 
     bound_fill = partial(fill, sort_by_length(text_by_key)) if fill else None
-    return _embed("embed texts", *_drop_repeated_ids(ids, keys), compute, cache, fill=bound_fill)
+    return _embed("embed texts", *_drop_repeated_ids(ids, keys), compute, cache, fill=bound_fill).load()
 
 
-def undecodable_images(images: pa.Table, embeddings: Embeddings, cache: EmbeddingCache) -> dict[str, str]:
+def undecodable_images(images: pa.Table, embedded: VectorSource, cache: EmbeddingCache) -> dict[str, str]:
     """Return the valid images that `embed_images` could not decode.
 
     Args:
         images: table that was passed to `embed_images`.
-        embeddings: result of `embed_images`.
+        embedded: result of `embed_images`.
         cache: cache of the encoder.
 
     Returns:
         Dict that maps the image_id of each image to the reason why the image cannot be decoded. The reason is an empty
         string for an image that was left out because its file is missing or has changed.
     """
-    embedded = pc.is_in(images.column("image_id"), value_set=pa.array(embeddings.ids, pa.string()))
-    ids, keys, _ = _select_valid(images.filter(pc.invert(embedded)))
-    return dict(zip(ids, cache.lookup(keys).status.tolist(), strict=True))
+    is_embedded = pc.is_in(images.column("image_id"), value_set=id_array(embedded.ids))
+    ids, keys, _ = _select_valid(images.filter(pc.invert(is_embedded)))
+    return dict(zip(ids, cache.read_statuses(keys).tolist(), strict=True))
 
 
 def _select_valid(images: pa.Table) -> tuple[list[str], list[str], dict[str, str]]:
@@ -158,15 +160,15 @@ def _embed(
     cache: EmbeddingCache,
     *,
     fill: Callable[[], int] | None,
-) -> Embeddings:
-    """Fill the cache, look up the vectors of all IDs, compute the missing vectors, and return the embeddings."""
+) -> VectorSource:
+    """Fill the cache, compute the vectors that are missing in the cache, and return the vectors of all IDs."""
     start = time.monotonic()
     n_filled = fill() if fill else 0
-    lookup = cache.lookup(keys)
+    statuses = cache.read_statuses(keys)
     rows_by_key: dict[str, list[int]] = {}
-    for row in lookup.missing.tolist():
+    for row in np.flatnonzero(statuses == "").tolist():
         rows_by_key.setdefault(keys[row], []).append(row)
-    n_computed = n_filled + _compute_missing(label, lookup, rows_by_key, compute, cache)
+    n_computed = n_filled + _compute_missing(label, statuses, rows_by_key, compute, cache)
     on_ray = f" ({n_filled} on Ray)" if n_filled else ""
     seconds = time.monotonic() - start
     logger.log(
@@ -177,27 +179,56 @@ def _embed(
         on_ray,
         seconds,
     )
-    valid = lookup.status == OK
-    if valid.all():
-        return Embeddings(ids, lookup.vectors, cache.identity.metadata)
-    counts = Counter(lookup.status[~valid])
-    reasons = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    logger.warning("%s: some images cannot be used and were left out (%s).", label, reasons)
-    valid_ids = [ids[row] for row in np.flatnonzero(valid).tolist()]
-    return Embeddings(valid_ids, lookup.vectors[valid], cache.identity.metadata)
+    is_valid = statuses == OK
+    if not is_valid.all():
+        counts = Counter(statuses[~is_valid])
+        reasons = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        logger.warning("%s: some images cannot be used and were left out (%s).", label, reasons)
+    mask = pa.array(is_valid, pa.bool_())
+    return _CachedVectors(
+        pa.array(ids, pa.string()).filter(mask), cache.identity.metadata, pack_keys(keys).filter(mask), cache
+    )
 
 
 def _compute_missing(
-    label: str, lookup: CacheLookup, rows_by_key: Mapping[str, list[int]], compute: Compute, cache: EmbeddingCache
+    label: str,
+    statuses: npt.NDArray[np.object_],
+    rows_by_key: Mapping[str, list[int]],
+    compute: Compute,
+    cache: EmbeddingCache,
 ) -> int:
-    """Compute the missing vectors, write them to the cache and to the lookup, and return their number."""
+    """Compute the missing vectors, write them to the cache, set their statuses, and return their number."""
     n_computed = 0
     with progress(label, len(rows_by_key)) as advance, ShardWriter(cache) as writer:
         for batch in compute(list(rows_by_key), writer):
-            vectors = cache.format.round(batch.vectors)
-            for key, status, vector in zip(batch.keys, batch.statuses, vectors, strict=True):
-                lookup.vectors[rows_by_key[key]] = vector
-                lookup.status[rows_by_key[key]] = status
+            for key, status in zip(batch.keys, batch.statuses, strict=True):
+                statuses[rows_by_key[key]] = status
             n_computed += batch.statuses.count(OK)
             advance(len(batch.keys))
     return n_computed
+
+
+@dataclass(frozen=True)
+class _CachedVectors(VectorSource):
+    """Vectors in the embedding cache.
+
+    Attributes:
+        ids: (n,) IDs of images or texts, as an Arrow array.
+        metadata: identity of the encoder.
+        keys: (n,) packed keys, as an Arrow array.
+        cache: cache of the encoder.
+    """
+
+    ids: Sequence[str]
+    metadata: dict[str, str]
+    keys: pa.Array
+    cache: EmbeddingCache
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d of each vector."""
+        return self.cache.format.dim
+
+    def copy(self, rows: Rows, out: FloatVectors, targets: Rows) -> None:
+        """Copy vectors from the cache to rows of an array, in the order of the shards."""
+        self.cache.copy(self.keys.take(pa.array(rows)), out, targets)

@@ -48,8 +48,8 @@ def embed_image_table(
         return encoder.select(images)
     cache = EmbeddingCache(cache_folder or cache_root(), encoder.identity, encoder.dim, params.vectors)
     fill = choose_engine(params, load, cache, batch_size)
-    embeddings = embed_images(encoder, images, cache, batch_size, fill=fill, skip_unreadable=skip_unreadable)
-    return embeddings, undecodable_images(images, embeddings, cache)
+    vectors = embed_images(encoder, images, cache, batch_size, fill=fill, skip_unreadable=skip_unreadable)
+    return vectors, undecodable_images(images, vectors, cache)
 
 
 def embed_text_table(

@@ -109,7 +109,7 @@ class BatchScorer:
                 undecodable |= problems
                 continue
             cache = self._cache(encoder)
-            embeddings[name] = embed_images(encoder, table, cache, _BATCH_SIZE)
+            embeddings[name] = embed_images(encoder, table, cache, _BATCH_SIZE).load()
             undecodable |= undecodable_images(table, embeddings[name], cache)
         return embeddings, undecodable
 

@@ -82,7 +82,7 @@ def write_image(folder: Path, name: str, shade: int, status: str = "ok") -> dict
 
 
 def test_embeddings_are_sorted_by_id_and_contain_the_identity(images: pa.Table, cache: EmbeddingCache) -> None:
-    embeddings = embed_images(FakeImageEncoder(), images, cache, 2)
+    embeddings = embed_images(FakeImageEncoder(), images, cache, 2).load()
     assert list(embeddings.ids) == ["a", "b", "c"]
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-6)
     assert embeddings.metadata == {
@@ -98,13 +98,13 @@ def test_embeddings_are_sorted_by_id_and_contain_the_identity(images: pa.Table, 
 def test_vectors_do_not_depend_on_order_batch_size_or_cache(
     images: pa.Table, cache: EmbeddingCache, tmp_path: Path
 ) -> None:
-    computed = embed_images(FakeImageEncoder(), images, cache, 2).vectors
+    computed = embed_images(FakeImageEncoder(), images, cache, 2).load().vectors
     encoder = FakeImageEncoder()
-    cached = embed_images(encoder, images, cache, 2).vectors
+    cached = embed_images(encoder, images, cache, 2).load().vectors
     assert encoder.batches == []
     reordered = images.take([2, 0, 1])
     other_cache = EmbeddingCache(tmp_path / "other", IDENTITY, 8)
-    recomputed = embed_images(FakeImageEncoder(), reordered, other_cache, 3).vectors
+    recomputed = embed_images(FakeImageEncoder(), reordered, other_cache, 3).load().vectors
     np.testing.assert_array_equal(computed, cached)
     np.testing.assert_array_equal(computed, recomputed)
 
@@ -147,7 +147,7 @@ def test_identical_images_are_computed_once_and_invalid_images_are_left_out(
         write_image(tmp_path, "invalid", 2, status="broken"),
     ]
     encoder = FakeImageEncoder()
-    embeddings = embed_images(encoder, pa.Table.from_pylist(rows, IMAGES), cache, 2)
+    embeddings = embed_images(encoder, pa.Table.from_pylist(rows, IMAGES), cache, 2).load()
     assert encoder.batches == [1]
     assert list(embeddings.ids) == ["a", "copy"]
     np.testing.assert_array_equal(embeddings.vectors[0], embeddings.vectors[1])
@@ -183,7 +183,7 @@ def test_the_cache_remembers_undecodable_images(images: pa.Table, tmp_path: Path
     cut.write_bytes(content[: len(content) // 2])
     table = pa.Table.from_pylist([*images.to_pylist(), table_row(broken), table_row(cut)], IMAGES)
     encoder = FakeImageEncoder()
-    embeddings = embed_images(encoder, table, cache, 2)
+    embeddings = embed_images(encoder, table, cache, 2).load()
     assert list(embeddings.ids) == ["a", "b", "c"]
     assert sum(encoder.batches) == 3
     assert undecodable_images(images, embeddings, cache) == {}
@@ -191,7 +191,7 @@ def test_the_cache_remembers_undecodable_images(images: pa.Table, tmp_path: Path
     assert set(statuses) == {"broken", "cut"}
     assert statuses["broken"] == "not_an_image"
     broken.unlink()
-    assert list(embed_images(encoder, table, cache, 2).ids) == ["a", "b", "c"]
+    assert embed_images(encoder, table, cache, 2).load().ids == ["a", "b", "c"]
     assert sum(encoder.batches) == 3
 
 
@@ -204,12 +204,12 @@ def test_an_image_with_an_exif_orientation_is_embedded_upright(tmp_path: Path, c
     upright.rotate(90).save(tmp_path / "rotated.png", exif=exif)
     rows = [table_row(tmp_path / f"{name}.png") for name in ("upright", "rotated")]
     assert rows[0]["sha256"] != rows[1]["sha256"]
-    embeddings = embed_images(FakeImageEncoder(), pa.Table.from_pylist(rows, IMAGES), cache, 2)
+    embeddings = embed_images(FakeImageEncoder(), pa.Table.from_pylist(rows, IMAGES), cache, 2).load()
     np.testing.assert_array_equal(embeddings.vectors[0], embeddings.vectors[1])
 
 
 def test_empty_tables_return_empty_embeddings(cache: EmbeddingCache) -> None:
-    assert embed_images(FakeImageEncoder(), IMAGES.empty_table(), cache, 2).vectors.shape == (0, 8)
+    assert embed_images(FakeImageEncoder(), IMAGES.empty_table(), cache, 2).load().vectors.shape == (0, 8)
     assert embed_texts(FakeTextEncoder(), [], [], cache, 2).vectors.shape == (0, 8)
 
 
@@ -235,10 +235,10 @@ def test_an_id_with_two_different_contents_is_an_error(cache: EmbeddingCache, tm
 def test_vectors_do_not_depend_on_the_number_of_workers(
     images: pa.Table, cache: EmbeddingCache, tmp_path: Path
 ) -> None:
-    expected = embed_images(FakeImageEncoder(), images, cache, 1).vectors
+    expected = embed_images(FakeImageEncoder(), images, cache, 1).load().vectors
     encoder = FakeImageEncoder()
     encoder.workers = 3
-    vectors = embed_images(encoder, images, EmbeddingCache(tmp_path / "other", IDENTITY, 8), 1).vectors
+    vectors = embed_images(encoder, images, EmbeddingCache(tmp_path / "other", IDENTITY, 8), 1).load().vectors
     np.testing.assert_array_equal(vectors, expected)
 
 
