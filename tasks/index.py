@@ -28,7 +28,7 @@ def build_project_index(params: IndexParams, encoders: Sequence[str], search_enc
     """Build the index from the tables and embeddings of the project.
 
     Args:
-        params: settings of the stage: splits to index, and maximum number of images for exact search.
+        params: settings of the stage: splits to index, maximum number of images for exact search, and vector store.
         encoders: names of all image encoders.
         search_encoder: name of the encoder that embeds queries and images into the same vector space.
     """
@@ -37,7 +37,8 @@ def build_project_index(params: IndexParams, encoders: Sequence[str], search_enc
     images = add_captions(images, read_table(PROJECT.captions, CAPTIONS))
     vectors = Embeddings.read_all(PROJECT.image_embeddings, encoders)
     texts = Embeddings.read(PROJECT.text_embeddings / f"{search_encoder}.parquet").vectors
-    return build_index(images, vectors, search_encoder, params.exact_max, texts=texts)
+    store = params.store.for_index(PROJECT.index)
+    return build_index(images, vectors, search_encoder, params.exact_max, texts=texts, store=store)
 
 
 def add_captions(images: pa.Table, captions: pa.Table) -> pa.Table:

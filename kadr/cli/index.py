@@ -152,6 +152,7 @@ def _update(
         rescan=rescan,
         texts=inputs.texts,
         model=inputs.model,
+        store=params.index.store.for_index(out),
     )
 
 

@@ -151,6 +151,7 @@ def index(
         allow_removals=allow_removals,
         texts=inputs.texts,
         model=inputs.model,
+        store=params.index.store.for_index(out),
     )
     description = built.describe()
     typer.echo(f"{out}: {description['n_images']:,} photos from {len(made.images):,} parts")

@@ -46,6 +46,7 @@ def index_vector_files(vectors: str, model: str | None, out: Path, *, allow_remo
         allow_removals=allow_removals,
         texts=Embeddings.read(texts_path) if texts_path.is_file() else None,
         model=RelevanceModel.load(PROJECT.relevance_model) if has_model else None,
+        store=params.index.store.for_index(out),
     )
     description = update.index.describe()
     state = "" if update.published else " (unchanged, no new version)"

@@ -19,6 +19,7 @@ from kadr.index import ImageVectors, Index, Versions, build_index
 from kadr.io.embeddings import Embeddings, FloatVectors, Rows, Vectors, VectorSource, copy_in_chunks, id_array
 from kadr.io.schemas import QUARANTINE
 from kadr.model import RelevanceModel
+from kadr.params import StoreParams
 
 _N_EXAMPLES = 5
 
@@ -76,6 +77,7 @@ def index_parts(
     allow_removals: bool = False,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
+    store: StoreParams | None = None,
 ) -> Index:
     """Build an index of all parts, and publish it as a new version.
 
@@ -91,10 +93,12 @@ def index_parts(
         texts: text vectors used to measure recall. Vectors from an encoder with other weights than the search
             encoder are ignored.
         model: relevance model. The prepared features of this model are stored in the index.
+        store: vector store of the search encoder. None stores a FAISS index in the folder of the index.
 
     Raises:
         SearchError: a part is missing, parts were embedded with different encoders or settings, no image is valid, the
             index contains images at other addresses, or another process is updating the index.
+        StoreError: the vector store cannot be used.
     """
     versions = Versions(folder)
     with explain_write_errors(folder), versions.lock():
@@ -115,7 +119,16 @@ def index_parts(
             | ({"ocr": ocr} if ocr else {})
         )
         with versions.publish() as version:
-            index = build_index(images, vectors, encoders[0], exact_max, texts=queries, details=details, folder=version)
+            index = build_index(
+                images,
+                vectors,
+                encoders[0],
+                exact_max,
+                texts=queries,
+                details=details,
+                folder=version,
+                store=store,
+            )
             if model:
                 index = index.prepare(model.prepare, model.key, version)
             index.write(version)

@@ -31,7 +31,7 @@ from kadr.io.embeddings import Embeddings, Vectors
 from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.versions import Versions
 from kadr.model import RelevanceModel
-from kadr.params import DecodingParams, EmbedImagesParams, EmbedParams, OcrScript
+from kadr.params import DecodingParams, EmbedImagesParams, EmbedParams, OcrScript, StoreParams
 from kadr.progress import overall_progress
 
 STEPS = {"hash files": 0.05, "scan images": 0.25, "embed images": 0.7}
@@ -77,6 +77,7 @@ def update_index(
     rescan: bool = False,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
+    store: StoreParams | None = None,
 ) -> IndexUpdate:
     """Update an index so that it contains exactly the images at the given addresses.
 
@@ -101,12 +102,14 @@ def update_index(
         texts: text vectors used to measure recall. Vectors from an encoder with other weights than the search
             encoder are ignored.
         model: relevance model. The prepared features of this model are stored in the index.
+        store: vector store of the search encoder. None stores a FAISS index in the folder of the index.
 
     Raises:
         InputError: an address cannot be read or contains no images, a pattern is invalid, or the extra `ocr` is not
             installed.
         SearchError: no image is valid, a large share of the images would be removed, another process is updating the
             index, or the index cannot be written.
+        StoreError: the vector store cannot be used.
     """
     check_ocr(ocr)
     versions = Versions(folder)
@@ -138,7 +141,12 @@ def update_index(
             )
         images = add_image_texts(images, ocr, versions.home, decoding)
         set_aside = set_aside_table(not_indexed, listing.passed_over)
-        is_same = old is not None and not old.missing_columns and _is_same(old, images, vectors, details, exact_max)
+        is_same = (
+            old is not None
+            and not old.missing_columns
+            and old.has_vector_index(len(images), exact_max, store)
+            and _is_same(old, images, vectors, details)
+        )
         index = old if is_same else None
         if index is not None and (model is None or index.prepared_for == model.key):
             write_set_aside(set_aside, versions.folder.resolve())
@@ -153,6 +161,7 @@ def update_index(
                     texts=queries,
                     details=details,
                     folder=version,
+                    store=store,
                 )
                 if model:
                     index = index.prepare(model.prepare, model.key, version)
@@ -260,16 +269,13 @@ def explain_write_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_same(
-    old: Index, images: pd.DataFrame, vectors: VectorsByEncoder, details: Mapping[str, object], exact_max: int
-) -> bool:
+def _is_same(old: Index, images: pd.DataFrame, vectors: VectorsByEncoder, details: Mapping[str, object]) -> bool:
     old_images = dict(zip(old.table["image_id"].to_pylist(), old.table["sha256"].to_pylist(), strict=True))
     old_encoders = [(name, table.metadata) for name, table in old.vectors.items()]
     return (
         old_images == dict(zip(images["image_id"], images["sha256"], strict=True))
         and old_encoders == [(name, table.metadata) for name, table in vectors.items()]
         and old.details == details
-        and (old.vector_index.nprobe > 0) == (len(images) > exact_max)
     )
 
 

@@ -18,6 +18,7 @@ from kadr.io.schemas import IMAGES
 from kadr.io.vector_files import list_vector_images
 from kadr.io.versions import Versions
 from kadr.model import RelevanceModel
+from kadr.params import StoreParams
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def index_vectors(
     allow_removals: bool = False,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
+    store: StoreParams | None = None,
 ) -> VectorIndexUpdate:
     """Build an index of all images in the files of vectors of the first encoder.
 
@@ -62,11 +64,13 @@ def index_vectors(
         allow_removals: whether to replace an index of photos in folders.
         texts: text vectors used to measure recall. Vectors of another length are ignored.
         model: relevance model. The prepared features of this model are stored in the index.
+        store: vector store of the search encoder. None stores a FAISS index in the folder of the index.
 
     Raises:
         InputError: the files have different vectors for one image.
         SearchError: no image has valid vectors, the index contains photos in folders, or another process is updating
             the index.
+        StoreError: the vector store cannot be used.
     """
     versions = Versions(folder)
     with versions.lock():
@@ -83,7 +87,10 @@ def index_vectors(
             problems |= left_out
         details = {VECTORS: {name: str(encoder.files.path) for name, encoder in encoders.items()}}
         not_indexed = vector_problems_table(_find_paths(images, problems), problems)
-        if old is not None and not _is_same(old, len(images) - len(problems), vectors, details, exact_max):
+        n_images = len(images) - len(problems)
+        if old is not None and not (
+            old.has_vector_index(n_images, exact_max, store) and _is_same(old, n_images, vectors, details)
+        ):
             old = None
         if old is not None and (model is None or old.prepared_for == model.key):
             write_set_aside(not_indexed, versions.folder.resolve())
@@ -92,7 +99,7 @@ def index_vectors(
         queries = _comparable(texts, vectors[search_encoder])
         with versions.publish() as version:
             index = old or build_index(
-                table, vectors, search_encoder, exact_max, texts=queries, details=details, folder=version
+                table, vectors, search_encoder, exact_max, texts=queries, details=details, folder=version, store=store
             )
             if model:
                 index = index.prepare(model.prepare, model.key, version)
@@ -152,15 +159,12 @@ def _refuse_photos(folder: Path, old: Index) -> None:
         )
 
 
-def _is_same(
-    old: Index, n_images: int, vectors: Mapping[str, VectorSource], details: Mapping[str, object], exact_max: int
-) -> bool:
+def _is_same(old: Index, n_images: int, vectors: Mapping[str, VectorSource], details: Mapping[str, object]) -> bool:
     return (
         {name: table.metadata for name, table in old.vectors.items()}
         == {name: table.metadata for name, table in vectors.items()}
         and old.details == details
         and n_images == len(old.table)
-        and (old.vector_index.nprobe > 0) == (n_images > exact_max)
     )
 
 

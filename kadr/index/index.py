@@ -145,10 +145,17 @@ class Index:
         """
         return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", prepare_images=prepare)
 
-    @property
-    def store(self) -> StoreParams | None:
-        """Settings of the vector store. None if the vector index is a file in the folder of the index."""
-        return self.vector_index.params if isinstance(self.vector_index, StoredVectorIndex) else None
+    def has_vector_index(self, n_images: int, exact_max: int, store: StoreParams | None) -> bool:
+        """Return whether an index of `n_images` images would have the same kind of vector index, in the same store.
+
+        Args:
+            n_images: number of images.
+            exact_max: maximum number of images for exact search.
+            store: vector store of the search encoder. None for a FAISS index.
+        """
+        if isinstance(self.vector_index, StoredVectorIndex):
+            return self.vector_index.params == store
+        return store is None and (self.vector_index.nprobe > 0) == (n_images > exact_max)
 
     def find_row(self, image_id: str) -> int | None:
         """Return the row number of an image, or None if the index does not contain the image."""
