@@ -17,9 +17,10 @@ from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index.checksums import checksums, damaged_files
 from kadr.index.image_vectors import ImageVectors, write_array
+from kadr.index.recall import Neighbours
 from kadr.index.stores.stored_index import StoredVectorIndex
 from kadr.index.text_index import TextIndex
-from kadr.index.vector_index import Neighbours, VectorIndex
+from kadr.index.vector_index import VectorIndex
 from kadr.io.embeddings import Rows, Vectors, VectorSource
 from kadr.io.mapped_arrays import create_array, release_pages
 from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table

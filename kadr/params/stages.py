@@ -278,6 +278,13 @@ class IndexParams(Section):
     exact_max: Count = Field(
         description="Maximum number of images for exact search. Larger indexes use inverted lists (IVF)."
     )
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        0.5,
+        description=(
+            "Memory of the vector index in GB. Vectors that do not fit as float16 are compressed to 2, 3 or 4 bits per "
+            "dimension (RaBitQ). null for no limit."
+        ),
+    )
     words: bool = Field(
         default=True, description="Also search the words of a query in names, folders, descriptions and image texts."
     )

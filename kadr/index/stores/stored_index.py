@@ -20,16 +20,10 @@ import pyarrow.compute as pc
 
 from kadr.errors import StoreError
 from kadr.index.image_vectors import ImageVectors
+from kadr.index.recall import RECALL_K, TARGET_RECALL, Neighbours, exact_nearest, reaches_target, recall_queries
 from kadr.index.stores.vector_store import BATCH_SIZE, ImageBatch, VectorStore
-from kadr.index.vector_index import (
-    BRUTE_FORCE_MAX,
-    N_RECALL_QUERIES,
-    RECALL_K,
-    TARGET_RECALL,
-    Neighbours,
-    exact_nearest,
-)
-from kadr.io.embeddings import Rows, Vectors, evenly_spaced_rows
+from kadr.index.vector_index import BRUTE_FORCE_MAX
+from kadr.io.embeddings import Rows, Vectors
 from kadr.params import VECTOR_STORES, StoreParams
 from kadr.progress import progress
 
@@ -207,15 +201,12 @@ class StoredVectorIndex:
 
         As for VectorIndex, the mean recall must exceed the target by its standard error.
         """
-        if texts is not None and len(texts):
-            queries = texts[evenly_spaced_rows(len(texts), N_RECALL_QUERIES)]
-        else:
-            queries = vectors.take(evenly_spaced_rows(len(self.ids), N_RECALL_QUERIES))
+        queries = recall_queries(vectors, texts)
         expected = exact_nearest(queries, vectors, RECALL_K)[0]
         for effort in self.store.efforts:
             candidates = self._candidates(queries, MIN_DEPTH, effort)
             recalls = np.array([np.isin(*pair).mean() for pair in zip(expected, candidates, strict=True)])
-            if recalls.mean() - recalls.std() / np.sqrt(len(recalls)) >= TARGET_RECALL:
+            if reaches_target(recalls):
                 break
         else:
             logger.warning(

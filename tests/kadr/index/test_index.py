@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +9,10 @@ import pytest
 
 from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
-from kadr.index import Index, build_index, publish_folder, vector_index
+from kadr.index import Index, build_index, publish_folder
 from kadr.index import index as index_module
 from kadr.io import embeddings as embeddings_module
-from kadr.io.embeddings import Embeddings, Vectors
+from kadr.io.embeddings import Embeddings
 from kadr.io.schemas import IMAGES, INDEXED_IMAGES
 
 EXACT_MAX = 100
@@ -115,79 +114,6 @@ def test_an_image_is_found_by_its_id_and_its_content() -> None:
     index = build_index(table, OTHERS, "clip", EXACT_MAX)
     assert [index.find_row(name) for name in ("a", "b", "c", "d", "")] == [0, 1, None, 2, None]
     assert [index.find_row_by_content(sha256) for sha256 in ("00ff", "0a", "ff")] == [1, 0, None]
-
-
-def clusters(n: int, dim: int = 16, n_clusters: int = 40) -> Embeddings:
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(n_clusters, dim))
-    vectors = centres[rng.integers(n_clusters, size=n)] + 0.4 * rng.normal(size=(n, dim))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Embeddings([f"{number:05d}" for number in range(n)], vectors.astype(np.float32), {"encoder": "clip"})
-
-
-def test_a_large_index_has_lists_and_reaches_the_target_recall() -> None:
-    embeddings = clusters(3000)
-    table = images_table(*((name, "ok") for name in embeddings.ids))
-    exact = build_index(table, {"clip": embeddings}, "clip", 3000)
-    lists = build_index(table, {"clip": embeddings}, "clip", 2999)
-    assert (exact.describe()["kind"], exact.describe()["nprobe"]) == ("SQfp16", 0)
-    assert exact.vector_index.recall > 0.99
-    assert lists.describe()["kind"] == "IVF219,SQfp16"
-    assert lists.vector_index.recall >= 0.98
-    queries = embeddings.vectors[5:500:7]
-    found = [[index.nearest(vector[None], 10)[0] for vector in queries] for index in (exact, lists)]
-    recall = np.mean([len(np.intersect1d(*pair)) / 10 for pair in zip(*found, strict=True)])
-    assert recall > 0.95  # measured on vectors that were not used to choose nprobe
-
-
-@pytest.mark.parametrize("exact_max", [1, 100_000])
-@pytest.mark.parametrize("brute_force_max", [0, 100_000])
-def test_only_allowed_rows_are_found(exact_max: int, brute_force_max: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_index, "BRUTE_FORCE_MAX", brute_force_max)
-    embeddings = clusters(1000)
-    index = build_index(
-        images_table(*((name, "ok") for name in embeddings.ids)), {"clip": embeddings}, "clip", exact_max
-    )
-    allowed = np.arange(0, 1000, 7)
-    rows, cosines = index.nearest(embeddings.vectors[:1], 5, allowed)
-    expected = allowed[np.argsort(-(embeddings.vectors[allowed] @ embeddings.vectors[0]))[:5]]
-    assert rows.tolist() == expected.tolist()
-    assert cosines[0] == pytest.approx(1, abs=1e-3)
-    assert len(index.nearest(embeddings.vectors[:1], 5, allowed[:0])[0]) == 0
-    assert index.nearest(embeddings.vectors[:1], 5, allowed[:2])[0].tolist() == [0, 7]
-
-
-@pytest.mark.parametrize(("every", "k"), [(1, 2000), (2, 30), (100, 30), (100, 8), (700, 10)])
-def test_lists_return_k_results_with_every_filter(every: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_index, "BRUTE_FORCE_MAX", 0)
-    embeddings = clusters(3000)
-    index = build_index(images_table(*((name, "ok") for name in embeddings.ids)), {"clip": embeddings}, "clip", 1)
-    assert 0 < index.vector_index.nprobe < 200
-    rows = np.arange(0, 3000, every)
-    found, cosines = index.nearest(embeddings.vectors[:1], k, None if every == 1 else rows)
-    assert len(found) == min(k, len(rows))
-    assert np.isin(found, rows).all()
-    assert len(np.unique(found)) == len(found)
-    assert (np.diff(cosines) <= 0).all()
-
-
-@pytest.mark.parametrize("needed", [1, 2, 37, 100])
-def test_nprobe_is_close_to_the_necessary_number_of_lists(needed: int) -> None:
-    class Lists:
-        nlist = 100
-
-        def search(self, queries: Vectors, k: int, params: Any) -> tuple[None, np.ndarray]:
-            missed = min(1, max(0, needed - params.nprobe) / 20)  # share of queries without a result
-            return None, np.where(np.arange(len(queries))[:, None] < missed * len(queries), -1, expected)
-
-    expected = np.tile(np.arange(10), (512, 1))
-    nprobe, recall = vector_index._choose_nprobe(Lists(), np.empty((512, 2), np.float32), expected)
-    assert needed <= nprobe <= needed + max(1, needed // 8)
-    assert recall >= 0.98
-
-
-def test_mean_recall() -> None:
-    assert vector_index.mean_recall(np.array([[1, 2], [3, 4]]), np.array([[2, 5, 1], [9, 8, 3]])) == 0.75
 
 
 def test_an_index_without_images_is_an_error() -> None:
