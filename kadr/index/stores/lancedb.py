@@ -45,8 +45,10 @@ class LanceDBStore(VectorStore):
                 pa.field("metadata", pa.string()),
             ]
         )
-        lancedb.connect(self.address).create_table(self.collection, schema=schema, exist_ok=True)
-        self.close()
+        try:
+            self._client  # noqa: B018 (opens the table)
+        except ValueError:  # it does not exist
+            lancedb.connect(self.address).create_table(self.collection, schema=schema)
         found = self._client.schema.field(_VECTOR).type
         self.check_dim(dim, found.list_size if isinstance(found, pa.FixedSizeListType) else None)
 
