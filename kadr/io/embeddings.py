@@ -186,19 +186,25 @@ class Embeddings(VectorSource):
             SchemaError: the file is missing, damaged or not an embeddings table.
         """
         table = read_parquet(path)
-        vector_type = table.schema.field("vector").type if "vector" in table.schema.names else None
-        if not isinstance(vector_type, pa.FixedSizeListType):
-            raise SchemaError(
-                f"{path}: the file is not an embeddings table, because it has no column `vector` of type "
-                "fixed_size_list. Delete the file and run `dvc repro`."
-            )
-        check_schema(table, embeddings_schema(vector_type.list_size), str(path))
+        dim = check_vector_column(table.schema, path)
+        check_schema(table, embeddings_schema(dim), str(path))
         vector = table.column("vector").combine_chunks()
         flat = vector.flatten().to_numpy(zero_copy_only=False)
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        return cls(table.column("id").to_pylist(), flat.reshape(len(table), vector_type.list_size), metadata)
+        return cls(table.column("id").to_pylist(), flat.reshape(len(table), dim), metadata)
 
     @classmethod
     def read_all(cls, folder: Path, encoders: Iterable[str]) -> dict[str, "Embeddings"]:
         """Read the embeddings table `<encoder>.parquet` of each encoder from a folder."""
         return {encoder: cls.read(folder / f"{encoder}.parquet") for encoder in encoders}
+
+
+def check_vector_column(schema: pa.Schema, path: Path) -> int:
+    """Return the length of the vectors of an embeddings table. Raise SchemaError if it is no embeddings table."""
+    vector_type = schema.field("vector").type if "vector" in schema.names else None
+    if not isinstance(vector_type, pa.FixedSizeListType):
+        raise SchemaError(
+            f"{path}: the file is not an embeddings table, because it has no column `vector` of type "
+            "fixed_size_list. Delete the file and run `dvc repro`."
+        )
+    return int(vector_type.list_size)

@@ -251,8 +251,16 @@ def read_parquet(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError as error:
-        raise SchemaError(f"{path}: the table does not exist. Run `dvc repro` to create it.") from error
+        raise missing_table(path) from error
     except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for data that it cannot decompress
-        raise SchemaError(
-            f"{path}: the Parquet file cannot be read ({error}). Delete the file and run `dvc repro`."
-        ) from error
+        raise damaged_table(path, error) from error
+
+
+def missing_table(path: Path) -> SchemaError:
+    """Return the error for a table that does not exist."""
+    return SchemaError(f"{path}: the table does not exist. Run `dvc repro` to create it.")
+
+
+def damaged_table(path: Path, error: Exception) -> SchemaError:
+    """Return the error for a table that cannot be read."""
+    return SchemaError(f"{path}: the Parquet file cannot be read ({error}). Delete the file and run `dvc repro`.")

@@ -1,6 +1,7 @@
 """Tests of stage index on a small project."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,9 +74,9 @@ def test_recall_is_measured_with_texts(
 ) -> None:
     queries = []
 
-    def build(*args: object, texts: Vectors, **_: object) -> Index:
+    def build(*args: Any, texts: Vectors, **options: Any) -> Index:
         queries.append(texts)
-        return build_index(*args, texts=texts)
+        return build_index(*args, texts=texts, **options)
 
     monkeypatch.setattr("tasks.index.build_index", build)
     run_index(small_params)
