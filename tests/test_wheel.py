@@ -74,7 +74,8 @@ def test_the_metadata_name_the_base_dependencies_and_the_extras(wheel: Path) -> 
         metadata = Parser().parsestr(archive.read("kadr-1.2.3.dist-info/METADATA").decode())
     base = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert not [line for line in base if line.startswith(tuple(name.replace("_", "-") for name in BLOCKED))]
-    assert {"pipeline", "relevance", "client", "mcp", "ray", "qdrant"} <= set(metadata.get_all("Provides-Extra", []))
+    extras = {"pipeline", "relevance", "client", "mcp", "ray", "lancedb", "pgvector", "qdrant"}
+    assert extras <= set(metadata.get_all("Provides-Extra", []))
     assert metadata["License-Expression"] == "Apache-2.0"
 
 
@@ -163,7 +164,7 @@ import kadr
 names = [module.name for module in pkgutil.walk_packages(kadr.__path__, "kadr.")]
 parts = ("cli", "collection", "embed", "encoders", "index", "io", "params", "search", "serve")
 for name in [name for name in names if name.split(".")[1] in parts]:
-    if not name.endswith((".sentence_transformers", ".qdrant", ".mcp")):
+    if not name.endswith((".sentence_transformers", ".lancedb", ".pgvector", ".qdrant", ".mcp")):
         __import__(name)
 """
     subprocess.run([installation.python, "-c", code], cwd=installation.folder, check=True)

@@ -102,7 +102,7 @@ class VectorStore(ABC):
         except self.errors as error:
             raise StoreError(
                 f"{self.address}, collection {self.collection}: the vector store {self.params.backend} cannot be used "
-                f"({' '.join(str(error).split()) or type(error).__name__}). Start the server, or correct index.store."
+                f"({' '.join(str(error).split()) or type(error).__name__}). Start the server, or correct the address."
             ) from error
 
     def check_dim(self, dim: int, found: int | None) -> None:

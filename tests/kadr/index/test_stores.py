@@ -1,5 +1,6 @@
 """Tests of the vector stores: Qdrant in local mode, LanceDB in a folder, and PostgreSQL with pgvector."""
 
+import json
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from kadr.cli.main import app
 from kadr.errors import ParamsError, StoreError
 from kadr.index import Index, build_index
+from kadr.index.export import export_to_store
 from kadr.index.stores import stored_index
 from kadr.index.stores.stored_index import StoredVectorIndex
 from kadr.io.embeddings import Embeddings, Vectors
@@ -147,6 +151,61 @@ def test_an_update_adds_removes_and_replaces_images(store: StoreParams) -> None:
         build(IDS, VECTORS[:, :15], params)
     assert new.store.count() == len(ids)
     new.store.close()
+
+
+def test_an_exported_collection_contains_vectors_and_metadata(store: StoreParams) -> None:
+    params = store.model_copy(update={"collection": "exported"})
+    for _ in range(2):  # the second export replaces the images
+        assert export_to_store(build(IDS[:5], VECTORS[:5]), params) == 5
+    found = READERS[params.backend](params.address, VECTORS[2])
+    assert found == {"image_id": IDS[2], "path": IDS[2], "width": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["folder", "--format", "milvus"], "--format milvus: unknown format. Use one of clip-retrieval, parquet"),
+        (["http://127.0.0.1:9", "--collection", "a b"], "--collection: String should match pattern"),
+        (["postgresql://kadr:secret@db/kadr"], "postgresql://kadr:secret@db/kadr: the address contains a password"),
+        (["folder", "--encoder", "clip"], "--encoder applies to files only"),
+        (["vectors.csv"], "vectors cannot be exported to a .csv file"),
+    ],
+)
+def test_arguments_of_an_export_that_do_not_fit_are_errors(arguments: list[str], message: str, tmp_path: Path) -> None:
+    build(IDS[:2], VECTORS[:2]).write(tmp_path)
+    result = CliRunner().invoke(app, ["export", *arguments, "--index", str(tmp_path)])
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
+
+
+def read_from_lancedb(address: str, query: np.ndarray) -> dict[str, object]:
+    import lancedb
+
+    row = lancedb.connect(address).open_table("exported").search(query).limit(1).to_list()[0]
+    return {"image_id": row["image_id"], **json.loads(row["metadata"])}
+
+
+def read_from_postgres(address: str, query: np.ndarray) -> dict[str, object]:
+    import psycopg
+
+    with psycopg.connect(address) as connection:
+        statement = "SELECT image_id, metadata FROM exported ORDER BY vector <#> %s::halfvec LIMIT 1"
+        row = connection.execute(statement, [str(query.tolist())]).fetchone()
+    assert row is not None
+    return {"image_id": row[0], **row[1]}
+
+
+def read_from_qdrant(address: str, query: np.ndarray) -> dict[str, object]:
+    from qdrant_client import QdrantClient
+
+    client = QdrantClient(path=address)
+    payload = client.query_points("exported", query=query.tolist(), limit=1).points[0].payload
+    client.close()
+    assert payload is not None
+    return payload
+
+
+READERS = {"lancedb": read_from_lancedb, "pgvector": read_from_postgres, "qdrant": read_from_qdrant}
 
 
 @pytest.mark.parametrize(
