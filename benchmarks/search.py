@@ -15,7 +15,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,9 @@ from kadr.features import CaptionedCorpus, CaptionFeatures, Images, Texts
 from kadr.features.vector_math import normalise_rows
 from kadr.index import ImageVectors, Index
 from kadr.index.index import index_table
-from kadr.index.vector_index import EXACT_FACTORY, RECALL_K, VectorIndex, exact_nearest, mean_recall
+from kadr.index.inverted_lists import EXACT
+from kadr.index.recall import RECALL_K, exact_nearest, mean_recall
+from kadr.index.vector_index import VectorIndex
 from kadr.io.embeddings import Rows, Vectors
 from kadr.model import RelevanceModel
 from kadr.model.relevance_model import FeatureBlocks
@@ -62,23 +64,25 @@ class SyntheticVectors:
 
     def images(self, n: int, seed: int) -> Vectors:
         """Return image vectors: (n, 512), unit norm."""
-        return self._vectors(n, seed, 0.0)
+        return np.concatenate(list(self.image_chunks(n, seed)))
+
+    def image_chunks(self, n: int, seed: int) -> Iterator[Vectors]:
+        """Yield the image vectors in chunks of up to 65,536 vectors."""
+        return self._chunks(n, seed, 0.0)
 
     def texts(self, n: int, seed: int) -> Vectors:
         """Return text vectors: (n, 512), unit norm. Their cosines with the nearest images are far below 1."""
-        return self._vectors(n, seed, 1.0)
+        return np.concatenate(list(self._chunks(n, seed, 1.0)))
 
-    def _vectors(self, n: int, seed: int, gap: float) -> Vectors:
+    def _chunks(self, n: int, seed: int, gap: float) -> Iterator[Vectors]:
         rng = np.random.default_rng(seed)
-        chunks = []
         for start in range(0, n, CHUNK_SIZE):
             size = min(CHUNK_SIZE, n - start)
             latent = self._centres[rng.choice(N_CLUSTERS, size, p=self._shares)]
             latent = latent + 0.6 * rng.normal(size=latent.shape).astype(np.float32)
             noise = 0.2 * rng.normal(size=(size, DIM)).astype(np.float32)
             surface = np.tanh(latent @ self._projection)
-            chunks.append(normalise_rows(surface + gap * self._shift + (1 + gap) * noise))
-        return np.concatenate(chunks)
+            yield normalise_rows(surface + gap * self._shift + (1 + gap) * noise)
 
 
 class CyclingTextEncoder:
@@ -222,7 +226,7 @@ def measure_kadr(
     encoders = {"clip": CyclingTextEncoder(queries), "sbert": sbert}
     searcher, encode = Searcher(index, encoders, model, N_RERANKED), TextQueryEncoder(encoders)
     return {
-        "kind": vector_index.kind if vector_index.kind != EXACT_FACTORY else "exact fp16",
+        "kind": vector_index.kind if vector_index.kind != EXACT else "exact fp16",
         "nprobe": vector_index.nprobe,
         "whole query": measure_calls(lambda number: searcher.search(make_query(number), N_RESULTS), n_queries),
         "text encode": measure_calls(lambda number: encode([make_query(number + 10**6)]).result(), n_queries),

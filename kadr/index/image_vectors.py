@@ -1,7 +1,8 @@
 """Image vectors of an index, in memory-mapped float16 files. A search reads only the rows that it needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from kadr.errors import SearchError
 from kadr.io.embeddings import FloatVectors, Rows, Vectors, VectorSource, copy_in_chunks
-from kadr.io.mapped_arrays import create_array, is_mapped_from, release_pages
+from kadr.io.mapped_arrays import RowReader, create_array, is_mapped_from, release_pages, take_rows
 
 HalfVectors = npt.NDArray[np.float16]
 
@@ -38,10 +39,12 @@ class ImageVectors:
     Attributes:
         values: (n, d) float16 vectors in the row order of the index. The array can be memory-mapped.
         metadata: name of the encoder, SHA-256 of its weights, preprocessing and precision.
+        reader: reader of the file from which `values` is memory-mapped. None if the array is in memory.
     """
 
     values: HalfVectors
     metadata: dict[str, str]
+    reader: RowReader | None = field(default=None, repr=False, compare=False)
 
     @property
     def dim(self) -> int:
@@ -50,7 +53,8 @@ class ImageVectors:
 
     def take(self, rows: "Rows | slice") -> Vectors:
         """Return the vectors in the given rows, in the same order: (len(rows), d) float32."""
-        return np.asarray(self.values[rows], dtype=np.float32)
+        values = self.values[rows] if isinstance(rows, slice) or self.reader is None else self.reader.read(rows)
+        return np.asarray(values, dtype=np.float32)
 
     def select(self, rows: Rows, ids: Sequence[str]) -> VectorSource:
         """Return the vectors in the given rows for another index. They are read when they are copied.
@@ -103,7 +107,7 @@ class ImageVectors:
                 f"{path}: the array has type {values.dtype} and {values.ndim} dimensions, expected float16 and 2. "
                 "Rebuild the index with `dvc repro -f -s index`, or with `kadr index` for your own photos."
             )
-        return cls(values, metadata)
+        return cls(values, metadata, RowReader(values, path))
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,4 @@ class _IndexedVectors(VectorSource):
 
     def copy(self, rows: Rows, out: FloatVectors, targets: Rows) -> None:
         """Copy vectors to rows of an array."""
-
-        def read(vector_rows: Rows) -> FloatVectors:
-            self.vectors.release()
-            return self.vectors.values[vector_rows]
-
-        copy_in_chunks(read, self.vector_rows[rows], out, targets)
-        self.vectors.release()
+        copy_in_chunks(partial(take_rows, self.vectors.values), self.vector_rows[rows], out, targets)

@@ -2,12 +2,15 @@
 
 import mmap
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+_MAX_ROWS = 4096  # more rows are read faster from the memory map
 
 
 def create_array(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -31,6 +34,49 @@ def release_pages(values: npt.NDArray[Any]) -> None:
     """
     if isinstance(values.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         values.base.madvise(mmap.MADV_DONTNEED)
+
+
+class RowReader:
+    """Read single rows of a memory-mapped array from its file.
+
+    A row of a memory map occupies the memory of at least one page, and often of many neighbouring pages, until the map
+    is released. This class reads only the bytes of the rows.
+    """
+
+    def __init__(self, values: npt.NDArray[Any], path: Path) -> None:
+        """Open the file of an array.
+
+        Args:
+            values: (n, d) array that was memory-mapped from `path`.
+            path: NumPy file.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        self._values = values
+        self._offset = path.stat().st_size - values.nbytes  # a NumPy file is a header and the values
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return rows of the array: (len(rows), d)."""
+        if not hasattr(os, "pread") or len(rows) > _MAX_ROWS:
+            selected: npt.NDArray[Any] = self._values[rows]
+            release_pages(self._values)
+            return selected
+        n_bytes = self._values[:1].nbytes
+        file, offsets = self._file, (rows * n_bytes + self._offset).tolist()
+        content = b"".join([os.pread(file, n_bytes, offset) for offset in offsets])
+        return np.frombuffer(content, self._values.dtype).reshape(-1, self._values.shape[1])
+
+
+def take_rows(values: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return a copy of rows of an array. If the array is memory-mapped, its pages leave the memory of this process."""
+    taken: npt.NDArray[Any] = values[rows]
+    release_pages(values)
+    return taken
 
 
 def is_mapped_from(values: npt.NDArray[Any], path: Path) -> bool:
