@@ -39,7 +39,10 @@ PART_IMAGES = pa.schema(
 )
 """Schema of the images of a part, sorted by image_id."""
 
-_RECORD, _IMAGES = "part.json", "images.parquet"
+IMAGES_NAME = "images.parquet"
+"""File name of the images of a part."""
+
+_RECORD = "part.json"
 
 
 class PartBusyError(SearchError):
@@ -76,11 +79,11 @@ class EmbeddedPart:
 
     def read_images(self) -> pa.Table:
         """Return the images, with the schema PART_IMAGES."""
-        return read_table(self.folder / _IMAGES, PART_IMAGES)
+        return read_table(self.folder / IMAGES_NAME, PART_IMAGES)
 
     def map_vectors(self, encoder: str) -> ImageVectors:
         """Memory-map the vectors of the images whose status is `ok`, in the order of `read_images`."""
-        return ImageVectors.map(_vectors_path(self.folder, encoder), dict(self.encoders[encoder]))
+        return ImageVectors.map(vectors_path(self.folder, encoder), dict(self.encoders[encoder]))
 
 
 @dataclass(frozen=True)
@@ -151,18 +154,24 @@ class PartEmbedder:
             ids = images.loc[images["status"] == "ok", "image_id"].tolist()
             (folder / _RECORD).unlink(missing_ok=True)  # the part is embedded when all its files are written
             for name, embeddings in vectors.items():
-                path = _vectors_path(folder, name)
+                path = vectors_path(folder, name)
                 path.unlink(missing_ok=True)  # a process may have mapped the old vectors
                 ImageVectors.collect(embeddings, ids, path)
             table = pa.Table.from_pandas(images, preserve_index=False).replace_schema_metadata(None)
-            write_table(table, folder / _IMAGES, PART_IMAGES)
+            write_table(table, folder / IMAGES_NAME, PART_IMAGES)
             metadata = {name: dict(embeddings.metadata) for name, embeddings in vectors.items()}
             found = EmbeddedPart(folder, manifest, metadata, self.ocr, Counter(images["status"]))
-            write_json(folder / _RECORD, {name: value for name, value in vars(found).items() if name != "folder"})
+            write_record(found)
         return found
 
 
-def _vectors_path(folder: Path, encoder: str) -> Path:
+def write_record(part: EmbeddedPart) -> None:
+    """Write the record of a part after all its other files. The part is embedded from then on."""
+    write_json(part.folder / _RECORD, {name: value for name, value in vars(part).items() if name != "folder"})
+
+
+def vectors_path(folder: Path, encoder: str) -> Path:
+    """Return the path of the vectors of one encoder in the folder of a part."""
     return folder / "vectors" / f"{encoder}.npy"
 
 
