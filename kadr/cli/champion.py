@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from kadr.cli.console import console, share_cores
+from kadr.cli.console import console
 from kadr.cli.project_commands import ProjectCommand
 from kadr.project import PROJECT
 
@@ -47,7 +47,6 @@ def challenge() -> None:
     from kadr.operations.champion.challenge import challenge as challenge_champion
     from kadr.params import load_params
 
-    share_cores()
     report = challenge_champion(load_params())
     console().print(f"{report['verdict']}: {report['reason']}", highlight=False)
     if drift := report.get("data_drift"):

@@ -73,8 +73,10 @@ def hide_decoder_warnings() -> None:
 
 
 def share_cores() -> None:
-    """Let idle OpenMP threads sleep, so that other processes can use the CPU cores.
+    """Let idle threads of OpenMP and OpenBLAS sleep, so that other processes can use the CPU cores.
 
-    Call this function before a library starts threads.
+    By default, idle threads wait actively. If other processes use all cores, a query then takes several times as much
+    processor time. Call this function before NumPy is imported and before a library starts threads.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # smallest value: threads wait for 2**4 cycles

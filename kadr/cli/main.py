@@ -29,7 +29,14 @@ from kadr.cli import (
     tuning,
     where,
 )
-from kadr.cli.console import PrintableFormatter, console, escape_unencodable, hide_decoder_warnings, printable
+from kadr.cli.console import (
+    PrintableFormatter,
+    console,
+    escape_unencodable,
+    hide_decoder_warnings,
+    printable,
+    share_cores,
+)
 from kadr.cli.project_commands import ProjectCommand
 from kadr.errors import InputError, KadrError, clear_errors
 from kadr.project import PROJECT
@@ -50,6 +57,7 @@ class KadrGroup(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program. Characters that the terminal cannot show are printed as escape sequences."""
+        share_cores()
         escape_unencodable()
         hide_decoder_warnings()
         return super().main(*args, **kwargs)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kadr.cli.console import console, share_cores
+from kadr.cli.console import console
 from kadr.project import PROJECT, SCORE_SUMMARY
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ def score(pairs: PairsFile, out: ScoresFolder, *, latest: Latest = False) -> Non
     from kadr.operations.scoring.batch_scoring import QUARANTINE_FILE, score_pairs
     from kadr.operations.scoring.scorer_loading import load_batch_scorer
 
-    share_cores()
     champion = None if latest else PROJECT.champion_artifacts()
     artifacts = champion or PROJECT.artifacts()
     logger.info("Scoring pairs with the %s: %s", "champion" if champion else "latest model", artifacts.relevance)

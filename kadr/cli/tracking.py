@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kadr.cli.console import console, share_cores
+from kadr.cli.console import console
 from kadr.project import PROJECT
 
 app = typer.Typer()
@@ -41,7 +41,6 @@ def register() -> None:
     from kadr.operations.tracking.tracking_store import open_store
     from kadr.params import load_params
 
-    share_cores()
     params = load_params()
     with open_store():
         name, version = register_model(params.train.experiment, params.embed_images, params.embed_texts)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kadr.cli.console import console, share_cores
+from kadr.cli.console import console
 
 
 def tune(
@@ -25,7 +25,6 @@ def tune(
     from kadr.operations.tuning.tuning_problem import TuningProblem
     from kadr.params import load_params
 
-    share_cores()
     params = load_params()
     problem = TuningProblem.read(TrainingSettings.from_params(params), params.evaluate, params.seed)
     result, studies = tune(problem, trials)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -254,3 +255,11 @@ def test_the_command_starts_without_heavy_imports() -> None:
     code = "import sys, kadr.cli.main; print(sorted({'torch', 'pandas', 'numpy', 'faiss'} & set(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout == "[]\n"
+
+
+def test_idle_threads_of_a_command_sleep() -> None:
+    names = ("OMP_WAIT_POLICY", "OPENBLAS_THREAD_TIMEOUT")
+    code = f"from kadr.cli.main import app\ntry: app(['--help'])\nfinally: import os; print(*map(os.getenv, {names}))"
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines()[-1] == "PASSIVE 4"
