@@ -44,7 +44,7 @@ format: setup  ## Format the code and apply automatic fixes
 	ruff check --fix
 
 test: setup  ## Run all tests
-	pytest --numprocesses 3 --dist loadfile --durations 15
+	pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 15
 
 docs: setup  ## Build the documentation site in site/. A broken link is an error
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true mkdocs build --quiet

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-pytest_plugins = ["tests.small_project", "tests.postgres"]
+pytest_plugins = ["tests.project_copy", "tests.small_project", "tests.postgres"]
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # idle OpenMP threads leave the cores to the other test processes
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = (

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,15 @@ def read_blocks(page: Path, language: str) -> list[str]:
     return [textwrap.dedent(block) for block in blocks]
 
 
+def read_block_commands(page: Path) -> list[list[str]]:
+    """Return the shell commands of each code block on a page, without comments."""
+    blocks = (block.splitlines() for block in read_blocks(page, "bash"))
+    return [[command for line in block if (command := line.split("  #")[0].strip())] for block in blocks]
+
+
 def read_commands(page: Path) -> list[str]:
     """Return the shell commands on a page, without comments."""
-    lines = "".join(read_blocks(page, "bash")).splitlines()
-    return [command for line in lines if (command := line.split("  #")[0].strip())]
+    return list(chain.from_iterable(read_block_commands(page)))
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Slow down and log clients that send wrong access tokens."""
 
-import asyncio
 import ipaddress
 import logging
 import time
+from asyncio import sleep
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class WrongTokens:
             return
         self._n_waiting += 1
         try:
-            await asyncio.sleep(delay_s)
+            await sleep(delay_s)
         finally:
             self._n_waiting -= 1
 

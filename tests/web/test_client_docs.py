@@ -54,7 +54,6 @@ def test_the_commands_start_the_mcp_server(command: str, tmp_path: Path, monkeyp
 
     starts: list[tuple[str, dict[str, object]]] = []
     monkeypatch.setattr(MCPServer, "run", lambda _self, transport, **options: starts.append((transport, options)))
-    monkeypatch.setattr("kadr.cli.mcp.load_index_searcher", lambda _index: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models" / "photos").mkdir(parents=True)
     monkeypatch.setenv("KADR_INDEX", str(tmp_path / "models" / "photos"))

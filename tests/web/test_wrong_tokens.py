@@ -99,6 +99,6 @@ def test_a_delayed_response_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(7):
             await tokens.delay("10.0.0.1")
 
-    monkeypatch.setattr("kadr.serve.wrong_tokens.asyncio.sleep", sleep)
+    monkeypatch.setattr("kadr.serve.wrong_tokens.sleep", sleep)
     asyncio.run(guess())
     assert waited == [0.1, 0.2]
