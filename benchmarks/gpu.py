@@ -9,17 +9,21 @@ The script prints a JSON object per line:
   copying pixels to the GPU, and the forward pass
 - embed: images per second from image files to vectors in the embedding cache, per batch size, and relative to the
   forward pass alone
+- processes: the same with several processes that share the GPU, as several runs of `kadr scale embed` do
 - agreement: cosine and maximum difference between the vectors of the GPU and those of the CPU in fp32
 - memory: peak of the GPU memory
 - query: latency of encoding one text, and one image
 
+The second command checks the script on a machine without a GPU.
+
     python benchmarks/gpu.py                          # at most eight minutes on a GPU with 16 cores
-    python benchmarks/gpu.py --device cpu --images 32 --batch 16 --seconds 1 --queries 5   # without a GPU
+    python benchmarks/gpu.py --device cpu --images 32 --batch 16 --processes 2 --seconds 1 --queries 5
 """
 
 import argparse
 import io
 import json
+import multiprocessing
 import os
 import tempfile
 import time
@@ -210,6 +214,53 @@ def measure_embedding(
     }
 
 
+def measure_processes(
+    params: "OpenClipParams", paths: list[Path], batch_size: int, n_processes: int, forward: float
+) -> dict[str, float]:
+    """Return the images per second of several processes that embed different images at the same time.
+
+    Args:
+        params: settings of the encoder.
+        paths: image files.
+        batch_size: number of images per forward pass.
+        n_processes: number of processes.
+        forward: images per second of the forward pass alone, in one process.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(n_processes) as pool:
+        barrier = manager.Barrier(n_processes)
+        shares = [(params, paths[number::n_processes], batch_size, barrier) for number in range(n_processes)]
+        times = pool.starmap(embed_share, shares, chunksize=1)
+    seconds = max(end for _, end in times) - min(start for start, _ in times)
+    return {
+        "batch": batch_size,
+        "processes": n_processes,
+        "images_per_s": round(len(paths) / seconds, 1),
+        "relative_to_forward": round(len(paths) / seconds / forward, 3),
+    }
+
+
+def embed_share(params: "OpenClipParams", paths: list[Path], batch_size: int, barrier: Any) -> tuple[float, float]:
+    """Embed images in a process of its own. Return the start and the end on the clock of the machine, in seconds."""
+    from embed_restarts import list_image_table
+
+    from kadr.embed import EmbeddingCache, embed_images
+    from kadr.encoders import load_image_encoder
+    from kadr.encoders.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    encoder, table = load_image_encoder(params, "auto"), list_image_table(paths)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = EmbeddingCache(folder, encoder.identity, encoder.dim)
+        embed_images(encoder, table.slice(0, 2 * batch_size), cache, batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = EmbeddingCache(folder, encoder.identity, encoder.dim)
+        barrier.wait()
+        start = time.monotonic()
+        embed_images(encoder, table, cache, batch_size)
+        return start, time.monotonic()
+
+
 def measure_agreement(encoder: "OpenClipImageEncoder", params: "OpenClipParams", paths: list[Path]) -> dict[str, float]:
     """Compare the vectors of the encoder with those of the same model on the CPU in fp32, with decoding on the CPU."""
     from kadr.encoders import load_image_encoder
@@ -317,6 +368,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["auto", "cpu"], default="auto", help="cpu hides all GPUs")
     parser.add_argument("--images", type=int, default=30_000, help="number of images to embed per batch size")
     parser.add_argument("--batch", type=int, nargs="+", default=[256, 512, 1024], help="numbers of images per batch")
+    parser.add_argument("--processes", type=int, nargs="+", default=[2, 4], help="numbers of processes on the GPU")
     parser.add_argument("--seconds", type=float, default=8.0, help="duration of the measurement of each step")
     parser.add_argument("--queries", type=int, default=200, help="number of texts, and of images, to encode alone")
     args = parser.parse_args()
@@ -337,6 +389,11 @@ def main() -> None:
         steps: Any = report("steps", lambda: measure_steps(encoder, paths, args.batch[0], args.seconds))
         for batch_size in args.batch:
             report("embed", partial(measure_embedding, encoder, paths, batch_size, steps["forward"]))
+        for n_processes in args.processes:
+            report(
+                "processes",
+                partial(measure_processes, params, paths, args.batch[0], n_processes, steps["forward"]),
+            )
         report("agreement", lambda: measure_agreement(encoder, params, paths))
         report("memory", measure_memory)
         report("query", lambda: measure_query(encoder, params, paths[0], args.queries))
