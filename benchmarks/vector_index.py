@@ -23,35 +23,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search import DIM, N_RERANKED, SyntheticVectors
+from search import N_RERANKED, SyntheticVectors, memory
 
 from kadr.index import ImageVectors
 from kadr.index.recall import exact_nearest, mean_recall
 from kadr.index.vector_index import VectorIndex
-from kadr.io.mapped_arrays import create_array
 
 N_QUERIES, N_ROUNDS = 200, 5
-MEMORY_FIELDS = {"RssAnon": "anonymous_mb", "RssFile": "file_mb"}
 SAMPLING_SECONDS = 0.1
 
 
 def write_vectors(path: Path, n: int) -> None:
     """Write the image vectors to a NumPy file, unless it exists."""
-    if path.exists():
-        return
-    partial = path.with_suffix(".partial")
-    values = create_array(partial, (n, DIM), np.float16)
-    start = 0
-    for chunk in SyntheticVectors().image_chunks(n, 4):
-        values[start : start + len(chunk)] = chunk
-        start += len(chunk)
-    partial.rename(path)
-
-
-def memory() -> dict[str, int]:
-    """Return the resident memory of this process in MB (1e6 bytes): its own memory, and pages of files."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {name: round(int(lines[field].split()[0]) * 1024 / 1e6) for field, name in MEMORY_FIELDS.items()}
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        SyntheticVectors().write_images(partial, n)
+        partial.rename(path)
 
 
 @contextmanager
