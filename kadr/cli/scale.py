@@ -101,8 +101,7 @@ def embed(
     embedder = PartEmbedder(made, encoder, params.decoding, params.index.ocr)
     busy: Sequence[str] = []
     if parts:
-        for part in parts:
-            embedder.embed_part(part)
+        embedder.embed_again(parts)
     else:
         busy = embedder.embed_missing(chosen)
     if busy:

@@ -7,7 +7,7 @@ can embed different parts at the same time. A lock file protects each part.
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -16,12 +16,13 @@ import pandas as pd
 import pyarrow as pa
 
 from kadr.collection.image_text import add_image_texts, check_ocr
+from kadr.collection.interim_index import EmbeddedScans
 from kadr.collection.known_images import is_large_share
 from kadr.collection.part_plan import PartPlan
 from kadr.collection.scan import SCAN_MODULE
 from kadr.collection.scan_cache import ScanCache
 from kadr.collection.update import STEPS, scan_files
-from kadr.collection.vectors import ScanEmbedder
+from kadr.collection.vectors import ScanEmbedder, VectorsByEncoder
 from kadr.errors import FileProblem, KadrError, SearchError
 from kadr.index.image_vectors import ImageVectors
 from kadr.io.bounded_decoding import prepare_workers
@@ -29,7 +30,7 @@ from kadr.io.schemas import INDEXED_IMAGES, read_table, required, write_table
 from kadr.io.storage import exclusive_lock, sha256
 from kadr.io.text_files import write_json
 from kadr.params import DecodingParams, OcrScript
-from kadr.progress import overall_progress
+from kadr.progress import OverallProgress, overall_progress
 
 PART_IMAGES = pa.schema(
     [
@@ -43,6 +44,7 @@ IMAGES_NAME = "images.parquet"
 """File name of the images of a part."""
 
 _RECORD = "part.json"
+_CHUNK_SIZE = 8192  # few enough files to be in the cache of the operating system when they are read again
 
 
 class PartBusyError(SearchError):
@@ -112,57 +114,77 @@ class PartEmbedder:
             Names of the parts that other processes are embedding.
 
         Raises:
-            InputError: more than a tenth of the image files of a part cannot be read.
+            SearchError: a large share of the image files of a part cannot be read.
         """
         check_ocr(self.ocr)
         busy = []
-        missing = [part for part in parts if not self.is_embedded(part)]
-        n_images = sum(self.plan.images[part] for part in parts)
-        n_missing = sum(self.plan.images[part] for part in missing)
-        with overall_progress("embed parts", n_images, STEPS, n_done=n_images - n_missing) as bar:
-            for part in missing:
-                with bar.part(self.plan.images[part]):
+        with self._progress(parts, [part for part in parts if not self.is_embedded(part)]) as bar:
+            for part in parts:
+                if not self.is_embedded(part):  # another process may have embedded the part in the meantime
                     try:
-                        self.embed_part(part)
+                        self._embed_part(part, bar)
                     except PartBusyError:
                         busy.append(part)
         return busy
+
+    def embed_again(self, parts: Sequence[str]) -> None:
+        """Embed parts, also if they are embedded. Images that could not be used in an earlier run are tried again.
+
+        Args:
+            parts: names of parts.
+
+        Raises:
+            PartBusyError: another process is embedding one of the parts.
+            SearchError: a large share of the image files of a part cannot be read.
+        """
+        check_ocr(self.ocr)
+        with self._progress(parts, parts) as bar:
+            for part in parts:
+                self._embed_part(part, bar)
 
     def is_embedded(self, part: str) -> bool:
         """Return whether a part was embedded with these encoders and settings."""
         found = EmbeddedPart.read(self.plan, part)
         return found is not None and found.encoders == self.embed.metadata and found.ocr == self.ocr
 
-    def embed_part(self, part: str) -> EmbeddedPart:
-        """Scan and embed the images of one part. Images that could not be used in an earlier run are tried again.
+    def _progress(self, parts: Sequence[str], missing: Sequence[str]) -> AbstractContextManager[OverallProgress]:
+        """Show the progress in images: those of the missing parts, and those of all parts."""
+        n_images, n_missing = (sum(self.plan.images[part] for part in names) for names in (parts, missing))
+        return overall_progress("embed parts", n_images, STEPS, n_done=n_images - n_missing)
 
-        Raises:
-            PartBusyError: another process is embedding the part.
-            SearchError: a large share of the image files cannot be read.
-        """
+    def _embed_part(self, part: str, bar: OverallProgress) -> None:
+        """Scan and embed the images of one part, and write the results."""
         folder = self.plan.part_folder(part)
         with _lock(folder, part):
-            prepare_workers(SCAN_MODULE)
             manifest = sha256(self.plan.manifest(part))
-            cache = ScanCache(folder, None, self.decoding)
-            vectors, images = self.embed(scan_files(cache, self.plan.read_files(part)), folder / "cache")
-            cache.forget(images.loc[images["status"] == "changed", "path"].tolist())
+            images, vectors = self._embed_files(self.plan.read_files(part), folder, bar)
             _check_files(images, part)
-            valid = images["status"] == "ok"
-            texts = add_image_texts(images[valid], self.ocr, folder, self.decoding)["image_text"]
+            texts = add_image_texts(images[images["status"] == "ok"], self.ocr, folder, self.decoding)["image_text"]
             images = images.assign(image_text=texts.reindex(images.index)).sort_values("image_id", ignore_index=True)
             ids = images.loc[images["status"] == "ok", "image_id"].tolist()
             (folder / _RECORD).unlink(missing_ok=True)  # the part is embedded when all its files are written
-            for name, embeddings in vectors.items():
+            for name, source in vectors.items():
                 path = vectors_path(folder, name)
                 path.unlink(missing_ok=True)  # a process may have mapped the old vectors
-                ImageVectors.collect(embeddings, ids, path)
+                ImageVectors.collect(source, ids, path)
             table = pa.Table.from_pandas(images, preserve_index=False).replace_schema_metadata(None)
             write_table(table, folder / IMAGES_NAME, PART_IMAGES)
-            metadata = {name: dict(embeddings.metadata) for name, embeddings in vectors.items()}
-            found = EmbeddedPart(folder, manifest, metadata, self.ocr, Counter(images["status"]))
-            write_record(found)
-        return found
+            metadata = {name: dict(source.metadata) for name, source in vectors.items()}
+            write_record(EmbeddedPart(folder, manifest, metadata, self.ocr, Counter(images["status"])))
+
+    def _embed_files(
+        self, files: pd.DataFrame, folder: Path, bar: OverallProgress
+    ) -> tuple[pd.DataFrame, VectorsByEncoder]:
+        """Scan and embed files in chunks, and return the scans, sorted by path, and the vectors."""
+        prepare_workers(SCAN_MODULE)
+        cache, embedded = ScanCache(folder, None, self.decoding), EmbeddedScans()
+        for start in range(0, len(files), _CHUNK_SIZE):
+            chunk = files.iloc[start : start + _CHUNK_SIZE]
+            with bar.part(len(chunk)):
+                embedded.add(*self.embed(scan_files(cache, chunk), folder / "cache"))
+        images = embedded.scans
+        cache.forget(images.loc[images["status"] == "changed", "path"].tolist())
+        return images, embedded.vectors
 
 
 def write_record(part: EmbeddedPart) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from kadr.collection import part_embedding
 from kadr.collection.part_embedding import EmbeddedPart, PartBusyError, PartEmbedder
 from kadr.collection.part_index import index_parts
 from kadr.collection.part_plan import PartPlan, plan_parts
@@ -21,8 +22,9 @@ N_PARTS = 4
 
 
 @pytest.fixture
-def plan(photos: Path, tmp_path: Path) -> PartPlan:
-    """Plan of 11 images, a copy of an image, and an invalid image."""
+def plan(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PartPlan:
+    """Plan of 11 images, one of which is a copy, and an invalid image. The parts are embedded in small chunks."""
+    monkeypatch.setattr(part_embedding, "_CHUNK_SIZE", 3)
     for number, colour in enumerate(COLOURS):
         write(photos / f"{colour}.png", colour, (50 + number, 40))
     (photos / "copy.png").write_bytes((photos / "red.png").read_bytes())
@@ -74,7 +76,7 @@ def test_a_part_that_another_process_embeds_is_left_out(plan: PartPlan, tmp_path
     with FileLock(plan.part_folder(first) / "lock"):
         assert make_embedder(plan).embed_missing(list(plan.images)) == [first]
         with pytest.raises(PartBusyError, match=f"another process is embedding part {first}"):
-            make_embedder(plan).embed_part(first)
+            make_embedder(plan).embed_again([first])
     with pytest.raises(SearchError, match=rf"1 of {len(plan.images)} parts are not embedded, e\.g\. {first}\."):
         build(plan, tmp_path / "index")
     assert not (tmp_path / "index").exists()
@@ -88,7 +90,8 @@ def test_images_that_failed_are_tried_again_in_a_part_that_is_named(
     failed = [part for part in plan.images if EmbeddedPart.read(plan, part).statuses.get("not_an_image")]  # type: ignore[union-attr]
     assert len(failed) == 1
     write(photos / "broken.JPG", "teal")
-    assert embedder.embed_part(failed[0]).statuses == {"ok": plan.images[failed[0]]}
+    embedder.embed_again(failed)
+    assert EmbeddedPart.read(plan, failed[0]).statuses == {"ok": plan.images[failed[0]]}  # type: ignore[union-attr]
     assert "broken.JPG" in paths(build(plan, tmp_path / "index"))
 
 
