@@ -258,6 +258,22 @@ class PretrainedTextEncoder(TextEncoder):
                 )
         return encoder
 
+    @classmethod
+    def load_for_queries(cls, params: Any, precision: Precision, folder: Path | None = None) -> "PretrainedTextEncoder":
+        """Load an encoder for single texts. Subclasses can return another encoder that loads and encodes faster.
+
+        The cosine between the vectors of the two encoders must be at least 0.999.
+
+        Args:
+            params: settings of the encoder.
+            precision: number format of the forward pass.
+            folder: folder that `save` wrote, to check that the encoder has not changed. None skips the check.
+
+        Raises:
+            EncoderError: the encoder cannot be loaded, or differs from the saved encoder.
+        """
+        return cls(params, precision) if folder is None else cls.load(params, precision, folder)
+
 
 def read_identity(folder: Path) -> dict[str, str]:
     """Read the encoder identity that `TextEncoder.save` wrote to a folder.

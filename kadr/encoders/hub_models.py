@@ -27,12 +27,17 @@ class HubModel:
     repository: str
     files: tuple[str, ...] = _FILES
 
-    def is_downloaded(self) -> bool:
-        """Return whether the weights are on this machine."""
+    def find_weights(self) -> Path | None:
+        """Return the path of the weights on this machine, or None if they are not downloaded."""
         from huggingface_hub import try_to_load_from_cache
 
         folder = user_folders().models
-        return any(isinstance(try_to_load_from_cache(self.repository, name, folder), str) for name in self.files)
+        paths = [try_to_load_from_cache(self.repository, name, folder) for name in self.files]
+        return next((Path(path) for path in paths if isinstance(path, str)), None)
+
+    def is_downloaded(self) -> bool:
+        """Return whether the weights are on this machine."""
+        return self.find_weights() is not None
 
     def size(self) -> int:
         """Return the size of the weights on the hub in bytes. 0 if the hub does not tell.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -97,6 +98,26 @@ class OpenClipTextEncoder(PretrainedTextEncoder):
         self.declared_languages = params.languages
         self.token_reader = token_reader(self._tokenize)
 
+    @classmethod
+    def load_for_queries(
+        cls, params: OpenClipParams, precision: Precision, folder: Path | None = None
+    ) -> PretrainedTextEncoder:
+        """Load an encoder for single texts. If the extra `onnx` is installed, it runs in ONNX Runtime, without torch.
+
+        Raises:
+            EncoderError: the encoder cannot be loaded, or differs from the saved encoder.
+        """
+        from kadr.encoders.open_clip_onnx import OnnxClipTextEncoder, has_text_tower
+
+        if precision in ("auto", "fp32") and has_text_tower(params):
+            return OnnxClipTextEncoder.load_for_queries(params, precision, folder)
+        return super().load_for_queries(params, precision, folder)
+
+    @property
+    def model_and_tokenizer(self) -> tuple[Any, Any]:
+        """CLIP model and tokenizer of open_clip."""
+        return self._model, self._tokenize
+
     def transform(self, texts: Sequence[str]) -> Vectors:
         """Encode texts as unit vectors, (n_texts, d) float32."""
         import torch
@@ -128,14 +149,22 @@ def _pools_end_token(model: Any) -> bool:
     return type(model) is open_clip.CLIP and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
-def _load(params: OpenClipParams, precision: Precision) -> tuple[Any, Identity, int]:
-    """Return the model in fp32 on the CPU, the identity of its image tower, and the length of a vector."""
+def read_architecture(model: str) -> dict[str, Any]:
+    """Return the configuration of the architecture of a CLIP model.
+
+    Raises:
+        EncoderError: the configuration cannot be loaded.
+    """
     import open_clip
 
+    with explain_load_errors(model):
+        return dict(open_clip.get_model_config(model if ":" in model else model.replace("/", "-")))
+
+
+def _load(params: OpenClipParams, precision: Precision) -> tuple[Any, Identity, int]:
+    """Return the model in fp32 on the CPU, the identity of its image tower, and the length of a vector."""
     model = load_clip(params.model, params.pretrained)
-    with explain_load_errors(params.model):
-        name = params.model if ":" in params.model else params.model.replace("/", "-")
-        config = open_clip.get_model_config(name)
+    config = read_architecture(params.model)
     identity = Identity(
         encoder=" ".join(filter(None, ("open_clip", params.model, params.pretrained))),
         architecture="open_clip " + json.dumps(config, sort_keys=True),

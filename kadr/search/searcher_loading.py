@@ -66,13 +66,16 @@ def load_searcher(
 
 
 def _load_text_encoder(params: EncoderParams, precision: Precision, folder: Path) -> TextEncoder:
-    """Load a text encoder.
+    """Load a text encoder for queries.
 
     A pretrained encoder, and text vectors that were computed elsewhere, are also loaded if the pipeline has not run in
     this project.
     """
-    backend = TEXT_ENCODERS.load(params.backend)
-    if not folder.parent.exists() and issubclass(backend, PretrainedTextEncoder | PrecomputedTextEncoder):
+    backend: type[TextEncoder] = TEXT_ENCODERS.load(params.backend)
+    is_saved = folder.parent.exists()
+    if issubclass(backend, PretrainedTextEncoder):
+        return backend.load_for_queries(params, precision, folder if is_saved else None)
+    if not is_saved and issubclass(backend, PrecomputedTextEncoder):
         encoder = fit_text_encoder(params, precision, [], 0)
         return encoder.select([], [])[0] if isinstance(encoder, PrecomputedTextEncoder) else encoder
     return load_text_encoder(params, precision, folder)
