@@ -30,7 +30,7 @@ def build_project_index(params: IndexParams, encoders: Sequence[str], search_enc
     """Build the index from the tables and embeddings of the project.
 
     Args:
-        params: settings of the stage: splits to index, maximum number of images for exact search, and vector store.
+        params: settings of the stage: splits to index, memory and kind of the vector index, and vector store.
         encoders: names of all image encoders.
         search_encoder: name of the encoder that embeds queries and images into the same vector space.
         folder: folder of the index, to which the vectors are written.
@@ -40,8 +40,16 @@ def build_project_index(params: IndexParams, encoders: Sequence[str], search_enc
     images = add_captions(images, read_table(PROJECT.captions, CAPTIONS))
     vectors = EmbeddingsTable.open_all(PROJECT.image_embeddings, encoders)
     texts = Embeddings.read(PROJECT.text_embeddings / f"{search_encoder}.parquet").vectors
-    store = params.store.for_index(PROJECT.index)
-    return build_index(images, vectors, search_encoder, params.exact_max, texts=texts, store=store, folder=folder)
+    return build_index(
+        images,
+        vectors,
+        search_encoder,
+        params.exact_max,
+        memory_gb=params.memory_gb,
+        store=params.store.for_index(PROJECT.index),
+        texts=texts,
+        folder=folder,
+    )
 
 
 def add_captions(images: pa.Table, captions: pa.Table) -> pa.Table:

@@ -145,6 +145,7 @@ def _update(
         params.embed_images,
         params.embed,
         exact_max=params.index.exact_max,
+        memory_gb=params.index.memory_gb,
         decoding=params.decoding,
         exclude=exclude,
         ocr=_choose_script(ocr, out, params.index.ocr),

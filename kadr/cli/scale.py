@@ -147,6 +147,7 @@ def index(
         out,
         inputs.encoders,
         exact_max=params.index.exact_max,
+        memory_gb=params.index.memory_gb,
         allow_removals=allow_removals,
         texts=inputs.texts,
         model=inputs.model,

@@ -43,6 +43,7 @@ def index_vector_files(vectors: str, model: str | None, out: Path, *, allow_remo
         out,
         encoders,
         exact_max=params.index.exact_max,
+        memory_gb=params.index.memory_gb,
         allow_removals=allow_removals,
         texts=Embeddings.read(texts_path) if texts_path.is_file() else None,
         model=RelevanceModel.load(PROJECT.relevance_model) if has_model else None,

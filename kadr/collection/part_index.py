@@ -12,7 +12,8 @@ from kadr.collection.current_index import read_settings
 from kadr.collection.part_embedding import EmbeddedPart
 from kadr.collection.part_plan import PartPlan
 from kadr.collection.passed_over import PassedOver
-from kadr.collection.set_aside import read_set_aside, set_aside_table, write_set_aside
+from kadr.collection.publishing import publish_index
+from kadr.collection.set_aside import read_set_aside, set_aside_table
 from kadr.collection.update import comparable_vectors, explain_write_errors
 from kadr.errors import SearchError
 from kadr.index import ImageVectors, Index, Versions, build_index
@@ -74,6 +75,7 @@ def index_parts(
     encoders: Sequence[str],
     *,
     exact_max: int,
+    memory_gb: float | None = None,
     allow_removals: bool = False,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
@@ -89,6 +91,7 @@ def index_parts(
         folder: path of the link to the current version of the index.
         encoders: names of the image encoders. The first encoder is the search encoder.
         exact_max: maximum number of images for exact search.
+        memory_gb: memory of a FAISS index in GB. None is no limit.
         allow_removals: whether to replace an index of images at other addresses.
         texts: text vectors used to measure recall. Vectors from an encoder with other weights than the search
             encoder are ignored.
@@ -118,22 +121,24 @@ def index_parts(
             | ({"exclude": plan.exclude} if plan.exclude else {})
             | ({"ocr": ocr} if ocr else {})
         )
-        with versions.publish() as version:
-            index = build_index(
+        unusable = set_aside_table(not_indexed.to_pandas(), PassedOver()).cast(QUARANTINE)
+
+        def build(version: Path, work: Path) -> Index:
+            return build_index(
                 images,
                 vectors,
                 encoders[0],
                 exact_max,
+                memory_gb=memory_gb,
+                store=store,
                 texts=queries,
                 details=details,
+                model=model,
                 folder=version,
-                store=store,
+                work=work,
             )
-            if model:
-                index = index.prepare(model.prepare, model.key, version)
-            index.write(version)
-            unusable = set_aside_table(not_indexed.to_pandas(), PassedOver()).cast(QUARANTINE)
-            write_set_aside(pa.concat_tables([unusable, read_set_aside(plan.folder)]), version)
+
+        publish_index(versions, build, pa.concat_tables([unusable, read_set_aside(plan.folder)]))
     return Index.load(folder)
 
 

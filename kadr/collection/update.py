@@ -20,10 +20,11 @@ from kadr.collection.interim_index import EmbeddedScans, InterimIndex
 from kadr.collection.known_images import KnownImages
 from kadr.collection.listing import Listing, list_images
 from kadr.collection.passed_over import PassedOver
+from kadr.collection.publishing import publish_index
 from kadr.collection.scan import SCAN_MODULE
 from kadr.collection.scan_cache import ScanCache
 from kadr.collection.set_aside import set_aside_table, write_set_aside
-from kadr.collection.vectors import EmbedImages, ScanEmbedder, VectorsByEncoder, keep_images
+from kadr.collection.vectors import EmbedImages, ReusingEmbedder, ScanEmbedder, VectorsByEncoder, keep_images
 from kadr.errors import SearchError
 from kadr.index import Index, build_index
 from kadr.io.bounded_decoding import prepare_workers
@@ -70,6 +71,7 @@ def update_index(
     embed_params: EmbedParams,
     *,
     exact_max: int,
+    memory_gb: float | None = None,
     decoding: DecodingParams = DEFAULT_LIMITS,
     exclude: Sequence[str] | None = None,
     ocr: OcrScript | None = None,
@@ -93,6 +95,7 @@ def update_index(
         embed_images_params: settings of all image encoders, precision and batch size.
         embed_params: settings of the embedding cache.
         exact_max: maximum number of images for exact search.
+        memory_gb: memory of a FAISS index in GB. None is no limit.
         decoding: settings of the image decoder.
         exclude: patterns of files and folders that are not indexed, with the syntax of a .gitignore file. None uses the
             patterns of the last update.
@@ -124,9 +127,14 @@ def update_index(
         details = {"addresses": addresses} | ({"exclude": exclude} if exclude else {}) | ({"ocr": ocr} if ocr else {})
         embed = ScanEmbedder(encoders, embed_images_params, embed_params, decoding)
         interim = InterimIndex(versions, old, encoders[0], details, len(listing.files))
-        is_extended = embed_params.engine == "local" and (embed.is_same(old) if old else not len(current.known))
+        reused = old if old is not None and embed.is_same(old) else None
+        is_extended = embed_params.engine == "local" and (reused is not None or not len(current.known))
         embedded = _embed_files(
-            listing, known, partial(scan_files, cache, rescan=rescan), embed, interim if is_extended else None
+            listing,
+            known,
+            partial(scan_files, cache, rescan=rescan),
+            ReusingEmbedder(embed, reused),
+            interim if is_extended else None,
         )
         scans, vectors = embedded.scans, embedded.vectors
         cache.forget(scans.loc[scans["status"] == "changed", "path"].tolist())
@@ -144,29 +152,33 @@ def update_index(
         is_same = (
             old is not None
             and not old.missing_columns
-            and old.has_vector_index(len(images), exact_max, store)
+            and old.has_vector_index(len(images), exact_max, memory_gb, store)
             and _is_same(old, images, vectors, details)
         )
-        index = old if is_same else None
-        if index is not None and (model is None or index.prepared_for == model.key):
+
+        def build(version: Path, work: Path) -> Index:
+            if old is not None and is_same and model is not None:
+                return old.prepare(model.prepare, model.key, version)
+            return build_index(
+                pa.Table.from_pandas(images, preserve_index=False),
+                vectors,
+                encoders[0],
+                exact_max,
+                memory_gb=memory_gb,
+                store=store,
+                texts=comparable_vectors(texts, vectors[encoders[0]].metadata),
+                details=details,
+                model=model,
+                old=old,
+                folder=version,
+                work=work,
+            )
+
+        if old is not None and is_same and (model is None or old.prepared_for == model.key):
+            index = old
             write_set_aside(set_aside, versions.folder.resolve())
         else:
-            queries = comparable_vectors(texts, vectors[encoders[0]].metadata)
-            with versions.publish() as version:
-                index = index or build_index(
-                    pa.Table.from_pandas(images, preserve_index=False),
-                    vectors,
-                    encoders[0],
-                    exact_max,
-                    texts=queries,
-                    details=details,
-                    folder=version,
-                    store=store,
-                )
-                if model:
-                    index = index.prepare(model.prepare, model.key, version)
-                index.write(version)
-                write_set_aside(set_aside, version)
+            index = publish_index(versions, build, set_aside)
         cache.clear()
     return IndexUpdate(
         index,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kadr.collection.publishing import publish_index
 from kadr.collection.set_aside import vector_problems_table, write_set_aside
 from kadr.encoders.precomputed import PrecomputedImageEncoder
 from kadr.errors import SchemaError, SearchError
@@ -48,6 +49,7 @@ def index_vectors(
     encoders: Mapping[str, PrecomputedImageEncoder],
     *,
     exact_max: int,
+    memory_gb: float | None = None,
     allow_removals: bool = False,
     texts: Embeddings | None = None,
     model: RelevanceModel | None = None,
@@ -61,6 +63,7 @@ def index_vectors(
         folder: path of the link to the current version of the index.
         encoders: encoder name -> precomputed vectors. The first encoder is the search encoder.
         exact_max: maximum number of images for exact search.
+        memory_gb: memory of a FAISS index in GB. None is no limit.
         allow_removals: whether to replace an index of photos in folders.
         texts: text vectors used to measure recall. Vectors of another length are ignored.
         model: relevance model. The prepared features of this model are stored in the index.
@@ -88,23 +91,34 @@ def index_vectors(
         details = {VECTORS: {name: str(encoder.files.path) for name, encoder in encoders.items()}}
         not_indexed = vector_problems_table(_find_paths(images, problems), problems)
         n_images = len(images) - len(problems)
-        if old is not None and not (
-            old.has_vector_index(n_images, exact_max, store) and _is_same(old, n_images, vectors, details)
-        ):
-            old = None
-        if old is not None and (model is None or old.prepared_for == model.key):
+        is_same = (
+            old is not None
+            and old.has_vector_index(n_images, exact_max, memory_gb, store)
+            and _is_same(old, n_images, vectors, details)
+        )
+        if old is not None and is_same and (model is None or old.prepared_for == model.key):
             write_set_aside(not_indexed, versions.folder.resolve())
             return VectorIndexUpdate(old, Counter(problems.values()), published=False)
-        table = _set_statuses(table, problems)
-        queries = _comparable(texts, vectors[search_encoder])
-        with versions.publish() as version:
-            index = old or build_index(
-                table, vectors, search_encoder, exact_max, texts=queries, details=details, folder=version, store=store
+
+        def build(version: Path, work: Path) -> Index:
+            if old is not None and is_same and model is not None:
+                return old.prepare(model.prepare, model.key, version)
+            return build_index(
+                _set_statuses(table, problems),
+                vectors,
+                search_encoder,
+                exact_max,
+                memory_gb=memory_gb,
+                store=store,
+                texts=_comparable(texts, vectors[search_encoder]),
+                details=details,
+                model=model,
+                old=old,
+                folder=version,
+                work=work,
             )
-            if model:
-                index = index.prepare(model.prepare, model.key, version)
-            index.write(version)
-            write_set_aside(not_indexed, version)
+
+        index = publish_index(versions, build, not_indexed)
         return VectorIndexUpdate(index, Counter(problems.values()), published=True)
 
 

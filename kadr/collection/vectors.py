@@ -7,6 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kadr.embed import embed_image_table
 from kadr.encoders import load_image_encoder
@@ -90,6 +91,37 @@ class ScanEmbedder:
     def _encoders(self) -> dict[str, ImageEncoder]:
         keep_freed_memory()
         return {name: load() for name, load in self._loaders.items()}
+
+
+class ReusingEmbedder:
+    """Embed scanned images, except for images with the same content as an image of the current index.
+
+    Args:
+        embed: function that embeds the other images.
+        index: current index, whose vectors were computed by the same encoders. None embeds all images.
+    """
+
+    def __init__(self, embed: EmbedImages, index: Index | None) -> None:
+        self._embed, self._index = embed, index
+
+    def __call__(self, scans: pd.DataFrame) -> tuple[VectorsByEncoder, pd.DataFrame]:
+        """Embed the valid images, as a ScanEmbedder."""
+        if self._index is None:
+            return self._embed(scans)
+        rows = pc.index_in(
+            pa.array(scans["sha256"].where(scans["status"] == "ok"), pa.string(), from_pandas=True),
+            value_set=self._index.table["sha256"],
+            skip_nulls=True,
+        )
+        is_known = rows.is_valid().to_numpy(zero_copy_only=False)
+        known = scans[is_known]
+        selected = rows.drop_null().to_numpy().astype(np.int64)
+        ids = pa.array(known["image_id"], pa.string())
+        reused = {name: vectors.select(selected, ids) for name, vectors in self._index.vectors.items()}
+        if is_known.all():
+            return reused, scans
+        embedded, others = self._embed(scans[~is_known])
+        return join_vectors([embedded, reused]), pd.concat([known, others]).loc[scans.index]
 
 
 def keep_images(

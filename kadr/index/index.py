@@ -4,7 +4,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index.checksums import checksums, damaged_files
 from kadr.index.image_vectors import ImageVectors, write_array
+from kadr.index.kept_images import KeptImages, find_kept_images
 from kadr.index.recall import Neighbours
 from kadr.index.stores.stored_index import StoredVectorIndex
 from kadr.index.text_index import TextIndex
 from kadr.index.vector_index import VectorIndex
-from kadr.io.embeddings import Rows, Vectors, VectorSource
-from kadr.io.mapped_arrays import create_array, release_pages
+from kadr.io.embeddings import Rows, Vectors, VectorSource, copy_in_chunks
+from kadr.io.mapped_arrays import create_array, release_pages, take_rows
 from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table
+from kadr.model import RelevanceModel
 from kadr.params import StoreParams
 from kadr.project import PROJECT
 
@@ -106,7 +108,15 @@ class Index:
         images = Images(ids.to_pylist(), vectors, prepared)
         return replace(images, prepared=_reduce(self.prepare_images(images))) if self.prepare_images else images
 
-    def prepare(self, prepare: Prepare, key: str, folder: Path | None = None) -> "Index":
+    def prepare(
+        self,
+        prepare: Prepare,
+        key: str,
+        folder: Path | None = None,
+        *,
+        old: "Index | None" = None,
+        kept: KeptImages | None = None,
+    ) -> "Index":
         """Return an index that contains the prepared features of all images. The features are computed if necessary.
 
         Args:
@@ -114,13 +124,21 @@ class Index:
             key: key of the relevance model.
             folder: folder of the new index. The features are written to this folder and memory-mapped. None keeps them
                 in memory.
+            old: old version of the index. If it contains the features of the same model, those of `kept` are copied.
+            kept: images of the old version with the same vectors.
         """
         if self.prepared_for == key:
             return self
         bare = replace(self, prepared={}, prepared_for="", prepare_images=None)
         prepared: dict[str, npt.NDArray[Any]] = {}
-        for start in range(0, len(self.table), _CHUNK_SIZE):
-            rows = slice(start, start + _CHUNK_SIZE)
+        missing = np.arange(len(self.table))
+        if old is not None and kept is not None and old.prepared_for == key:
+            missing = np.setdiff1d(missing, kept.new_rows)
+            for name, values in old.prepared.items():
+                prepared[name] = self._create_prepared(name, values, folder)
+                copy_in_chunks(partial(take_rows, values), kept.old_rows, prepared[name], kept.new_rows)
+        for start in range(0, len(missing), _CHUNK_SIZE):
+            rows = missing[start : start + _CHUNK_SIZE]
             for name, values in _reduce(prepare(bare.images(rows))).items():
                 if name not in prepared:
                     prepared[name] = self._create_prepared(name, values, folder)
@@ -146,17 +164,21 @@ class Index:
         """
         return self if self.prepared_for == key else replace(self, prepared={}, prepared_for="", prepare_images=prepare)
 
-    def has_vector_index(self, n_images: int, exact_max: int, store: StoreParams | None) -> bool:
+    def has_vector_index(
+        self, n_images: int, exact_max: int, memory_gb: float | None, store: StoreParams | None
+    ) -> bool:
         """Return whether an index of `n_images` images would have the same kind of vector index, in the same store.
 
         Args:
             n_images: number of images.
             exact_max: maximum number of images for exact search.
+            memory_gb: memory of a FAISS index in GB. None is no limit.
             store: vector store of the search encoder. None for a FAISS index.
         """
         if isinstance(self.vector_index, StoredVectorIndex):
             return self.vector_index.params == store
-        return store is None and (self.vector_index.nprobe > 0) == (n_images > exact_max)
+        dim = self.vectors[self.encoder].dim
+        return store is None and self.vector_index.is_current(n_images, dim, exact_max, memory_gb)
 
     def find_row(self, image_id: str) -> int | None:
         """Return the row number of an image, or None if the index does not contain the image."""
@@ -282,10 +304,14 @@ def build_index(
     encoder: str,
     exact_max: int,
     *,
+    memory_gb: float | None = None,
+    store: StoreParams | None = None,
     texts: Vectors | None = None,
     details: Mapping[str, object] | None = None,
+    model: RelevanceModel | None = None,
+    old: Index | None = None,
     folder: Path | None = None,
-    store: StoreParams | None = None,
+    work: Path | None = None,
 ) -> Index:
     """Build an index of the valid images in a table.
 
@@ -296,11 +322,17 @@ def build_index(
             images, sorted by image_id.
         encoder: name of the search encoder, which embeds queries and images into the same vector space.
         exact_max: maximum number of images for exact search.
+        memory_gb: memory of a FAISS index in GB. None is no limit.
+        store: vector store of the search encoder. None builds a FAISS index.
         texts: (n, d) text vectors used as queries to measure recall. By default, image vectors are used.
         details: additional entries of index.json.
-        folder: folder of the new index. The vectors are written to this folder and memory-mapped. None keeps them in
-            memory.
-        store: vector store of the search encoder. None builds a FAISS index.
+        model: relevance model. The prepared features of this model are stored in the index.
+        old: old version of the index, which must not be searched afterwards. Its vector index is updated, and its
+            prepared features are copied, as far as the vectors of the images have not changed.
+        folder: folder of the new index. The vectors and the prepared features are written to this folder and
+            memory-mapped. None keeps them in memory.
+        work: folder for intermediate files of the vector index. An interrupted build resumes with these files. The
+            caller deletes the folder when the index is written. None uses a temporary folder.
 
     Raises:
         SearchError: the table contains no valid image.
@@ -321,11 +353,22 @@ def build_index(
         for name, source in vectors.items()
     }
     table = index_table(valid)
-    if store is None:
-        vector_index: VectorIndex | StoredVectorIndex = VectorIndex.build(selected[encoder], exact_max, texts)
+    kept = find_kept_images(old.table, old.vectors, table, selected) if old is not None else None
+    previous = old.vector_index if old is not None and old.encoder == encoder else None
+    if store is not None:
+        rows = (kept.old_rows, kept.new_rows) if kept is not None else (None, None)
+        stored = previous if isinstance(previous, StoredVectorIndex) else None
+        vector_index: VectorIndex | StoredVectorIndex = StoredVectorIndex.build(
+            store, table, selected[encoder], texts, old=stored, old_rows=rows[0], new_rows=rows[1]
+        )
+    elif isinstance(previous, VectorIndex) and kept is not None and len(kept.new_rows):
+        vector_index = previous.update(
+            kept.old_rows, kept.new_rows, selected[encoder], exact_max, texts, memory_gb=memory_gb, folder=work
+        )
     else:
-        vector_index = StoredVectorIndex.build(store, table, selected[encoder], texts)
-    return Index(encoder, table, selected, vector_index, details or {}, text_index=TextIndex.build(table))
+        vector_index = VectorIndex.build(selected[encoder], exact_max, texts, memory_gb=memory_gb, folder=work)
+    index = Index(encoder, table, selected, vector_index, details or {}, text_index=TextIndex.build(table))
+    return index if model is None else index.prepare(model.prepare, model.key, folder, old=old, kept=kept)
 
 
 def index_table(images: pa.Table) -> pa.Table:

@@ -86,13 +86,13 @@ def id_array(ids: Sequence[str]) -> pa.Array:
     return ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
 
 
-def copy_in_chunks(read: Callable[[Rows], FloatVectors], rows: Rows, out: FloatVectors, targets: Rows) -> None:
+def copy_in_chunks(read: Callable[[Rows], npt.NDArray[Any]], rows: Rows, out: npt.NDArray[Any], targets: Rows) -> None:
     """Copy vectors to rows of an array, with a function that reads the vectors in ascending rows.
 
     Args:
         read: function that returns the vectors in the given rows.
         rows: (m,) rows to read.
-        out: (n, d) array, which can be memory-mapped.
+        out: array of n vectors, which can be memory-mapped.
         targets: (m,) rows of `out`.
     """
     order = np.argsort(rows, kind="stable")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kadr.errors import InputError
 from kadr.io.embeddings import CHUNK_SIZE, FloatVectors, Rows
-from kadr.io.mapped_arrays import release_pages
+from kadr.io.mapped_arrays import take_rows
 from kadr.io.vector_files.id_columns import ID_SUFFIXES, decode_metadata, read_id_table, require_id_columns
 from kadr.io.vector_files.vector_file import VectorFile
 
@@ -46,8 +46,7 @@ def open_npy(path: Path, wanted: Sequence[str]) -> VectorFile:
 def read_mapped(values: FloatVectors, rows: Rows) -> Iterator[FloatVectors]:
     """Yield the given rows of a memory-mapped array in parts. Pages that have been read leave the memory again."""
     for start in range(0, len(rows), CHUNK_SIZE):
-        yield values[rows[start : start + CHUNK_SIZE]]
-        release_pages(values)
+        yield take_rows(values, rows[start : start + CHUNK_SIZE])
 
 
 def list_npy(folder: Path) -> list[Path]:

@@ -179,7 +179,8 @@ def test_a_known_image_that_changes_while_it_is_embedded_is_kept(
 ) -> None:
     out = tmp_path / "index"
     run(out, photos)
-    monkeypatch.setenv("KADR_CACHE", str(tmp_path / "empty"))
+    for name in ("red.png", "2024/blue.jpg", "2024/green.webp"):
+        write(photos / name, "purple")
     with monkeypatch.context() as patched:
         patched.setattr(reader, "read_image_bytes", lambda path, _: read_as_changed(path))
         assert changed(run(out)) == {"kept": 3}
