@@ -4,14 +4,14 @@ The benchmark reads the images in ../shared/flickr8k and prints a JSON object fo
 
 - mobilenet: MobileNetV2 (timm) embeds 6,800 images. Three more runs are measured: a run that resumes after SIGKILL, a
   run with new images, and a run that computes nothing.
-- vit: A ViT-B-32 (open_clip) with random weights embeds 192 images. Without bf16 instructions, two cores embed 8 images
-  per second.
+- vit: A ViT-B-32 (open_clip) with random weights embeds 768 images. Starting and ending a run takes about 0.1 s, so
+  fewer images would lower the speed on a fast processor.
 
 The results are images per second of elapsed time and of processor time. Processor time includes child processes and
 depends less on other running programs than elapsed time. The images are divided into slices, and all loops embed one
 slice after another.
 
-    python benchmarks/embed.py                    # ten minutes on two idle cores
+    python benchmarks/embed.py                    # a quarter of an hour on two idle cores
     python benchmarks/embed.py --encoders vit --vit-images 64 --clip-retrieval DIR/bin/python
 
 `--clip-retrieval PYTHON` adds clip-retrieval to the comparison. clip-retrieval requires a separate environment:
@@ -120,7 +120,7 @@ def main() -> None:
         "--encoders", nargs="+", choices=list(N_SLICES), default=list(N_SLICES), help="encoders to measure"
     )
     parser.add_argument("--images", type=int, default=6800, help="number of images for mobilenet")
-    parser.add_argument("--vit-images", type=int, default=192, help="number of images for vit")
+    parser.add_argument("--vit-images", type=int, default=768, help="number of images for vit")
     parser.add_argument("--batch", type=int, default=16, help="number of images per batch")
     parser.add_argument("--clip-retrieval", metavar="PYTHON", help="path of a Python interpreter with clip-retrieval")
     args = parser.parse_args()
