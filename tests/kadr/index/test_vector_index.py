@@ -76,7 +76,7 @@ def test_the_kind_depends_on_the_size_and_the_memory(n_images: int, memory_gb: f
 
 
 @pytest.mark.parametrize(
-    ("kind", "factory", "depth"), [("exact", "SQfp16", 0), ("lists", "IVF252,SQfp16", 0), ("compact", "RaBitQ", 256)]
+    ("kind", "factory", "depth"), [("exact", "SQfp16", 0), ("lists", "IVF252,SQfp16", 0), ("compact", "RaBitQ", 384)]
 )
 def test_each_kind_reaches_the_target_recall(
     kind: str, factory: str, depth: int, indexes: dict[str, VectorIndex]
