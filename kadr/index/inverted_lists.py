@@ -1,7 +1,8 @@
 """Build and update the inverted lists (IVF) of a FAISS index in bounded memory.
 
 The lists are the Voronoi cells of k-means centres (Sivic and Zisserman 2003). A list contains vectors in float16, or
-codes of 1 to 4 bits per dimension (RaBitQ, Gao and Long 2024; Gao et al. 2025).
+codes of 1 to 4 bits per dimension (RaBitQ, Gao and Long 2024; Gao et al. 2025). RaBitQ needs a random rotation, because
+the dimensions of image vectors have different variances.
 
 A build writes the k-means centres and the encoded chunks of vectors to files. The name of a file is a hash of the data
 from which the file was computed. An interrupted build therefore resumes with the files that exist.
@@ -26,9 +27,8 @@ from kadr.io.storage import write_atomically
 EXACT = "SQfp16"
 """FAISS factory string of an exact search."""
 
-_IVF = "IVF{},{}"
-_PRECISE = "SQfp16"
-_COMPACT = "RaBitQ{}"
+_PRECISE = "IVF{},SQfp16"
+_COMPACT = "RR,IVF{},RaBitQ{}"
 _LISTS_PER_ROOT = 4  # the number of lists is this factor times the square root of the number of images
 _MAX_LISTS = 16_384  # more lists take longer to assign than they save in a search
 _TRAINING_VECTORS_PER_LIST = 40  # FAISS recommends at least 39
@@ -52,11 +52,11 @@ def choose_kinds(n_images: int, dim: int, exact_max: int, memory_gb: float | Non
         memory_gb: memory of the vector index in GB (1e9 bytes). None is no limit.
     """
     n_lists = min(n_images, _MAX_LISTS, int(_LISTS_PER_ROOT * np.sqrt(n_images)))
-    precise = EXACT if n_images <= exact_max else _IVF.format(n_lists, _PRECISE)
+    precise = EXACT if n_images <= exact_max else _PRECISE.format(n_lists)
     n_bytes = np.inf if memory_gb is None else memory_gb * 1e9
     if index_size(precise, n_images, dim) <= n_bytes:
         return [precise]
-    compact = {bits: _IVF.format(n_lists, _COMPACT.format(bits)) for bits in (1, 2, 3, 4)}
+    compact = {bits: _COMPACT.format(n_lists, bits) for bits in (1, 2, 3, 4)}
     fitting = [compact[bits] for bits in (2, 3, 4) if index_size(compact[bits], n_images, dim) <= n_bytes]
     return fitting or [compact[1], compact[2]]
 
@@ -72,13 +72,14 @@ def index_size(kind: str, n_images: int, dim: int) -> int:
     index = _make(kind, dim)
     if kind == EXACT:
         return n_images * int(index.code_size)
+    lists = extract_lists(index)
     centre_size = dim * np.dtype(np.float32).itemsize
-    return n_images * (int(index.code_size) + _ID_SIZE) + int(index.nlist) * centre_size
+    return n_images * (int(lists.code_size) + _ID_SIZE) + int(lists.nlist) * centre_size
 
 
 def is_compact(kind: str) -> bool:
     """Return whether the vectors of an index are RaBitQ codes, whose cosines are approximate."""
-    return _COMPACT.format("") in kind
+    return "RaBitQ" in kind
 
 
 def is_same_encoding(kind: str, other: str) -> bool:
@@ -105,18 +106,24 @@ def build_lists(kind: str, vectors: ImageVectors, folder: Path) -> Any:
             an interrupted build of the same vectors, the build resumes.
     """
     index = _make(kind, vectors.dim)
-    sample = evenly_spaced_rows(len(vectors.values), _TRAINING_VECTORS_PER_LIST * index.nlist)
-    centres_path = folder / f"{_hash(_SEED, index.nlist, _half(vectors, sample))}.npy"
-    centres = _load_or_compute(centres_path, lambda: _train(index.nlist, vectors.take(sample)))
-    index.quantizer.add(centres)
+    lists = extract_lists(index)
+    sample = evenly_spaced_rows(len(vectors.values), _TRAINING_VECTORS_PER_LIST * lists.nlist)
+    centres_path = folder / f"{_hash(_SEED, lists.nlist, _half(vectors, sample))}.npy"
+    centres = _load_or_compute(centres_path, lambda: _train(lists.nlist, vectors.take(sample)))
+    if is_compact(kind):
+        rotation = load_faiss().downcast_VectorTransform(index.chain.at(0))
+        rotation.init(_SEED)
+        centres = rotation.apply(centres)
+    lists.quantizer.add(centres)
     index.train(vectors.take(sample[:_ENCODER_SAMPLE]))
     chunks = list(_encode(index, kind, vectors, folder / centres_path.stem))
-    sizes = np.zeros(index.nlist, np.int64)
+    sizes = np.zeros(lists.nlist, np.int64)
     for path in chunks:
-        sizes += np.bincount(_list_numbers(index, np.load(path)), minlength=index.nlist)
-    _reserve(index, sizes)
+        sizes += np.bincount(_list_numbers(lists, np.load(path)), minlength=lists.nlist)
+    _reserve(lists, sizes)
     for path in chunks:
-        index.add_sa_codes(np.load(path))
+        lists.add_sa_codes(np.load(path))
+    index.ntotal = lists.ntotal
     return index
 
 
@@ -129,19 +136,24 @@ def change_rows(index: Any, old_rows: Rows, new_rows: Rows, vectors: ImageVector
         new_rows: (m,) row number of each kept image in `vectors`.
         vectors: image vectors after the change. Rows that are not in `new_rows` are added.
     """
-    faiss = load_faiss()
+    faiss, lists = load_faiss(), extract_lists(index)
     row_map = np.full(index.ntotal, -1)
     row_map[old_rows] = new_rows
     if (row_map < 0).any():
         index.remove_ids(select_rows(np.flatnonzero(row_map < 0), index.ntotal))
-    for number in range(index.nlist):
-        ids = faiss.rev_swig_ptr(index.invlists.get_ids(number), index.invlists.list_size(number))
+    for number in range(lists.nlist):
+        ids = faiss.rev_swig_ptr(lists.invlists.get_ids(number), lists.invlists.list_size(number))
         ids[:] = row_map[ids]
     added = np.setdiff1d(np.arange(len(vectors.values)), new_rows)
     for start in range(0, len(added), CHUNK_SIZE):
         rows = added[start : start + CHUNK_SIZE]
         index.add_with_ids(vectors.take(rows), rows)
         vectors.release()
+
+
+def extract_lists(index: Any) -> Any:
+    """Return the inverted lists (IndexIVF) of a FAISS index, which can be behind a rotation."""
+    return load_faiss().extract_index_ivf(index)
 
 
 def select_rows(rows: Rows, n_rows: int) -> Any:
@@ -172,7 +184,7 @@ def _make(kind: str, dim: int) -> Any:
 
 def _train(n_lists: int, sample: Vectors) -> Vectors:
     """Return k-means centres: (n_lists, d)."""
-    index = _make(_IVF.format(n_lists, "Flat"), sample.shape[1])
+    index = _make(f"IVF{n_lists},Flat", sample.shape[1])
     index.cp.seed = _SEED
     index.train(sample)
     centres: Vectors = index.quantizer.reconstruct_n(0, n_lists)
@@ -189,18 +201,18 @@ def _encode(index: Any, kind: str, vectors: ImageVectors, folder: Path) -> Itera
         yield path
 
 
-def _list_numbers(index: Any, codes: Codes) -> Rows:
+def _list_numbers(lists: Any, codes: Codes) -> Rows:
     """Return the list number of each code: (n,). It is stored in little-endian order."""
-    n_bytes = index.coarse_code_size()
+    n_bytes = lists.coarse_code_size()
     numbers: Rows = codes[:, :n_bytes].astype(np.int64) @ (256 ** np.arange(n_bytes))
     return numbers
 
 
-def _reserve(index: Any, sizes: Rows) -> None:
+def _reserve(lists: Any, sizes: Rows) -> None:
     """Allocate the memory of each list once. Growing lists would allocate up to twice the memory."""
     for number, size in enumerate(sizes.tolist()):
-        index.invlists.resize(number, size)
-        index.invlists.resize(number, 0)
+        lists.invlists.resize(number, size)
+        lists.invlists.resize(number, 0)
 
 
 def _half(vectors: ImageVectors, rows: Rows) -> HalfVectors:

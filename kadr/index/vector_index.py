@@ -25,6 +25,7 @@ from kadr.index.inverted_lists import (
     build_lists,
     change_rows,
     choose_kinds,
+    extract_lists,
     index_size,
     is_compact,
     is_same_encoding,
@@ -90,7 +91,7 @@ class VectorIndex:
     def __post_init__(self) -> None:
         """Make FAISS search the lists of a query in parallel. By default, FAISS uses one thread per query."""
         if self.nprobe:
-            self.faiss_index.parallel_mode = 1
+            extract_lists(self.faiss_index).parallel_mode = 1
 
     @classmethod
     def build(
@@ -199,7 +200,7 @@ class VectorIndex:
         k = min(k, n)
         if rows is not None and n <= BRUTE_FORCE_MAX:
             return [_top_k(rows, cosines, k) for cosines in queries @ vectors.take(rows).T]
-        nprobe, n_lists = self.nprobe, getattr(self.faiss_index, "nlist", 0)
+        nprobe, n_lists = self.nprobe, self._n_lists
         if nprobe and rows is not None:  # each list contains fewer rows that pass the filter
             nprobe = min(n_lists, -(-nprobe * len(vectors.values) // n))
         while True:
@@ -259,6 +260,10 @@ class VectorIndex:
             description.get("n_changed", 0),
         )
 
+    @property
+    def _n_lists(self) -> int:
+        return int(extract_lists(self.faiss_index).nlist) if self.nprobe else 0
+
     def _n_candidates(self, k: int, n: int) -> int:
         """Return the number of candidates of a search for k of n images.
 
@@ -279,12 +284,13 @@ class VectorIndex:
     def _choose_effort(self, queries: Vectors, expected: RowIds) -> tuple["VectorIndex", bool]:
         """Choose `nprobe` and `depth`. Return the index with its recall, and whether it reaches the target recall."""
         if not is_compact(self.kind):
-            nprobe, recall, is_enough = choose_nprobe(self.faiss_index, queries, expected, expected.shape[1])
+            depth = expected.shape[1]
+            nprobe, recall, is_enough = choose_nprobe(self.faiss_index, self._n_lists, queries, expected, depth)
             return replace(self, nprobe=nprobe, recall=recall), is_enough
         depth = min(MAX_DEPTH, self.faiss_index.ntotal)
-        nprobe, recall, is_enough = choose_nprobe(self.faiss_index, queries, expected, depth)
+        nprobe, recall, is_enough = choose_nprobe(self.faiss_index, self._n_lists, queries, expected, depth)
         if is_enough:
-            nprobe, depth, recall = choose_depth(self.faiss_index, queries, expected, nprobe)
+            nprobe, depth, recall = choose_depth(self.faiss_index, self._n_lists, queries, expected, nprobe)
         return replace(self, nprobe=nprobe, depth=depth, recall=recall), is_enough
 
     def _warn(self, dim: int, memory_gb: float | None, *, is_enough: bool) -> None:
@@ -305,13 +311,14 @@ class VectorIndex:
             )
 
 
-def choose_nprobe(index: Any, queries: Vectors, expected: RowIds, depth: int) -> tuple[int, float, bool]:
+def choose_nprobe(index: Any, n_lists: int, queries: Vectors, expected: RowIds, depth: int) -> tuple[int, float, bool]:
     """Choose the number of lists to probe.
 
     The number is at most 1/16 larger than the smallest number of lists that reaches the target recall.
 
     Args:
         index: FAISS index with inverted lists.
+        n_lists: number of all lists.
         queries: (q, d) query vectors.
         expected: (q, k) row numbers from exact search.
         depth: number of candidates, among which the expected rows must be.
@@ -327,8 +334,8 @@ def choose_nprobe(index: Any, queries: Vectors, expected: RowIds, depth: int) ->
 
     too_few, nprobe = 0, 1
     is_enough, recall = measure(nprobe)
-    while not is_enough and nprobe < index.nlist:
-        too_few, nprobe = nprobe, min(2 * nprobe, index.nlist)
+    while not is_enough and nprobe < n_lists:
+        too_few, nprobe = nprobe, min(2 * nprobe, n_lists)
         is_enough, recall = measure(nprobe)
     while is_enough and nprobe - too_few > max(1, nprobe // 16):
         middle = (too_few + nprobe) // 2
@@ -337,11 +344,12 @@ def choose_nprobe(index: Any, queries: Vectors, expected: RowIds, depth: int) ->
     return nprobe, recall, is_enough
 
 
-def choose_depth(index: Any, queries: Vectors, expected: RowIds, nprobe: int) -> tuple[int, int, float]:
+def choose_depth(index: Any, n_lists: int, queries: Vectors, expected: RowIds, nprobe: int) -> tuple[int, int, float]:
     """Choose the cheapest combination of lists and candidates that reaches the target recall.
 
     Args:
         index: FAISS index with inverted lists of RaBitQ codes.
+        n_lists: number of all lists.
         queries: (q, d) query vectors.
         expected: (q, k) row numbers from exact search.
         nprobe: smallest number of lists that reaches the target recall with MAX_DEPTH candidates.
@@ -351,13 +359,13 @@ def choose_depth(index: Any, queries: Vectors, expected: RowIds, nprobe: int) ->
     """
     choices = []
     for factor in (1, 1.125, 1.25, 1.5, 2):
-        n_lists = min(index.nlist, int(np.ceil(factor * nprobe)))
-        found = _search_lists(index, queries, min(MAX_DEPTH, index.ntotal), n_lists)
+        n_probed = min(n_lists, int(np.ceil(factor * nprobe)))
+        found = _search_lists(index, queries, min(MAX_DEPTH, index.ntotal), n_probed)
         for depth in (*range(MIN_DEPTH, found.shape[1], MIN_DEPTH // 4), found.shape[1]):
             values = recalls(expected, found[:, :depth])
             if reaches_target(values):
-                cost = n_lists * index.ntotal / index.nlist + _CANDIDATE_COST * depth
-                choices.append((cost, n_lists, depth, float(values.mean())))
+                cost = n_probed * index.ntotal / n_lists + _CANDIDATE_COST * depth
+                choices.append((cost, n_probed, depth, float(values.mean())))
                 break
     return min(choices)[1:]
 
