@@ -14,10 +14,10 @@ from kadr.collection.part_plan import PartPlan
 from kadr.collection.passed_over import PassedOver
 from kadr.collection.publishing import publish_index
 from kadr.collection.set_aside import read_set_aside, set_aside_table
-from kadr.collection.update import comparable_vectors, explain_write_errors
+from kadr.collection.update import comparable_vectors, describe_settings, explain_write_errors
 from kadr.errors import SearchError
 from kadr.index import ImageVectors, Index, Versions, build_index
-from kadr.io.embeddings import Embeddings, FloatVectors, Rows, Vectors, VectorSource, copy_in_chunks, id_array
+from kadr.io.embeddings import Embeddings, FloatVectors, Rows, Vectors, VectorSource, copy_in_chunks
 from kadr.io.schemas import QUARANTINE
 from kadr.model import RelevanceModel
 from kadr.params import StoreParams
@@ -49,7 +49,7 @@ class PartVectors(VectorSource):
 
     def rows(self, ids: Sequence[str]) -> Rows:
         """Return the position of each ID. If these are all IDs in their order, no ID is looked up."""
-        if id_array(ids).equals(id_array(self.ids)):
+        if isinstance(ids, pa.ChunkedArray) and ids.equals(self.ids):  # not combined, because it may exceed 2 GiB
             return np.arange(len(self.ids))
         return super().rows(ids)
 
@@ -115,12 +115,7 @@ def index_parts(
             if name in encoders
         }
         queries = comparable_vectors(texts, vectors[encoders[0]].metadata)
-        ocr = parts[0].ocr
-        details = (
-            {"addresses": plan.addresses}
-            | ({"exclude": plan.exclude} if plan.exclude else {})
-            | ({"ocr": ocr} if ocr else {})
-        )
+        details = describe_settings(plan.addresses, plan.exclude, parts[0].ocr)
         unusable = set_aside_table(not_indexed.to_pandas(), PassedOver()).cast(QUARANTINE)
 
         def build(version: Path, work: Path) -> Index:

@@ -124,7 +124,7 @@ def update_index(
         listing = list_images(addresses, exclude)
         known = KnownImages(current.known, listing, folder, allow_removals=allow_removals)
         cache = ScanCache(versions.home, old, decoding)
-        details = {"addresses": addresses} | ({"exclude": exclude} if exclude else {}) | ({"ocr": ocr} if ocr else {})
+        details = describe_settings(addresses, exclude, ocr)
         embed = ScanEmbedder(encoders, embed_images_params, embed_params, decoding)
         interim = InterimIndex(versions, old, encoders[0], details, len(listing.files))
         reused = old if old is not None and embed.is_same(old) else None
@@ -194,6 +194,12 @@ def update_index(
 def make_image_id(path: str) -> str:
     """Return the ID of the image at a path or URI: 20 hexadecimal digits of the SHA-256 of the path."""
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def describe_settings(addresses: Sequence[str], exclude: Sequence[str], ocr: OcrScript | None) -> dict[str, object]:
+    """Return the entries of index.json from which the next update of an index takes its settings."""
+    settings: dict[str, object] = {"addresses": addresses, "exclude": exclude, "ocr": ocr}
+    return {name: value for name, value in settings.items() if value}
 
 
 def scan_files(cache: ScanCache, files: pd.DataFrame, *, rescan: bool = False) -> pd.DataFrame:

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from typer.testing import CliRunner
 
+from kadr.cli.main import app
 from kadr.collection import part_embedding
 from kadr.collection.part_embedding import EmbeddedPart, PartBusyError, PartEmbedder
 from kadr.collection.part_index import index_parts
@@ -148,3 +150,19 @@ def test_a_plan_keeps_its_number_of_parts(plan: PartPlan, photos: Path, tmp_path
         plan.check_parts(["5"])
     shares = [plan.share(number, 2) for number in (1, 2)]
     assert sorted(shares[0] + shares[1]) == list(PartPlan.load(plan.folder).images)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Name the parts to embed, or use either --all or --share I/N"),
+        (["0", "--all"], "Name the parts to embed, or use either --all or --share I/N"),
+        (["--share", "3/2"], "--share 3/2: expected I/N with I from 1 to N"),
+        (["--share", "half"], "--share half: expected I/N"),
+        (["9"], "contains no images in a part of this name"),
+    ],
+)
+def test_wrong_parts_are_explained(plan: PartPlan, arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["scale", "embed", str(plan.folder), *arguments])
+    assert result.exit_code == 1
+    assert message in result.output
