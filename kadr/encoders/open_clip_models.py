@@ -4,11 +4,12 @@ import difflib
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from kadr.encoders.hub_models import announce_download, find_hub_model
+from kadr.encoders.torch_models import skip_random_weights
 from kadr.encoders.weights import HF_HUB, local_folder
 from kadr.errors import EncoderError
 from kadr.user_folders import user_folders
@@ -37,7 +38,9 @@ def load_clip(
     check_clip(model, pretrained)
     if weights:
         announce_download(model, pretrained)
-    with explain_load_errors(model), silence_logging(logging.INFO if weights else logging.WARNING):
+    level = logging.INFO if weights else logging.WARNING
+    initialisation = skip_random_weights() if weights else nullcontext()
+    with explain_load_errors(model), silence_logging(level), initialisation:
         clip = open_clip.create_model(
             model,
             pretrained,

@@ -18,7 +18,6 @@ from kadr.features import Texts
 from kadr.io.embeddings import Vectors
 from kadr.io.image_decoding import DEFAULT_LIMITS
 from kadr.io.texts import normalise_text
-from kadr.io.untrusted_images import decode_untrusted
 from kadr.params import DecodingParams
 
 _CACHE_SIZE = 4096  # maximum number of cached texts
@@ -149,6 +148,8 @@ class ImageQueryEncoder:
         return {name: self._encode(content, self._encoder(name)) for name in encoders}
 
     def _encode(self, content: bytes, encoder: ImageEmbedder) -> Vectors:
+        from kadr.io.untrusted_images import decode_untrusted  # imports what starts and limits processes
+
         image = decode_untrusted(content, "query image", encoder.shorter_side, self._limits)
         return encoder.transform([image])
 

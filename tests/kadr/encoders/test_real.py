@@ -204,3 +204,17 @@ def test_weights_that_do_not_fit_the_config_are_an_error(shared: Path, tmp_path:
     (tmp_path / "open_clip_config.json").write_text(config.replace('"embed_dim": 256', '"embed_dim": 64'))
     with pytest.raises(EncoderError, match=r"cannot be loaded.*size mismatch"):
         load_image_encoder(clip_params(tmp_path), "fp32")
+
+
+def test_all_weights_come_from_the_file_if_their_initialisation_is_skipped(clip: OpenClipParams) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from kadr.encoders.open_clip_models import load_clip
+
+    file = load_file(Path(clip.model.removeprefix("local-dir:")) / "open_clip_model.safetensors")
+    loaded = load_clip(clip.model, None).state_dict()
+    assert loaded.keys() == file.keys()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in file.items())
+    untrained = load_clip(clip.model, None, weights=False)
+    assert untrained.text_projection.std() > 0.01  # random, not empty memory
