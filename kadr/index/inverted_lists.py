@@ -216,8 +216,7 @@ def _reserve(lists: Any, sizes: Rows) -> None:
 
 
 def _half(vectors: ImageVectors, rows: Rows) -> HalfVectors:
-    values = vectors.values[rows]
-    vectors.release()
+    values: HalfVectors = vectors.values[rows] if vectors.reader is None else vectors.reader.read(rows)
     return values
 
 

@@ -49,7 +49,10 @@ from kadr.io.embeddings import Rows, Vectors
 logger = logging.getLogger(__name__)
 
 BRUTE_FORCE_MAX = 20_000
-"""If a filter leaves at most this number of rows, the search is exact. For vectors of length 512, it takes 20 ms."""
+"""Maximum number of rows that a search of a vector store compares one by one."""
+
+BRUTE_FORCE_RATIO = 500
+"""If a filter leaves at most one image of this number, reading all vectors that pass is faster than a FAISS search."""
 
 MIN_DEPTH = 384
 """Minimum number of candidates whose cosines are computed from the float16 vectors.
@@ -198,7 +201,7 @@ class VectorIndex:
         if not n:
             return [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
         k = min(k, n)
-        if rows is not None and n <= BRUTE_FORCE_MAX:
+        if rows is not None and n * BRUTE_FORCE_RATIO <= len(vectors.values):
             return [_top_k(rows, cosines, k) for cosines in queries @ vectors.take(rows).T]
         nprobe, n_lists = self.nprobe, self._n_lists
         if nprobe and rows is not None:  # each list contains fewer rows that pass the filter

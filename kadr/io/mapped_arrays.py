@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_MAX_ROWS = 4096  # more rows are read faster from the memory map
+_ROWS_AT_ONCE = 4096  # number of rows that RowReader copies at once
 
 
 def create_array(path: Path, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -62,10 +62,14 @@ class RowReader:
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Return rows of the array: (len(rows), d)."""
-        if not hasattr(os, "pread") or len(rows) > _MAX_ROWS:
-            selected: npt.NDArray[Any] = self._values[rows]
-            release_pages(self._values)
-            return selected
+        selected = np.empty((len(rows), self._values.shape[1]), self._values.dtype)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            block = rows[start : start + _ROWS_AT_ONCE]
+            values = self._read_block(block) if hasattr(os, "pread") else self._values[block]
+            selected[start : start + _ROWS_AT_ONCE] = values
+        return selected
+
+    def _read_block(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         n_bytes = self._values[:1].nbytes
         file, offsets = self._file, (rows * n_bytes + self._offset).tolist()
         if hasattr(os, "posix_fadvise"):  # a disk reads several rows at once

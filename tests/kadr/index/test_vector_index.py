@@ -30,9 +30,9 @@ def unit_vectors(n: int, seed: int, noise: float = 0.4) -> Vectors:
 
 
 def stretched(vectors: Vectors) -> Vectors:
-    """Return vectors whose dimensions have very different variances, as those of CLIP models: (n, DIM), unit norm."""
-    scales = np.exp(np.random.default_rng(8).normal(size=DIM)).astype(np.float32)
-    return vectors * scales / np.linalg.norm(vectors * scales, axis=1, keepdims=True)
+    """Return vectors with a few large dimensions, as those of CLIP models: (n, DIM), unit norm."""
+    scaled = vectors * np.where(np.arange(DIM) < 8, 30, 1).astype(np.float32)
+    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
 
 
 def image_vectors(vectors: Vectors) -> ImageVectors:
@@ -95,12 +95,12 @@ def test_each_kind_reaches_the_target_recall(
     assert found_share(index, VECTORS) > 0.95
 
 
-def test_dimensions_with_different_variances_need_no_more_candidates() -> None:
+def test_a_few_large_dimensions_need_no_more_candidates() -> None:
     vectors, texts = image_vectors(stretched(unit_vectors(N, 1))), stretched(unit_vectors(300, 3, noise=0.6))
     index = VectorIndex.build(vectors, 1, texts, memory_gb=0.0003)
     queries = stretched(QUERIES)
-    candidates = index.faiss_index.search(queries, 100, params=index._parameters(None, N))[1]
-    assert recall.mean_recall(nearest(queries, vectors, 10), candidates) > 0.98
+    candidates = index.faiss_index.search(queries, 20, params=index._parameters(None, N))[1]
+    assert recall.mean_recall(nearest(queries, vectors, 10), candidates) > 0.98  # 0.93 without a rotation
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,12 +110,12 @@ def test_cosines_are_those_of_the_image_vectors(kind: str, indexes: dict[str, Ve
     assert (np.diff(cosines) <= 0).all()
 
 
-@pytest.mark.parametrize("brute_force_max", [0, 20_000])
+@pytest.mark.parametrize("brute_force_ratio", [1, N])
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_selected_rows_are_found(
-    kind: str, brute_force_max: int, indexes: dict[str, VectorIndex], monkeypatch: pytest.MonkeyPatch
+    kind: str, brute_force_ratio: int, indexes: dict[str, VectorIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_index, "BRUTE_FORCE_MAX", brute_force_max)
+    monkeypatch.setattr(vector_index, "BRUTE_FORCE_RATIO", brute_force_ratio)
     selected = np.arange(0, N, 7)
     found = np.stack([rows for rows, _ in indexes[kind].search(QUERIES, 5, VECTORS, selected)])
     assert np.isin(found, selected).all()
@@ -129,7 +129,7 @@ def test_only_selected_rows_are_found(
 def test_lists_return_k_results_with_every_filter(
     kind: str, every: int, k: int, indexes: dict[str, VectorIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_index, "BRUTE_FORCE_MAX", 0)
+    monkeypatch.setattr(vector_index, "BRUTE_FORCE_RATIO", N + 1)
     rows = np.arange(0, N, every)
     found, cosines = indexes[kind].search(QUERIES[:1], k, VECTORS, None if every == 1 else rows)[0]
     assert len(found) == min(k, len(rows))
