@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError, SearchError
-from kadr.index import DESCRIPTION, TABLE, Index
+from kadr.index import DESCRIPTION, Index
 from kadr.index.index import REBUILD_ADVICE
+from kadr.index.metadata_table import read_columns
 from kadr.params import OcrScript
 
 logger = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ def load_current_index(folder: Path) -> CurrentIndex:
         folder: path of the link to the current version of the index.
     """
     index, known = None, pa.table({name: pa.array([], pa.string()) for name in _KNOWN})
-    with suppress(OSError, ValueError, pa.ArrowException):
-        known = pq.read_table(folder / TABLE, columns=_KNOWN).combine_chunks()
+    with suppress(OSError, KeyError, ValueError, pa.ArrowException):
+        known = read_columns(folder, _KNOWN)
     if folder.exists():
         try:
             index = Index.load(folder, verify_all=True)

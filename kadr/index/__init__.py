@@ -2,14 +2,13 @@
 
 from kadr.index.checksums import damaged_files
 from kadr.index.image_vectors import ImageVectors
-from kadr.index.index import DESCRIPTION, TABLE, Index, build_index
+from kadr.index.index import DESCRIPTION, Index, build_index
 from kadr.index.indexing_state import IndexingState, read_indexing_state
 from kadr.index.text_index import TextIndex, TextMatches, find_words
 from kadr.io.versions import Versions, publish_folder
 
 __all__ = [
     "DESCRIPTION",
-    "TABLE",
     "ImageVectors",
     "Index",
     "IndexingState",

@@ -11,29 +11,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kadr.errors import SchemaError, SearchError
 from kadr.features import Images
 from kadr.index.checksums import checksums, damaged_files
 from kadr.index.image_vectors import ImageVectors, write_array
 from kadr.index.kept_images import KeptImages, find_kept_images
+from kadr.index.metadata_table import TABLE, read_metadata, write_metadata
 from kadr.index.recall import Neighbours
 from kadr.index.stores.stored_index import StoredVectorIndex
 from kadr.index.text_index import TextIndex
 from kadr.index.vector_index import VectorIndex
 from kadr.io.embeddings import Rows, Vectors, VectorSource, copy_in_chunks
 from kadr.io.mapped_arrays import create_array, release_pages, take_rows
-from kadr.io.schemas import INDEXED_IMAGES, read_table, write_table
+from kadr.io.schemas import INDEXED_IMAGES
 from kadr.model import RelevanceModel
 from kadr.params import StoreParams
 from kadr.project import PROJECT
 
 DESCRIPTION = "index.json"
 """File name of the description of an index."""
-
-TABLE = "metadata.parquet"
-"""File name of the table of image metadata."""
 
 _FAISS = "{}.faiss"
 _TEXTS = "texts.sqlite"
@@ -200,7 +197,7 @@ class Index:
         Identical indexes produce identical files.
         """
         self.vector_index.write(folder / _FAISS.format(self.encoder))
-        write_table(self.table, folder / TABLE, INDEXED_IMAGES)
+        write_metadata(self.table, folder)
         if self.text_index is not None:
             self.text_index.write(folder / _TEXTS)
         for name, vectors in self.vectors.items():
@@ -253,13 +250,13 @@ class Index:
         except ValueError as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
         try:
-            table = read_table(version / TABLE, INDEXED_IMAGES, fill_missing=True).combine_chunks()
-            missing = frozenset(INDEXED_IMAGES.names).difference(pq.read_schema(version / TABLE).names)
-        except SchemaError as error:
-            reason = f"{version / TABLE} is damaged or was written by another version of kadr"
-            raise SearchError(_UNREADABLE.format(folder, reason)) from error
-        try:
             encoder: str = description["encoder"]
+            faiss_file, written = _FAISS.format(encoder), description.get(_CHECKSUMS, {})
+            always_verified = (faiss_file, _TEXTS, TABLE)
+            verified = {name: digest for name, digest in written.items() if verify_all or name in always_verified}
+            if damaged := damaged_files(version, verified):
+                raise ValueError(f"checksum mismatch in {', '.join(damaged)}")
+            table, missing = read_metadata(version)
             vectors = {
                 name: ImageVectors.map(version / _VECTORS / f"{name}.npy", metadata)
                 for name, metadata in description["encoders"].items()
@@ -269,17 +266,15 @@ class Index:
                 for name in description["prepared"]
             }
             prepared_for: str = description["prepared_for"]
-            faiss_file, written = _FAISS.format(encoder), description.get(_CHECKSUMS, {})
-            always_verified = (faiss_file, _TEXTS)
-            verified = {name: digest for name, digest in written.items() if verify_all or name in always_verified}
-            if damaged := damaged_files(version, verified):
-                raise ValueError(f"checksum mismatch in {', '.join(damaged)}")
             vector_index = (
                 StoredVectorIndex.read(description, table["image_id"])
                 if "store" in description
                 else VectorIndex.read(version / faiss_file, description)
             )
             text_index = TextIndex.read(version / _TEXTS) if _TEXTS in written else None
+        except SchemaError as error:
+            reason = f"the table of image metadata is damaged or was written by another version of kadr: {error}"
+            raise SearchError(_UNREADABLE.format(folder, reason)) from error
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SearchError(_UNREADABLE.format(folder, error)) from error
         known = {"encoder", "encoders", "n_images", "dim", "prepared", "prepared_for", _CHECKSUMS}

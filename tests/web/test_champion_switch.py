@@ -95,14 +95,14 @@ def test_searches_succeed_while_the_champion_changes(
         roll_back(versions[1].name)
         wait_for_health(address, n_images=60, up_to_date=True)
 
-        metadata = versions[0] / PROJECT.index.name / "metadata.parquet"
+        metadata = versions[0] / PROJECT.index.name / "metadata.arrow"
         content = metadata.read_bytes()
         metadata.write_bytes(content[: len(content) // 2])
         with caplog.at_level(logging.ERROR):
             roll_back()
             wait_for_health(address, n_images=60, up_to_date=False, n_failed_reloads=1)
         assert "Cannot load the new version" in caplog.text
-        assert str(metadata) in caplog.text
+        assert metadata.name in caplog.text
         metadata.write_bytes(content)
         wait_for_health(address, n_images=30, up_to_date=True, n_failed_reloads=1)
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pyarrow import feather
 
 from kadr.collection import update
 from kadr.collection.listing import list_images
@@ -26,7 +27,7 @@ from kadr.index.checksums import checksums
 from kadr.index.colours import dominant_colours
 from kadr.io.embeddings import Embeddings
 from kadr.io.image_scan import ImageScan, scan_file
-from kadr.io.schemas import INDEXED_IMAGES, QUARANTINE, read_table
+from kadr.io.schemas import QUARANTINE, read_table
 from kadr.params import DecodingParams
 from tests.kadr.collection.conftest import PARAMS, MeanColour, changed, paths, run, write
 
@@ -113,7 +114,7 @@ def test_a_missing_folder_is_an_error_and_keeps_the_index(photos: Path, tmp_path
 def test_the_addresses_are_known_if_the_table_is_damaged(content: bytes, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "index"
     run(out, photos, exclude=["red.png"])
-    (out / "metadata.parquet").write_bytes(content)
+    (out / "metadata.arrow").write_bytes(content)
     update = run(out)
     assert len(update.index.table) == 2
     assert update.exclude == ["red.png"]
@@ -128,15 +129,16 @@ def test_a_damaged_description_needs_the_addresses(photos: Path, tmp_path: Path)
     assert len(run(out, photos).index.table) == 3
 
 
-@pytest.mark.parametrize("damaged", ["clip.faiss", "metadata.parquet"])
+@pytest.mark.parametrize("damaged", ["clip.faiss", "metadata.arrow"])
 def test_a_damaged_index_is_built_again(
     damaged: str, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "index"
     run(out, photos)
-    old_table = read_table(out / "metadata.parquet", INDEXED_IMAGES).drop_columns(["row"])
-    if damaged == "metadata.parquet":
-        pq.write_table(old_table, out / damaged)
+    old_table = Index.load(out).table.drop_columns(["row"])
+    (out / damaged).unlink()
+    if damaged == "metadata.arrow":
+        feather.write_feather(old_table, out / damaged)
     else:
         (out / damaged).write_bytes(b"half")
     assert changed(run(out)) == {"unchanged": 3}
@@ -152,7 +154,8 @@ def test_an_index_of_an_older_version_is_completed(photos: Path, tmp_path: Path)
     Image.new("RGB", (60, 40), "red").save(photos / "red.png", exif=exif)
     run(out, photos)
     new = ["camera", "description", "image_text"]
-    pq.write_table(read_table(out / "metadata.parquet", INDEXED_IMAGES).drop_columns(new), out / "metadata.parquet")
+    pq.write_table(Index.load(out).table.drop_columns(new), out / "metadata.parquet")
+    (out / "metadata.arrow").unlink()
     (out / "texts.sqlite").unlink()
     description = json.loads((out / "index.json").read_text())
     description["sha256"] = checksums(out.resolve()) | {"index.json": None}

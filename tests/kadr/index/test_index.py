@@ -69,7 +69,7 @@ def test_files_do_not_depend_on_the_order_of_the_table(tmp_path: Path, index: In
     assert [str(path) for path in files] == [
         "clip.faiss",
         "index.json",
-        "metadata.parquet",
+        "metadata.arrow",
         "texts.sqlite",
         "vectors/clip.npy",
         "vectors/other.npy",
@@ -145,13 +145,13 @@ def test_a_missing_or_damaged_index_is_an_error(tmp_path: Path, index: Index) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "always_verified"), [("clip.faiss", True), ("metadata.parquet", True), ("vectors/other.npy", False)]
+    ("name", "always_verified"), [("clip.faiss", True), ("metadata.arrow", True), ("vectors/other.npy", False)]
 )
 def test_a_flipped_bit_is_an_error(name: str, always_verified: bool, tmp_path: Path, index: Index) -> None:
     index.write(tmp_path)
     assert Index.load(tmp_path, verify_all=True).describe() == index.describe()
     content = bytearray((tmp_path / name).read_bytes())
-    content[content.find(index.table["path"][0].as_py().encode()) if name.endswith("parquet") else -2] ^= 1
+    content[content.find(index.table["path"][0].as_py().encode()) if name.endswith("arrow") else -2] ^= 1
     (tmp_path / name).write_bytes(content)
     for verify_all in (False, True) if always_verified else (True,):
         with pytest.raises(SearchError, match=name):
