@@ -105,7 +105,7 @@ def embed(
     else:
         busy = embedder.embed_missing(chosen)
     if busy:
-        typer.echo(f"{folder}: other processes are embedding {_list_names(busy)}")
+        typer.echo(f"{folder}: left to other processes: {_list_names(busy)}")
     _print_status(made, params)
 
 
