@@ -152,7 +152,7 @@ def make_table(n_images: int) -> pa.Table:
     return index_table(pa.table({"image_id": ids, "path": ids, "phash": hashes}))
 
 
-def write_index(folder: Path, n_images: int, exact_max: int, memory_gb: float) -> None:
+def write_index(folder: Path, n_images: int, exact_max: int, memory_gb: float, work: Path | None) -> None:
     """Build an index in bounded memory, and write it to a folder with the build time of its vector index.
 
     The arrays that the relevance model prepares are computed for the first 4,096 images and repeated for the remaining
@@ -162,7 +162,8 @@ def write_index(folder: Path, n_images: int, exact_max: int, memory_gb: float) -
     source.write_images(vectors_path, n_images)
     vectors = ImageVectors.map(vectors_path, {"encoder": "made"})
     start_time = time.perf_counter()
-    vector_index = VectorIndex.build(vectors, exact_max, source.texts(1000, 5), memory_gb=memory_gb or None)
+    texts = source.texts(1000, 5)
+    vector_index = VectorIndex.build(vectors, exact_max, texts, memory_gb=memory_gb or None, folder=work)
     details = {"build_s": round(time.perf_counter() - start_time, 1)}
     images = make_table(n_images)
     model = make_model(source)
@@ -326,6 +327,9 @@ def main() -> None:
         "--peers-max", type=int, default=100_000, help="maximum number of images to measure with other libraries"
     )
     parser.add_argument("--folder", type=Path, help="folder for the index. By default, a temporary folder")
+    parser.add_argument(
+        "--work", type=Path, help="folder .build of benchmarks/vector_index.py, whose centres and codes are used again"
+    )
     parser.add_argument("--busy", type=int, default=0, help="number of other processes that use a CPU core each")
     args = parser.parse_args()
     for _ in range(args.busy):
@@ -338,7 +342,7 @@ def main() -> None:
     for n_images in args.sizes:
         for exact_max in args.exact_max:
             with tempfile.TemporaryDirectory(dir=args.folder) as name:
-                run_process(write_index, Path(name), n_images, exact_max, args.memory_gb)
+                run_process(write_index, Path(name), n_images, exact_max, args.memory_gb, args.work)
                 before = memory()
                 index = Index.load(Path(name))
                 vectors = index.vectors["clip"]

@@ -10,6 +10,7 @@ float16 vectors. `nprobe` and the number of candidates are the cheapest that rea
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,6 +66,7 @@ MAX_DEPTH = 1024
 
 _DEPTH_K = 128  # number of results up to which a search has `depth` candidates
 _CANDIDATE_COST = 50  # reading a vector takes as long as comparing the query with this number of RaBitQ codes
+_ROWS_AT_ONCE = 16_384  # number of candidates whose vectors are in memory at once
 _GROWTH_STEPS = 20  # the recall is measured again after each 5 % of changed images
 
 
@@ -275,7 +277,7 @@ class VectorIndex:
         if not self.depth:
             return k
         n_results = max(_DEPTH_K, 1 << (k - 1).bit_length())
-        return min(n, self.depth * n_results // _DEPTH_K)
+        return min(n, n_results + round((self.depth - _DEPTH_K) * math.sqrt(n_results / _DEPTH_K)))
 
     def _parameters(self, rows: Rows | None, nprobe: int) -> Any:
         faiss = load_faiss()
@@ -381,7 +383,10 @@ def _search_lists(index: Any, queries: Vectors, k: int, nprobe: int) -> RowIds:
 def _rescore(query: Vectors, rows: RowIds, vectors: ImageVectors) -> Neighbours:
     """Return the row numbers in ascending order, which is the fastest order to read a file, and their cosines."""
     rows = np.sort(rows)
-    return rows, np.einsum("ij,j->i", vectors.take(rows), query)  # unlike a BLAS product, equal for equal vectors
+    starts = range(0, len(rows), _ROWS_AT_ONCE)
+    # unlike a product with BLAS, einsum computes equal cosines for equal vectors
+    cosines = [np.einsum("ij,j->i", vectors.take(rows[start : start + _ROWS_AT_ONCE]), query) for start in starts]
+    return rows, np.concatenate(cosines)
 
 
 def _top_k(rows: RowIds, cosines: Cosines, k: int) -> Neighbours:
