@@ -335,7 +335,7 @@ def build_index(
         SchemaError: an image has no vector.
         OSError: the vectors cannot be written.
     """
-    valid = images.filter(pa.compute.equal(images["status"], "ok")).sort_by("image_id")
+    valid = _sort_by_id(images.filter(pa.compute.equal(images["status"], "ok")))
     if not len(valid):
         raise SearchError(
             f"None of {len(images)} images can be indexed. See data/tables/quarantine.parquet for invalid images, or "
@@ -362,13 +362,21 @@ def build_index(
         )
     else:
         vector_index = VectorIndex.build(selected[encoder], exact_max, texts, memory_gb=memory_gb, folder=work)
-    index = Index(encoder, table, selected, vector_index, details or {}, text_index=TextIndex.build(table))
+    text_index = TextIndex.build(table, folder and folder / _TEXTS)
+    index = Index(encoder, table, selected, vector_index, details or {}, text_index=text_index)
     return index if model is None else index.prepare(model.prepare, model.key, folder, old=old, kept=kept)
+
+
+def _sort_by_id(images: pa.Table) -> pa.Table:
+    """Return the images sorted by image_id. A sorted table is not copied, and can have columns of more than 2 GiB."""
+    ids = images["image_id"]
+    is_sorted = pa.compute.all(pa.compute.less_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1)))
+    return images if is_sorted.as_py() is not False else images.sort_by("image_id")
 
 
 def index_table(images: pa.Table) -> pa.Table:
     """Convert a table of images to the schema INDEXED_IMAGES and add row numbers. Missing columns are null."""
-    columns = {"row": pa.array(range(len(images)), pa.int64())} | {
+    columns = {"row": pa.array(np.arange(len(images)))} | {
         field.name: images[field.name] if field.name in images.column_names else pa.nulls(len(images), field.type)
         for field in INDEXED_IMAGES
         if field.name != "row"

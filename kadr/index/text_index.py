@@ -73,29 +73,39 @@ class TextIndex:
         self._n_images = int(connection.execute("SELECT count(*) FROM texts_docsize").fetchone()[0])
 
     @classmethod
-    def build(cls, images: pa.Table) -> "TextIndex | None":
-        """Build a text index in memory.
+    def build(cls, images: pa.Table, path: Path | None = None) -> "TextIndex | None":
+        """Build a text index.
 
         Args:
             images: table with the schema INDEXED_IMAGES.
+            path: new file of the text index. None builds the text index in memory.
 
         Returns:
             The text index, or None if the SQLite library of this Python has no FTS5.
+
+        Raises:
+            OSError: the file cannot be written.
         """
         if not _has_fts5():
             return None
-        connection = sqlite3.connect(":memory:", check_same_thread=False)
-        connection.execute("PRAGMA secure_delete = ON")  # unused bytes are zero, so equal indexes have equal files
-        connection.execute(_CREATE)
-        connection.execute(_CREATE_VOCABULARY)
-        connection.executemany(_INSERT, _documents(images))
-        connection.execute("INSERT INTO texts(texts) VALUES ('optimize')")
-        connection.commit()
-        connection.execute("VACUUM")
-        return cls(connection)
+        connection = sqlite3.connect(path or ":memory:", check_same_thread=False)
+        try:
+            _fill(connection, images)
+        except sqlite3.Error as error:
+            connection.close()
+            raise OSError(f"{path}: SQLite cannot write the text index ({error})") from error
+        if path is None:
+            return cls(connection)
+        connection.close()
+        return cls.read(path)
 
     def write(self, path: Path) -> None:
-        """Write the text index to a new file. Identical indexes produce identical files. Raises OSError."""
+        """Write the text index to a file. An existing file is not replaced, because the text index was built in it.
+
+        Identical indexes that were built in the same way produce identical files. Raises OSError.
+        """
+        if path.exists():
+            return
         with self._lock:
             content = self._connection.serialize()
         path.write_bytes(content)
@@ -180,6 +190,19 @@ class TextIndex:
             return found, values[:, 1]
         is_allowed = np.isin(found, rows, assume_unique=True)
         return found[is_allowed], values[is_allowed, 1]
+
+
+def _fill(connection: sqlite3.Connection, images: pa.Table) -> None:
+    """Create the tables of a text index in an empty database, and add the images."""
+    connection.execute("PRAGMA journal_mode = OFF")  # a file that is not complete is not used
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA secure_delete = ON")  # unused bytes are zero, so equal indexes have equal files
+    connection.execute(_CREATE)
+    connection.execute(_CREATE_VOCABULARY)
+    connection.executemany(_INSERT, _documents(images))
+    connection.execute("INSERT INTO texts(texts) VALUES ('optimize')")
+    connection.commit()
+    connection.execute("VACUUM")
 
 
 _NOTHING: tuple[Rows, Scores] = (np.empty(0, dtype=np.int64), np.empty(0))
