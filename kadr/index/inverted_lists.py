@@ -144,7 +144,9 @@ def change_rows(index: Any, old_rows: Rows, new_rows: Rows, vectors: ImageVector
     for number in range(lists.nlist):
         ids = faiss.rev_swig_ptr(lists.invlists.get_ids(number), lists.invlists.list_size(number))
         ids[:] = row_map[ids]
-    added = np.setdiff1d(np.arange(len(vectors.values)), new_rows)
+    is_added = np.ones(len(vectors.values), bool)
+    is_added[new_rows] = False
+    added = np.flatnonzero(is_added)
     for start in range(0, len(added), CHUNK_SIZE):
         rows = added[start : start + CHUNK_SIZE]
         index.add_with_ids(vectors.take(rows), rows)
