@@ -53,8 +53,11 @@ class ImageVectors:
 
     def take(self, rows: "Rows | slice") -> Vectors:
         """Return the vectors in the given rows, in the same order: (len(rows), d) float32."""
-        values = self.values[rows] if isinstance(rows, slice) or self.reader is None else self.reader.read(rows)
-        return np.asarray(values, dtype=np.float32)
+        return np.asarray(self.take_half(rows), dtype=np.float32)
+
+    def take_half(self, rows: "Rows | slice") -> HalfVectors:
+        """Return the vectors in the given rows, in the same order: (len(rows), d) float16."""
+        return self.values[rows] if isinstance(rows, slice) or self.reader is None else self.reader.read(rows)
 
     def select(self, rows: Rows, ids: Sequence[str]) -> VectorSource:
         """Return the vectors in the given rows for another index. They are read when they are copied.

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kadr.index.image_vectors import HalfVectors, ImageVectors
+from kadr.index.recall import Cosines
 from kadr.io.embeddings import CHUNK_SIZE, Rows, Vectors, evenly_spaced_rows
 from kadr.io.storage import write_atomically
 
@@ -96,6 +97,21 @@ def build_exact(vectors: ImageVectors) -> Any:
     return index
 
 
+def compare(query: npt.NDArray[np.float32], vectors: HalfVectors) -> Cosines:
+    """Return the inner product of a query with each vector: (n,) float32. It is the same for equal vectors.
+
+    Args:
+        query: (d,) float32.
+        vectors: (n, d) float16.
+    """
+    index = _make(EXACT, len(query))
+    index.add_sa_codes(np.ascontiguousarray(vectors).view(np.uint8))
+    products, order = index.search(query[None], len(vectors))
+    unsorted = np.empty(len(vectors), np.float32)
+    unsorted[order[0]] = products[0]
+    return unsorted
+
+
 def build_lists(kind: str, vectors: ImageVectors, folder: Path) -> Any:
     """Return a FAISS index with inverted lists. Only the index and one chunk of vectors are in memory.
 
@@ -108,7 +124,7 @@ def build_lists(kind: str, vectors: ImageVectors, folder: Path) -> Any:
     index = _make(kind, vectors.dim)
     lists = extract_lists(index)
     sample = evenly_spaced_rows(len(vectors.values), _TRAINING_VECTORS_PER_LIST * lists.nlist)
-    centres_path = folder / f"{_hash(_SEED, lists.nlist, _half(vectors, sample))}.npy"
+    centres_path = folder / f"{_hash(_SEED, lists.nlist, vectors.take_half(sample))}.npy"
     centres = _load_or_compute(centres_path, lambda: _train(lists.nlist, vectors.take(sample)))
     if is_compact(kind):
         rotation = load_faiss().downcast_VectorTransform(index.chain.at(0))
@@ -197,7 +213,7 @@ def _encode(index: Any, kind: str, vectors: ImageVectors, folder: Path) -> Itera
     """Yield the files of the encoded chunks: (chunk size, code size) uint8. A code starts with the list number."""
     for start in range(0, len(vectors.values), CHUNK_SIZE):
         rows = slice(start, start + CHUNK_SIZE)
-        path = folder / f"{_hash(kind, vectors.values[rows])}.npy"
+        path = folder / f"{_hash(kind, vectors.take_half(rows))}.npy"
         _load_or_compute(path, lambda rows=rows: index.sa_encode(vectors.take(rows)))  # type: ignore[misc]
         vectors.release()
         yield path
@@ -215,11 +231,6 @@ def _reserve(lists: Any, sizes: Rows) -> None:
     for number, size in enumerate(sizes.tolist()):
         lists.invlists.resize(number, size)
         lists.invlists.resize(number, 0)
-
-
-def _half(vectors: ImageVectors, rows: Rows) -> HalfVectors:
-    values: HalfVectors = vectors.values[rows] if vectors.reader is None else vectors.reader.read(rows)
-    return values
 
 
 def _hash(*parts: object) -> str:

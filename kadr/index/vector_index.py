@@ -26,6 +26,7 @@ from kadr.index.inverted_lists import (
     build_lists,
     change_rows,
     choose_kinds,
+    compare,
     extract_lists,
     index_size,
     is_compact,
@@ -383,10 +384,8 @@ def _search_lists(index: Any, queries: Vectors, k: int, nprobe: int) -> RowIds:
 def _rescore(query: Vectors, rows: RowIds, vectors: ImageVectors) -> Neighbours:
     """Return the row numbers in ascending order, which is the fastest order to read a file, and their cosines."""
     rows = np.sort(rows)
-    starts = range(0, len(rows), _ROWS_AT_ONCE)
-    # unlike a product with BLAS, einsum computes equal cosines for equal vectors
-    cosines = [np.einsum("ij,j->i", vectors.take(rows[start : start + _ROWS_AT_ONCE]), query) for start in starts]
-    return rows, np.concatenate(cosines)
+    blocks = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+    return rows, np.concatenate([compare(query, vectors.take_half(block)) for block in blocks])
 
 
 def _top_k(rows: RowIds, cosines: Cosines, k: int) -> Neighbours:
