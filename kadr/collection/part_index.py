@@ -22,6 +22,9 @@ from kadr.io.schemas import QUARANTINE
 from kadr.model import RelevanceModel
 from kadr.params import StoreParams
 
+MAX_IMAGES = (2**31 - 1) // 64
+"""Maximum number of images in an index. Arrow cannot join the SHA-256 hashes of more images to one array of strings."""
+
 _N_EXAMPLES = 5
 
 
@@ -99,8 +102,9 @@ def index_parts(
         store: vector store of the search encoder. None stores a FAISS index in the folder of the index.
 
     Raises:
-        SearchError: a part is missing, parts were embedded with different encoders or settings, no image is valid, the
-            index contains images at other addresses, or another process is updating the index.
+        SearchError: a part is missing, parts were embedded with different encoders or settings, no image is valid,
+            there are more than MAX_IMAGES images, the index contains images at other addresses, or another process is
+            updating the index.
         StoreError: the vector store cannot be used.
     """
     versions = Versions(folder)
@@ -108,6 +112,7 @@ def index_parts(
         if not allow_removals:
             _check_addresses(folder, plan)
         parts = _read_parts(plan, encoders)
+        _check_size(plan, parts)
         images, not_indexed = _join_images(parts)
         vectors: dict[str, VectorSource] = {
             name: PartVectors(images["image_id"], [part.map_vectors(name) for part in parts])
@@ -171,6 +176,16 @@ def _read_parts(plan: PartPlan, encoders: Sequence[str]) -> list[EmbeddedPart]:
             f"processors, and embed the parts again with `kadr scale embed {plan.folder} --all`."
         )
     return list(parts.values())
+
+
+def _check_size(plan: PartPlan, parts: Sequence[EmbeddedPart]) -> None:
+    """Raise SearchError if the parts contain too many images for an index."""
+    n_images = sum(part.statuses.get("ok", 0) for part in parts)
+    if n_images > MAX_IMAGES:
+        raise SearchError(
+            f"{plan.folder}: the parts contain {n_images:,} images, expected at most {MAX_IMAGES:,} in one index. "
+            "Divide the addresses among several plans, and build one index of each."
+        )
 
 
 def _join_images(parts: Sequence[EmbeddedPart]) -> tuple[pa.Table, pa.Table]:

@@ -335,7 +335,7 @@ def build_index(
         SchemaError: an image has no vector.
         OSError: the vectors cannot be written.
     """
-    valid = _sort_by_id(images.filter(pa.compute.equal(images["status"], "ok")))
+    valid = _select_valid(images)
     if not len(valid):
         raise SearchError(
             f"None of {len(images)} images can be indexed. See data/tables/quarantine.parquet for invalid images, or "
@@ -348,6 +348,9 @@ def build_index(
         for name, source in vectors.items()
     }
     table = index_table(valid)
+    if folder is not None:
+        write_metadata(table, folder)
+        table, _ = read_metadata(folder)  # memory-mapped
     kept = find_kept_images(old.table, old.vectors, table, selected) if old is not None else None
     previous = old.vector_index if old is not None and old.encoder == encoder else None
     if store is not None:
@@ -367,11 +370,16 @@ def build_index(
     return index if model is None else index.prepare(model.prepare, model.key, folder, old=old, kept=kept)
 
 
-def _sort_by_id(images: pa.Table) -> pa.Table:
-    """Return the images sorted by image_id. A sorted table is not copied, and can have columns of more than 2 GiB."""
-    ids = images["image_id"]
+def _select_valid(images: pa.Table) -> pa.Table:
+    """Return the images with status `ok`, sorted by image_id. Columns are copied only if necessary.
+
+    Sorting fails if a column of strings has more than 2 GiB.
+    """
+    is_valid = pa.compute.equal(images["status"], "ok")
+    valid = images if pa.compute.all(is_valid).as_py() else images.filter(is_valid)
+    ids = valid["image_id"]
     is_sorted = pa.compute.all(pa.compute.less_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1)))
-    return images if is_sorted.as_py() is not False else images.sort_by("image_id")
+    return valid if is_sorted.as_py() else valid.sort_by("image_id")
 
 
 def index_table(images: pa.Table) -> pa.Table:

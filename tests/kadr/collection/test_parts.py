@@ -8,7 +8,7 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from kadr.cli.main import app
-from kadr.collection import part_embedding
+from kadr.collection import part_embedding, part_index
 from kadr.collection.part_embedding import EmbeddedPart, PartBusyError, PartEmbedder
 from kadr.collection.part_index import index_parts
 from kadr.collection.part_plan import PartPlan, plan_parts
@@ -139,6 +139,16 @@ def test_an_index_of_other_addresses_is_kept(plan: PartPlan, photos: Path, tmp_p
     assert len(build(plan, tmp_path / "index", allow_removals=True).table) == 11
     write(photos / "new.png", "navy")
     assert changed(run(tmp_path / "index", max_pixels=PARAMS.decoding.max_pixels)) == {"unchanged": 11, "new": 1}
+
+
+def test_too_many_images_for_an_index_are_refused(
+    plan: PartPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_embedder(plan).embed_missing(list(plan.images))
+    monkeypatch.setattr(part_index, "MAX_IMAGES", 10)
+    with pytest.raises(SearchError, match="the parts contain 11 images, expected at most 10 in one index"):
+        build(plan, tmp_path / "index")
+    assert not (tmp_path / "index").exists()
 
 
 def test_a_plan_keeps_its_number_of_parts(plan: PartPlan, photos: Path, tmp_path: Path) -> None:
