@@ -16,10 +16,17 @@ OLDER_TABLE = "metadata.parquet"
 
 
 def write_metadata(table: pa.Table, folder: Path) -> None:
-    """Write the table of an index in the schema INDEXED_IMAGES. Raises OSError."""
-    check_schema(table, INDEXED_IMAGES, str(folder / TABLE))
-    with pa.OSFile(str(folder / TABLE), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
+    """Write the table of an index in the schema INDEXED_IMAGES, unless the folder contains it. Raises OSError.
+
+    The columns are written without chunks, unless they have more than 2 GiB of strings. Rows of a column with chunks
+    are not taken one by one: Arrow then copies the column.
+    """
+    path = folder / TABLE
+    if path.exists():
+        return
+    check_schema(table, INDEXED_IMAGES, str(path))
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
 
 
 def read_metadata(folder: Path) -> tuple[pa.Table, frozenset[str]]:
