@@ -34,6 +34,7 @@ from kadr.io.schemas import write_table
 N_PARTS = 16
 FILES_PER_FOLDER = 1000
 ENCODER = {"encoder": "random", "weights_sha256": "0"}
+SIGNATURE_BYTES = 225
 COLOURS = ["blue", "white", "grey"]
 
 
@@ -60,7 +61,7 @@ def write_parts(plan: PartPlan, dim: int) -> None:
             "width": [1024] * n,
             "height": [768] * n,
             "phash": [f"{value:016x}" for value in random.integers(2**62, size=n).tolist()],
-            "signature": [random.bytes(76) for _ in range(n)],
+            "signature": [random.bytes(SIGNATURE_BYTES) for _ in range(n)],
             "blur": random.random(n),
             "exposure": random.random(n),
             "modified": [datetime(2024, 1, 1, tzinfo=UTC).replace(tzinfo=None)] * n,
