@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -24,6 +26,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a background job of 
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
+TIMEOUT_S = 600
 SMALL_SETTINGS = [
     "clip.epochs=1",
     "evaluate.n_bootstrap=20",
@@ -70,12 +73,22 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """Run a shell command and return its output. The test fails if the command fails."""
-    process = subprocess.run(
-        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, f"{command}\n{process.stdout}\n{process.stderr}"
-    return process.stdout + process.stderr
+    """Run a shell command and return its output. The test fails if the command fails, or takes longer than TIMEOUT_S.
+
+    The output of a command that hangs contains the stacks of its Python processes.
+    """
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, shell=True, cwd=folder, env=environment, start_new_session=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGABRT)  # PYTHONFAULTHANDLER makes Python print the stacks of its threads
+            output, errors = process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, f"{command}\n{output}\n{errors}"
+    return output + errors
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class FinishedProject:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         git = {f"GIT_{role}_{key}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
         variables = {"PATH": path, "PYTHONPATH": ".", "KADR_CACHE": str(self.folder.with_name("cache"))}
+        variables["PYTHONFAULTHANDLER"] = "1"
         return {**os.environ, **git, **variables, "GIT_CONFIG_NOSYSTEM": "1", "DVC_NO_ANALYTICS": "1"}
 
     def copy_to(self, folder: Path) -> Path:
