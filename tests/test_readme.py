@@ -13,7 +13,7 @@ from tests.test_docs import read_block_commands
 
 pytestmark = pytest.mark.slow
 
-SERVER = "kadr serve"
+SERVERS = ("kadr serve", "mlflow ui")
 
 
 def page_commands() -> list[str]:
@@ -25,7 +25,7 @@ def page_commands() -> list[str]:
     return [command for block in blocks for command in block if not command.startswith("make ")]
 
 
-@pytest.mark.parametrize("command", [command for command in page_commands() if not command.startswith(SERVER)])
+@pytest.mark.parametrize("command", [command for command in page_commands() if not command.startswith(SERVERS)])
 def test_a_command_of_the_pages_runs(command: str, restored: Path, environment: dict[str, str]) -> None:
     output = run(command, restored, environment)
     if command.startswith("kadr search"):
@@ -37,7 +37,7 @@ def test_a_command_of_the_pages_runs(command: str, restored: Path, environment: 
 
 
 def test_kadr_serve_responds(copy: Path, environment: dict[str, str]) -> None:
-    with run_server(f"{SERVER} --port", copy, environment) as address:
+    with run_server("kadr serve --port", copy, environment) as address:
         assert '"status":"ok"' in get_page(f"{address}/health")
         assert "<title>kadr" in get_page(address)
 
