@@ -50,13 +50,21 @@ class InterimIndex:
         encoder: name of the search encoder.
         details: additional entries of index.json.
         n_total: number of listed image files.
+        memory_gb: memory of the vector index in GB. An interim version that needs less is exact. None is no limit.
     """
 
     def __init__(
-        self, versions: Versions, current: Index | None, encoder: str, details: Mapping[str, object], n_total: int
+        self,
+        versions: Versions,
+        current: Index | None,
+        encoder: str,
+        details: Mapping[str, object],
+        n_total: int,
+        *,
+        memory_gb: float | None = None,
     ) -> None:
         self._versions, self._current, self._encoder = versions, current, encoder
-        self._details, self._n_total = details, n_total
+        self._details, self._n_total, self._memory_gb = details, n_total, memory_gb
 
     def publish(self, embedded: EmbeddedScans, embed: EmbedImages, passed_over: PassedOver) -> None:
         """Publish a version with the images embedded so far. Nothing is published if there are no images.
@@ -76,7 +84,16 @@ class InterimIndex:
         state = IndexingState.now(len(scans), self._n_total)
         details = {**self._details, **state.to_details()}
         with self._versions.publish(interim=True) as folder:
-            build_index(table, vectors, self._encoder, len(images), details=details, folder=folder).write(folder)
+            index = build_index(
+                table,
+                vectors,
+                self._encoder,
+                len(images),
+                memory_gb=self._memory_gb,
+                details=details,
+                folder=folder,
+            )
+            index.write(folder)
             write_set_aside(set_aside_table(scans[scans["status"] != "ok"], passed_over), folder)
         logger.debug("%s: %d images can be searched now", self._versions.folder, len(images))
 

@@ -126,7 +126,7 @@ def update_index(
         cache = ScanCache(versions.home, old, decoding)
         details = describe_settings(addresses, exclude, ocr)
         embed = ScanEmbedder(encoders, embed_images_params, embed_params, decoding)
-        interim = InterimIndex(versions, old, encoders[0], details, len(listing.files))
+        interim = InterimIndex(versions, old, encoders[0], details, len(listing.files), memory_gb=memory_gb)
         reused = old if old is not None and embed.is_same(old) else None
         is_extended = embed_params.engine == "local" and (reused is not None or not len(current.known))
         embedded = _embed_files(
