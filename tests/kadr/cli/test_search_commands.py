@@ -172,6 +172,19 @@ def test_a_closed_pipe_is_no_error(photos: Path) -> None:
     assert process.returncode in (0, 1, 141)
 
 
+def test_a_search_in_a_new_process_does_not_import_torch(photos: Path) -> None:
+    run("search", "a dog")  # writes the text tower of the model
+    code = """
+import sys
+from kadr.cli.main import app
+app(["search", "a dog", "--paths"], standalone_mode=False)
+assert not {"torch", "open_clip", "transformers"} & set(sys.modules)
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert len(process.stdout.splitlines()) >= 3
+
+
 def test_names_survive_a_pipe_in_the_locale_c(photos: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "KADR_HOME": str(photos.parent / "home"), "NO_COLOR": "1"}
     command = [sys.executable, "-m", "kadr", "search", "--folder", "holiday"]
