@@ -1,8 +1,9 @@
 """Measure recall, latency, memory, disk space and build time of the vector stores on the same vectors.
 
 The vectors are those of benchmarks/search.py: 512 dimensions, and queries that are shifted like the text vectors of a
-CLIP model. The benchmark prints a JSON object for each store. A search is `Index.nearest` for 100 images, one query at
-a time. Each store is built by one process and searched by another, so that the memory is that of a search.
+CLIP model. The benchmark prints a JSON object for each store, and the rows of the table in docs/stores.md. A search is
+`Index.nearest` for 100 images, one query at a time. Each store is built by one process and searched by another, so that
+the memory is that of a search. The memory of pgvector includes the processes of the server.
 
 - faiss: the default, exact search of 100,000 images. faiss-ivf: inverted lists.
 - qdrant: without --qdrant, the engine of the server in this process (Qdrant Edge), without the time for HTTP.
@@ -220,6 +221,21 @@ def run_store(name: str, n_images: int, qdrant: str | None) -> dict[str, object]
     return results
 
 
+def table_row(row: dict[str, Any]) -> str:
+    """Return a row of the table in docs/stores.md."""
+    recall = f"{row['recall_at_10']:.3f}".removeprefix("0")
+    cells = (
+        row["store"],
+        recall,
+        f"{row['p50_ms']:.1f} ms, {row['p95_ms']:.1f} ms",
+        f"{row['half_p50_ms']:.1f} ms",
+        f"{row['memory_mb']} MB",
+        f"{row['disk_mb']} MB",
+        f"{row['build_s']:.0f} s",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Run the benchmark, or one step of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -230,8 +246,11 @@ def main() -> None:
         parser.add_argument(f"--{option}", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step is None:
+        results = []
         for name in args.stores:
-            print(json.dumps(run_store(name, args.images, args.qdrant)), flush=True)
+            results.append(run_store(name, args.images, args.qdrant))
+            print(json.dumps(results[-1]), flush=True)
+        print("\n".join(table_row(row) for row in results))
         return
     backend, collection = args.store, "edge" if args.store == "qdrant" and "://" not in args.address else "benchmark"
     params = StoreParams(backend=backend, address=args.address, collection=collection) if args.address else None

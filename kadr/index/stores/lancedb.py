@@ -12,13 +12,14 @@ import pyarrow as pa
 os.environ.setdefault("LANCEDB_LOG", "error")  # before the import: by default, Lance logs each new table as a warning
 
 import lancedb
-from lancedb.index import HnswSq
+from lancedb.index import IvfRq
 from lancedb.query import LanceVectorQueryBuilder
 
-from kadr.index.stores.vector_store import ImageBatch, VectorStore
+from kadr.index.stores.vector_store import MIN_DEPTH, ImageBatch, VectorStore
 from kadr.io.embeddings import Vectors
 
 _INDEX_MIN = 10_000  # number of images from which a table has a vector index
+_BITS = 4  # per dimension
 _VECTOR = "vector"
 
 
@@ -26,10 +27,10 @@ class LanceDBStore(VectorStore):
     """A Lance table with the columns image_id, vector (float16) and metadata (JSON).
 
     The address is a folder, or the URL of an object store, such as s3://bucket/folder, with the credentials in the
-    environment. The search effort is the number of neighbours that the HNSW graphs keep (`ef`).
+    environment. The search effort is the number of lists that a search for up to 128 images probes (`nprobes`).
     """
 
-    efforts = (128, 256, 512, 1024)
+    efforts = (4, 8, 16, 32, 64, 128, 256)
     errors = (OSError, RuntimeError, ValueError)
 
     @cached_property
@@ -69,11 +70,11 @@ class LanceDBStore(VectorStore):
         self._client.delete(f"image_id IN ({', '.join(literals)})")
 
     def optimise(self) -> None:
-        """Build HNSW graphs of vectors of 8 bits in a large table, or extend them, and merge small files."""
+        """Build inverted lists with RaBitQ codes (Gao and Long 2024) in a large table, or extend them."""
         if self._client.list_indices():
             self._client.optimize()
         elif self.count() >= _INDEX_MIN:
-            self._client.create_index(_VECTOR, config=HnswSq(distance_type="cosine"))
+            self._client.create_index(_VECTOR, config=IvfRq(distance_type="cosine", num_bits=_BITS))
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -89,7 +90,8 @@ class LanceDBStore(VectorStore):
         return [
             cast(LanceVectorQueryBuilder, self._client.search(query, vector_column_name=_VECTOR))
             .distance_type("cosine")
-            .ef(max(effort, k))
+            .minimum_nprobes(effort * max(1, k // MIN_DEPTH))
+            .maximum_nprobes(0)  # as many as are needed to find k images
             .limit(k)
             .select(["image_id", "_distance"])
             .to_arrow()["image_id"]

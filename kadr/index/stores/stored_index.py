@@ -21,16 +21,15 @@ import pyarrow.compute as pc
 from kadr.errors import StoreError
 from kadr.index.image_vectors import ImageVectors
 from kadr.index.recall import RECALL_K, TARGET_RECALL, Neighbours, exact_nearest, reaches_target, recall_queries
-from kadr.index.stores.vector_store import BATCH_SIZE, ImageBatch, VectorStore
-from kadr.index.vector_index import BRUTE_FORCE_MAX
+from kadr.index.stores.vector_store import BATCH_SIZE, MIN_DEPTH, ImageBatch, VectorStore
 from kadr.io.embeddings import Rows, Vectors
 from kadr.params import VECTOR_STORES, StoreParams
 from kadr.progress import progress
 
 logger = logging.getLogger(__name__)
 
-MIN_DEPTH = 128
-"""Minimum number of candidates. A power of two, so that all pages of a query have the same candidates."""
+BRUTE_FORCE_MAX = 20_000
+"""If a filter leaves at most this number of rows, the search is exact. For vectors of length 512, it takes 20 ms."""
 
 MAX_DEPTH = 8192
 """Maximum number of candidates. A search that needs more candidates is exact."""
@@ -271,11 +270,13 @@ def _to_document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _exact(query: Vectors, k: int, vectors: ImageVectors, rows: Rows | None) -> Neighbours:
     """Find the k images nearest to one query (d,) by comparing it with all vectors, or with the given rows."""
-    all_rows = np.arange(len(vectors.values)) if rows is None else rows
+    n = len(vectors.values) if rows is None else len(rows)
     best: Neighbours = (np.empty(0, np.int64), np.empty(0, np.float32))
-    for start in range(0, len(all_rows), _CHUNK_SIZE):
-        chunk = all_rows[start : start + _CHUNK_SIZE]
-        cosines = vectors.take(chunk) @ query
+    for start in range(0, n, _CHUNK_SIZE):
+        part = slice(start, min(n, start + _CHUNK_SIZE))
+        chunk = np.arange(part.start, part.stop) if rows is None else rows[part]
+        cosines = vectors.take(part if rows is None else chunk) @ query
+        vectors.release()
         best = _first(np.concatenate([best[0], chunk]), np.concatenate([best[1], cosines]), k)
     return best
 

@@ -13,6 +13,9 @@ from kadr.params import StoreParams
 BATCH_SIZE = 1024
 """Number of images in a batch of an upload or of a deletion."""
 
+MIN_DEPTH = 128
+"""Minimum number of candidates. A power of two, so that all pages of a query have the same candidates."""
+
 
 @dataclass(frozen=True)
 class ImageBatch:

@@ -1,18 +1,24 @@
 """Tests of the vector stores: Qdrant in local mode, LanceDB in a folder, and PostgreSQL with pgvector."""
 
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from kadr.cli.main import app
+from kadr.collection.vector_collection import index_vectors
+from kadr.encoders.precomputed import PrecomputedImageEncoder, PrecomputedParams
 from kadr.errors import ParamsError, StoreError
 from kadr.index import Index, build_index
 from kadr.index.export import export_to_store
@@ -153,6 +159,40 @@ def test_an_update_adds_removes_and_replaces_images(store: StoreParams) -> None:
     new.store.close()
 
 
+def test_images_without_files_are_indexed_in_a_store_and_updated(store: StoreParams, tmp_path: Path) -> None:
+    file = tmp_path / "vectors.parquet"
+    settings = PrecomputedParams(backend="precomputed", path=str(file), model="m", dim=DIM)
+    for ids, published in ((IDS[:6], True), (IDS[:6], False), (IDS[2:8], True)):  # a third of the images is replaced
+        rows = [{"image_id": name, "vector": VECTORS[IDS.index(name)].tolist()} for name in ids]
+        pq.write_table(pa.Table.from_pylist(rows), file)
+        update = partial(index_vectors, tmp_path / "third", {"clip": PrecomputedImageEncoder(settings)}, exact_max=10)
+        assert update(store=store.for_index(tmp_path / "third")).published == published
+        index = Index.load(tmp_path / "third")
+        found = index.nearest(VECTORS[2:3], 10)[0]
+        assert (len(found), index.table["image_id"][found[0]].as_py()) == (6, IDS[2])
+        assert vectors_in_store(index).store.count() == 6
+        vectors_in_store(index).store.close()
+    assert update().published  # the vectors move to a FAISS index
+    assert Index.load(tmp_path / "third").describe()["kind"] == "SQfp16"
+
+
+def test_a_closed_connection_is_opened_again(server: str) -> None:
+    import psycopg
+
+    params = StoreParams(backend="pgvector", address=server, collection="closed")
+    index = build(IDS[:5], VECTORS[:5], params)
+    assert len(index.nearest(VECTORS[:1], 5)[0]) == 5
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+    )
+    with psycopg.connect(server) as connection:
+        connection.execute(others)
+    with pytest.raises(StoreError, match="pgvector cannot be used"):
+        index.nearest(VECTORS[:1], 5)
+    assert len(index.nearest(VECTORS[:1], 5)[0]) == 5
+    vectors_in_store(index).store.close()
+
+
 def test_an_exported_collection_contains_vectors_and_metadata(store: StoreParams) -> None:
     params = store.model_copy(update={"collection": "exported"})
     for _ in range(2):  # the second export replaces the images
@@ -269,3 +309,13 @@ def test_the_collection_is_named_after_the_index(tmp_path: Path) -> None:
     params = StoreParams(backend="lancedb", address="folder").for_index(tmp_path / "my photos")
     assert params is not None
     assert (params.collection, params.address) == ("kadr_my_photos", str(Path("folder").absolute()))
+
+
+def test_the_settings_of_the_page_about_stores_are_valid(project: Path) -> None:
+    page = (project / "docs/stores.md").read_text(encoding="utf-8")
+    content = load_params(project / "params.yaml").model_dump(mode="json")
+    blocks = re.findall(r"(?s)```yaml\n(.*?)```", page)
+    for block in blocks:
+        content["index"] |= yaml.safe_load(block)["index"]
+        parse_params(content, "docs/stores.md")
+    assert len(blocks) == len(BACKENDS)
