@@ -53,7 +53,10 @@ class ImageVectors:
 
     def take(self, rows: "Rows | slice") -> Vectors:
         """Return the vectors in the given rows, in the same order: (len(rows), d) float32."""
-        return np.asarray(self.take_half(rows), dtype=np.float32)
+        vectors = np.asarray(self.take_half(rows), dtype=np.float32)
+        if isinstance(rows, slice):  # a pass over all vectors does not leave them in memory
+            self.release()
+        return vectors
 
     def take_half(self, rows: "Rows | slice") -> HalfVectors:
         """Return the vectors in the given rows, in the same order: (len(rows), d) float16."""
