@@ -50,9 +50,6 @@ from kadr.io.embeddings import Rows, Vectors
 
 logger = logging.getLogger(__name__)
 
-BRUTE_FORCE_MAX = 20_000
-"""Maximum number of rows that a search of a vector store compares one by one."""
-
 BRUTE_FORCE_RATIO = 500
 """If a filter leaves at most one image of this number, reading all vectors that pass is faster than a FAISS search."""
 
