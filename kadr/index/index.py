@@ -196,6 +196,7 @@ class Index:
 
         Identical indexes produce identical files.
         """
+        (folder / DESCRIPTION).unlink(missing_ok=True)  # it is written last, so an interrupted write is noticed
         self.vector_index.write(folder / _FAISS.format(self.encoder))
         write_metadata(self.table, folder)
         if self.text_index is not None:

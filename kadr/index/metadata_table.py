@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kadr.io.schemas import INDEXED_IMAGES, add_missing_columns, check_schema, read_parquet
+from kadr.io.storage import write_atomically
 
 TABLE = "metadata.arrow"
 """File name of the table of image metadata."""
@@ -16,16 +17,23 @@ OLDER_TABLE = "metadata.parquet"
 
 
 def write_metadata(table: pa.Table, folder: Path) -> None:
-    """Write the table of an index in the schema INDEXED_IMAGES, unless the folder contains it. Raises OSError.
+    """Write the table of an index in the schema INDEXED_IMAGES, unless the folder contains the same table.
 
     The columns are written without chunks, unless they have more than 2 GiB of strings. Rows of a column with chunks
     are not taken one by one: Arrow then copies the column.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     path = folder / TABLE
-    if path.exists():
-        return
     check_schema(table, INDEXED_IMAGES, str(path))
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+    if _contains(path, table):
+        return
+    with (
+        write_atomically(path) as partial,
+        pa.OSFile(str(partial), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
         writer.write_table(table.combine_chunks())
 
 
@@ -61,6 +69,13 @@ def read_columns(folder: Path, columns: Sequence[str]) -> pa.Table:
         table.validate(full=True)  # the checksum of the file may be unknown
         return table
     return pq.read_table(folder / OLDER_TABLE, columns=list(columns)).combine_chunks()
+
+
+def _contains(path: Path, table: pa.Table) -> bool:
+    try:
+        return path.exists() and bool(_map_table(path).equals(table))
+    except (OSError, pa.ArrowInvalid):  # the file is damaged
+        return False
 
 
 def _map_table(path: Path) -> pa.Table:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from kadr.errors import SearchError
 from kadr.index.text_analysis import document_terms, query_terms
 from kadr.io.embeddings import Rows
+from kadr.io.storage import write_atomically
 
 TEXT_FIELDS = ("name", "folders", "description", "image_text")
 """Fields of the text index: file name, names of the folders, and columns of INDEXED_IMAGES."""
@@ -100,15 +101,17 @@ class TextIndex:
         return cls.read(path)
 
     def write(self, path: Path) -> None:
-        """Write the text index to a file. An existing file is not replaced, because the text index was built in it.
+        """Write the text index to a file, unless the text index is in this file.
 
         Identical indexes that were built in the same way produce identical files. Raises OSError.
         """
-        if path.exists():
-            return
         with self._lock:
+            (_, _, source), *_ = self._connection.execute("PRAGMA database_list").fetchall()
+            if source and path.exists() and path.samefile(source):
+                return
             content = self._connection.serialize()
-        path.write_bytes(content)
+        with write_atomically(path) as partial:
+            partial.write_bytes(content)
 
     @classmethod
     def read(cls, path: Path) -> "TextIndex":

@@ -108,6 +108,17 @@ def test_a_loaded_index_equals_the_written_one(tmp_path: Path, index: Index) -> 
     assert np.array_equal(read.nearest(query, 3)[0], index.nearest(query, 3)[0])
 
 
+def test_an_index_replaces_another_index_in_its_folder(tmp_path: Path, index: Index) -> None:
+    build_index(images_table(("b", "ok")), OTHERS, "clip", EXACT_MAX).write(tmp_path)
+    index.write(tmp_path)
+    loaded = Index.load(tmp_path, verify_all=True)
+    assert loaded.table.equals(index.table)
+    assert loaded.text_index is not None
+    assert loaded.text_index.search("c").rows.tolist() == [index.find_row("c")]
+    loaded.write(tmp_path)
+    assert Index.load(tmp_path, verify_all=True).table.equals(index.table)
+
+
 def test_an_image_is_found_by_its_id_and_its_content() -> None:
     table = images_table(("b", "ok"), ("a", "ok"), ("d", "ok"))
     table = table.set_column(3, "sha256", pa.array(["00ff", "0a", "00ff"]))
