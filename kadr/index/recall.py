@@ -1,4 +1,6 @@
-"""Recall of approximate nearest-neighbour search, relative to an exact search."""
+"""Exact nearest-neighbour search, and the recall of an approximate search relative to it."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +45,12 @@ def exact_nearest(queries: Vectors, vectors: ImageVectors, k: int) -> Neighbours
     return rows, best
 
 
+def top_k(rows: RowIds, cosines: Cosines, k: int) -> Neighbours:
+    """Return the row numbers and values of the k largest cosines, largest first. Ties are sorted by row number."""
+    order = np.lexsort((rows, -cosines))[:k]
+    return rows[order], cosines[order]
+
+
 def mean_recall(expected: RowIds, found: RowIds) -> float:
     """Return the mean share of expected rows that were found.
 
@@ -53,7 +61,7 @@ def mean_recall(expected: RowIds, found: RowIds) -> float:
     return float(recalls(expected, found).mean())
 
 
-def recalls(expected: RowIds, found: RowIds) -> npt.NDArray[np.float64]:
+def recalls(expected: RowIds, found: Iterable[RowIds]) -> npt.NDArray[np.float64]:
     """Return the share of expected rows that were found, for each query: (q,)."""
     return np.array([len(np.intersect1d(*pair)) / len(pair[0]) for pair in zip(expected, found, strict=True)])
 

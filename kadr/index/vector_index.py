@@ -37,7 +37,6 @@ from kadr.index.inverted_lists import (
 from kadr.index.recall import (
     RECALL_K,
     TARGET_RECALL,
-    Cosines,
     Neighbours,
     RowIds,
     exact_nearest,
@@ -45,6 +44,7 @@ from kadr.index.recall import (
     reaches_target,
     recall_queries,
     recalls,
+    top_k,
 )
 from kadr.io.embeddings import Rows, Vectors
 
@@ -202,7 +202,7 @@ class VectorIndex:
             return [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
         k = min(k, n)
         if rows is not None and n * BRUTE_FORCE_RATIO <= len(vectors.values):
-            return [_top_k(rows, cosines, k) for cosines in queries @ vectors.take(rows).T]
+            return [top_k(rows, cosines, k) for cosines in queries @ vectors.take(rows).T]
         nprobe, n_lists = self.nprobe, self._n_lists
         if nprobe and rows is not None:  # each list contains fewer rows that pass the filter
             nprobe = min(n_lists, -(-nprobe * len(vectors.values) // n))
@@ -220,7 +220,7 @@ class VectorIndex:
                 _rescore(query, candidates, vectors) for query, (candidates, _) in zip(queries, found, strict=True)
             ]
             vectors.release()
-        return [_top_k(query_rows, query_cosines, k) for query_rows, query_cosines in found]
+        return [top_k(query_rows, query_cosines, k) for query_rows, query_cosines in found]
 
     def describe(self) -> dict[str, object]:
         """Return the entries of index.json that describe this vector index."""
@@ -383,9 +383,3 @@ def _rescore(query: Vectors, rows: RowIds, vectors: ImageVectors) -> Neighbours:
     rows = np.sort(rows)
     blocks = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
     return rows, np.concatenate([compare(query, vectors.take_half(block)) for block in blocks])
-
-
-def _top_k(rows: RowIds, cosines: Cosines, k: int) -> Neighbours:
-    """Return the row numbers and values of the k largest cosines, largest first. Ties are sorted by row number."""
-    order = np.lexsort((rows, -cosines))[:k]
-    return rows[order], cosines[order]

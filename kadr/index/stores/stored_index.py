@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kadr.errors import StoreError
 from kadr.index.image_vectors import ImageVectors
-from kadr.index.recall import RECALL_K, TARGET_RECALL, Neighbours, exact_nearest, reaches_target, recall_queries
+from kadr.index.recall import (
+    RECALL_K,
+    TARGET_RECALL,
+    Neighbours,
+    exact_nearest,
+    reaches_target,
+    recall_queries,
+    recalls,
+    top_k,
+)
 from kadr.index.stores.vector_store import BATCH_SIZE, MIN_DEPTH, ImageBatch, VectorStore
 from kadr.io.embeddings import Rows, Vectors
 from kadr.params import VECTOR_STORES, StoreParams
@@ -139,7 +147,7 @@ class StoredVectorIndex:
             for query, nearest in zip(missing, candidates, strict=True):
                 allowed = nearest if rows is None else nearest[np.isin(nearest, rows, assume_unique=True)]
                 if len(allowed) >= k:
-                    found[query] = _first(allowed, vectors.take(allowed) @ queries[query], k)
+                    found[query] = top_k(allowed, vectors.take(allowed) @ queries[query], k)
             depth *= 2
         return [
             found[query] if query in found else _exact(queries[query], k, vectors, rows)
@@ -204,17 +212,17 @@ class StoredVectorIndex:
         expected = exact_nearest(queries, vectors, RECALL_K)[0]
         for effort in self.store.efforts:
             candidates = self._candidates(queries, MIN_DEPTH, effort)
-            recalls = np.array([np.isin(*pair).mean() for pair in zip(expected, candidates, strict=True)])
-            if reaches_target(recalls):
+            measured = recalls(expected, candidates)
+            if reaches_target(measured):
                 break
         else:
             logger.warning(
                 "%s: the recall of the vector store is %.3f, expected %.2f. Improve its index settings.",
                 self.store.address,
-                recalls.mean(),
+                measured.mean(),
                 TARGET_RECALL,
             )
-        return replace(self, effort=effort, recall=float(recalls.mean()))
+        return replace(self, effort=effort, recall=float(measured.mean()))
 
 
 def upload(store: VectorStore, table: pa.Table, vectors: ImageVectors, rows: Rows) -> None:
@@ -277,11 +285,5 @@ def _exact(query: Vectors, k: int, vectors: ImageVectors, rows: Rows | None) -> 
         chunk = np.arange(part.start, part.stop) if rows is None else rows[part]
         cosines = vectors.take(part if rows is None else chunk) @ query
         vectors.release()
-        best = _first(np.concatenate([best[0], chunk]), np.concatenate([best[1], cosines]), k)
+        best = top_k(np.concatenate([best[0], chunk]), np.concatenate([best[1], cosines]), k)
     return best
-
-
-def _first(rows: Rows, cosines: npt.NDArray[np.float32], k: int) -> Neighbours:
-    """Return the k rows with the largest cosines, largest first. Ties are sorted by row number."""
-    order = np.lexsort((rows, -cosines))[:k]
-    return rows[order], cosines[order]
